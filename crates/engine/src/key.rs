@@ -1,0 +1,198 @@
+//! Who talks to whom: endpoints, the flow they make, and its two sides.
+//!
+//! Next: [`crate::flow`], the table that these are looked up in.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use serde::{Serialize, Serializer, ser::SerializeStruct};
+
+/// An address and a port, as it stands on the wire (innermost, when tunnelled).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(clippy::exhaustive_structs, reason = "two fields by the contract of the message; no invariant")]
+pub struct Endpoint {
+    /// IPv4 or IPv6 address.
+    pub ip: IpAddr,
+    /// TCP port, 0–65535.
+    pub port: u16,
+}
+
+impl Endpoint {
+    /// From its parts.
+    pub const fn new(ip: IpAddr, port: u16) -> Self {
+        Self { ip, port }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        SocketAddr::new(self.ip, self.port).fmt(f)
+    }
+}
+
+impl Serialize for Endpoint {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut s = serializer.serialize_struct("Endpoint", 2)?;
+        s.serialize_field("ip", &self.ip)?;
+        s.serialize_field("port", &self.port)?;
+        s.end()
+    }
+}
+
+/// One of the two ends of a flow: `Low` is the endpoint that sorts first. It says nothing about who is the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "a flow has two ends")]
+pub enum Side {
+    /// The endpoint that sorts first.
+    Low,
+    /// The other one.
+    High,
+}
+
+impl Side {
+    /// The other end.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Low => Self::High,
+            Self::High => Self::Low,
+        }
+    }
+
+    /// 0 for `Low`, 1 for `High`.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// The two endpoints of a flow, sorted, so that both directions have the same key.
+///
+/// VLAN ids, VNIs and TEIDs are not part of it: they differ by direction (policy 10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FlowKey {
+    low: Endpoint,
+    high: Endpoint,
+}
+
+impl FlowKey {
+    /// The key of a segment from `src` to `dst`, and the side that sent it. Invariant: `low <= high`.
+    pub fn of(src: Endpoint, dst: Endpoint) -> (Self, Side) {
+        if src <= dst { (Self { low: src, high: dst }, Side::Low) } else { (Self { low: dst, high: src }, Side::High) }
+    }
+
+    /// The endpoint of a side.
+    pub const fn endpoint(&self, side: Side) -> Endpoint {
+        match side {
+            Side::Low => self.low,
+            Side::High => self.high,
+        }
+    }
+
+    /// Whether one of the two ports is `port`.
+    pub const fn has_port(&self, port: u16) -> bool {
+        self.low.port == port || self.high.port == port
+    }
+
+    /// A fixed hash of the sorted endpoints (FNV-1a, 64 bit, finished with a SplitMix64 mix).
+    ///
+    /// The same on every machine and in every version, because sampling and sharding decide by it.
+    /// The engine's own table does not use it: an attacker who chooses endpoints can make it collide.
+    pub fn stable_hash(&self) -> u64 {
+        let mut hash = Fnv::default();
+        for end in [self.low, self.high] {
+            match end.ip {
+                IpAddr::V4(ip) => hash.write(&ip.octets()),
+                IpAddr::V6(ip) => hash.write(&ip.octets()),
+            }
+            hash.write(&end.port.to_be_bytes());
+        }
+        hash.finish()
+    }
+}
+
+/// Identity of a connection for output: a function of the flow, not a counter.
+///
+/// Made of the endpoints, the first sequence number, the time of the first frame in µs and an ordinal among equals,
+/// so it is equal on every run, on every machine and for every number of threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct FlowId(u64);
+
+impl FlowId {
+    /// The id of the `ordinal`-th connection between these endpoints that began with this number at this µs.
+    pub fn new(key: &FlowKey, first_seq: u32, first_micros: u64, ordinal: u32) -> Self {
+        let mut hash = Fnv::default();
+        hash.write(&key.stable_hash().to_be_bytes());
+        hash.write(&first_seq.to_be_bytes());
+        hash.write(&first_micros.to_be_bytes());
+        hash.write(&ordinal.to_be_bytes());
+        Self(hash.finish())
+    }
+}
+
+impl fmt::Display for FlowId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// FNV-1a with a final mix; see [`FlowKey::stable_hash`].
+struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Fnv {
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+
+    fn finish(self) -> u64 {
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    fn end(last: u8, port: u16) -> Endpoint {
+        Endpoint::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, last)), port)
+    }
+
+    #[test]
+    fn both_directions_have_one_key_and_opposite_sides() {
+        let (there, from) = FlowKey::of(end(1, 40_000), end(2, 80));
+        let (back, answer) = FlowKey::of(end(2, 80), end(1, 40_000));
+        assert_eq!(there, back);
+        assert_eq!(there.stable_hash(), back.stable_hash());
+        assert_eq!(from, answer.other());
+        assert_eq!(there.endpoint(from), end(1, 40_000));
+        assert!(there.has_port(80) && there.has_port(40_000) && !there.has_port(81));
+    }
+
+    #[test]
+    fn an_id_changes_with_each_of_its_parts() {
+        let (key, _) = FlowKey::of(end(1, 40_000), end(2, 80));
+        let (other, _) = FlowKey::of(end(1, 40_001), end(2, 80));
+        let id = FlowId::new(&key, 1, 2, 0);
+        assert_eq!(id, FlowId::new(&key, 1, 2, 0));
+        for different in [
+            FlowId::new(&other, 1, 2, 0),
+            FlowId::new(&key, 2, 2, 0),
+            FlowId::new(&key, 1, 3, 0),
+            FlowId::new(&key, 1, 2, 1),
+        ] {
+            assert_ne!(id, different);
+        }
+        assert_eq!(id.to_string().len(), 16);
+    }
+}

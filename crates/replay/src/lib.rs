@@ -1,0 +1,1 @@
+//! Captures from files and pipes, driven through the engine.

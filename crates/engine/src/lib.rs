@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod decode;
+pub mod defrag;
 pub mod frame;
 pub mod key;
 pub mod seq;

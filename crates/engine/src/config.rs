@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use crate::defrag::DefragLimits;
+
 /// How the engine works. Made with [`Config::default`], then fields are set.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -61,6 +63,8 @@ pub struct Limits {
     pub held_bytes_max: usize,
     /// Closed connections remembered so that their late duplicates are not taken for new ones. Default 16 384.
     pub closed_max: usize,
+    /// Bounds on IP fragments that wait for others.
+    pub defrag: DefragLimits,
 }
 
 impl Default for Limits {
@@ -77,6 +81,7 @@ impl Default for Limits {
             pipeline_max: 4096,
             held_bytes_max: 128 << 20,
             closed_max: 16_384,
+            defrag: DefragLimits::default(),
         }
     }
 }

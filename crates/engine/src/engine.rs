@@ -6,9 +6,10 @@
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::anomaly::Anomaly;
 use crate::decode::{self, Decoded, Layer, Segment, Skipped};
-use crate::defrag::Defrag;
-use crate::event::{Event, Sink};
+use crate::defrag::{self, Datagram, Defrag};
+use crate::event::Sink;
 use crate::flow::{Flows, Surroundings};
 use crate::frame::{Frame, Stamp};
 use crate::ledger::{FrameFate, Ledger};
@@ -34,7 +35,7 @@ impl Engine {
     pub fn new(config: Config) -> Self {
         Self {
             clock: Clock::default(),
-            defrag: Defrag::new(&config),
+            defrag: Defrag::new(config.limits.defrag, config.hash_key),
             flows: Flows::new(&config),
             ledger: Ledger::default(),
             stamp: Stamp::default(),
@@ -49,21 +50,37 @@ impl Engine {
         if reading.tick {
             self.tick(sink);
         }
-        let mut decoded = decode::decode(frame);
-        let fate = frame_fate(&decoded);
-        self.ledger.count_frame(fate);
-        let mut datagram;
-        loop {
+        let mut counted = false;
+        decode::decode_each(frame, |decoded| {
+            // A frame is counted once, by the first packet in it.
+            if !std::mem::replace(&mut counted, true) {
+                self.ledger.count_frame(frame_fate(&decoded));
+            }
             match decoded {
-                Decoded::Segment(segment) => return self.segment(&segment, sink),
-                Decoded::Fragment(fragment) => match self.defrag.push(&fragment, reading.now) {
-                    Some(whole) => {
-                        datagram = whole;
-                        decoded = datagram.decode();
+                Decoded::Segment(segment) => self.segment(&segment, frame.stamp(), None, sink),
+                Decoded::Fragment(fragment) => {
+                    if let defrag::Outcome::Whole(datagram) = self.defrag.push(&fragment, reading.now, frame.stamp()) {
+                        self.datagram(datagram, sink);
                     }
-                    None => return,
-                },
+                }
+                Decoded::Skipped(_) => {}
+            }
+        });
+    }
+
+    /// Takes a datagram that was put together; it may hold a fragment of another, one tunnel further in.
+    fn datagram(&mut self, mut datagram: Datagram, sink: &mut dyn Sink) {
+        loop {
+            let conflict =
+                (datagram.overlap == defrag::Overlap::Conflicting).then_some(Anomaly::FragmentOverlap);
+            let next = match decode::decode_datagram(&datagram.facts, &datagram.bytes) {
+                Decoded::Segment(segment) => return self.segment(&segment, datagram.first, conflict, sink),
+                Decoded::Fragment(fragment) => self.defrag.push(&fragment, self.clock.now(), datagram.first),
                 Decoded::Skipped(_) => return,
+            };
+            match next {
+                defrag::Outcome::Whole(inner) => datagram = inner,
+                defrag::Outcome::Waiting | defrag::Outcome::Discarded(_) => return,
             }
         }
     }
@@ -77,9 +94,9 @@ impl Engine {
 
     /// Ends the capture: everything open is delivered, flagged. Nothing may be pushed after it.
     pub fn finish(&mut self, sink: &mut dyn Sink) {
-        let Self { flows, .. } = self;
+        self.defrag.finish();
         let mut around = surroundings(&self.config, &mut self.ledger, sink, self.stamp, self.clock.now());
-        flows.finish(&mut around);
+        self.flows.finish(&mut around);
     }
 
     /// Gives up connections until at most `held_bytes_max` accounted bytes are held.
@@ -95,7 +112,7 @@ impl Engine {
 
     /// Accounted bytes held for connections.
     pub fn held(&self) -> usize {
-        self.flows.held()
+        self.flows.held() + self.defrag.held_bytes()
     }
 
     /// Payload bytes that are held and have no fate yet; equals [`Ledger::balance`] at any time. Walks all connections.
@@ -104,15 +121,15 @@ impl Engine {
     }
 
     fn tick(&mut self, sink: &mut dyn Sink) {
-        self.defrag.expire(self.clock.now());
+        self.defrag.clear_expired(self.clock.now());
         let mut around = surroundings(&self.config, &mut self.ledger, sink, self.stamp, self.clock.now());
         self.flows.tick(&mut around);
     }
 
-    fn segment(&mut self, segment: &Segment<'_>, sink: &mut dyn Sink) {
+    fn segment(&mut self, segment: &Segment<'_>, stamp: Stamp, odd: Option<Anomaly>, sink: &mut dyn Sink) {
         self.ledger.received(segment.payload.len());
-        let mut around = surroundings(&self.config, &mut self.ledger, sink, self.stamp, self.clock.now());
-        self.flows.segment(segment, &mut around);
+        let mut around = surroundings(&self.config, &mut self.ledger, sink, stamp, self.clock.now());
+        self.flows.segment(segment, odd, &mut around);
     }
 }
 

@@ -64,8 +64,8 @@ impl Flows {
         self.table.iter().map(|entry| entry.tcp.held_payload() + entry.http.held_payload()).sum()
     }
 
-    /// Takes a segment whose payload was counted as received.
-    pub(crate) fn segment(&mut self, segment: &Segment<'_>, around: &mut Surroundings<'_>) {
+    /// Takes a segment whose payload was counted as received, and what was odd about its datagram.
+    pub(crate) fn segment(&mut self, segment: &Segment<'_>, odd: Option<Anomaly>, around: &mut Surroundings<'_>) {
         let (key, side) = FlowKey::of(segment.src, segment.dst);
         let ports = &around.config.ports;
         if !ports.is_empty() && !ports.iter().any(|&port| key.has_port(port)) {
@@ -86,6 +86,9 @@ impl Flows {
                 None => return,
             },
         };
+        if let Some(anomaly) = odd {
+            self.with(slot, around, |_, _, _, _, out| out.note(side, anomaly));
+        }
         self.give(slot, segment, side, around);
     }
 

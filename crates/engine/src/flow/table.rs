@@ -3,8 +3,6 @@
 //! Invariants: every occupied slot is in the index under its key and in exactly one list; each list is ordered by
 //! `last`, oldest first, because the engine's clock never goes back.
 
-use std::hash::BuildHasher;
-
 use hashbrown::HashTable;
 
 use crate::event::Flow;

@@ -5,7 +5,7 @@
 
 use std::mem::MaybeUninit;
 
-use memchr::{memchr, memrchr};
+use memchr::memchr;
 
 use crate::anomaly::{Anomaly, AnomalySet};
 use crate::event::{Field, Head, StartLine, Version};
@@ -329,9 +329,4 @@ pub(crate) const fn is_token(byte: u8) -> bool {
             byte,
             b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
         )
-}
-
-/// The last LF of `bytes`, for cutting at whole lines.
-pub(crate) fn last_line_end(bytes: &[u8]) -> Option<usize> {
-    memrchr(b'\n', bytes).map(|lf| lf + 1)
 }

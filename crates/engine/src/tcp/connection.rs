@@ -51,24 +51,18 @@ struct SynData {
 #[derive(Debug)]
 pub(crate) struct Connection {
     halves: [Half; 2],
-    opener: Option<Side>,
     pending_syn: Option<Box<PendingSyn>>,
     syn_data: Option<Box<SynData>>,
 }
 
 impl Connection {
     pub(crate) const fn new() -> Self {
-        Self { halves: [Half::new(), Half::new()], opener: None, pending_syn: None, syn_data: None }
+        Self { halves: [Half::new(), Half::new()], pending_syn: None, syn_data: None }
     }
 
     /// Whether a segment may begin a connection: a reset or a segment without ACK tells nothing.
     pub(crate) const fn may_begin(segment: &Segment<'_>) -> bool {
         segment.flags.has(Flags::SYN) || (segment.flags.has(Flags::ACK) && !segment.flags.has(Flags::RST))
-    }
-
-    /// The side that sent the SYN, if it was seen.
-    pub(crate) const fn opener(&self) -> Option<Side> {
-        self.opener
     }
 
     /// Whether no data can have been exchanged yet, as far as the capture shows.
@@ -204,7 +198,6 @@ impl Connection {
                 if self.half(side).starts_at(start) {
                     out.ledger().count(Fate::Duplicate, segment.payload.len());
                     self.half_mut(side).see_syn(segment.window, segment.options.window_scale);
-                    self.opener.get_or_insert(if acknowledges { side.other() } else { side });
                     return None;
                 }
                 false
@@ -231,7 +224,6 @@ impl Connection {
             }
             return None;
         };
-        self.opener.get_or_insert(if acknowledges { side.other() } else { side });
         if acknowledges {
             let peer = self.half_mut(side.other());
             if peer.phase == Phase::Unseen {

@@ -7,7 +7,7 @@ mod connection;
 mod half;
 mod waiting;
 
-pub(crate) use connection::{Connection, Outcome, PendingSyn};
+pub(crate) use connection::{Connection, Outcome};
 
 use crate::anomaly::Anomaly;
 use crate::frame::Stamp;

@@ -319,21 +319,21 @@ impl Connection {
         }
         if peer.is_live()
             && let Place::At(at) = peer.place(segment.ack)
-            && at > peer.highest().add(half.window())
+            && at > peer.highest().add(half.plausible_ahead())
         {
             peer.outlying_ack = Some(segment.ack);
             let confirmed =
-                peer.outlying_data.is_some_and(|seq| near(seq, segment.ack, half.window()));
+                peer.outlying_data.is_some_and(|seq| near(seq, segment.ack, half.plausible_ahead()));
             if !confirmed {
                 return Some(Anomaly::BadAck);
             }
         }
         if !segment.payload.is_empty()
             && let Place::At(at) = half.place(segment.seq)
-            && at > half.highest().add(peer.window())
+            && at > half.highest().add(peer.plausible_ahead())
         {
             half.outlying_data = Some(segment.seq.add(segment.payload.len() as u32));
-            let confirmed = half.outlying_ack.is_some_and(|ack| near(ack, segment.seq, peer.window()));
+            let confirmed = half.outlying_ack.is_some_and(|ack| near(ack, segment.seq, peer.plausible_ahead()));
             if !confirmed {
                 return Some(Anomaly::OutOfWindow);
             }
@@ -364,7 +364,7 @@ impl Connection {
                 // seen. A keep-alive probe (RFC 9293 §3.8.4) stands one before it and carries at most one old byte.
                 let probe = segment.payload.len() <= 1 && half.place(segment.seq) == Place::Before(1);
                 match half.place(segment.seq) {
-                    Place::Before(distance) if !probe && distance <= peer.window() => {
+                    Place::Before(distance) if !probe && distance <= peer.plausible_ahead() => {
                         half.start_at(segment.seq, Phase::Open);
                     }
                     _ => half.phase = Phase::Open,

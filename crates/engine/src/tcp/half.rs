@@ -155,15 +155,18 @@ impl Half {
         self.window = self.window.max(u32::from(field) << shift);
     }
 
-    /// Bytes that this side may receive beyond what it acknowledged.
-    pub(super) const fn window(&self) -> u64 {
-        if self.is_live() && self.window > 65_535 {
-            self.window as u64
-        } else if self.is_live() {
-            65_535
+    /// Bytes beyond what this side acknowledged that its peer may have sent without anybody doubting it.
+    ///
+    /// Twice the largest window: captures lose acknowledgements too, and "far outside" (policy 2) is farther than that.
+    pub(super) const fn plausible_ahead(&self) -> u64 {
+        let window = if !self.is_live() {
+            WINDOW_MAX
+        } else if self.window > 65_535 {
+            self.window
         } else {
-            WINDOW_MAX as u64
-        }
+            65_535
+        };
+        2 * window as u64
     }
 
     pub(super) fn advance(&mut self, bytes: u64) {

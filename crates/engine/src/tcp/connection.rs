@@ -56,7 +56,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { halves: [Half::new(), Half::new()], pending_syn: None, syn_data: None }
     }
 
@@ -228,6 +228,8 @@ impl Connection {
             let peer = self.half_mut(side.other());
             if peer.phase == Phase::Unseen {
                 peer.start_at(segment.ack, Phase::Expected);
+            } else {
+                peer.acknowledged(acked);
             }
         }
         let half = self.half_mut(side);
@@ -386,7 +388,7 @@ impl Connection {
             Phase::Expected => peer.start_at(segment.ack, Phase::Expected),
             Phase::Open | Phase::Ended => {
                 if let Place::At(at) = peer.place(segment.ack) {
-                    peer.acked = peer.acked.max(at);
+                    peer.acknowledged(at);
                 }
             }
         }
@@ -456,7 +458,14 @@ impl Connection {
         if arrival.offset < half.next {
             let old = half.next.since(arrival.offset);
             let dropped = usize::try_from(old).unwrap_or(usize::MAX).min(arrival.bytes.len());
-            let fate = if half.in_last_gap(arrival.offset) { Fate::Late } else { Fate::Duplicate };
+            let fate = if half.conflicts(arrival.offset, &arrival.bytes[..dropped]) {
+                out.note(side, Anomaly::ConflictingOverlap);
+                Fate::ConflictingOverlap
+            } else if half.in_last_gap(arrival.offset) {
+                Fate::Late
+            } else {
+                Fate::Duplicate
+            };
             out.ledger().count(fate, dropped);
             arrival.cut = arrival.cut.saturating_sub(old - dropped as u64);
             arrival.bytes = &arrival.bytes[dropped..];
@@ -614,6 +623,7 @@ fn near(a: SeqNumber, b: SeqNumber, window: u64) -> bool {
 fn deliver<R: Receiver>(half: &mut Half, side: Side, arrival: Arrival<'_>, out: &mut R) {
     half.advance(arrival.bytes.len() as u64);
     if !arrival.bytes.is_empty() {
+        half.remember(arrival.bytes);
         out.deliver(
             side,
             Delivery::Bytes {

@@ -128,18 +128,20 @@ fn a_damaged_zstd_frame_does_not_keep_its_last_window() {
     let parts: Vec<&[u8]> = plain.chunks(20_000).collect();
     let packed = zstd_raw_blocks(&parts);
     assert!(read_well(&packed) == read_well(&plain));
-    for (claim, damaged, whole_bytes) in [
-        ("cut in the third block", packed[..6 + 2 * 20_003 + 7_000].to_vec(), 40_000),
-        ("cut in a block header", packed[..6 + 20_003 + 2].to_vec(), 20_000),
+    for (claim, damaged, whole_bytes, words) in [
+        ("cut in the third block", packed[..6 + 2 * 20_003 + 7_000].to_vec(), 40_000, "it ends too early"),
+        ("cut in a block header", packed[..6 + 20_003 + 2].to_vec(), 20_000, "it ends too early"),
         (
             "a block of the reserved type",
             [&packed[..6 + 20_003], &[0b111, 0, 0], &packed[6 + 20_006..]].concat(),
             20_000,
+            "Reserved block",
         ),
     ] {
         let outcome = read(&damaged);
         assert_eq!(frames_before_damage(&outcome, &plain), (whole_bytes - 24) / 616, "{claim}");
         assert!(outcome.damages[0].contains("the zstd stream is broken near byte"), "{:?}", outcome.damages);
+        assert!(outcome.damages[0].contains(words), "{claim}: {:?}", outcome.damages);
     }
 }
 

@@ -50,6 +50,12 @@ fn a_frame_comes_as_soon_as_its_last_byte() {
 }
 
 #[test]
+fn a_source_may_be_handed_to_another_thread() {
+    fn sendable<T: Send>() {}
+    sendable::<Source>();
+}
+
+#[test]
 fn one_read_may_bring_many_frames() {
     let mut file = Pcap::new();
     for secs in 0..100 {

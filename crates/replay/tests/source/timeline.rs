@@ -124,6 +124,21 @@ fn what_cannot_be_opened_is_an_error_before_the_first_frame() {
 }
 
 #[test]
+fn a_file_that_is_gone_when_its_turn_comes_is_damage() {
+    let folder = Folder::new("gone");
+    let inputs = [folder.file("a", &capture("a", &[1, 3])), folder.file("b", &capture("b", &[2]))];
+    let mut source = Source::open(&inputs).unwrap();
+    fs::remove_file(folder.0.join("b")).unwrap();
+    let mut frames = 0;
+    while source.next(&mut || {}).is_some() {
+        frames += 1;
+    }
+    assert_eq!((frames, source.damages().len()), (2, 1));
+    let line = source.damages()[0].to_string();
+    assert!(line.contains("b: it could be opened at first, but not when its turn came: No such file"), "{line}");
+}
+
+#[test]
 fn progress_ends_at_the_size_of_the_files() {
     let folder = Folder::new("progress");
     let (a, b) = (capture("a", &[1, 3]), gzip(&capture("b", &[2])));

@@ -1,5 +1,7 @@
 //! Both directions of one connection as HTTP: deliveries in, events out.
 
+use memchr::memchr;
+
 use super::detect::{Found, detect};
 use super::exchange::Exchanges;
 use super::stream::{Body, Open, Overlong, Partial, State, Stream, Tail, Untouched};
@@ -9,7 +11,7 @@ use crate::event::{About, Completion, Direction, Event, Flow, Incomplete, Protoc
 use crate::frame::Stamp;
 use crate::http1::chunked::{Dechunker, Piece};
 use crate::http1::framing::{Framing, Method, framing};
-use crate::http1::head::{self, EndFinder};
+use crate::http1::head::{self, EndFinder, METHOD_MAX};
 use crate::key::Side;
 use crate::ledger::{Fate, Ledger};
 use crate::tcp::{Delivery, EndCause, GapCause};
@@ -49,6 +51,21 @@ enum Step {
     More,
     /// This many bytes have their fate; the state is set.
     Used(usize),
+}
+
+/// The bytes that were added last to those of a possible head.
+#[derive(Debug, Clone, Copy)]
+struct New {
+    bytes: usize,
+    /// Whether they are a segment from its start, behind others: when it all turns out to be no head, the segment may
+    /// still start with one.
+    is_segment: bool,
+}
+
+impl New {
+    fn segment(self) -> usize {
+        if self.is_segment { self.bytes } else { 0 }
+    }
 }
 
 impl Connection {
@@ -100,7 +117,8 @@ impl Connection {
         match std::mem::take(&mut self.sides[from.index()].state) {
             State::Start => {
                 let (mut finder, mut started) = (EndFinder::default(), None);
-                match self.head(from, bytes, 0, &[stamp], &mut finder, &mut started, cx) {
+                let new = New { bytes: bytes.len(), is_segment: false };
+                match self.head(from, bytes, new, &[stamp], &mut finder, &mut started, cx) {
                     Step::Used(used) => used,
                     Step::More => {
                         let mut partial = Box::new(Partial { finder, started, ..Partial::default() });
@@ -113,10 +131,9 @@ impl Connection {
             State::Head(mut partial) => {
                 let before = partial.bytes.len();
                 partial.push(bytes, stamp);
-                // When it turns out to be no head, the segment may still start with one.
-                let fresh = if starts_segment { bytes.len() } else { 0 };
+                let new = New { bytes: bytes.len(), is_segment: starts_segment };
                 let Partial { bytes: all, frames, finder, started } = &mut *partial;
-                match self.head(from, all, fresh, frames, finder, started, cx) {
+                match self.head(from, all, new, frames, finder, started, cx) {
                     Step::Used(used) => used - before,
                     Step::More => {
                         self.set(from, State::Head(partial));
@@ -164,7 +181,7 @@ impl Connection {
         &mut self,
         from: Side,
         all: &[u8],
-        fresh: usize,
+        new: New,
         frames: &[Stamp],
         finder: &mut EndFinder,
         started: &mut Option<usize>,
@@ -173,13 +190,20 @@ impl Connection {
         let max = cx.config.limits.head_bytes_max;
         let blank = match *started {
             Some(blank) => blank,
+            // So far in, only a line end can decide: not to look at everything again for every byte that comes.
+            None if all.len() > 2 * METHOD_MAX
+                && all.len() <= max
+                && memchr(b'\n', &all[all.len() - new.bytes..]).is_none() =>
+            {
+                return Step::More;
+            }
             None => {
                 let blank = match detect(all, self.sides[from.index()].untouched.0) {
                     Found::Start { blank } if self.may_send(from, &all[blank..]) => blank,
                     Found::Undecided if all.len() <= max => return Step::More,
                     other => {
                         self.sides[from.index()].untouched = Untouched(false);
-                        return Step::Used(self.not_a_head(from, other, all.len(), fresh, cx));
+                        return Step::Used(self.not_a_head(from, other, all.len(), new.segment(), cx));
                     }
                 };
                 self.sides[from.index()].untouched = Untouched(false);
@@ -200,7 +224,7 @@ impl Connection {
         if let Some(length) = whole {
             anomalies.extend(finder.anomalies);
             let Some((open, framing, upgrade)) = self.open(from, &head[..length], anomalies, frames, cx) else {
-                return Step::Used(self.not_a_head(from, Found::Neither, all.len(), fresh, cx));
+                return Step::Used(self.not_a_head(from, Found::Neither, all.len(), new.segment(), cx));
             };
             cx.ledger.count(Fate::Framing, blank);
             cx.ledger.count(Fate::Head, length);
@@ -216,7 +240,7 @@ impl Connection {
         anomalies.insert(Anomaly::HeadTooLarge);
         let opened = self.open(from, &kept[..finder.complete_lines()], anomalies, frames, cx);
         let Some((open, framing, _)) = opened else {
-            return Step::Used(self.not_a_head(from, Found::Neither, all.len(), fresh, cx));
+            return Step::Used(self.not_a_head(from, Found::Neither, all.len(), new.segment(), cx));
         };
         cx.ledger.count(Fate::Framing, blank);
         cx.ledger.count(Fate::Head, max);

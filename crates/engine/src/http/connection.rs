@@ -53,6 +53,15 @@ enum Step {
     Used(usize),
 }
 
+/// Bytes that may be a head, from where the last message ended, and what is known of them.
+struct Candidate<'a> {
+    all: &'a [u8],
+    new: New,
+    frames: &'a [Stamp],
+    finder: &'a mut EndFinder,
+    started: &'a mut Option<usize>,
+}
+
 /// The bytes that were added last to those of a possible head.
 #[derive(Debug, Clone, Copy)]
 struct New {
@@ -117,8 +126,10 @@ impl Connection {
         match std::mem::take(&mut self.sides[from.index()].state) {
             State::Start => {
                 let (mut finder, mut started) = (EndFinder::default(), None);
+                let frames = &[stamp];
                 let new = New { bytes: bytes.len(), is_segment: false };
-                match self.head(from, bytes, new, &[stamp], &mut finder, &mut started, cx) {
+                let candidate = Candidate { all: bytes, new, frames, finder: &mut finder, started: &mut started };
+                match self.head(from, candidate, cx) {
                     Step::Used(used) => used,
                     Step::More => {
                         let mut partial = Box::new(Partial { finder, started, ..Partial::default() });
@@ -133,7 +144,7 @@ impl Connection {
                 partial.push(bytes, stamp);
                 let new = New { bytes: bytes.len(), is_segment: starts_segment };
                 let Partial { bytes: all, frames, finder, started } = &mut *partial;
-                match self.head(from, all, new, frames, finder, started, cx) {
+                match self.head(from, Candidate { all, new, frames, finder, started }, cx) {
                     Step::Used(used) => used - before,
                     Step::More => {
                         self.set(from, State::Head(partial));
@@ -177,16 +188,8 @@ impl Connection {
 
     // Heads.
 
-    fn head(
-        &mut self,
-        from: Side,
-        all: &[u8],
-        new: New,
-        frames: &[Stamp],
-        finder: &mut EndFinder,
-        started: &mut Option<usize>,
-        cx: &mut Context<'_>,
-    ) -> Step {
+    fn head(&mut self, from: Side, candidate: Candidate<'_>, cx: &mut Context<'_>) -> Step {
+        let Candidate { all, new, frames, finder, started } = candidate;
         let max = cx.config.limits.head_bytes_max;
         let blank = match *started {
             Some(blank) => blank,

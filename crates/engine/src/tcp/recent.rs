@@ -19,13 +19,9 @@ impl Recent {
         self.0.extend(keep);
     }
 
-    /// Drops all but the last `len` bytes; gives back the memory when nothing is left.
+    /// Drops all but the last `len` bytes.
     pub(super) fn forget_all_but(&mut self, len: usize) {
-        if len == 0 {
-            self.0 = VecDeque::new();
-        } else if self.0.len() > len {
-            self.0.drain(..self.0.len() - len);
-        }
+        self.0.drain(..self.0.len().saturating_sub(len));
     }
 
     /// Whether bytes that start `back` bytes before the place delivered up to differ from what was delivered there, as far

@@ -6,4 +6,6 @@ pub mod decode;
 pub mod frame;
 pub mod key;
 pub mod seq;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 pub mod time;

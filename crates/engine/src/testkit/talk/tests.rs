@@ -1,0 +1,1 @@
+//! Conversations in, frames out, in short tables.

@@ -135,6 +135,7 @@ pub struct Step {
 /// What can happen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "nearly every step is a block; a box would save nothing")]
 pub enum Action {
     /// One side sends a block.
     Send(Block),

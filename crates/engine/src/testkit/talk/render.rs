@@ -23,7 +23,7 @@ impl Talk {
         let ends = self.connections.iter().map(|_| Default::default()).collect();
         let opened = vec![false; self.connections.len()];
         let (clock, frames, held) = (self.start, Vec::new(), BTreeMap::new());
-        let mut stage = Stage { talk: self, ends, opened, clock, frames, held, line: 0 };
+        let mut stage = Stage { talk: self, ends, opened, clock, frames, held, held_ever: 0, line: 0 };
         for (at, step) in self.steps.iter().enumerate() {
             stage.line = step.line;
             stage.perform(&step.action)?;
@@ -47,6 +47,8 @@ struct Stage<'a> {
     frames: Vec<OwnedFrame>,
     /// Frames that are captured later: by the number of frames that must be there first, then by order.
     held: BTreeMap<(usize, usize), Held>,
+    /// Number of frames that were ever held.
+    held_ever: usize,
     /// Line of the step being played.
     line: usize,
 }
@@ -184,14 +186,20 @@ impl Stage<'_> {
     /// Bare acknowledgements for what no block will acknowledge soon: a block does when it is the connection's next
     /// and comes without a pause.
     fn settle(&mut self, next_step: usize) -> Result<(), TalkError> {
-        for connection in 0..self.ends.len() {
-            for way in [Way::ToServer, Way::ToClient] {
-                if self.ends[connection][way.index()].owes_ack && !self.will_answer(connection, way, next_step) {
-                    self.acknowledge(connection, way)?;
-                }
+        loop {
+            let owing = self.owing(next_step);
+            if owing.is_empty() {
+                return Ok(());
             }
+            // An acknowledgement can be what a late frame waited for, which is then owed another.
+            owing.into_iter().try_for_each(|(connection, way)| self.acknowledge(connection, way))?;
         }
-        Ok(())
+    }
+
+    fn owing(&self, next_step: usize) -> Vec<(usize, Way)> {
+        let sides = (0..self.ends.len()).flat_map(|n| [(n, Way::ToServer), (n, Way::ToClient)]);
+        let owes = |&(n, way): &(usize, Way)| self.ends[n][way.index()].owes_ack;
+        sides.filter(owes).filter(|&(n, way)| !self.will_answer(n, way, next_step)).collect()
     }
 
     fn will_answer(&self, connection: usize, way: Way, next_step: usize) -> bool {
@@ -247,7 +255,8 @@ impl Stage<'_> {
             if frames_later == 0 {
                 self.capture(frame)?;
             } else {
-                self.held.insert((self.frames.len() + frames_later, self.held.len()), frame);
+                self.held.insert((self.frames.len() + frames_later, self.held_ever), frame);
+                self.held_ever += 1;
             }
         }
         Ok(())

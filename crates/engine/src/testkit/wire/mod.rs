@@ -14,7 +14,7 @@ mod tunnel;
 use std::fmt;
 
 pub use ip::Ip;
-pub(crate) use ip::{IPV4, IPV6, sum};
+use ip::{IPV4, IPV6};
 pub use link::{frame_bytes, link_name, link_named};
 pub use tcp::Tcp;
 pub use tunnel::Wrap;

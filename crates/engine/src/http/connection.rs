@@ -14,7 +14,7 @@ use crate::http1::framing::{Framing, Method, framing};
 use crate::http1::head::{self, EndFinder, METHOD_MAX};
 use crate::key::Side;
 use crate::ledger::{Fate, Ledger};
-use crate::tcp::{Delivery, EndCause, GapCause};
+use crate::tcp::{Delivery, EndCause, GapCause, Interest};
 
 /// What a delivery may touch besides the connection's own state.
 pub(crate) struct Context<'a> {
@@ -88,17 +88,17 @@ impl Connection {
         self.sides[0].state.held_payload() + self.sides[1].state.held_payload()
     }
 
-    /// Notes something odd below HTTP about the stream of `from`.
-    pub(crate) fn note(&mut self, from: Side, anomaly: Anomaly, cx: &mut Context<'_>) {
-        // What was ignored touched no message; the rest is put on the message in progress, or the next.
-        match anomaly {
-            Anomaly::ConflictingOverlap
-            | Anomaly::BadChecksum
-            | Anomaly::LowTtl
-            | Anomaly::UrgentData
-            | Anomaly::FragmentOverlap
-            | Anomaly::BodyShed => self.sides[from.index()].notes.insert(anomaly),
-            _ => report(anomaly, cx),
+    /// Notes something odd below HTTP: on the message of `from` in progress, or its next.
+    pub(crate) fn note(&mut self, from: Side, anomaly: Anomaly) {
+        self.sides[from.index()].notes.insert(anomaly);
+    }
+
+    /// What another copy of the bytes last delivered could change.
+    pub(crate) fn interest(&self, from: Side) -> Interest {
+        match self.sides[from.index()].state {
+            State::Start => Interest::Unacknowledged,
+            State::Head(_) | State::Overlong(_) | State::Body(..) | State::Trailers(..) => Interest::Open,
+            State::Lost(_) | State::Opaque(_) => Interest::None,
         }
     }
 
@@ -331,7 +331,7 @@ impl Connection {
     fn begin_body(
         &mut self,
         from: Side,
-        mut open: Open,
+        open: Open,
         framing: Framing,
         upgrade: Fate,
         stamp: Stamp,
@@ -350,7 +350,6 @@ impl Connection {
                 self.begin_tunnel(Tunnel::Connect, cx);
             }
             Framing::Unknown => {
-                open.cut.get_or_insert(Incomplete::Malformed);
                 self.close(from, open, Completion::Complete, stamp, cx);
                 self.lose(from);
             }
@@ -412,8 +411,7 @@ impl Connection {
                         }
                         Piece::Bad(anomaly) => {
                             open.anomalies.insert(anomaly);
-                            open.cut.get_or_insert(Incomplete::Malformed);
-                            cx.ledger.count(Fate::Unparseable, bytes.len() - at);
+                                        cx.ledger.count(Fate::Unparseable, bytes.len() - at);
                             self.close(from, open, Completion::Complete, stamp, cx);
                             self.lose(from);
                             return bytes.len();
@@ -468,7 +466,6 @@ impl Connection {
             }
             _ => {
                 open.anomalies.insert(Anomaly::HeadTooLarge);
-                open.cut.get_or_insert(Incomplete::Malformed);
                 cx.ledger.count(Fate::Unparseable, partial.bytes.len());
                 self.close(from, open, Completion::Complete, stamp, cx);
                 self.lose(from);
@@ -633,8 +630,8 @@ impl Body {
             }
             Self::Length { left } => Some(*left),
             Self::Chunked(dechunker) => {
-                let known = if let Dechunker::Data { left } = dechunker { *left } else { 0 };
-                if dechunker.skip(missing) { None } else { Some(known) }
+                // Where the chunks stand is lost, and with it how much of the body is missing.
+                if dechunker.skip(missing) { None } else { Some(0) }
             }
         }
     }
@@ -663,7 +660,8 @@ fn carried(direction: Direction, stamp: Stamp, cx: &mut Context<'_>) {
     }
 }
 
-fn report(anomaly: Anomaly, cx: &mut Context<'_>) {
+/// Counts something odd that touched no message.
+pub(crate) fn report(anomaly: Anomaly, cx: &mut Context<'_>) {
     cx.ledger.count_anomaly(anomaly);
     cx.sink.event(Event::Anomaly { flow: Some(cx.flow), anomaly });
 }

@@ -10,4 +10,4 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use connection::{Connection, Context};
+pub(crate) use connection::{Connection, Context, report};

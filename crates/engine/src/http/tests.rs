@@ -219,7 +219,7 @@ fn a_length_that_is_none_is_named() {
         let head = format!("Content-Length: {value}\r\n\r\nhello");
         // A response is read to close, a request stops until it is resynchronised (policy 12).
         response(format!("HTTP/1.1 200 OK\r\n{head}").as_bytes(), &format!("0 200 OK <hello> !{anomaly}"));
-        request(format!("POST / HTTP/1.1\r\n{head}").as_bytes(), &format!("0 POST / !{anomaly} ~malformed"));
+        request(format!("POST / HTTP/1.1\r\n{head}").as_bytes(), &format!("0 POST / !{anomaly}"));
     }
 }
 
@@ -236,21 +236,21 @@ fn chunks_are_read_as_rfc_9112_7_1_says() {
         ("2\r\nhe\r\n3\r\nllo\r\n0\r\nX-Sum: 1\r\nY: 2\r\n\r\n", "<hello{X-Sum=1}{Y=2}>"),
         ("5\nhello\n0\n\n", "<hello> !bare-lf"),
         (" 5\r\nhello\r\n0\r\n\r\n", "<hello> !chunk-size-whitespace"),
-        ("5\r\nhelloX", "<hello> !bad-chunk-end ~malformed"),
-        ("5\r\nhello\rX", "<hello> !bad-chunk-end ~malformed"),
-        ("-5\r\nhello\r\n0\r\n\r\n", "!bad-chunk-size ~malformed"),
-        ("+5\r\nhello\r\n0\r\n\r\n", "!bad-chunk-size ~malformed"),
-        ("0x5\r\nhello\r\n0\r\n\r\n", "!bad-chunk-size ~malformed"),
-        ("5_0\r\nhello\r\n0\r\n\r\n", "!bad-chunk-size ~malformed"),
-        ("\r\n5\r\nhello\r\n", "!bad-chunk-size ~malformed"),
-        ("10000000000000005\r\nhello\r\n0\r\n\r\n", "!bad-chunk-size ~malformed"),
-        ("ffffffffffffffff\r\nhello\r\n0\r\n\r\n", "!bad-chunk-size ~malformed"),
-        ("5;a\rb\r\nhello\r\n", "!bad-chunk-size ~malformed"),
+        ("5\r\nhelloX", "<hello> !bad-chunk-end"),
+        ("5\r\nhello\rX", "<hello> !bad-chunk-end"),
+        ("-5\r\nhello\r\n0\r\n\r\n", "!bad-chunk-size"),
+        ("+5\r\nhello\r\n0\r\n\r\n", "!bad-chunk-size"),
+        ("0x5\r\nhello\r\n0\r\n\r\n", "!bad-chunk-size"),
+        ("5_0\r\nhello\r\n0\r\n\r\n", "!bad-chunk-size"),
+        ("\r\n5\r\nhello\r\n", "!bad-chunk-size"),
+        ("10000000000000005\r\nhello\r\n0\r\n\r\n", "!bad-chunk-size"),
+        ("ffffffffffffffff\r\nhello\r\n0\r\n\r\n", "!bad-chunk-size"),
+        ("5;a\rb\r\nhello\r\n", "!bad-chunk-size"),
     ] {
         request(format!("{HEAD}{body}").as_bytes(), &format!("0 POST / {want}"));
     }
     let endless = format!("{HEAD}5;{}", "x".repeat(20 << 10));
-    request(endless.as_bytes(), "0 POST / !bad-chunk-size ~malformed");
+    request(endless.as_bytes(), "0 POST / !bad-chunk-size");
 }
 
 #[test]
@@ -379,7 +379,7 @@ fn a_gap_inside_a_body_of_known_length_is_counted_and_passed() {
         &[ask, chunked, Gap(server, 4), S(b"gh\r\n0\r\n\r\n"), next],
         &["0 GET /a", "1 GET /b", "0 200 OK <abgh> ~gap -4", "1 201 Created"],
     );
-    check(&[ask, chunked, Gap(server, 9), next], &["0 GET /a", "1 GET /b", "0 200 OK <ab> ~gap -6", "2 201 Created"]);
+    check(&[ask, chunked, Gap(server, 9), next], &["0 GET /a", "1 GET /b", "0 200 OK <ab> ~gap", "2 201 Created"]);
     // Until close there is no other end.
     check(&[ask, S(b"HTTP/1.0 200 OK\r\n\r\nab"), Gap(server, 4), S(b"cd"), FIN], &["0 GET /a", "1 GET /b", "0 200 OK <abcd> ~gap -4"]);
 }

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use super::Interest;
 use super::recent::Recent;
 use super::waiting::{Arrival, Entered, WaitingRoom};
 use crate::config::Limits;
@@ -70,6 +71,7 @@ pub(super) struct Half {
     recent: Option<Box<Recent>>,
     /// Whether the peer was heard to acknowledge anything: without that, nothing says when to forget.
     heard: bool,
+    interest: Interest,
     /// Rare, so that it is kept apart: an idle connection is to be small.
     stall: Option<Box<Stall>>,
     /// The last hole that was given up, to tell late bytes from duplicates.
@@ -98,6 +100,7 @@ impl Half {
             waiting: None,
             recent: None,
             heard: false,
+            interest: Interest::None,
             stall: None,
             last_gap: (StreamOffset(0), StreamOffset(0)),
             window: 0,
@@ -191,11 +194,14 @@ impl Half {
         self.advance(bytes);
     }
 
-    // What was delivered and not acknowledged.
+    // What was delivered, for telling conflicting copies.
 
-    /// Keeps delivered bytes for telling conflicting copies; `next` has moved behind them.
-    pub(super) fn remember(&mut self, bytes: &[u8]) {
-        if self.heard && self.acked < self.next {
+    /// Keeps bytes that were just delivered for as long as the receiver's interest in other copies lasts.
+    pub(super) fn remember(&mut self, bytes: &[u8], interest: Interest) {
+        self.interest = interest;
+        if self.forgets_all() {
+            self.recent = None;
+        } else {
             self.recent.get_or_insert_default().push(bytes);
         }
     }
@@ -205,12 +211,17 @@ impl Half {
         self.heard = true;
         if at > self.acked {
             self.acked = at;
-            let left = usize::try_from(self.next.since(at)).unwrap_or(usize::MAX);
-            if left == 0 {
+            if self.forgets_all() {
                 self.recent = None;
-            } else if let Some(recent) = &mut self.recent {
-                recent.forget_all_but(left);
             }
+        }
+    }
+
+    fn forgets_all(&self) -> bool {
+        match self.interest {
+            Interest::None => true,
+            Interest::Unacknowledged => !self.heard || self.acked >= self.next,
+            Interest::Open => false,
         }
     }
 

@@ -8,6 +8,7 @@
 
 //pub mod generate;
 //pub mod net;
+pub mod check;
 pub mod pcap;
 pub mod rng;
 pub mod talk;

@@ -13,12 +13,13 @@ pub(super) fn datagram(mut rest: Rest<'_>) -> Decoded<'_> {
     let src = u16::from_be_bytes([head[0], head[1]]);
     let dst = u16::from_be_bytes([head[2], head[3]]);
     let len = usize::from(u16::from_be_bytes([head[4], head[5]]));
-    let payload = match len {
+    let len = match len {
         // Offload and jumbograms (RFC 2675 §4).
-        0 => rest,
+        0 => rest.wire_len(),
         1..8 => return Decoded::Skipped(Skipped::NotTcp),
-        len => rest.limit(len - 8),
+        len => len - 8,
     };
+    let payload = rest.limit(len);
     // One-way by design: the source port is entropy, the destination port the protocol.
     match dst {
         4789 | 8472 => return vxlan(payload, dst == 8472),
@@ -31,7 +32,7 @@ pub(super) fn datagram(mut rest: Rest<'_>) -> Decoded<'_> {
     }
     let either = |port| src == port || dst == port;
     if either(2152) {
-        gtp(payload)
+        gtp(payload, len)
     } else if either(1701) {
         l2tp(payload)
     } else if either(3544) {
@@ -119,11 +120,11 @@ fn mpls(rest: Rest<'_>) -> Decoded<'_> {
 }
 
 /// GTP-U version 1 (3GPP TS 29.281 §5.1): G-PDUs only, with their optional fields and extension headers.
-fn gtp(mut rest: Rest<'_>) -> Decoded<'_> {
+fn gtp(mut rest: Rest<'_>, payload_len: usize) -> Decoded<'_> {
     let head = ok!(take::<8>(&mut rest));
     let len = usize::from(u16::from_be_bytes([head[2], head[3]]));
     // Version 1, protocol type GTP, reserved bit 0; G-PDU; the length is exact, since nothing may follow in the datagram.
-    if head[0] & 0xf8 != 0x30 || head[1] != 255 || len != rest.wire_len() {
+    if head[0] & 0xf8 != 0x30 || head[1] != 255 || len + 8 != payload_len {
         return Decoded::Skipped(Skipped::NotTcp);
     }
     if head[0] & 0x07 != 0 {

@@ -21,7 +21,9 @@ const VLAN: u16 = 0x8100;
 /// IEEE 802.1ad, the outer tag of QinQ.
 const VLAN_SERVICE: u16 = 0x88a8;
 /// QinQ before 802.1ad (Nortel, Cisco, Juniper).
-const VLAN_OLD: [u16; 3] = [0x9100, 0x9200, 0x9300];
+const VLAN_OLD_1: u16 = 0x9100;
+const VLAN_OLD_2: u16 = 0x9200;
+const VLAN_OLD_3: u16 = 0x9300;
 /// A Cisco VN-Tag (IEEE 802.1BR's ancestor): four bytes, then the next EtherType.
 const VN_TAG: u16 = 0x8926;
 /// Provider backbone bridging (IEEE 802.1ah): a four-byte I-TAG, then a whole Ethernet frame.
@@ -35,7 +37,7 @@ const ETHERTYPE_MIN: u16 = 0x0600;
 /// Most bytes in an IEEE 802.3 frame that carries a length.
 const LENGTH_MAX: u16 = 1500;
 
-/// An Ethernet frame, from its destination address on.
+/// An Ethernet frame, from its destination address on, inlined where nearly every frame starts.
 #[inline(always)]
 pub(super) fn frame_inline(mut rest: Rest<'_>) -> Decoded<'_> {
     let head = ok!(rest.take::<14>(Layer::Link));
@@ -61,17 +63,13 @@ pub(super) fn by_type(ethertype: u16, rest: Rest<'_>) -> Decoded<'_> {
 }
 
 /// Everything but IP itself.
-fn shim<'a>(mut ethertype: u16, mut rest: Rest<'a>) -> Decoded<'a> {
+fn shim(mut ethertype: u16, mut rest: Rest<'_>) -> Decoded<'_> {
     loop {
         ok!(rest.count_shim());
         match ethertype {
             IPV4 => return ip::v4(rest),
             IPV6 => return ip::v6(rest),
-            VLAN | VLAN_SERVICE => {
-                let tag = ok!(rest.take::<4>(Layer::Link));
-                ethertype = u16::from_be_bytes([tag[2], tag[3]]);
-            }
-            tag if VLAN_OLD.contains(&tag) => {
+            VLAN | VLAN_SERVICE | VLAN_OLD_1 | VLAN_OLD_2 | VLAN_OLD_3 => {
                 let tag = ok!(rest.take::<4>(Layer::Link));
                 ethertype = u16::from_be_bytes([tag[2], tag[3]]);
             }
@@ -107,11 +105,7 @@ pub(super) fn llc(mut rest: Rest<'_>) -> Decoded<'_> {
             if !matches!(snap[..3], [0, 0, 0] | [0, 0, 0xf8]) || ethertype < ETHERTYPE_MIN {
                 return Decoded::Skipped(Skipped::NotTcp);
             }
-            match ethertype {
-                IPV4 => ip::v4(rest),
-                IPV6 => ip::v6(rest),
-                other => shim(other, rest),
-            }
+            by_type(ethertype, rest)
         }
         // IP straight in LLC (RFC 948).
         [0x06, 0x06, 0x03] => ip::v4(rest),

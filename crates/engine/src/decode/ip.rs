@@ -147,7 +147,7 @@ pub(super) fn v6_inline(mut rest: Rest<'_>) -> Decoded<'_> {
 }
 
 /// The payload of a datagram: extension headers off, then by protocol.
-pub(super) fn upper<'a>(mut protocol: u8, mut rest: Rest<'a>, mut carrier: Carrier) -> Decoded<'a> {
+pub(super) fn upper(mut protocol: u8, mut rest: Rest<'_>, mut carrier: Carrier) -> Decoded<'_> {
     for _ in 0..=EXTENSIONS_MAX {
         match (protocol, carrier.src.is_ipv6()) {
             (protocol::TCP, _) => return tcp::segment(rest, &carrier),

@@ -122,7 +122,7 @@ fn linux_cooked_2(mut rest: Rest<'_>) -> Decoded<'_> {
     cooked_payload([head[8], head[9]], [head[0], head[1]], rest)
 }
 
-fn cooked_payload<'a>(device: [u8; 2], protocol: [u8; 2], rest: Rest<'a>) -> Decoded<'a> {
+fn cooked_payload(device: [u8; 2], protocol: [u8; 2], rest: Rest<'_>) -> Decoded<'_> {
     // For these devices (ARPHRD_NETLINK and the monitor types) the protocol is something else, or the payload is.
     if let 801..=803 | 824 = u16::from_be_bytes(device) {
         return Decoded::Skipped(Skipped::NotTcp);
@@ -170,7 +170,7 @@ fn nflog(mut rest: Rest<'_>) -> Decoded<'_> {
     // Lengths are in the byte order of the capturing host, which nothing says: the order in which a packet turns up.
     nflog_payload(rest, u16::from_le_bytes)
         .or_else(|| nflog_payload(rest, u16::from_be_bytes))
-        .map_or(Decoded::Skipped(Skipped::NotTcp), |packet| ip::by_version(packet))
+        .map_or(Decoded::Skipped(Skipped::NotTcp), ip::by_version)
 }
 
 fn nflog_payload<'a>(mut rest: Rest<'a>, read: fn([u8; 2]) -> u16) -> Option<Rest<'a>> {

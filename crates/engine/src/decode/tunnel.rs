@@ -46,7 +46,7 @@ pub(super) fn gre(mut rest: Rest<'_>) -> Decoded<'_> {
 }
 
 /// What GRE version 0 carries.
-fn gre_payload<'a>(protocol: u16, sequence: bool, mut rest: Rest<'a>) -> Decoded<'a> {
+fn gre_payload(protocol: u16, sequence: bool, mut rest: Rest<'_>) -> Decoded<'_> {
     match protocol {
         ether::BRIDGED => ether::frame(rest),
         ERSPAN_2 => {

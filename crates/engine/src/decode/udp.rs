@@ -52,7 +52,7 @@ fn take<'a, const N: usize>(rest: &mut Rest<'a>) -> Result<&'a [u8; N], Skipped>
 /// VXLAN (RFC 7348 §5), with or without a group policy (draft-smith-vxlan-group-policy §2.1).
 ///
 /// On its own port reserved bits are ignored as the RFC asks; on Linux's old default 8472 they have to be zero.
-fn vxlan<'a>(mut rest: Rest<'a>, strict: bool) -> Decoded<'a> {
+fn vxlan(mut rest: Rest<'_>, strict: bool) -> Decoded<'_> {
     let head = ok!(take::<8>(&mut rest));
     let valid = if strict { matches!(head, [0x08, 0, 0, 0, .., 0]) } else { head[0] & 0x08 != 0 };
     if !valid || !ether::is_plausible(&rest) {

@@ -381,7 +381,8 @@ impl Connection {
         }
         half.see_window(segment.window, peer);
         if let Some((value, _)) = segment.options.timestamps
-            && matches!(half.place(segment.seq), Place::At(at) if at <= half.next)
+            // RFC 7323 §4.3 (2): only a segment at or before the last acknowledgement sent.
+            && matches!(half.place(segment.seq), Place::At(at) if at <= half.acked)
             && half.ts_recent.is_none_or(|recent| value.wrapping_sub(recent) as i32 >= 0)
         {
             half.ts_recent = Some(value);

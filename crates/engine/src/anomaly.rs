@@ -74,6 +74,8 @@ anomalies! {
     TeInHttp10 = "te-in-http10",
     /// A chunk size that is not hexadecimal digits in range.
     BadChunkSize = "bad-chunk-size",
+    /// White space before a chunk size.
+    ChunkSizeWhitespace = "chunk-size-whitespace",
     /// Chunk data not followed by CRLF.
     BadChunkEnd = "bad-chunk-end",
     // Syntax.

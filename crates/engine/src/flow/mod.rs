@@ -250,7 +250,7 @@ impl Flows {
         self.with(slot, around, |tcp, _, _, _, out| tcp.end(cause, out));
         let Some(entry) = self.table.remove(slot) else { return };
         self.held -= entry.held + Table::ENTRY_BYTES;
-        if matches!(cause, EndCause::Fin | EndCause::Reset) {
+        if cause != EndCause::EndOfCapture {
             self.closed.remember(entry.flow.key, entry.tcp.next_seqs());
         }
         around.sink.event(Event::Closed { flow: &entry.flow });

@@ -100,7 +100,7 @@ impl Connection {
         match std::mem::take(&mut self.sides[from.index()].state) {
             State::Start => {
                 let (mut finder, mut started) = (EndFinder::default(), None);
-                match self.head(from, bytes, &[stamp], &mut finder, &mut started, cx) {
+                match self.head(from, bytes, 0, &[stamp], &mut finder, &mut started, cx) {
                     Step::Used(used) => used,
                     Step::More => {
                         let mut partial = Box::new(Partial { finder, started, ..Partial::default() });
@@ -113,8 +113,10 @@ impl Connection {
             State::Head(mut partial) => {
                 let before = partial.bytes.len();
                 partial.push(bytes, stamp);
+                // When it turns out to be no head, the segment may still start with one.
+                let fresh = if starts_segment { bytes.len() } else { 0 };
                 let Partial { bytes: all, frames, finder, started } = &mut *partial;
-                match self.head(from, all, frames, finder, started, cx) {
+                match self.head(from, all, fresh, frames, finder, started, cx) {
                     Step::Used(used) => used - before,
                     Step::More => {
                         self.set(from, State::Head(partial));
@@ -162,6 +164,7 @@ impl Connection {
         &mut self,
         from: Side,
         all: &[u8],
+        fresh: usize,
         frames: &[Stamp],
         finder: &mut EndFinder,
         started: &mut Option<usize>,
@@ -176,7 +179,7 @@ impl Connection {
                     Found::Undecided if all.len() <= max => return Step::More,
                     other => {
                         self.sides[from.index()].untouched = Untouched(false);
-                        return Step::Used(self.not_a_head(from, other, all.len(), cx));
+                        return Step::Used(self.not_a_head(from, other, all.len(), fresh, cx));
                     }
                 };
                 self.sides[from.index()].untouched = Untouched(false);
@@ -197,7 +200,7 @@ impl Connection {
         if let Some(length) = whole {
             anomalies.extend(finder.anomalies);
             let Some((open, framing, upgrade)) = self.open(from, &head[..length], anomalies, frames, cx) else {
-                return Step::Used(self.not_a_head(from, Found::Neither, all.len(), cx));
+                return Step::Used(self.not_a_head(from, Found::Neither, all.len(), fresh, cx));
             };
             cx.ledger.count(Fate::Framing, blank);
             cx.ledger.count(Fate::Head, length);
@@ -213,7 +216,7 @@ impl Connection {
         anomalies.insert(Anomaly::HeadTooLarge);
         let opened = self.open(from, &kept[..finder.complete_lines()], anomalies, frames, cx);
         let Some((open, framing, _)) = opened else {
-            return Step::Used(self.not_a_head(from, Found::Neither, all.len(), cx));
+            return Step::Used(self.not_a_head(from, Found::Neither, all.len(), fresh, cx));
         };
         cx.ledger.count(Fate::Framing, blank);
         cx.ledger.count(Fate::Head, max);
@@ -229,8 +232,8 @@ impl Connection {
         *self.client.get_or_insert(client) == client
     }
 
-    /// Bytes where a head might have stood; gives how many have their fate.
-    fn not_a_head(&mut self, from: Side, found: Found, length: usize, cx: &mut Context<'_>) -> usize {
+    /// Bytes where a head might have stood, the last `fresh` of them a segment; gives how many have their fate.
+    fn not_a_head(&mut self, from: Side, found: Found, length: usize, fresh: usize, cx: &mut Context<'_>) -> usize {
         let other = match self.sides[from.other().index()].state {
             State::Opaque(fate) => Some(fate),
             _ => None,
@@ -250,9 +253,9 @@ impl Connection {
             _ if self.client.is_some() => {
                 self.exchanges.lost(self.client != Some(from));
                 report(Anomaly::BadStartLine, cx);
-                (length, Fate::Unparseable, State::Lost(Fate::Unparseable))
+                (length - fresh, Fate::Unparseable, State::Lost(Fate::Unparseable))
             }
-            _ => (length, Fate::NotHttp, State::Lost(Fate::NotHttp)),
+            _ => (length - fresh, Fate::NotHttp, State::Lost(Fate::NotHttp)),
         };
         cx.ledger.count(fate, used);
         self.set(from, state);
@@ -366,7 +369,7 @@ impl Connection {
             Body::Chunked(dechunker) => {
                 let mut at = 0;
                 while at < bytes.len() {
-                    match dechunker.next(&bytes[at..], || open.anomalies.insert(Anomaly::BareLf)) {
+                    match dechunker.next(&bytes[at..], |odd| open.anomalies.insert(odd)) {
                         Piece::Data(n) => {
                             content(open.direction, &bytes[at..at + n], stamp, cx);
                             at += n;

@@ -170,14 +170,21 @@ impl TransferCoding {
         let mut sum = Self::Absent;
         let values = fields.iter().filter(|field| field.name.eq_ignore_ascii_case(b"transfer-encoding"));
         for value in values.flat_map(|field| field.value.split(|&b| b == b',')) {
-            let coding = trim(value);
+            // RFC 9110 §10.1.4: a coding may have parameters; chunked has none, but it is chunked all the same.
+            let coding = trim(value.split(|&b| b == b';').next().unwrap_or(value));
             let before = sum;
+            let plain = coding.len() == trim(value).len();
             sum = if coding.is_empty() {
                 if before == Self::Absent { Self::NotChunked } else { before }
             } else if coding.eq_ignore_ascii_case(b"chunked") {
-                if before == Self::Absent { Self::Chunked } else { Self::ChunkedLast }
-            } else if coding.eq_ignore_ascii_case(b"identity") && matches!(before, Self::Absent | Self::Identity) {
-                Self::Identity
+                if before == Self::Absent && plain { Self::Chunked } else { Self::ChunkedLast }
+            } else if coding.eq_ignore_ascii_case(b"identity") {
+                match before {
+                    Self::Absent => Self::Identity,
+                    // It does nothing, so it takes nothing from the chunked before it.
+                    Self::Chunked => Self::ChunkedLast,
+                    before => before,
+                }
             } else {
                 Self::NotChunked
             };

@@ -56,7 +56,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { halves: [Half::new(), Half::new()], pending_syn: None, syn_data: None }
     }
 
@@ -228,6 +228,8 @@ impl Connection {
             let peer = self.half_mut(side.other());
             if peer.phase == Phase::Unseen {
                 peer.start_at(segment.ack, Phase::Expected);
+            } else {
+                peer.acknowledged(acked);
             }
         }
         let half = self.half_mut(side);
@@ -319,21 +321,21 @@ impl Connection {
         }
         if peer.is_live()
             && let Place::At(at) = peer.place(segment.ack)
-            && at > peer.highest().add(half.window())
+            && at > peer.highest().add(half.plausible_ahead())
         {
             peer.outlying_ack = Some(segment.ack);
             let confirmed =
-                peer.outlying_data.is_some_and(|seq| near(seq, segment.ack, half.window()));
+                peer.outlying_data.is_some_and(|seq| near(seq, segment.ack, half.plausible_ahead()));
             if !confirmed {
                 return Some(Anomaly::BadAck);
             }
         }
         if !segment.payload.is_empty()
             && let Place::At(at) = half.place(segment.seq)
-            && at > half.highest().add(peer.window())
+            && at > half.highest().add(peer.plausible_ahead())
         {
             half.outlying_data = Some(segment.seq.add(segment.payload.len() as u32));
-            let confirmed = half.outlying_ack.is_some_and(|ack| near(ack, segment.seq, peer.window()));
+            let confirmed = half.outlying_ack.is_some_and(|ack| near(ack, segment.seq, peer.plausible_ahead()));
             if !confirmed {
                 return Some(Anomaly::OutOfWindow);
             }
@@ -364,7 +366,7 @@ impl Connection {
                 // seen. A keep-alive probe (RFC 9293 §3.8.4) stands one before it and carries at most one old byte.
                 let probe = segment.payload.len() <= 1 && half.place(segment.seq) == Place::Before(1);
                 match half.place(segment.seq) {
-                    Place::Before(distance) if !probe && distance <= peer.window() => {
+                    Place::Before(distance) if !probe && distance <= peer.plausible_ahead() => {
                         half.start_at(segment.seq, Phase::Open);
                     }
                     _ => half.phase = Phase::Open,
@@ -386,7 +388,7 @@ impl Connection {
             Phase::Expected => peer.start_at(segment.ack, Phase::Expected),
             Phase::Open | Phase::Ended => {
                 if let Place::At(at) = peer.place(segment.ack) {
-                    peer.acked = peer.acked.max(at);
+                    peer.acknowledged(at);
                 }
             }
         }
@@ -456,7 +458,14 @@ impl Connection {
         if arrival.offset < half.next {
             let old = half.next.since(arrival.offset);
             let dropped = usize::try_from(old).unwrap_or(usize::MAX).min(arrival.bytes.len());
-            let fate = if half.in_last_gap(arrival.offset) { Fate::Late } else { Fate::Duplicate };
+            let fate = if half.conflicts(arrival.offset, &arrival.bytes[..dropped]) {
+                out.note(side, Anomaly::ConflictingOverlap);
+                Fate::ConflictingOverlap
+            } else if half.in_last_gap(arrival.offset) {
+                Fate::Late
+            } else {
+                Fate::Duplicate
+            };
             out.ledger().count(fate, dropped);
             arrival.cut = arrival.cut.saturating_sub(old - dropped as u64);
             arrival.bytes = &arrival.bytes[dropped..];
@@ -614,6 +623,7 @@ fn near(a: SeqNumber, b: SeqNumber, window: u64) -> bool {
 fn deliver<R: Receiver>(half: &mut Half, side: Side, arrival: Arrival<'_>, out: &mut R) {
     half.advance(arrival.bytes.len() as u64);
     if !arrival.bytes.is_empty() {
+        half.remember(arrival.bytes);
         out.deliver(
             side,
             Delivery::Bytes {

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use super::recent::Recent;
 use super::waiting::{Arrival, Entered, WaitingRoom};
 use crate::config::Limits;
 use crate::seq::{SeqNumber, StreamOffset};
@@ -66,6 +67,9 @@ pub(super) struct Half {
     /// Where the FIN stands.
     pub(super) fin: Option<StreamOffset>,
     waiting: Option<Box<WaitingRoom>>,
+    recent: Recent,
+    /// Whether the peer was heard to acknowledge anything: without that, nothing says when to forget.
+    heard: bool,
     stall: Option<Stall>,
     /// The last hole that was given up, to tell late bytes from duplicates.
     last_gap: (StreamOffset, StreamOffset),
@@ -83,7 +87,7 @@ pub(super) struct Half {
 }
 
 impl Half {
-    pub(super) const fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             phase: Phase::Unseen,
             next_seq: SeqNumber(0),
@@ -91,6 +95,8 @@ impl Half {
             acked: StreamOffset(0),
             fin: None,
             waiting: None,
+            recent: Recent::default(),
+            heard: false,
             stall: None,
             last_gap: (StreamOffset(0), StreamOffset(0)),
             window: 0,
@@ -155,15 +161,18 @@ impl Half {
         self.window = self.window.max(u32::from(field) << shift);
     }
 
-    /// Bytes that this side may receive beyond what it acknowledged.
-    pub(super) const fn window(&self) -> u64 {
-        if self.is_live() && self.window > 65_535 {
-            self.window as u64
-        } else if self.is_live() {
-            65_535
+    /// Bytes beyond what this side acknowledged that its peer may have sent without anybody doubting it.
+    ///
+    /// Twice the largest window: captures lose acknowledgements too, and "far outside" (policy 2) is farther than that.
+    pub(super) const fn plausible_ahead(&self) -> u64 {
+        let window = if !self.is_live() {
+            WINDOW_MAX
+        } else if self.window > 65_535 {
+            self.window
         } else {
-            WINDOW_MAX as u64
-        }
+            65_535
+        };
+        2 * window as u64
     }
 
     pub(super) fn advance(&mut self, bytes: u64) {
@@ -179,6 +188,30 @@ impl Half {
     pub(super) fn give_up(&mut self, bytes: u64) {
         self.last_gap = (self.next, self.next.add(bytes));
         self.advance(bytes);
+    }
+
+    // What was delivered and not acknowledged.
+
+    /// Keeps delivered bytes for telling conflicting copies; `next` has moved behind them.
+    pub(super) fn remember(&mut self, bytes: &[u8]) {
+        if self.heard && self.acked < self.next {
+            self.recent.push(bytes);
+        }
+    }
+
+    /// The peer acknowledged up to `at`.
+    pub(super) fn acknowledged(&mut self, at: StreamOffset) {
+        self.heard = true;
+        if at > self.acked {
+            self.acked = at;
+            let left = usize::try_from(self.next.since(at)).unwrap_or(usize::MAX);
+            self.recent.forget_all_but(left);
+        }
+    }
+
+    /// Whether another copy of bytes that were delivered, from `at` on, differs from them.
+    pub(super) fn conflicts(&self, at: StreamOffset, bytes: &[u8]) -> bool {
+        self.recent.differs(bytes, self.next.since(at))
     }
 
     // The waiting room; allocated while something waits, gone when nothing does.
@@ -206,7 +239,7 @@ impl Half {
 
     /// Accounted bytes of the waiting room.
     pub(super) fn held(&self) -> usize {
-        self.waiting.as_ref().map_or(0, |room| room.held())
+        self.waiting.as_ref().map_or(0, |room| room.held()) + self.recent.held()
     }
 
     /// Payload bytes in the waiting room.
@@ -215,7 +248,7 @@ impl Half {
     }
 
     pub(super) fn is_full(&self, limits: &Limits) -> bool {
-        self.held() > limits.waiting_bytes_max
+        self.waiting.as_ref().is_some_and(|room| room.held() > limits.waiting_bytes_max)
     }
 
     // Holes.

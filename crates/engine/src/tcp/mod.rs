@@ -5,6 +5,9 @@
 
 mod connection;
 mod half;
+mod recent;
+#[cfg(test)]
+mod tests;
 mod waiting;
 
 pub(crate) use connection::{Connection, Outcome};

@@ -53,7 +53,7 @@ pub struct Damage {
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.input)?;
-        if matches!(self.fault, Fault::Empty | Fault::NotACapture { .. } | Fault::PackedTwice) {
+        if matches!(self.fault, Fault::Empty | Fault::NotACapture { .. } | Fault::PackedTwice | Fault::NotReopened(_)) {
             return self.fault.fmt(f);
         }
         match self.record {
@@ -76,12 +76,12 @@ impl std::error::Error for Damage {
 
 impl Damage {
     /// For a file that could be opened at first and not again.
-    pub(super) fn gone(input: String, error: SourceError) -> Self {
-        let fault = match error {
-            SourceError::Open { source, .. } => Fault::Read(source),
-            other => Fault::Read(io::Error::other(other)),
+    pub(super) fn not_reopened(input: String, error: SourceError) -> Self {
+        let error = match error {
+            SourceError::Open { source, .. } => source,
+            other => io::Error::other(other),
         };
-        Self { input, record: 0, offset: 0, frames: 0, packing: None, fault }
+        Self { input, record: 0, offset: 0, frames: 0, packing: None, fault: Fault::NotReopened(error) }
     }
 }
 
@@ -224,6 +224,9 @@ pub enum Fault {
         /// What was wrong there.
         what: String,
     },
+    /// One of several files was there for its first frame and not when its turn came: moved, or out of handles.
+    #[error("it could be opened at first, but not when its turn came: {0}")]
+    NotReopened(#[source] io::Error),
     /// The operating system failed to read.
     #[error("reading failed: {0}")]
     Read(#[from] io::Error),

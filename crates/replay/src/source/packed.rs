@@ -15,6 +15,8 @@ pub(super) struct Packed {
     bytes: Vec<u8>,
     start: usize,
     end: usize,
+    /// Whether more was asked for than there is.
+    pub(super) ended: bool,
 }
 
 impl Packed {
@@ -22,7 +24,7 @@ impl Packed {
     pub(super) fn new(first: &[u8], raw: Raw) -> Self {
         let mut bytes = first.to_vec();
         bytes.resize(PIECE.max(first.len()), 0);
-        Self { raw, bytes, start: 0, end: first.len() }
+        Self { raw, bytes, start: 0, end: first.len(), ended: false }
     }
 
     /// What is there, after one read when nothing was; empty at the end.
@@ -31,6 +33,7 @@ impl Packed {
             self.start = 0;
             self.end = 0;
             self.end = self.raw.read(&mut self.bytes)?;
+            self.ended = self.end == 0;
         }
         Ok(&self.bytes[self.start..self.end])
     }

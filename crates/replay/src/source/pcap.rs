@@ -119,7 +119,7 @@ impl Pcap {
         }
         let start = window.start() + self.record_header;
         window.consume(whole);
-        // A fraction of a second or more is carried over, as Wireshark does.
+        // A fraction of a second or more is carried into the seconds (broken clocks write it, and it is meant so).
         let nanos = u64::from(fraction) * if self.precision == Precision::Nanos { 1 } else { 1_000 };
         let time = Timestamp::new(u64::from(secs), nanos);
         Ok(Some(Record { time, precision: self.precision, link: self.link, wire_len, start, length }))

@@ -1,8 +1,8 @@
 //! Several captures as one: always the frame with the earliest time next, ties in the order of the arguments.
 //!
 //! The rule is mergecap's: of every file only its next frame is compared, so a file's own order is kept even where its
-//! time goes back. It never holds a file open before its turn: a rotation set of a thousand files needs one handle
-//! and one buffer at a time. Next: [`super::Source`].
+//! time goes back. Ties differ: mergecap 4.0 gives them to the file named last. It never holds a file open before its
+//! turn: a rotation set of a thousand files needs one handle and one buffer at a time. Next: [`super::Source`].
 //!
 //! ```text
 //! Waiting ──its first frame is the earliest──▶ Open ──no more frames, or a fault──▶ Done
@@ -149,7 +149,7 @@ impl Timeline {
             Ok(raw) => raw,
             // It could be opened when we looked for its first frame: it was moved, or handles ran out.
             Err(error) => {
-                self.damages.push(Damage::gone(input.to_string(), error));
+                self.damages.push(Damage::not_reopened(input.to_string(), error));
                 return Lane::Done;
             }
         };

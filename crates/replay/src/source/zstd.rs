@@ -63,11 +63,11 @@ impl Zstd {
             } else if let Err(error) =
                 self.decoder.decode_blocks(&mut self.packed, BlockDecodingStrategy::UptoBlocks(1))
             {
-                self.fault = Some(self.broken(&describe(&error)));
+                self.fault = Some(self.fault_of(&error));
                 self.in_frame = false;
                 // Without an end the decoder would keep the last window of good bytes to itself.
                 if let Err(error) = self.decoder.decode_blocks(&LAST_BLOCK[..], BlockDecodingStrategy::UptoBlocks(1)) {
-                    self.fault = Some(self.broken(&describe(&error)));
+                    self.fault = Some(self.fault_of(&error));
                 }
             }
         }
@@ -87,25 +87,24 @@ impl Zstd {
                     left -= here;
                 }
             }
-            Err(error) => return Err(self.broken(&describe(&error))),
+            Err(error) => return Err(self.fault_of(&error)),
         }
         Ok(())
     }
 
+    /// ruzstd's words, and ours where a person can do something about it.
+    fn fault_of(&self, error: &FrameDecoderError) -> Fault {
+        self.broken(&match error {
+            FrameDecoderError::WindowSizeTooBig { requested, max } => format!(
+                "it needs a window of {requested} bytes, {max} are allowed; unpack it with `zstd -d --long=31` first"
+            ),
+            FrameDecoderError::DictNotProvided { dict_id } => format!("it needs dictionary {dict_id}; unpack it first"),
+            _ if self.packed.ended => "it ends too early".to_owned(),
+            other => other.to_string(),
+        })
+    }
+
     fn broken(&self, what: &str) -> Fault {
         Fault::Unpack { packing: Packing::Zstd, at: self.packed.used(), what: what.to_owned() }
-    }
-}
-
-/// ruzstd's words, and ours where a person can do something about it.
-fn describe(error: &FrameDecoderError) -> String {
-    match error {
-        FrameDecoderError::WindowSizeTooBig { requested, max } => {
-            format!(
-                "it needs a window of {requested} bytes, {max} are allowed; unpack it with `zstd -d --long=31` first"
-            )
-        }
-        FrameDecoderError::DictNotProvided { dict_id } => format!("it needs dictionary {dict_id}; unpack it first"),
-        other => other.to_string(),
     }
 }

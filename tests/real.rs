@@ -70,10 +70,12 @@ fn found(capture: &Path) -> BTreeMap<Row, usize> {
         .clone();
     let mut rows = BTreeMap::new();
     for message in common::messages(&output.stdout) {
-        let field = |key: &str| message.get(key).map_or(String::new(), |value| match value {
-            serde_json::Value::String(text) => text.clone(),
-            other => other.to_string(),
-        });
+        let field = |key: &str| {
+            message.get(key).map_or(String::new(), |value| match value {
+                serde_json::Value::String(text) => text.clone(),
+                other => other.to_string(),
+            })
+        };
         let body = common::body(&message);
         let hash = if body.is_empty() { "-".to_owned() } else { common::sha256(&body) };
         let direction = field("direction");

@@ -16,9 +16,28 @@ const CAPTURES: [&str; 4] = [".pcap", ".pcapng", ".gz", ".zst"];
 
 /// Keys of a message in their order (`message.schema.json` and README.md have the same).
 const KEYS: [&str; 22] = [
-    "timestamp", "direction", "receiver", "destination", "method", "path", "statusCode", "reason", "httpVersion", "headers",
-    "trailers", "body", "bodyEncoding", "bodySize", "contentDecoded", "bodyTruncated", "incomplete", "missingBytes",
-    "anomalies", "connection", "exchange", "latencyMs",
+    "timestamp",
+    "direction",
+    "receiver",
+    "destination",
+    "method",
+    "path",
+    "statusCode",
+    "reason",
+    "httpVersion",
+    "headers",
+    "trailers",
+    "body",
+    "bodyEncoding",
+    "bodySize",
+    "contentDecoded",
+    "bodyTruncated",
+    "incomplete",
+    "missingBytes",
+    "anomalies",
+    "connection",
+    "exchange",
+    "latencyMs",
 ];
 
 pub(crate) fn top() -> &'static Path {
@@ -39,7 +58,9 @@ pub(crate) fn captures() -> Vec<String> {
                 walk(&path, found);
             } else if CAPTURES.iter().any(|end| path.to_str().unwrap().ends_with(end)) {
                 let inside = path.strip_prefix(top().join("corpus")).unwrap();
-                found.push(inside.components().map(|part| part.as_os_str().to_str().unwrap()).collect::<Vec<_>>().join("/"));
+                found.push(
+                    inside.components().map(|part| part.as_os_str().to_str().unwrap()).collect::<Vec<_>>().join("/"),
+                );
             }
         }
     }
@@ -49,9 +70,14 @@ pub(crate) fn captures() -> Vec<String> {
     found
 }
 
+/// The built binary.
+pub(crate) fn binary() -> PathBuf {
+    assert_cmd::cargo::cargo_bin!("sniffer").to_owned()
+}
+
 /// The binary, in an environment that decides nothing.
 pub(crate) fn sniffer() -> Command {
-    let mut command = Command::cargo_bin("sniffer").unwrap();
+    let mut command = Command::new(binary());
     for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TERM"] {
         command.env_remove(name);
     }
@@ -131,4 +157,27 @@ pub(crate) fn body(message: &Map<String, Value>) -> Vec<u8> {
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     use sha2::Digest;
     sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A pcap with these packets, a millisecond apart.
+pub(crate) fn pcap(link_type: u32, packets: &[Vec<u8>]) -> Vec<u8> {
+    let words = |bytes: &mut Vec<u8>, words: &[u32]| words.iter().for_each(|word| bytes.extend(word.to_le_bytes()));
+    let mut bytes = Vec::new();
+    words(&mut bytes, &[0xa1b2_c3d4, 0x0004_0002, 0, 0, 65_535, link_type]);
+    for (at, packet) in packets.iter().enumerate() {
+        let length = packet.len() as u32;
+        words(&mut bytes, &[1_771_675_200, at as u32 * 1000, length, length]);
+        bytes.extend(packet);
+    }
+    bytes
+}
+
+/// An IPv4 packet with a TCP segment from a client, in mid-stream.
+pub(crate) fn segment(payload: &[u8]) -> Vec<u8> {
+    let mut packet = vec![0x45, 0];
+    packet.extend((40 + payload.len() as u16).to_be_bytes());
+    packet.extend([0, 0, 0x40, 0, 64, 6, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2]);
+    packet.extend([0xc3, 0x50, 0, 80, 0, 0, 1, 0, 0, 0, 2, 0, 0x50, 0x18, 0xff, 0xff, 0, 0, 0, 0]);
+    packet.extend(payload);
+    packet
 }

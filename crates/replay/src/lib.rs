@@ -1,1 +1,7 @@
 //! Captures from files and pipes, driven through the engine.
+//!
+//! It opens files and standard input, which the engine must not, and decodes nothing of what is in a packet.
+//! Next: [`source`], from bytes on disk to frames.
+#![forbid(unsafe_code)]
+
+pub mod source;

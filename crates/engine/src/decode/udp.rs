@@ -188,11 +188,15 @@ fn teredo(mut rest: Rest<'_>) -> Decoded<'_> {
     }
     let Some(head) = rest.peek::<40>() else { return Decoded::Skipped(Skipped::NotTcp) };
     let payload_len = usize::from(u16::from_be_bytes([head[4], head[5]]));
-    // One side is a Teredo address (2001::/32), unless it is a qualification with link-local addresses, which is not TCP.
-    // Trailers may follow (RFC 6081 §4).
+    // One side is a Teredo address (2001::/32) and trailers may follow (RFC 6081 §4); or, behind a relay that translates
+    // them, the length fits exactly.
     let is_teredo = |address: &[u8]| address.starts_with(&[0x20, 0x01, 0, 0]);
-    if head[0] >> 4 != 6 || payload_len + 40 > rest.wire_len() || !(is_teredo(&head[8..24]) || is_teredo(&head[24..40]))
-    {
+    let fits = if is_teredo(&head[8..24]) || is_teredo(&head[24..40]) {
+        payload_len + 40 <= rest.wire_len()
+    } else {
+        payload_len + 40 == rest.wire_len()
+    };
+    if head[0] >> 4 != 6 || !fits {
         return Decoded::Skipped(Skipped::NotTcp);
     }
     ip::v6(ok!(rest.deeper()))

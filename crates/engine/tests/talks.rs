@@ -3,6 +3,8 @@
 //!
 //! That a capture gives what its conversation expects is the golden corpus's test, not this one's.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot read its corpus has failed")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

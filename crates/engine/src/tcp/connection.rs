@@ -434,7 +434,8 @@ impl Connection {
             }
         };
         let end = arrival.offset.add(arrival.bytes.len() as u64 + arrival.cut);
-        if segment.flags.has(Flags::FIN) && half.fin.is_none() && end >= half.next {
+        // A FIN before bytes that were seen contradicts them: it is no end.
+        if segment.flags.has(Flags::FIN) && half.fin.is_none() && end >= half.received() {
             half.fin = Some(end);
         }
         if arrival.bytes.is_empty() && arrival.cut == 0 {
@@ -563,11 +564,6 @@ impl Connection {
                 let half = self.half_mut(side);
                 if half.phase == Phase::Open && half.fin == Some(half.next) {
                     half.phase = Phase::Ended;
-                    // What waited behind the FIN came before it was seen.
-                    while let Some((_, waiting)) = half.pop_waiting() {
-                        out.ledger().count(Fate::Ignored, waiting.bytes.len());
-                        out.report(Anomaly::DataAfterFin);
-                    }
                     out.deliver(side, Delivery::End(EndCause::Fin));
                 }
             }

@@ -65,7 +65,7 @@ pub(super) struct Half {
     pub(super) next: StreamOffset,
     /// The peer acknowledged up to here (a FIN counts as one). May lie behind `next` or ahead of it.
     pub(super) acked: StreamOffset,
-    /// Where the FIN stands.
+    /// Where the FIN stands. Invariant: no waiting entry lies behind it.
     pub(super) fin: Option<StreamOffset>,
     waiting: Option<Box<WaitingRoom>>,
     recent: Option<Box<Recent>>,
@@ -147,10 +147,14 @@ impl Half {
         matches!(self.place(end), Place::At(at) if at > self.next)
     }
 
+    /// The offset behind the last byte that was seen.
+    pub(super) fn received(&self) -> StreamOffset {
+        self.next.max(self.waiting.as_ref().and_then(|room| room.end()).unwrap_or_default())
+    }
+
     /// Highest offset that is known to have been sent.
     pub(super) fn highest(&self) -> StreamOffset {
-        let waiting = self.waiting.as_ref().and_then(|room| room.end()).unwrap_or_default();
-        self.next.max(self.acked).max(waiting)
+        self.received().max(self.acked)
     }
 
     pub(super) fn see_syn(&mut self, window: u16, scale: Option<u8>) {

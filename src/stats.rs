@@ -117,6 +117,9 @@ pub(crate) fn nothing(ledger: &Ledger) -> String {
     if ledger.frames_with(FrameFate::Tcp) == 0 && ledger.payload() == 0 {
         return line + ", none of them TCP";
     }
+    if ledger.payload() > 0 && ledger.bytes(Fate::Filtered) == ledger.payload() {
+        return line + &format!(": all {} of TCP payload are on other ports", count(ledger.payload(), "byte"));
+    }
     line += &format!(", {}", count(ledger.connections(), "TCP connection"));
     if ledger.payload() == 0 {
         return line + " without payload";

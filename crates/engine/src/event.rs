@@ -135,8 +135,6 @@ pub enum Incomplete {
     Snaplen,
     /// The connection ended in it.
     Closed,
-    /// Its framing is broken, so that nobody can tell where it ends.
-    Malformed,
     /// Its connection was evicted.
     Evicted,
     /// Its connection was idle for too long.
@@ -152,7 +150,6 @@ impl Incomplete {
             Self::Gap => "gap",
             Self::Snaplen => "snaplen",
             Self::Closed => "closed",
-            Self::Malformed => "malformed",
             Self::Evicted => "evicted",
             Self::Idle => "idle",
             Self::End => "end",

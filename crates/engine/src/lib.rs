@@ -32,6 +32,6 @@ pub mod ledger;
 pub mod message;
 pub mod seq;
 mod tcp;
-#[cfg(any())]
+#[cfg(feature = "testkit")]
 pub mod testkit;
 pub mod time;

@@ -210,7 +210,7 @@ impl Fields {
             copy.text.push_str(&text(field.name));
             copy.text[start..].make_ascii_lowercase();
             let name = copy.text.len() as u32;
-            copy.text.push_str(&text(field.value));
+            push_value(&mut copy.text, &text(field.value));
             copy.ends.push((name, copy.text.len() as u32));
         }
         copy
@@ -289,6 +289,17 @@ impl Serialize for Values<'_> {
     }
 }
 
+/// A value, with each fold in it replaced by a space, as RFC 9112 §5.2 has it for who does not refuse it.
+fn push_value(text: &mut String, value: &str) {
+    for (line, part) in value.split('\n').enumerate() {
+        if line > 0 {
+            text.truncate(text.trim_end_matches(['\r', ' ', '\t']).len());
+            text.push(' ');
+        }
+        text.push_str(if line > 0 { part.trim_start_matches([' ', '\t']) } else { part });
+    }
+}
+
 /// Bytes as text: UTF-8, or else Latin-1, in which every byte is a character.
 fn text(bytes: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {
@@ -342,8 +353,7 @@ impl Serialize for Message {
         entry(&mut map, "anomalies", Some(self.anomalies).filter(|set| !set.is_empty()))?;
         map.serialize_entry("connection", &Shown(self.connection))?;
         map.serialize_entry("exchange", &self.exchange)?;
-        // Nanoseconds below 2⁵³ divide to the nearest double, whose shortest text has just the digits there are.
-        entry(&mut map, "latencyMs", self.latency_nanos.map(|nanos| nanos as f64 / 1e6))?;
+        entry(&mut map, "latencyMs", self.latency_nanos.map(Millis))?;
         entry(&mut map, "frames", Some(&self.frames).filter(|frames| !frames.is_empty()))?;
         map.end()
     }
@@ -351,6 +361,19 @@ impl Serialize for Message {
 
 fn entry<M: SerializeMap, T: Serialize>(map: &mut M, key: &'static str, value: Option<T>) -> Result<(), M::Error> {
     value.map_or(Ok(()), |value| map.serialize_entry(key, &value))
+}
+
+/// Nanoseconds as milliseconds, with the digits there are.
+struct Millis(u64);
+
+impl Serialize for Millis {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0 % 1_000_000 == 0 {
+            return serializer.serialize_u64(self.0 / 1_000_000);
+        }
+        // Nanoseconds below 2⁵³ divide to the nearest double, whose shortest text has just the digits there are.
+        serializer.serialize_f64(self.0 as f64 / 1e6)
+    }
 }
 
 struct Shown<T>(T);

@@ -34,6 +34,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 #[test]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 fn every_import_points_one_way() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut seen = 0;
@@ -71,6 +72,7 @@ fn every_import_points_one_way() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 fn sources(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).unwrap() {

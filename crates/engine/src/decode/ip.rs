@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use etherparse::Ipv6HeaderSlice;
 
 use super::rest::Rest;
-use super::{Decoded, Fragment, Layer, Outcome, Skipped, ether, tcp, tunnel, udp};
+use super::{Decoded, Fragment, Layer, Skipped, ether, tcp, tunnel, udp};
 
 /// Protocol numbers (IANA "Assigned Internet Protocol Numbers").
 pub(super) mod protocol {
@@ -40,18 +40,19 @@ pub(super) struct Carrier {
     pub(super) src: IpAddr,
     pub(super) dst: IpAddr,
     pub(super) ttl: u8,
-    /// Whether a length field said where the payload ends; not so in segments the hardware had yet to cut up.
+    /// Whether a length field said where the payload ends; not so in segments the hardware had yet to cut up, and in
+    /// packets that claim to be longer than they were on the wire.
     pub(super) length_known: bool,
     /// Whether this was put together from fragments already: then it can hold no fragment of the same datagram.
     pub(super) reassembled: bool,
 }
 
 /// IPv4 or IPv6 by the version nibble, where nothing before it says which.
-pub(super) fn by_version(rest: Rest<'_>) -> Outcome<'_> {
+pub(super) fn by_version(rest: Rest<'_>) -> Decoded<'_> {
     match rest.peek::<1>().map(|first| first[0] >> 4) {
         Some(4) => v4(rest),
         Some(6) => v6(rest),
-        _ => Err(Skipped::Malformed(Layer::Ip)),
+        _ => Decoded::Skipped(Skipped::Malformed(Layer::Ip)),
     }
 }
 
@@ -73,24 +74,32 @@ pub(super) fn is_version(rest: &Rest<'_>, ethertype: u16) -> bool {
     version == Some(if ethertype == ether::IPV4 { 4 } else { 6 })
 }
 
-/// An IPv4 packet. Read by hand: this and TCP are on every packet's way, and two array reads cost less than a slice type.
-#[inline]
-pub(super) fn v4(rest: Rest<'_>) -> Outcome<'_> {
-    let head = rest.peek::<20>().ok_or(Skipped::Malformed(Layer::Ip))?;
+/// An IPv4 packet.
+#[inline(never)]
+pub(super) fn v4(rest: Rest<'_>) -> Decoded<'_> {
+    v4_inline(rest)
+}
+
+/// An IPv4 packet, inlined where every packet passes: handing a [`Rest`] over in memory costs more than reading the header.
+/// Read by hand for the same reason.
+#[inline(always)]
+pub(super) fn v4_inline(rest: Rest<'_>) -> Decoded<'_> {
+    let head = ok!(rest.peek::<20>().ok_or(Skipped::Malformed(Layer::Ip)));
     let header_len = usize::from(head[0] & 0x0f) * 4;
     let total_len = usize::from(u16::from_be_bytes([head[2], head[3]]));
     if head[0] >> 4 != 4 || header_len < 20 {
-        return Err(Skipped::Malformed(Layer::Ip));
+        return Decoded::Skipped(Skipped::Malformed(Layer::Ip));
     }
-    let length_known = total_len != 0;
+    let length_known = total_len != 0 && total_len <= rest.wire_len();
     let mut payload = match total_len {
         // Segmentation offload: the packet was captured before the hardware cut it up and filled this in.
         0 => rest,
-        len if len < header_len => return Err(Skipped::Malformed(Layer::Ip)),
+        len if len < header_len => return Decoded::Skipped(Skipped::Malformed(Layer::Ip)),
         len => rest.limit(len),
     };
-    payload.skip(header_len, Layer::Ip)?;
-    let carrier = Carrier {
+    ok!(payload.skip(header_len, Layer::Ip));
+    // Made anew in each branch below: one for all would live in memory and be copied from there.
+    let carrier = || Carrier {
         src: IpAddr::V4(Ipv4Addr::new(head[12], head[13], head[14], head[15])),
         dst: IpAddr::V4(Ipv4Addr::new(head[16], head[17], head[18], head[19])),
         ttl: head[8],
@@ -103,59 +112,65 @@ pub(super) fn v4(rest: Rest<'_>) -> Outcome<'_> {
     if fragment & 0x3fff != 0 {
         let id = u32::from(u16::from_be_bytes([head[4], head[5]]));
         let offset = u32::from(fragment & 0x1fff) * 8;
-        return fragment_of(payload, &carrier, id, protocol, offset, fragment & 0x2000 != 0);
+        return fragment_of(payload, &carrier(), id, protocol, offset, fragment & 0x2000 != 0);
     }
-    if protocol == protocol::TCP { tcp::segment(payload, &carrier) } else { upper(protocol, payload, carrier) }
+    if protocol == protocol::TCP { tcp::segment(payload, &carrier()) } else { upper(protocol, payload, carrier()) }
 }
 
 /// An IPv6 packet.
-pub(super) fn v6(mut rest: Rest<'_>) -> Outcome<'_> {
-    let head = Ipv6HeaderSlice::from_slice(rest.bytes).map_err(|_| Skipped::Malformed(Layer::Ip))?;
-    rest.skip(40, Layer::Ip)?;
+#[inline(never)]
+pub(super) fn v6(rest: Rest<'_>) -> Decoded<'_> {
+    v6_inline(rest)
+}
+
+/// An IPv6 packet, inlined for the same reason as IPv4.
+#[inline(always)]
+pub(super) fn v6_inline(mut rest: Rest<'_>) -> Decoded<'_> {
+    let head = ok!(Ipv6HeaderSlice::from_slice(rest.bytes).map_err(|_| Skipped::Malformed(Layer::Ip)));
+    ok!(rest.skip(40, Layer::Ip));
     let next = head.next_header().0;
-    let (payload, length_known) = match usize::from(head.payload_length()) {
-        0 => match jumbo_len(next, rest.bytes)? {
-            Some(len) => (rest.limit(len), true),
-            // Segmentation offload, as in IPv4. A packet that is really empty holds no TCP header anyway.
-            None => (rest, false),
-        },
-        len => (rest.limit(len), true),
+    let len = match usize::from(head.payload_length()) {
+        0 => ok!(jumbo_len(next, rest.bytes)),
+        len => Some(len),
     };
-    let carrier = Carrier {
+    // Without a length: segmentation offload, as in IPv4. A packet that is really empty holds no TCP header anyway.
+    let length_known = len.is_some_and(|len| len <= rest.wire_len());
+    let payload = len.map_or(rest, |len| rest.limit(len));
+    let carrier = || Carrier {
         src: IpAddr::V6(head.source_addr()),
         dst: IpAddr::V6(head.destination_addr()),
         ttl: head.hop_limit(),
         length_known,
         reassembled: false,
     };
-    upper(next, payload, carrier)
+    if next == protocol::TCP { tcp::segment(payload, &carrier()) } else { upper(next, payload, carrier()) }
 }
 
 /// The payload of a datagram: extension headers off, then by protocol.
-pub(super) fn upper<'a>(mut protocol: u8, mut rest: Rest<'a>, mut carrier: Carrier) -> Outcome<'a> {
+pub(super) fn upper(mut protocol: u8, mut rest: Rest<'_>, mut carrier: Carrier) -> Decoded<'_> {
     for _ in 0..=EXTENSIONS_MAX {
         match (protocol, carrier.src.is_ipv6()) {
             (protocol::TCP, _) => return tcp::segment(rest, &carrier),
             (protocol::UDP, _) => return udp::datagram(rest),
-            (protocol::IPV4, _) => return v4(rest.deeper()?),
-            (protocol::IPV6, _) => return v6(rest.deeper()?),
+            (protocol::IPV4, _) => return v4(ok!(rest.deeper())),
+            (protocol::IPV6, _) => return v6(ok!(rest.deeper())),
             (protocol::GRE, _) => return tunnel::gre(rest),
             (protocol::ETHERIP, _) => return tunnel::ether_ip(rest),
             (protocol::L2TP, _) => return tunnel::l2tp_over_ip(rest),
-            (protocol::MPLS, _) => return ether::mpls(rest.deeper()?),
+            (protocol::MPLS, _) => return ether::mpls(ok!(rest.deeper())),
             // RFC 4302 §2.2: the length is in 4-byte words, minus 2.
             (protocol::AUTHENTICATION, _) => {
-                let head = rest.peek::<2>().ok_or(Skipped::Malformed(Layer::Ip))?;
-                rest.skip((usize::from(head[1]) + 2) * 4, Layer::Ip)?;
+                let head = ok!(rest.peek::<2>().ok_or(Skipped::Malformed(Layer::Ip)));
+                ok!(rest.skip((usize::from(head[1]) + 2) * 4, Layer::Ip));
                 protocol = head[0];
             }
             (protocol::FRAGMENT, true) => {
-                let head = rest.take::<8>(Layer::Ip)?;
+                let head = ok!(rest.take::<8>(Layer::Ip));
                 let field = u16::from_be_bytes([head[2], head[3]]);
                 // A fragment in what was put together from fragments (or a second header in one packet) is nothing
                 // that a sender makes (RFC 8200 §4.5), and refusing it ends the loop over fragments of fragments.
                 if carrier.reassembled {
-                    return Err(Skipped::Malformed(Layer::Ip));
+                    return Decoded::Skipped(Skipped::Malformed(Layer::Ip));
                 }
                 if field & 0xfff9 != 0 {
                     let id = u32::from_be_bytes([head[4], head[5], head[6], head[7]]);
@@ -174,27 +189,27 @@ pub(super) fn upper<'a>(mut protocol: u8, mut rest: Rest<'a>, mut carrier: Carri
                 | protocol::SHIM6,
                 true,
             ) => {
-                let head = rest.peek::<2>().ok_or(Skipped::Malformed(Layer::Ip))?;
+                let head = ok!(rest.peek::<2>().ok_or(Skipped::Malformed(Layer::Ip)));
                 let len = (usize::from(head[1]) + 1) * 8;
-                let header = rest.bytes.get(..len).ok_or(Skipped::Malformed(Layer::Ip))?;
+                let header = ok!(rest.bytes.get(..len).ok_or(Skipped::Malformed(Layer::Ip)));
                 if protocol == protocol::ROUTING {
                     carrier.dst = final_destination(header).map_or(carrier.dst, IpAddr::V6);
                 }
-                rest.skip(len, Layer::Ip)?;
+                ok!(rest.skip(len, Layer::Ip));
                 protocol = head[0];
             }
             // ESP and "no next header" end here too.
-            _ => return Err(Skipped::NotTcp),
+            _ => return Decoded::Skipped(Skipped::NotTcp),
         }
     }
-    Err(Skipped::TooDeep)
+    Decoded::Skipped(Skipped::TooDeep)
 }
 
 /// A fragment, when its datagram can hold TCP at all: a flood of fragmented pings is not worth the memory.
-fn fragment_of<'a>(rest: Rest<'a>, carrier: &Carrier, id: u32, protocol: u8, offset: u32, more: bool) -> Outcome<'a> {
-    // Without a length field padding would become data; no hardware offload leaves it to fragments.
+fn fragment_of<'a>(rest: Rest<'a>, carrier: &Carrier, id: u32, protocol: u8, offset: u32, more: bool) -> Decoded<'a> {
+    // Where a fragment ends decides what its datagram is: without a length to trust it has no place.
     if !carrier.length_known {
-        return Err(Skipped::Malformed(Layer::Ip));
+        return Decoded::Skipped(Skipped::Malformed(Layer::Ip));
     }
     let carries_tcp = match protocol {
         protocol::TCP
@@ -215,9 +230,9 @@ fn fragment_of<'a>(rest: Rest<'a>, carrier: &Carrier, id: u32, protocol: u8, off
         _ => false,
     };
     if !carries_tcp {
-        return Err(Skipped::NotTcp);
+        return Decoded::Skipped(Skipped::NotTcp);
     }
-    Ok(Decoded::Fragment(Fragment {
+    Decoded::Fragment(Fragment {
         src: carrier.src,
         dst: carrier.dst,
         id,
@@ -228,7 +243,7 @@ fn fragment_of<'a>(rest: Rest<'a>, carrier: &Carrier, id: u32, protocol: u8, off
         cut: rest.cut,
         ttl: carrier.ttl,
         depth: rest.depth,
-    }))
+    })
 }
 
 /// The length in a jumbo payload option (RFC 2675 §2), in bytes behind the IPv6 header; `payload` starts with the

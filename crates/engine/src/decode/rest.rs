@@ -20,9 +20,11 @@ const SHIMS_MAX: u8 = 16;
 pub(super) struct Rest<'a> {
     /// What was captured.
     pub(super) bytes: &'a [u8],
-    /// Bytes on the wire behind `bytes`, not captured. Once a length field was obeyed by [`Rest::limit`], this is
-    /// exactly what that field promised and the capture does not hold, be it cut by the snapshot length or never sent:
-    /// the two cannot be told apart when a tool rewrote `wire_len`, and both are holes of known size (policy 10).
+    /// Bytes on the wire behind `bytes`, not captured because of a snapshot length.
+    ///
+    /// Only ever gets smaller: a length field that claims more than was on the wire does not make a hole. Such a packet is
+    /// damaged (its receiver drops it) or comes from a tool that cut it and its `wire_len`. In the second case the
+    /// sequence number of the next segment shows the true hole, in the first a claimed one would swallow live data.
     pub(super) cut: u32,
     /// Tunnels opened so far; at most [`DEPTH_MAX`].
     pub(super) depth: u8,
@@ -75,15 +77,15 @@ impl<'a> Rest<'a> {
         self.bytes.first_chunk()
     }
 
-    /// Obeys a length field: exactly `len` bytes follow, the rest is padding or a trailer.
+    /// Obeys a length field: `len` bytes follow at most, the rest is padding or a trailer.
     #[inline]
     #[must_use]
     pub(super) fn limit(self, len: usize) -> Self {
         match self.bytes.get(..len) {
             Some(bytes) => Self { bytes, cut: 0, ..self },
             None => {
-                let cut = u32::try_from(len - self.bytes.len()).unwrap_or(u32::MAX);
-                Self { cut, ..self }
+                let missing = u32::try_from(len - self.bytes.len()).unwrap_or(u32::MAX);
+                Self { cut: self.cut.min(missing), ..self }
             }
         }
     }

@@ -8,7 +8,7 @@ use etherparse::checksum::Sum16BitWords;
 
 use super::ip::{Carrier, protocol};
 use super::rest::Rest;
-use super::{Checksum, Decoded, Flags, Layer, Options, Outcome, Segment, Skipped};
+use super::{Checksum, Decoded, Flags, Layer, Options, Segment, Skipped};
 use crate::key::Endpoint;
 use crate::seq::SeqNumber;
 
@@ -16,17 +16,17 @@ use crate::seq::SeqNumber;
 const WINDOW_SCALE_MAX: u8 = 14;
 
 /// A TCP segment, which ends where the IP header said so.
-#[inline]
-pub(super) fn segment<'a>(rest: Rest<'a>, carrier: &Carrier) -> Outcome<'a> {
+#[inline(always)]
+pub(super) fn segment<'a>(rest: Rest<'a>, carrier: &Carrier) -> Decoded<'a> {
     let malformed = Skipped::Malformed(Layer::Tcp);
-    let head = rest.peek::<20>().ok_or(malformed)?;
+    let head = ok!(rest.peek::<20>().ok_or(malformed));
     let header_len = usize::from(head[12] >> 4) * 4;
     if header_len < 20 {
-        return Err(malformed);
+        return Decoded::Skipped(malformed);
     }
-    let (header, payload) = rest.bytes.split_at_checked(header_len).ok_or(malformed)?;
+    let (header, payload) = ok!(rest.bytes.split_at_checked(header_len).ok_or(malformed));
     let flags = Flags(head[13]);
-    Ok(Decoded::Segment(Segment {
+    Decoded::Segment(Segment {
         src: Endpoint::new(carrier.src, u16::from_be_bytes([head[0], head[1]])),
         dst: Endpoint::new(carrier.dst, u16::from_be_bytes([head[2], head[3]])),
         seq: SeqNumber(u32::from_be_bytes([head[4], head[5], head[6], head[7]])),
@@ -38,7 +38,7 @@ pub(super) fn segment<'a>(rest: Rest<'a>, carrier: &Carrier) -> Outcome<'a> {
         cut: rest.cut,
         ttl: carrier.ttl,
         checksum: if rest.cut == 0 && carrier.length_known { Checksum::Of(rest.bytes) } else { Checksum::Unknown },
-    }))
+    })
 }
 
 /// The options we use. A bad length ends the list, as in every stack; what stood before it counts.

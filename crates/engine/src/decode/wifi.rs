@@ -5,7 +5,7 @@
 //! IP knows its own length. Next: [`super::ether`] for the LLC header behind.
 
 use super::rest::Rest;
-use super::{Layer, Outcome, Skipped, ether};
+use super::{Decoded, Layer, Skipped, ether};
 use crate::frame::LinkType;
 
 /// 802.11 frames, and the same behind Prism, radiotap and AVS headers.
@@ -34,11 +34,11 @@ pub(super) fn packets(link: LinkType, mut rest: Rest<'_>) -> Result<Packets<'_>,
 }
 
 /// The first packet in a bare 802.11 frame.
-pub(super) fn first_packet(rest: Rest<'_>) -> Outcome<'_> {
-    data_frame(rest, false)?.first()
+pub(super) fn first_packet(rest: Rest<'_>) -> Decoded<'_> {
+    ok!(data_frame(rest, false)).first()
 }
 
-/// The payloads of one data frame that are still to be read.
+/// The payloads of one data frame that are still to be read, from their LLC headers on.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Packets<'a> {
     /// One, which starts here.
@@ -51,18 +51,18 @@ pub(super) enum Packets<'a> {
 
 impl<'a> Packets<'a> {
     /// The first one; a frame without any is malformed.
-    pub(super) fn first(mut self) -> Outcome<'a> {
-        self.next().unwrap_or(Err(Skipped::Malformed(Layer::Link)))
+    pub(super) fn first(mut self) -> Decoded<'a> {
+        ether::llc(ok!(self.next().ok_or(Skipped::Malformed(Layer::Link))))
     }
 }
 
 impl<'a> Iterator for Packets<'a> {
-    type Item = Outcome<'a>;
+    type Item = Rest<'a>;
 
-    fn next(&mut self) -> Option<Outcome<'a>> {
+    fn next(&mut self) -> Option<Rest<'a>> {
         match std::mem::replace(self, Self::Done) {
             Self::Done => None,
-            Self::One(rest) => Some(ether::llc(rest)),
+            Self::One(rest) => Some(rest),
             Self::Parts(mut rest) => {
                 // A part (§9.3.2.2.2): two addresses, the length of what follows, LLC; padded to a multiple of four.
                 let head = rest.take::<14>(Layer::Link).ok()?;
@@ -72,7 +72,7 @@ impl<'a> Iterator for Packets<'a> {
                 if let Some(next) = rest.behind(len + padding) {
                     *self = Self::Parts(next);
                 }
-                Some(ether::llc(rest.limit(len)))
+                Some(rest.limit(len))
             }
         }
     }

@@ -14,7 +14,7 @@ use crate::frame::Stamp;
 use crate::http;
 use crate::key::{FlowKey, Side};
 use crate::ledger::{Fate, Ledger};
-use crate::tcp::{self, Delivery, EndCause, Outcome, Receiver};
+use crate::tcp::{self, Delivery, EndCause, Interest, Outcome, Receiver};
 use crate::time::Timestamp;
 use closed::{Closed, Remnant};
 use ids::Ids;
@@ -283,7 +283,15 @@ impl Receiver for Behind<'_> {
     }
 
     fn note(&mut self, from: Side, anomaly: Anomaly) {
-        self.http.note(from, anomaly, &mut self.cx);
+        self.http.note(from, anomaly);
+    }
+
+    fn report(&mut self, anomaly: Anomaly) {
+        http::report(anomaly, &mut self.cx);
+    }
+
+    fn interest(&self, from: Side) -> Interest {
+        self.http.interest(from)
     }
 
     fn ledger(&mut self) -> &mut Ledger {

@@ -1,5 +1,7 @@
 //! Both directions of one connection as HTTP: deliveries in, events out.
 
+use memchr::memchr;
+
 use super::detect::{Found, detect};
 use super::exchange::Exchanges;
 use super::stream::{Body, Open, Overlong, Partial, State, Stream, Tail, Untouched};
@@ -9,10 +11,10 @@ use crate::event::{About, Completion, Direction, Event, Flow, Incomplete, Protoc
 use crate::frame::Stamp;
 use crate::http1::chunked::{Dechunker, Piece};
 use crate::http1::framing::{Framing, Method, framing};
-use crate::http1::head::{self, EndFinder};
+use crate::http1::head::{self, EndFinder, METHOD_MAX};
 use crate::key::Side;
 use crate::ledger::{Fate, Ledger};
-use crate::tcp::{Delivery, EndCause, GapCause};
+use crate::tcp::{Delivery, EndCause, GapCause, Interest};
 
 /// What a delivery may touch besides the connection's own state.
 pub(crate) struct Context<'a> {
@@ -51,6 +53,30 @@ enum Step {
     Used(usize),
 }
 
+/// Bytes that may be a head, from where the last message ended, and what is known of them.
+struct Candidate<'a> {
+    all: &'a [u8],
+    new: New,
+    frames: &'a [Stamp],
+    finder: &'a mut EndFinder,
+    started: &'a mut Option<usize>,
+}
+
+/// The bytes that were added last to those of a possible head.
+#[derive(Debug, Clone, Copy)]
+struct New {
+    bytes: usize,
+    /// Whether they are a segment from its start, behind others: when it all turns out to be no head, the segment may
+    /// still start with one.
+    is_segment: bool,
+}
+
+impl New {
+    fn segment(self) -> usize {
+        if self.is_segment { self.bytes } else { 0 }
+    }
+}
+
 impl Connection {
     /// Accounted bytes on the heap.
     pub(crate) fn held(&self) -> usize {
@@ -62,17 +88,17 @@ impl Connection {
         self.sides[0].state.held_payload() + self.sides[1].state.held_payload()
     }
 
-    /// Notes something odd below HTTP about the stream of `from`.
-    pub(crate) fn note(&mut self, from: Side, anomaly: Anomaly, cx: &mut Context<'_>) {
-        // What was ignored touched no message; the rest is put on the message in progress, or the next.
-        match anomaly {
-            Anomaly::ConflictingOverlap
-            | Anomaly::BadChecksum
-            | Anomaly::LowTtl
-            | Anomaly::UrgentData
-            | Anomaly::FragmentOverlap
-            | Anomaly::BodyShed => self.sides[from.index()].notes.insert(anomaly),
-            _ => report(anomaly, cx),
+    /// Notes something odd below HTTP: on the message of `from` in progress, or its next.
+    pub(crate) fn note(&mut self, from: Side, anomaly: Anomaly) {
+        self.sides[from.index()].notes.insert(anomaly);
+    }
+
+    /// What another copy of the bytes last delivered could change.
+    pub(crate) fn interest(&self, from: Side) -> Interest {
+        match self.sides[from.index()].state {
+            State::Start => Interest::Unacknowledged,
+            State::Head(_) | State::Overlong(_) | State::Body(..) | State::Trailers(..) => Interest::Open,
+            State::Lost(_) | State::Opaque(_) => Interest::None,
         }
     }
 
@@ -100,7 +126,10 @@ impl Connection {
         match std::mem::take(&mut self.sides[from.index()].state) {
             State::Start => {
                 let (mut finder, mut started) = (EndFinder::default(), None);
-                match self.head(from, bytes, 0, &[stamp], &mut finder, &mut started, cx) {
+                let frames = &[stamp];
+                let new = New { bytes: bytes.len(), is_segment: false };
+                let candidate = Candidate { all: bytes, new, frames, finder: &mut finder, started: &mut started };
+                match self.head(from, candidate, cx) {
                     Step::Used(used) => used,
                     Step::More => {
                         let mut partial = Box::new(Partial { finder, started, ..Partial::default() });
@@ -113,10 +142,9 @@ impl Connection {
             State::Head(mut partial) => {
                 let before = partial.bytes.len();
                 partial.push(bytes, stamp);
-                // When it turns out to be no head, the segment may still start with one.
-                let fresh = if starts_segment { bytes.len() } else { 0 };
+                let new = New { bytes: bytes.len(), is_segment: starts_segment };
                 let Partial { bytes: all, frames, finder, started } = &mut *partial;
-                match self.head(from, all, fresh, frames, finder, started, cx) {
+                match self.head(from, Candidate { all, new, frames, finder, started }, cx) {
                     Step::Used(used) => used - before,
                     Step::More => {
                         self.set(from, State::Head(partial));
@@ -160,26 +188,25 @@ impl Connection {
 
     // Heads.
 
-    fn head(
-        &mut self,
-        from: Side,
-        all: &[u8],
-        fresh: usize,
-        frames: &[Stamp],
-        finder: &mut EndFinder,
-        started: &mut Option<usize>,
-        cx: &mut Context<'_>,
-    ) -> Step {
+    fn head(&mut self, from: Side, candidate: Candidate<'_>, cx: &mut Context<'_>) -> Step {
+        let Candidate { all, new, frames, finder, started } = candidate;
         let max = cx.config.limits.head_bytes_max;
         let blank = match *started {
             Some(blank) => blank,
+            // So far in, only a line end can decide: not to look at everything again for every byte that comes.
+            None if all.len() > 2 * METHOD_MAX
+                && all.len() <= max
+                && memchr(b'\n', &all[all.len() - new.bytes..]).is_none() =>
+            {
+                return Step::More;
+            }
             None => {
                 let blank = match detect(all, self.sides[from.index()].untouched.0) {
                     Found::Start { blank } if self.may_send(from, &all[blank..]) => blank,
                     Found::Undecided if all.len() <= max => return Step::More,
                     other => {
                         self.sides[from.index()].untouched = Untouched(false);
-                        return Step::Used(self.not_a_head(from, other, all.len(), fresh, cx));
+                        return Step::Used(self.not_a_head(from, other, all.len(), new.segment(), cx));
                     }
                 };
                 self.sides[from.index()].untouched = Untouched(false);
@@ -200,7 +227,7 @@ impl Connection {
         if let Some(length) = whole {
             anomalies.extend(finder.anomalies);
             let Some((open, framing, upgrade)) = self.open(from, &head[..length], anomalies, frames, cx) else {
-                return Step::Used(self.not_a_head(from, Found::Neither, all.len(), fresh, cx));
+                return Step::Used(self.not_a_head(from, Found::Neither, all.len(), new.segment(), cx));
             };
             cx.ledger.count(Fate::Framing, blank);
             cx.ledger.count(Fate::Head, length);
@@ -216,7 +243,7 @@ impl Connection {
         anomalies.insert(Anomaly::HeadTooLarge);
         let opened = self.open(from, &kept[..finder.complete_lines()], anomalies, frames, cx);
         let Some((open, framing, _)) = opened else {
-            return Step::Used(self.not_a_head(from, Found::Neither, all.len(), fresh, cx));
+            return Step::Used(self.not_a_head(from, Found::Neither, all.len(), new.segment(), cx));
         };
         cx.ledger.count(Fate::Framing, blank);
         cx.ledger.count(Fate::Head, max);
@@ -304,7 +331,7 @@ impl Connection {
     fn begin_body(
         &mut self,
         from: Side,
-        mut open: Open,
+        open: Open,
         framing: Framing,
         upgrade: Fate,
         stamp: Stamp,
@@ -323,7 +350,6 @@ impl Connection {
                 self.begin_tunnel(Tunnel::Connect, cx);
             }
             Framing::Unknown => {
-                open.cut.get_or_insert(Incomplete::Malformed);
                 self.close(from, open, Completion::Complete, stamp, cx);
                 self.lose(from);
             }
@@ -385,8 +411,7 @@ impl Connection {
                         }
                         Piece::Bad(anomaly) => {
                             open.anomalies.insert(anomaly);
-                            open.cut.get_or_insert(Incomplete::Malformed);
-                            cx.ledger.count(Fate::Unparseable, bytes.len() - at);
+                                        cx.ledger.count(Fate::Unparseable, bytes.len() - at);
                             self.close(from, open, Completion::Complete, stamp, cx);
                             self.lose(from);
                             return bytes.len();
@@ -441,7 +466,6 @@ impl Connection {
             }
             _ => {
                 open.anomalies.insert(Anomaly::HeadTooLarge);
-                open.cut.get_or_insert(Incomplete::Malformed);
                 cx.ledger.count(Fate::Unparseable, partial.bytes.len());
                 self.close(from, open, Completion::Complete, stamp, cx);
                 self.lose(from);
@@ -606,8 +630,8 @@ impl Body {
             }
             Self::Length { left } => Some(*left),
             Self::Chunked(dechunker) => {
-                let known = if let Dechunker::Data { left } = dechunker { *left } else { 0 };
-                if dechunker.skip(missing) { None } else { Some(known) }
+                // Where the chunks stand is lost, and with it how much of the body is missing.
+                if dechunker.skip(missing) { None } else { Some(0) }
             }
         }
     }
@@ -636,7 +660,8 @@ fn carried(direction: Direction, stamp: Stamp, cx: &mut Context<'_>) {
     }
 }
 
-fn report(anomaly: Anomaly, cx: &mut Context<'_>) {
+/// Counts something odd that touched no message.
+pub(crate) fn report(anomaly: Anomaly, cx: &mut Context<'_>) {
     cx.ledger.count_anomaly(anomaly);
     cx.sink.event(Event::Anomaly { flow: Some(cx.flow), anomaly });
 }

@@ -7,5 +7,7 @@ mod connection;
 mod detect;
 mod exchange;
 mod stream;
+#[cfg(test)]
+mod tests;
 
-pub(crate) use connection::{Connection, Context};
+pub(crate) use connection::{Connection, Context, report};

@@ -60,7 +60,7 @@ pub(crate) enum Sort {
 }
 
 /// Bytes of a method while it is still open whether the line is HTTP: so that a long word costs no second look (arbitrary).
-const METHOD_MAX: usize = 1024;
+pub(crate) const METHOD_MAX: usize = 1024;
 
 /// Tells what the line at the start of `bytes` is, without its head being complete.
 ///

@@ -121,7 +121,11 @@ impl Connection {
             }
             if let Some(anomaly) = self.implausible(segment, side) {
                 out.ledger().count(Fate::Ignored, segment.payload.len());
-                out.note(side, anomaly);
+                if segment.payload.is_empty() {
+                    out.report(anomaly);
+                } else {
+                    out.note(side, anomaly);
+                }
                 self.settle(now, true, limits, out);
                 return self.outcome();
             }
@@ -216,7 +220,7 @@ impl Connection {
             if acknowledges && let Some(outcome) = self.reopened_by(segment, side) {
                 return Some(outcome);
             }
-            out.note(side, if fits { Anomaly::BadAck } else { Anomaly::SynInFlow });
+            out.report(if fits { Anomaly::BadAck } else { Anomaly::SynInFlow });
             if fits {
                 out.ledger().count(Fate::Ignored, segment.payload.len());
             } else {
@@ -377,7 +381,8 @@ impl Connection {
         }
         half.see_window(segment.window, peer);
         if let Some((value, _)) = segment.options.timestamps
-            && matches!(half.place(segment.seq), Place::At(at) if at <= half.next)
+            // RFC 7323 §4.3 (2): only a segment at or before the last acknowledgement sent.
+            && matches!(half.place(segment.seq), Place::At(at) if at <= half.acked)
             && half.ts_recent.is_none_or(|recent| value.wrapping_sub(recent) as i32 >= 0)
         {
             half.ts_recent = Some(value);
@@ -451,7 +456,7 @@ impl Connection {
             let room = fin.since(arrival.offset);
             let keep = usize::try_from(room).unwrap_or(usize::MAX).min(arrival.bytes.len());
             out.ledger().count(Fate::Ignored, arrival.bytes.len() - keep);
-            out.note(side, Anomaly::DataAfterFin);
+            out.report(Anomaly::DataAfterFin);
             arrival.cut = arrival.cut.min(room - keep as u64);
             arrival.bytes = &arrival.bytes[..keep];
         }
@@ -517,7 +522,7 @@ impl Connection {
             segment.flags.has(Flags::ACK) && peer.is_live() && peer.place(segment.ack) == Place::At(peer.highest())
         };
         if !exact {
-            out.note(side, Anomaly::InexactReset);
+            out.report(Anomaly::InexactReset);
             self.settle(now, true, limits, out);
             return self.outcome();
         }
@@ -623,7 +628,6 @@ fn near(a: SeqNumber, b: SeqNumber, window: u64) -> bool {
 fn deliver<R: Receiver>(half: &mut Half, side: Side, arrival: Arrival<'_>, out: &mut R) {
     half.advance(arrival.bytes.len() as u64);
     if !arrival.bytes.is_empty() {
-        half.remember(arrival.bytes);
         out.deliver(
             side,
             Delivery::Bytes {
@@ -632,6 +636,7 @@ fn deliver<R: Receiver>(half: &mut Half, side: Side, arrival: Arrival<'_>, out: 
                 starts_segment: arrival.starts_segment,
             },
         );
+        half.remember(arrival.bytes, out.interest(side));
     }
     if arrival.cut > 0 {
         half.advance(arrival.cut);

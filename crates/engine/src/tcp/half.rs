@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use super::Interest;
 use super::recent::Recent;
 use super::waiting::{Arrival, Entered, WaitingRoom};
 use crate::config::Limits;
@@ -67,10 +68,12 @@ pub(super) struct Half {
     /// Where the FIN stands.
     pub(super) fin: Option<StreamOffset>,
     waiting: Option<Box<WaitingRoom>>,
-    recent: Recent,
+    recent: Option<Box<Recent>>,
     /// Whether the peer was heard to acknowledge anything: without that, nothing says when to forget.
     heard: bool,
-    stall: Option<Stall>,
+    interest: Interest,
+    /// Rare, so that it is kept apart: an idle connection is to be small.
+    stall: Option<Box<Stall>>,
     /// The last hole that was given up, to tell late bytes from duplicates.
     last_gap: (StreamOffset, StreamOffset),
     /// Largest window that this side offered, in bytes.
@@ -95,8 +98,9 @@ impl Half {
             acked: StreamOffset(0),
             fin: None,
             waiting: None,
-            recent: Recent::default(),
+            recent: None,
             heard: false,
+            interest: Interest::None,
             stall: None,
             last_gap: (StreamOffset(0), StreamOffset(0)),
             window: 0,
@@ -190,12 +194,15 @@ impl Half {
         self.advance(bytes);
     }
 
-    // What was delivered and not acknowledged.
+    // What was delivered, for telling conflicting copies.
 
-    /// Keeps delivered bytes for telling conflicting copies; `next` has moved behind them.
-    pub(super) fn remember(&mut self, bytes: &[u8]) {
-        if self.heard && self.acked < self.next {
-            self.recent.push(bytes);
+    /// Keeps bytes that were just delivered for as long as the receiver's interest in other copies lasts.
+    pub(super) fn remember(&mut self, bytes: &[u8], interest: Interest) {
+        self.interest = interest;
+        if self.forgets_all() {
+            self.recent = None;
+        } else {
+            self.recent.get_or_insert_default().push(bytes);
         }
     }
 
@@ -204,14 +211,23 @@ impl Half {
         self.heard = true;
         if at > self.acked {
             self.acked = at;
-            let left = usize::try_from(self.next.since(at)).unwrap_or(usize::MAX);
-            self.recent.forget_all_but(left);
+            if self.forgets_all() {
+                self.recent = None;
+            }
+        }
+    }
+
+    fn forgets_all(&self) -> bool {
+        match self.interest {
+            Interest::None => true,
+            Interest::Unacknowledged => !self.heard || self.acked >= self.next,
+            Interest::Open => false,
         }
     }
 
     /// Whether another copy of bytes that were delivered, from `at` on, differs from them.
     pub(super) fn conflicts(&self, at: StreamOffset, bytes: &[u8]) -> bool {
-        self.recent.differs(bytes, self.next.since(at))
+        self.recent.as_ref().is_some_and(|recent| recent.differs(bytes, self.next.since(at)))
     }
 
     // The waiting room; allocated while something waits, gone when nothing does.
@@ -239,7 +255,7 @@ impl Half {
 
     /// Accounted bytes of the waiting room.
     pub(super) fn held(&self) -> usize {
-        self.waiting.as_ref().map_or(0, |room| room.held()) + self.recent.held()
+        self.waiting.as_ref().map_or(0, |room| room.held()) + self.recent.as_ref().map_or(0, |recent| recent.held())
     }
 
     /// Payload bytes in the waiting room.
@@ -282,7 +298,7 @@ impl Half {
                 stall.packets >= limits.hole_packets || now.since(stall.since) >= limits.hole_time
             }
             _ => {
-                self.stall = Some(Stall { at: self.next, since: now, packets: 0 });
+                self.stall = Some(Box::new(Stall { at: self.next, since: now, packets: 0 }));
                 limits.hole_packets == 0 || limits.hole_time == Duration::ZERO
             }
         }
@@ -293,7 +309,7 @@ impl Half {
     }
 
     /// Nothing is waited for.
-    pub(super) const fn flows(&mut self) {
+    pub(super) fn flows(&mut self) {
         self.stall = None;
     }
 }

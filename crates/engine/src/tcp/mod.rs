@@ -58,13 +58,30 @@ pub(crate) enum EndCause {
     EndOfCapture,
 }
 
+/// What another copy of delivered bytes could change, and so for how long they are kept to compare it with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Interest {
+    /// Nothing that is reported.
+    None,
+    /// A message that was reported; until the peer has acknowledged it, another copy may be what the peer reads.
+    Unacknowledged,
+    /// A message that is open, which can be told of it.
+    Open,
+}
+
 /// Takes what a connection delivers.
 pub(crate) trait Receiver {
     /// The next piece of the stream that `from` sends.
     fn deliver(&mut self, from: Side, delivery: Delivery<'_>);
 
-    /// Something odd about the stream that `from` sends, at the place delivered up to now.
+    /// Something odd about bytes of the stream that `from` sends, at the place delivered up to now.
     fn note(&mut self, from: Side, anomaly: Anomaly);
+
+    /// Something odd that touched no bytes.
+    fn report(&mut self, anomaly: Anomaly);
+
+    /// What another copy of the bytes last delivered from this side could change.
+    fn interest(&self, from: Side) -> Interest;
 
     /// The accounts, for bytes that are not delivered.
     fn ledger(&mut self) -> &mut Ledger;

@@ -1,7 +1,6 @@
-//! The bytes that were delivered and that the peer has not acknowledged yet: what a conflicting copy can be told from.
+//! The bytes that were delivered last, while another copy of them matters: what a conflicting copy is told from.
 //!
-//! Once the peer has acknowledged bytes, another copy of them changes nothing for anybody. Invariant: it holds the last
-//! `len` bytes before the place delivered up to, at most [`RECENT_MAX`].
+//! Invariant: it holds the last `len` bytes before the place delivered up to, at most [`RECENT_MAX`].
 
 use std::collections::VecDeque;
 
@@ -15,17 +14,9 @@ pub(super) struct Recent(VecDeque<u8>);
 impl Recent {
     pub(super) fn push(&mut self, bytes: &[u8]) {
         let keep = &bytes[bytes.len().saturating_sub(RECENT_MAX)..];
-        self.forget_all_but(RECENT_MAX - keep.len());
+        let room = RECENT_MAX - keep.len();
+        self.0.drain(..self.0.len().saturating_sub(room));
         self.0.extend(keep);
-    }
-
-    /// Drops all but the last `len` bytes; gives back the memory when nothing is left.
-    pub(super) fn forget_all_but(&mut self, len: usize) {
-        if len == 0 {
-            self.0 = VecDeque::new();
-        } else if self.0.len() > len {
-            self.0.drain(..self.0.len() - len);
-        }
     }
 
     /// Whether bytes that start `back` bytes before the place delivered up to differ from what was delivered there, as far
@@ -62,9 +53,6 @@ mod tests {
         ] {
             assert_eq!(recent.differs(bytes, back), differs, "{:?} {back} back", bytes.escape_ascii().to_string());
         }
-        recent.forget_all_but(5);
-        assert!(!recent.differs(b"HELLO ", 11), "what was acknowledged is forgotten");
-        assert!(recent.differs(b"HELLO World", 11));
     }
 
     #[test]

@@ -1,0 +1,45 @@
+//! Every conversation of the corpus, against what its own `expect` lines say must come out.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use sniffer_engine::config::Config;
+use sniffer_engine::testkit::{check, pcap, talk::Talk};
+
+#[test]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+fn every_conversation_gives_what_its_author_says() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpus");
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    for path in talks(&corpus) {
+        count += 1;
+        let name = path.strip_prefix(&corpus).unwrap().display().to_string();
+        let talk = Talk::parse(&fs::read_to_string(&path).unwrap()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(!talk.expectations.is_empty(), "{name} expects nothing");
+        let frames = talk.frames().unwrap_or_else(|error| panic!("{name}: {error}"));
+        let committed = fs::read(path.with_extension("pcap")).unwrap_or_default();
+        assert!(pcap::file(&frames).unwrap() == committed, "{name}: its .pcap is another; see CONTRIBUTING.md");
+        let checked = check::run(&frames, Config::default());
+        for difference in talk.differences(&checked.json(), &checked.columns()) {
+            wrong.push(format!("{name}: {difference}"));
+        }
+    }
+    assert!(count >= 100, "only {count} conversations were found");
+    assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+fn talks(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(talks(&path));
+        } else if path.extension().is_some_and(|e| e == "talk") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}

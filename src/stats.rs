@@ -103,9 +103,19 @@ fn verdict_of(ledger: &Ledger) -> String {
     match (ledger.messages(), lost.is_empty()) {
         (0, true) => format!("Saw nothing: {}.", nothing(ledger)),
         (0, false) => format!("Saw nothing ({}), and lost something: {}.", nothing(ledger), lost.join(", ")),
-        (_, true) => "Lost nothing.".to_owned(),
-        (_, false) => format!("Lost something: {}.", lost.join(", ")),
+        (_, true) => format!("Lost nothing{}.", unread(ledger)),
+        (_, false) => format!("Lost something: {}{}.", lost.join(", "), unread(ledger)),
     }
+}
+
+/// What was seen whole and is not HTTP/1 that was asked for.
+fn unread(ledger: &Ledger) -> String {
+    let parts: Vec<_> = [Fate::Tls, Fate::Http2, Fate::Tunnel, Fate::NotHttp, Fate::Filtered, Fate::SampledOut]
+        .into_iter()
+        .filter(|&fate| ledger.bytes(fate) > 0)
+        .map(|fate| format!("{} {}", share(ledger.bytes(fate), ledger.payload()), fate.name()))
+        .collect();
+    if parts.is_empty() { String::new() } else { format!("; not read: {}", parts.join(", ")) }
 }
 
 /// Why there was no message, as far as the accounts tell.

@@ -142,6 +142,11 @@ impl Half {
         }
     }
 
+    /// Whether a segment that ends at `end` goes beyond what was delivered.
+    pub(super) fn is_new(&self, end: SeqNumber) -> bool {
+        matches!(self.place(end), Place::At(at) if at > self.next)
+    }
+
     /// Highest offset that is known to have been sent.
     pub(super) fn highest(&self) -> StreamOffset {
         let waiting = self.waiting.as_ref().and_then(|room| room.end()).unwrap_or_default();

@@ -26,7 +26,7 @@ pub enum Expectation {
     NoMessages,
     /// A column of the ledger.
     Ledger {
-        /// Its name in the ledger's JSON.
+        /// Its name in the ledger's JSON: `missing`, `frameFates.not-tcp`, or a fate such as `not-http`.
         column: String,
         /// Its bytes.
         bytes: u64,
@@ -134,9 +134,8 @@ impl Talk {
                 }
                 Expectation::NoMessages => counted = true,
                 Expectation::Ledger { column, bytes } => {
-                    let found = ledger.get(column).and_then(Value::as_u64);
-                    if found != Some(*bytes) {
-                        let found = found.map_or("nothing".to_owned(), |n| n.to_string());
+                    let found = ledger_column(ledger, column);
+                    if found != *bytes {
                         differences.push(format!("ledger {column}: {bytes} expected, {found} found"));
                     }
                 }
@@ -192,12 +191,25 @@ fn lookup<'a>(message: &'a Value, key: &str) -> &'a Value {
     }
 }
 
+/// A column of the ledger: a number at its top (`missing`), one in a table (`frameFates.not-tcp`), or a fate of bytes
+/// (`not-http`). The ledger leaves out what is zero.
+fn ledger_column(ledger: &Value, column: &str) -> u64 {
+    let found = match column.split_once('.') {
+        Some((table, column)) => &ledger[table][column],
+        None if ledger[column].is_u64() => &ledger[column],
+        None => &ledger["bytes"][column],
+    };
+    found.as_u64().unwrap_or(0)
+}
+
 /// Lists are compared as sets, and a word equals a list of itself: the order of anomalies means nothing.
 fn same(expected: &Value, found: &Value) -> bool {
     match (expected, found) {
         (Value::Array(expected), Value::Array(found)) => {
             expected.len() == found.len() && expected.iter().all(|one| found.contains(one))
         }
+        // 1 and 1.0 are one number.
+        (Value::Number(expected), Value::Number(found)) => expected.as_f64() == found.as_f64(),
         (Value::String(_), Value::Array(found)) => found.len() == 1 && found[0] == *expected,
         _ => expected == found,
     }
@@ -240,7 +252,7 @@ mod tests {
 
     fn response() -> Value {
         json!({
-            "direction": "response", "statusCode": 200, "body": "hello", "bodySize": 5, "headers": {"x.y": ["1", "2"]},
+            "direction": "response", "statusCode": 200, "body": "hello", "bodySize": 5, "latencyMs": 1.0, "headers": {"x.y": ["1", "2"]},
             "receiver": {"ip": "10.0.0.2", "port": 8080}, "destination": {"ip": "10.0.0.1", "port": 40_000},
         })
     }
@@ -260,9 +272,14 @@ mod tests {
             ("response 200\nresponse 200", "line 3: missing: response 200"),
             ("ledger head 5", ""),
             ("ledger head 6", "ledger head: 6 expected, 5 found"),
-            ("ledger tail 6", "ledger tail: 6 expected, nothing found"),
+            ("ledger tail 6", "ledger tail: 6 expected, 0 found"),
+            ("ledger missing 7", ""),
+            ("ledger frameFates.tcp 1", ""),
+            ("ledger frameFates.not-tcp 1", "ledger frameFates.not-tcp: 1 expected, 0 found"),
+            ("response 200 latencyMs 1", ""),
         ] {
-            let found = talk(line).differences(&[response()], &json!({"head": 5})).join("\n");
+            let ledger = json!({"missing": 7, "bytes": {"head": 5}, "frameFates": {"tcp": 1}});
+            let found = talk(line).differences(&[response()], &ledger).join("\n");
             assert!(found.contains(differs) && found.is_empty() == differs.is_empty(), "{line:?}: {found:?}");
         }
     }

@@ -143,7 +143,7 @@ fn generate(text: &str, out: &mut Vec<u8>, max: usize) -> Result<(), String> {
 
 /// gzip (RFC 1952) with stored blocks: valid, and the same bytes whatever compressor exists; real compressors' output
 /// comes in as `{base64 …}`.
-fn gzip(bytes: &[u8], out: &mut Vec<u8>) {
+pub(in crate::testkit) fn gzip(bytes: &[u8], out: &mut Vec<u8>) {
     // Deflate, no flags, no time, no extra flags, unknown system.
     out.extend([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
     stored(bytes, out);

@@ -14,6 +14,7 @@ mod tunnel;
 use std::fmt;
 
 pub use ip::Ip;
+pub(super) use ip::sum;
 use ip::{IPV4, IPV6};
 pub use link::{frame_bytes, link_name, link_named};
 pub use tcp::Tcp;

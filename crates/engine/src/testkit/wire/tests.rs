@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::ip::sum;
 use super::*;
 use crate::decode::Flags;
 use crate::key::Endpoint;

@@ -2,6 +2,7 @@
 //!
 //! Nothing here waits for time: a test that streams goes on when the line it needs has come. Wrong files are in
 //! `tests/files.rs`, pipes and signals in `tests/streams.rs`.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 

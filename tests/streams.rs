@@ -1,4 +1,5 @@
 //! Pipes and signals: a message comes out when it is complete, whatever the other end does next.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 #![cfg(unix)]
 
 mod common;

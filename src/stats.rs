@@ -11,17 +11,17 @@ use sniffer_engine::ledger::{Fate, FrameFate, Ledger};
 use crate::cli::Stats;
 use crate::text::{count, grouped};
 
-/// Prints the accounts on stderr.
-pub(crate) fn print(ledger: &Ledger, form: Stats) {
+/// Prints the accounts on stderr; `damaged` when a file broke off.
+pub(crate) fn print(ledger: &Ledger, form: Stats, damaged: bool) {
     let text = match form {
-        Stats::Table => table(ledger),
+        Stats::Table => table(ledger, damaged),
         Stats::Json => serde_json::to_string(ledger).unwrap_or_default() + "\n",
     };
     // In one piece, so that other programs on the same terminal cannot come between. If stderr is gone, nobody asked.
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
-fn table(ledger: &Ledger) -> String {
+fn table(ledger: &Ledger, damaged: bool) -> String {
     let mut rows = Rows::default();
     rows.total("frames", ledger.frames(), "");
     for &fate in FrameFate::ALL {
@@ -46,7 +46,7 @@ fn table(ledger: &Ledger) -> String {
     for &anomaly in Anomaly::ALL {
         rows.part(anomaly.name(), ledger.anomalies(anomaly), 0);
     }
-    format!("{}{}\n", rows.text, verdict_of(ledger))
+    format!("{}{}\n", rows.text, verdict_of(ledger, damaged))
 }
 
 #[derive(Default)]
@@ -85,7 +85,7 @@ fn share(part: u64, whole: u64) -> String {
 }
 
 /// One sentence: nothing to see, something lost, or all well.
-fn verdict_of(ledger: &Ledger) -> String {
+fn verdict_of(ledger: &Ledger, damaged: bool) -> String {
     let mut lost = Vec::new();
     let mut say = |number: u64, words: &str| {
         if number > 0 {
@@ -100,6 +100,9 @@ fn verdict_of(ledger: &Ledger) -> String {
     say(ledger.bytes(Fate::Evicted), "bytes were given up for the memory budget");
     say(ledger.bytes(Fate::Late), "bytes came after they had been given up");
     say(malformed.map(|fate| ledger.frames_with(fate)).sum(), "frames could not be decoded");
+    if damaged {
+        lost.push("what stood behind the damage".to_owned());
+    }
     match (ledger.messages(), lost.is_empty()) {
         (0, true) => format!("Saw nothing: {}.", nothing(ledger)),
         (0, false) => format!("Saw nothing ({}), and lost something: {}.", nothing(ledger), lost.join(", ")),
@@ -155,6 +158,6 @@ mod tests {
 
     #[test]
     fn an_empty_capture_saw_nothing_and_lost_nothing() {
-        assert_eq!(verdict_of(&Ledger::default()), "Saw nothing: no HTTP message in 0 frames.");
+        assert_eq!(verdict_of(&Ledger::default(), false), "Saw nothing: no HTTP message in 0 frames.");
     }
 }

@@ -84,6 +84,20 @@ fn a_reader_that_leaves_early_is_no_error() {
 }
 
 #[test]
+fn a_full_pipe_in_non_blocking_mode_is_waited_for() {
+    let path = capture("real/nginx-gso.pcap");
+    let want = common::replay([&path]).stdout;
+    assert!(want.len() > 128 * 1024, "more than a pipe holds");
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    rustix::io::ioctl_fionbio(&writer, true).unwrap();
+    let mut child = Command::new(common::binary()).arg("replay").arg(&path).stdout(writer).spawn().unwrap();
+    let mut have = Vec::new();
+    reader.read_to_end(&mut have).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(have == want);
+}
+
+#[test]
 fn the_first_signal_ends_the_reading_and_everything_else_ends_well() {
     for (signal, code) in [(rustix::process::Signal::INT, 130), (rustix::process::Signal::TERM, 143)] {
         let folder = tempfile::tempdir().unwrap();

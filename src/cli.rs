@@ -22,8 +22,11 @@ Examples:
   sniffer replay --stats -o /dev/null capture.pcap  where every byte went, and nothing else
   tcpdump -i any -U -w - tcp | sniffer replay -     as it happens
 
-Exit codes: 0 all well; 1 wrong arguments; 2 cannot open, cannot write, or the capture is damaged (what came before
-the damage is still output); 128+n ended by signal n.";
+Exit codes:
+  0      all well
+  1      wrong arguments
+  2      cannot open, cannot write, or damaged: what came before is still output
+  128+n  ended by signal n";
 
 #[derive(Debug, Parser)]
 #[command(name = "sniffer", version, about = ABOUT, max_term_width = 120, disable_help_subcommand = true)]
@@ -52,7 +55,7 @@ pub(crate) struct Replay {
     #[arg(short, long = "port", value_name = "PORT", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) ports: Vec<u16>,
 
-    /// Output format [default: pretty on a terminal, else jsonl]
+    /// How to print messages [default: pretty on a terminal, else jsonl]
     #[arg(short, long, value_name = "FORMAT")]
     pub(crate) format: Option<Format>,
 

@@ -112,7 +112,11 @@ mod unix {
                     Err(error) => return Err(error.into()),
                 }
                 if !fds[0].revents().is_empty() {
-                    return self.pipe.read(into);
+                    match self.pipe.read(into) {
+                        // Somebody else reads from the same non-blocking pipe and was faster.
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+                        read => return read,
+                    }
                 }
             }
         }

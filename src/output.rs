@@ -12,7 +12,7 @@ const BUFFER: usize = 256 * 1024;
 
 /// Data on its way out.
 pub(crate) struct Output {
-    sink: Box<dyn Write>,
+    sink: File,
     buffer: Vec<u8>,
     terminal: bool,
     /// What to call it in errors.
@@ -42,12 +42,9 @@ impl Output {
         let terminal = io::stdout().is_terminal();
         // Not `io::stdout()` itself: it would write at every line.
         #[cfg(unix)]
-        let sink = {
-            use std::os::fd::AsFd;
-            Box::new(File::from(io::stdout().as_fd().try_clone_to_owned()?))
-        };
-        #[cfg(not(unix))]
-        let sink = Box::new(io::stdout());
+        let sink = File::from(std::os::fd::AsFd::as_fd(&io::stdout()).try_clone_to_owned()?);
+        #[cfg(windows)]
+        let sink = File::from(std::os::windows::io::AsHandle::as_handle(&io::stdout()).try_clone_to_owned()?);
         Ok(Self::new(sink, terminal, "standard output".to_owned(), None))
     }
 
@@ -62,7 +59,7 @@ impl Output {
             Ok(metadata) if !metadata.is_file() => {
                 let file = OpenOptions::new().write(true).open(&path)?;
                 let terminal = file.is_terminal();
-                Ok(Self::new(Box::new(file), terminal, name, None))
+                Ok(Self::new(file, terminal, name, None))
             }
             existing => {
                 let (temporary, file) = beside(&path)?;
@@ -71,12 +68,12 @@ impl Output {
                     // A rename must not change who may read it; where it cannot be kept, ours is as good as any.
                     let _ = file.set_permissions(metadata.permissions());
                 }
-                Ok(Self::new(Box::new(file), false, name, Some(unfinished)))
+                Ok(Self::new(file, false, name, Some(unfinished)))
             }
         }
     }
 
-    fn new(sink: Box<dyn Write>, terminal: bool, name: String, unfinished: Option<Unfinished>) -> Self {
+    fn new(sink: File, terminal: bool, name: String, unfinished: Option<Unfinished>) -> Self {
         // Room for one ordinary message beyond the mark, so that it does not grow.
         let buffer = Vec::with_capacity(BUFFER + BUFFER / 4);
         Self { sink, buffer, terminal, name, unfinished, failure: None }
@@ -106,7 +103,7 @@ impl Output {
     /// Hands on what there is.
     pub(crate) fn flush(&mut self) {
         if self.failure.is_none() && !self.buffer.is_empty() {
-            self.failure = self.sink.write_all(&self.buffer).and_then(|()| self.sink.flush()).err();
+            self.failure = write(&self.sink, &self.buffer).err();
             self.buffer.clear();
             // One message of many MiB must not hold its memory for good.
             self.buffer.shrink_to(2 * BUFFER);
@@ -129,6 +126,28 @@ impl Output {
             None => Ok(()),
         }
     }
+}
+
+/// Writes all of it, and waits where the other end left the pipe in non-blocking mode (Node and some shells do) and it is
+/// full: that is no failure.
+fn write(mut sink: &File, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match sink.write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => bytes = &bytes[written..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            #[cfg(unix)]
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                use rustix::event::{PollFd, PollFlags, poll};
+                match poll(&mut [PollFd::new(sink, PollFlags::OUT)], None) {
+                    Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// A new file in the same folder, so that the rename stays within one file system.

@@ -24,6 +24,12 @@ const CUT: Style = AnsiColor::Red.on_default().bold();
 /// Columns that a request-target keeps at least, however narrow the terminal.
 const TARGET_MIN: usize = 12;
 
+/// Columns of a start line below which the rest of the line is shortened.
+const START_MIN: usize = 30;
+
+/// Length of `08:51:02.123`.
+const MILLIS: usize = 12;
+
 /// Rows of 16 bytes shown of a body that is not text.
 const HEX_ROWS: usize = 16;
 
@@ -68,11 +74,17 @@ impl Pretty {
     fn head(&self, message: &Message, time: &str, out: &mut Vec<u8>) {
         let plain = Style::new();
         let arrow = if message.head.method().is_some() { '→' } else { '←' };
-        let before = vec![
+        let mut before = vec![
             (DIM, format!("{time}  ")),
             (plain, format!("{} {arrow} {} ", message.destination, message.receiver)),
             (DIM, format!("#{}  ", message.exchange)),
         ];
+        let taken = before.iter().map(|(_, text)| columns(text)).sum::<usize>();
+        if self.width.is_some_and(|width| width < taken + START_MIN) {
+            // What was said matters more than to whom: the server is left out, and the time's finer half.
+            let time = time.get(..MILLIS).unwrap_or(time);
+            before = vec![(DIM, format!("{time} ")), (plain, format!("{} {arrow} ", message.destination))];
+        }
         let (first, rest) = match (message.head.method(), message.head.status()) {
             (Some(method), _) => (
                 (BOLD, escape(method).into_owned()),

@@ -46,8 +46,8 @@ fn try_run(options: &Replay) -> Result<Exit, (Exit, String)> {
         Interrupt::install().map_err(|error| (Exit::Failed, format!("cannot watch for signals: {error}")))?;
     let (mut source, pipe) = open(&inputs, &interrupt).map_err(|error| (exit_of(&error), error.to_string()))?;
     let output = match &options.output {
-        Some(path) => Output::file(path),
-        None => Output::stdout(),
+        Some(path) if path.as_os_str() != "-" => Output::file(path),
+        _ => Output::stdout(),
     };
     let output = output.map_err(|error| (Exit::Failed, cannot_write(options.output.as_deref(), &error)))?;
 
@@ -76,7 +76,7 @@ fn try_run(options: &Replay) -> Result<Exit, (Exit, String)> {
         Ok(()) => {}
     }
     if let Some(form) = options.stats {
-        stats::print(&summary.ledger, form);
+        stats::print(&summary.ledger, form, !source.damages().is_empty());
     }
     Ok(conclude(&summary, &source, pipe, interrupt.signal()))
 }

@@ -11,17 +11,17 @@ use sniffer_engine::ledger::{Fate, FrameFate, Ledger};
 use crate::cli::Stats;
 use crate::text::{count, grouped};
 
-/// Prints the accounts on stderr.
-pub(crate) fn print(ledger: &Ledger, form: Stats) {
+/// Prints the accounts on stderr; `damaged` when a file broke off.
+pub(crate) fn print(ledger: &Ledger, form: Stats, damaged: bool) {
     let text = match form {
-        Stats::Table => table(ledger),
+        Stats::Table => table(ledger, damaged),
         Stats::Json => serde_json::to_string(ledger).unwrap_or_default() + "\n",
     };
     // In one piece, so that other programs on the same terminal cannot come between. If stderr is gone, nobody asked.
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
-fn table(ledger: &Ledger) -> String {
+fn table(ledger: &Ledger, damaged: bool) -> String {
     let mut rows = Rows::default();
     rows.total("frames", ledger.frames(), "");
     for &fate in FrameFate::ALL {
@@ -46,7 +46,7 @@ fn table(ledger: &Ledger) -> String {
     for &anomaly in Anomaly::ALL {
         rows.part(anomaly.name(), ledger.anomalies(anomaly), 0);
     }
-    format!("{}{}\n", rows.text, verdict_of(ledger))
+    format!("{}{}\n", rows.text, verdict_of(ledger, damaged))
 }
 
 #[derive(Default)]
@@ -85,7 +85,7 @@ fn share(part: u64, whole: u64) -> String {
 }
 
 /// One sentence: nothing to see, something lost, or all well.
-fn verdict_of(ledger: &Ledger) -> String {
+fn verdict_of(ledger: &Ledger, damaged: bool) -> String {
     let mut lost = Vec::new();
     let mut say = |number: u64, words: &str| {
         if number > 0 {
@@ -100,12 +100,25 @@ fn verdict_of(ledger: &Ledger) -> String {
     say(ledger.bytes(Fate::Evicted), "bytes were given up for the memory budget");
     say(ledger.bytes(Fate::Late), "bytes came after they had been given up");
     say(malformed.map(|fate| ledger.frames_with(fate)).sum(), "frames could not be decoded");
+    if damaged {
+        lost.push("what stood behind the damage".to_owned());
+    }
     match (ledger.messages(), lost.is_empty()) {
         (0, true) => format!("Saw nothing: {}.", nothing(ledger)),
         (0, false) => format!("Saw nothing ({}), and lost something: {}.", nothing(ledger), lost.join(", ")),
-        (_, true) => "Lost nothing.".to_owned(),
-        (_, false) => format!("Lost something: {}.", lost.join(", ")),
+        (_, true) => format!("Lost nothing{}.", unread(ledger)),
+        (_, false) => format!("Lost something: {}{}.", lost.join(", "), unread(ledger)),
     }
+}
+
+/// What was seen whole and is not HTTP/1 that was asked for.
+fn unread(ledger: &Ledger) -> String {
+    let parts: Vec<_> = [Fate::Tls, Fate::Http2, Fate::Tunnel, Fate::NotHttp, Fate::Filtered, Fate::SampledOut]
+        .into_iter()
+        .filter(|&fate| ledger.bytes(fate) > 0)
+        .map(|fate| format!("{} {}", share(ledger.bytes(fate), ledger.payload()), fate.name()))
+        .collect();
+    if parts.is_empty() { String::new() } else { format!("; not read: {}", parts.join(", ")) }
 }
 
 /// Why there was no message, as far as the accounts tell.
@@ -116,6 +129,9 @@ pub(crate) fn nothing(ledger: &Ledger) -> String {
     }
     if ledger.frames_with(FrameFate::Tcp) == 0 && ledger.payload() == 0 {
         return line + ", none of them TCP";
+    }
+    if ledger.payload() > 0 && ledger.bytes(Fate::Filtered) == ledger.payload() {
+        return line + &format!(": all {} of TCP payload are on other ports", count(ledger.payload(), "byte"));
     }
     line += &format!(", {}", count(ledger.connections(), "TCP connection"));
     if ledger.payload() == 0 {
@@ -142,6 +158,6 @@ mod tests {
 
     #[test]
     fn an_empty_capture_saw_nothing_and_lost_nothing() {
-        assert_eq!(verdict_of(&Ledger::default()), "Saw nothing: no HTTP message in 0 frames.");
+        assert_eq!(verdict_of(&Ledger::default(), false), "Saw nothing: no HTTP message in 0 frames.");
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Nothing here waits for time: a test that streams goes on when the line it needs has come. Wrong files are in
 //! `tests/files.rs`, pipes and signals in `tests/streams.rs`.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 
@@ -210,5 +211,5 @@ fn stats_say_what_was_lost_and_when_there_was_nothing_to_see() {
     let lost = said("real/nginx-snaplen-heads.pcap", &[]);
     assert!(lost.contains("\nLost something: 52,296 bytes were missing"), "{lost}");
     let nothing = said(KEEPALIVE, &["-p", "80"]);
-    assert!(nothing.contains("\nSaw nothing: ") && nothing.contains("100 % filtered"), "{nothing}");
+    assert!(nothing.contains("\nSaw nothing: ") && nothing.contains("on other ports"), "{nothing}");
 }

@@ -1,4 +1,5 @@
 //! Files that are wrong, and where output goes: what came before the damage is still there, and one line says the rest.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 
@@ -45,7 +46,7 @@ fn a_file_that_may_not_be_read_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("secret.pcap");
     fs::copy(capture(KEEPALIVE), &path).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
     if fs::File::open(&path).is_err() {
         fails(&path, &["cannot open", "ermission"]);
     }
@@ -79,6 +80,8 @@ fn damage_costs_only_what_comes_after_it() {
     let said = text(&output.stderr);
     assert_eq!(said.lines().count(), 1, "{said}");
     assert!(said.contains("damaged in record ") && said.contains(" at byte ") && said.contains("cut short"), "{said}");
+    let stats = replay(["--stats".as_ref(), "-o".as_ref(), "/dev/null".as_ref(), path.as_os_str()]);
+    assert!(text(&stats.stderr).contains("\nLost something: what stood behind the damage.\n"), "{stats:?}");
     let complete: Vec<_> = messages(&output.stdout).into_iter().filter(|m| !m.contains_key("incomplete")).collect();
     let want = messages(&want.stdout);
     assert!(!complete.is_empty() && complete.len() < want.len());
@@ -129,6 +132,7 @@ fn packing_does_not_show() {
 #[test]
 fn output_to_a_file_is_what_standard_output_gets() {
     let want = replay([capture(KEEPALIVE)]).stdout;
+    assert_eq!(replay(["-o".as_ref(), "-".as_ref(), capture(KEEPALIVE).as_os_str()]).stdout, want);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("out.jsonl");
     for _ in 0..2 {

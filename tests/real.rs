@@ -1,6 +1,7 @@
 //! Real captures against what tshark finds in them: the expectation that does not come from our own tool.
 //!
 //! `corpus/real/expect.py` writes the lists; where tshark is wrong, it has the correction and the capture's page the reason.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 

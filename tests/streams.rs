@@ -1,4 +1,5 @@
 //! Pipes and signals: a message comes out when it is complete, whatever the other end does next.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 #![cfg(unix)]
 
 mod common;
@@ -80,6 +81,20 @@ fn a_reader_that_leaves_early_is_no_error() {
         let output = child.wait_with_output().unwrap();
         assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
     }
+}
+
+#[test]
+fn a_full_pipe_in_non_blocking_mode_is_waited_for() {
+    let path = capture("real/nginx-gso.pcap");
+    let want = common::replay([&path]).stdout;
+    assert!(want.len() > 128 * 1024, "more than a pipe holds");
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    rustix::io::ioctl_fionbio(&writer, true).unwrap();
+    let mut child = Command::new(common::binary()).arg("replay").arg(&path).stdout(writer).spawn().unwrap();
+    let mut have = Vec::new();
+    reader.read_to_end(&mut have).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(have == want);
 }
 
 #[test]

@@ -1,3 +1,67 @@
-//! `cargo xtask test`: everything CI runs, with what it needs installed first.
+//! What developers and CI run, each as one command: `cargo xtask test`, `cargo xtask corpus`.
+//!
+//! It says every command before it runs it and installs nothing without saying so. It never changes a snapshot.
+//! Next: `steps` for running programs, `ignored` for the tests that need more than Rust.
 
-fn main() {}
+mod ignored;
+mod steps;
+
+use std::process::ExitCode;
+
+use steps::{Failed, cargo, top};
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  test     everything CI runs: formatting, clippy, all tests, snapshots
+  corpus   write the capture of every conversation (corpus/**/*.talk) anew";
+
+fn main() -> ExitCode {
+    let command = std::env::args().nth(1);
+    let done = match command.as_deref() {
+        Some("test") => test(),
+        Some("corpus") => corpus(),
+        _ => Err(Failed(USAGE.to_owned())),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failed(what)) => {
+            eprintln!("{what}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn test() -> Result<(), Failed> {
+    steps::component("rustfmt")?;
+    steps::component("clippy")?;
+    cargo(&["fmt", "--all", "--check"])?;
+    cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"])?;
+    // Named, because plain `cargo test` leaves out what needs more than Rust. Runs the doc tests too.
+    cargo(&["test", "--workspace", "--all-features"])?;
+    ignored::run_all()?;
+    no_pending_snapshots()?;
+    println!("xtask: all well");
+    Ok(())
+}
+
+fn no_pending_snapshots() -> Result<(), Failed> {
+    let pending = steps::files(&top(), &|name| name.ends_with(".snap.new") || name.ends_with(".pending-snap"));
+    match pending.first() {
+        None => Ok(()),
+        Some(first) => Err(Failed(format!(
+            "{} snapshots were not accepted, {} for one: read them, then accept (`cargo insta review`) or delete them",
+            pending.len(),
+            first.display()
+        ))),
+    }
+}
+
+fn corpus() -> Result<(), Failed> {
+    let talks = steps::files(&top().join("corpus"), &|name| name.ends_with(".talk"));
+    let mut arguments =
+        vec!["run", "--quiet", "-p", "sniffer-engine", "--features", "testkit", "--example", "talk", "--"];
+    arguments.extend(talks.iter().filter_map(|path| path.to_str()));
+    println!("xtask: writing {} captures", talks.len());
+    steps::quietly("cargo", &arguments)
+}

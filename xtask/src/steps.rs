@@ -1,0 +1,67 @@
+//! Running programs at the top of the project, and saying so.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// What went wrong, for a person.
+pub(crate) struct Failed(pub(crate) String);
+
+/// The top of the project.
+pub(crate) fn top() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Says and runs a cargo command.
+pub(crate) fn cargo(arguments: &[&str]) -> Result<(), Failed> {
+    run("cargo", arguments)
+}
+
+/// Says and runs a command.
+pub(crate) fn run(program: &str, arguments: &[&str]) -> Result<(), Failed> {
+    println!("xtask: {program} {}", arguments.join(" "));
+    quietly(program, arguments)
+}
+
+/// Runs a command whose arguments are too many to say.
+pub(crate) fn quietly(program: &str, arguments: &[&str]) -> Result<(), Failed> {
+    match Command::new(program).args(arguments).current_dir(top()).status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(Failed(format!("xtask: {program} {}: {status}", arguments.first().unwrap_or(&"")))),
+        Err(error) => Err(Failed(format!("xtask: cannot run {program}: {error}"))),
+    }
+}
+
+/// Whether a command runs and is content.
+pub(crate) fn works(program: &str, arguments: &[&str]) -> bool {
+    let output = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    output.is_ok_and(|status| status.success())
+}
+
+/// Makes sure that a part of the toolchain is there.
+pub(crate) fn component(name: &str) -> Result<(), Failed> {
+    let command = name.trim_start_matches("rust");
+    if works("cargo", &[command, "--version"]) {
+        return Ok(());
+    }
+    println!("xtask: {name} is missing, adding it to the toolchain");
+    run("rustup", &["component", "add", name])
+}
+
+/// Files below a folder whose names are wanted, in order; build output is left out.
+pub(crate) fn files(folder: &Path, wanted: &dyn Fn(&str) -> bool) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let (path, name) = (entry.path(), entry.file_name());
+        let name = name.to_string_lossy();
+        // Symbolic links are not followed: one could lead back up.
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() && name != "target" && name != ".git" && name != "node_modules" => {
+                found.extend(files(&path, wanted));
+            }
+            Ok(kind) if kind.is_file() && wanted(&name) => found.push(path),
+            _ => {}
+        }
+    }
+    found.sort();
+    found
+}

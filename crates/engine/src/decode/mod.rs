@@ -3,10 +3,87 @@
 //! Invariant: decode never allocates and never looks past the IP total length.
 //! IP fragments come out as [`Fragment`]s for [`crate::defrag`]. Next: [`crate::tcp`].
 
+/// The value of an `Ok`, or a return with what was skipped: the `?` of steps that return [`Decoded`].
+///
+/// They return it as it is and not inside a `Result`, because then every call on the way up hands on the caller's place to
+/// write to; copying a `Decoded` from one wrapper into the next was measured to cost more than reading the headers.
+macro_rules! ok {
+    ($step:expr) => {
+        match $step {
+            Ok(value) => value,
+            Err(skipped) => return crate::decode::Decoded::Skipped(skipped),
+        }
+    };
+}
+
+mod ether;
+mod ip;
+mod link;
+mod ppp;
+mod rest;
+mod tcp;
+#[cfg(test)]
+mod tests;
+mod tunnel;
+mod udp;
+mod wifi;
+
 use std::net::IpAddr;
 
+use crate::frame::Frame;
 use crate::key::Endpoint;
 use crate::seq::SeqNumber;
+
+/// The TCP segment or IP fragment in a frame, or why there is none. Total: any bytes give an answer.
+///
+/// Of an 802.11 aggregate this is the first packet; [`decode_each`] gives them all.
+#[inline(never)]
+pub fn decode<'a>(frame: &Frame<'a>) -> Decoded<'a> {
+    link::frame(frame.link, rest::Rest::of(frame))
+}
+
+/// Every packet in a frame, in order: exactly one, except that an 802.11 aggregate (A-MSDU) holds several.
+#[inline]
+pub fn decode_each<'a>(frame: &Frame<'a>, mut each: impl FnMut(Decoded<'a>)) {
+    if !wifi::is_wifi(frame.link) {
+        return each(decode(frame));
+    }
+    match wifi::packets(frame.link, rest::Rest::of(frame)) {
+        Ok(packets) => {
+            each(packets.first());
+            packets.skip(1).for_each(|packet| each(ether::llc(packet)));
+        }
+        Err(skipped) => each(Decoded::Skipped(skipped)),
+    }
+}
+
+/// The segment in a datagram that [`crate::defrag`] put together: `bytes` is its payload, `facts` what its fragments said.
+///
+/// This can be a fragment again, of a datagram one tunnel further in at least (`depth` grows), so pushing what comes out
+/// back into the defragmenter ends after as many rounds as tunnels may be stacked.
+pub fn decode_datagram<'a>(facts: &DatagramFacts, bytes: &'a [u8]) -> Decoded<'a> {
+    let carrier = ip::Carrier { src: facts.src, dst: facts.dst, ttl: facts.ttl, length_known: true, reassembled: true };
+    let rest = rest::Rest::of_datagram(bytes, facts.cut, facts.depth);
+    ip::upper(facts.protocol, rest, carrier)
+}
+
+/// What is known of a reassembled datagram beside its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "built by defrag and by tests; no invariant")]
+pub struct DatagramFacts {
+    /// Source address.
+    pub src: IpAddr,
+    /// Destination address.
+    pub dst: IpAddr,
+    /// IPv4 protocol, or the next header of the first fragment's IPv6 fragment header.
+    pub protocol: u8,
+    /// IPv4 TTL or IPv6 hop limit of the first fragment.
+    pub ttl: u8,
+    /// How many tunnels were opened to reach it.
+    pub depth: u8,
+    /// Bytes at the datagram's end that were on the wire but not in the capture.
+    pub cut: u32,
+}
 
 /// What a frame turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +149,7 @@ pub struct Segment<'a> {
     pub cut: u32,
     /// IPv4 TTL or IPv6 hop limit.
     pub ttl: u8,
-    /// Whether the TCP checksum was wrong. Only computed where it costs nothing extra to ask: see [`Segment::checksum_is_wrong`].
+    /// What it takes to verify the TCP checksum, which nobody pays for unasked: see [`Segment::checksum_is_wrong`].
     pub checksum: Checksum<'a>,
 }
 

@@ -6,6 +6,7 @@
 //!
 //! Read first: [`talk`], whose every mark is described in `corpus/TALK.md`.
 
+pub mod check;
 pub mod generate;
 pub mod net;
 pub mod pcap;

@@ -1,0 +1,115 @@
+//! What is left of a packet while its headers are taken off one by one.
+//!
+//! It never allocates and nothing here can panic: a header that is not there is `Malformed` at the asking layer.
+//! Next: [`super::link`], where a frame's first header is read.
+
+use super::{Layer, Skipped};
+use crate::frame::Frame;
+
+/// Most tunnels inside each other that are opened (policy 11).
+pub(super) const DEPTH_MAX: u8 = 4;
+
+/// Most VLAN tags, MPLS labels, SNAP and other shims between one Ethernet (or other link) header and its IP header.
+/// Arbitrary: twice what any operator's network was seen to stack.
+const SHIMS_MAX: u8 = 16;
+
+/// The bytes behind the headers read so far, and how many more were on the wire.
+///
+/// Invariant: `bytes` only ever gets shorter, from the front by a header and from the back by a length field.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rest<'a> {
+    /// What was captured.
+    pub(super) bytes: &'a [u8],
+    /// Bytes on the wire behind `bytes`, not captured because of a snapshot length.
+    ///
+    /// Only ever gets smaller: a length field that claims more than was on the wire does not make a hole. Such a packet is
+    /// damaged (its receiver drops it) or comes from a tool that cut it and its `wire_len`. In the second case the
+    /// sequence number of the next segment shows the true hole, in the first a claimed one would swallow live data.
+    pub(super) cut: u32,
+    /// Tunnels opened so far; at most [`DEPTH_MAX`].
+    pub(super) depth: u8,
+    /// Shims since the last link header; at most [`SHIMS_MAX`].
+    shims: u8,
+}
+
+impl<'a> Rest<'a> {
+    /// All of a frame. A `wire_len` below the captured length is damage and counts as "nothing cut".
+    #[inline]
+    pub(super) fn of(frame: &Frame<'a>) -> Self {
+        let captured = u32::try_from(frame.bytes.len()).unwrap_or(u32::MAX);
+        Self { bytes: frame.bytes, cut: frame.wire_len.saturating_sub(captured), depth: 0, shims: 0 }
+    }
+
+    /// The payload of a reassembled datagram, `depth` tunnels down, with `cut` bytes missing at its end.
+    pub(super) fn of_datagram(bytes: &'a [u8], cut: u32, depth: u8) -> Self {
+        Self { bytes, cut, depth, shims: 0 }
+    }
+
+    /// Takes a header of `N` bytes off.
+    #[inline]
+    pub(super) fn take<const N: usize>(&mut self, layer: Layer) -> Result<&'a [u8; N], Skipped> {
+        let (head, tail) = self.bytes.split_first_chunk().ok_or(Skipped::Malformed(layer))?;
+        self.bytes = tail;
+        Ok(head)
+    }
+
+    /// Takes a big-endian 16-bit field off.
+    #[inline]
+    pub(super) fn take_u16(&mut self, layer: Layer) -> Result<u16, Skipped> {
+        self.take::<2>(layer).map(|field| u16::from_be_bytes(*field))
+    }
+
+    /// Takes `n` bytes off that are of no interest.
+    #[inline]
+    pub(super) fn skip(&mut self, n: usize, layer: Layer) -> Result<(), Skipped> {
+        self.bytes = self.bytes.get(n..).ok_or(Skipped::Malformed(layer))?;
+        Ok(())
+    }
+
+    /// The same without its first `n` bytes, when it has that many.
+    pub(super) fn behind(self, n: usize) -> Option<Self> {
+        Some(Self { bytes: self.bytes.get(n..)?, ..self })
+    }
+
+    /// Looks at the first `N` bytes without taking them.
+    #[inline]
+    pub(super) fn peek<const N: usize>(&self) -> Option<&'a [u8; N]> {
+        self.bytes.first_chunk()
+    }
+
+    /// Obeys a length field: `len` bytes follow at most, the rest is padding or a trailer.
+    #[inline]
+    #[must_use]
+    pub(super) fn limit(self, len: usize) -> Self {
+        match self.bytes.get(..len) {
+            Some(bytes) => Self { bytes, cut: 0, ..self },
+            None => {
+                let missing = u32::try_from(len - self.bytes.len()).unwrap_or(u32::MAX);
+                Self { cut: self.cut.min(missing), ..self }
+            }
+        }
+    }
+
+    /// Bytes that were on the wire from here on, as far as the length fields say.
+    pub(super) fn wire_len(&self) -> usize {
+        self.bytes.len().saturating_add(usize::try_from(self.cut).unwrap_or(usize::MAX))
+    }
+
+    /// One tunnel further in.
+    pub(super) fn deeper(self) -> Result<Self, Skipped> {
+        if self.depth >= DEPTH_MAX {
+            return Err(Skipped::TooDeep);
+        }
+        Ok(Self { depth: self.depth + 1, shims: 0, ..self })
+    }
+
+    /// Behind one more VLAN tag, label or other shim.
+    #[inline]
+    pub(super) fn count_shim(&mut self) -> Result<(), Skipped> {
+        if self.shims >= SHIMS_MAX {
+            return Err(Skipped::TooDeep);
+        }
+        self.shims += 1;
+        Ok(())
+    }
+}

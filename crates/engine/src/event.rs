@@ -1,0 +1,256 @@
+//! What comes out, as it happens: borrowed events for those who stream.
+//!
+//! Whole messages are made from these alone, by [`crate::collect`].
+
+use crate::anomaly::{Anomaly, AnomalySet};
+use crate::frame::Stamp;
+use crate::key::{Endpoint, FlowId, FlowKey, Side};
+
+/// A tracked connection, as events name it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Flow {
+    /// Stable identity, for output.
+    pub id: FlowId,
+    /// Dense number of the connection while it lives; used again after [`Event::Closed`].
+    pub slot: u32,
+    /// The two endpoints.
+    pub key: FlowKey,
+    /// Frame that opened it.
+    pub first: Stamp,
+    /// The side that takes the connection, as far as is known.
+    pub server: Side,
+}
+
+impl Flow {
+    /// The server's endpoint.
+    pub const fn receiver(&self) -> Endpoint {
+        self.key.endpoint(self.server)
+    }
+
+    /// The client's endpoint.
+    pub const fn destination(&self) -> Endpoint {
+        self.key.endpoint(self.server.other())
+    }
+}
+
+/// Client to server, or back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "HTTP has two")]
+pub enum Direction {
+    /// Client to server.
+    Request,
+    /// Server to client.
+    Response,
+}
+
+impl Direction {
+    /// 0 for a request, 1 for a response.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// A field line: name as sent, value without surrounding white space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a name and a value")]
+pub struct Field<'a> {
+    /// As on the wire.
+    pub name: &'a [u8],
+    /// As on the wire; the lines of a folded value are joined by the fold's own bytes.
+    pub value: &'a [u8],
+}
+
+/// The start line of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "HTTP has two kinds of start line")]
+pub enum StartLine<'a> {
+    /// `method SP request-target SP HTTP-version`
+    Request {
+        /// A token.
+        method: &'a [u8],
+        /// The request-target verbatim.
+        target: &'a [u8],
+    },
+    /// `HTTP-version SP status-code SP [ reason-phrase ]`
+    Response {
+        /// 100–999.
+        status: u16,
+        /// May be empty.
+        reason: &'a [u8],
+    },
+}
+
+/// The minor version of HTTP/1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Version {
+    /// HTTP/1.0
+    Http10,
+    /// HTTP/1.1, and what calls itself a later HTTP/1 (RFC 9110 §2.5).
+    Http11,
+}
+
+/// A whole head.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Head<'a> {
+    /// The start line.
+    pub start: StartLine<'a>,
+    /// The version of the start line.
+    pub version: Version,
+    /// In wire order.
+    pub fields: &'a [Field<'a>],
+}
+
+/// What an event is about: a message of a connection. One message at a time is open in each direction.
+#[derive(Debug, Clone, Copy)]
+#[expect(clippy::exhaustive_structs, reason = "built by the http layer and by tests; no invariant")]
+pub struct About<'a> {
+    /// Its connection.
+    pub flow: &'a Flow,
+    /// Its direction.
+    pub direction: Direction,
+    /// The frame that carried the bytes of this event.
+    pub stamp: Stamp,
+}
+
+/// How a message ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Completion {
+    /// All of it was there.
+    Complete,
+    /// It was cut.
+    Incomplete(Incomplete),
+}
+
+/// Why a message is not whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Incomplete {
+    /// Bytes are missing from the capture.
+    Gap,
+    /// Bytes were cut by the snapshot length.
+    Snaplen,
+    /// The connection ended in it.
+    Closed,
+    /// Its connection was evicted.
+    Evicted,
+    /// Its connection was idle for too long.
+    Idle,
+    /// The capture ended in it.
+    End,
+}
+
+impl Incomplete {
+    /// The value of `incomplete` in output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Gap => "gap",
+            Self::Snaplen => "snaplen",
+            Self::Closed => "closed",
+            Self::Evicted => "evicted",
+            Self::Idle => "idle",
+            Self::End => "end",
+        }
+    }
+}
+
+/// A protocol that is recognised and not taken apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Protocol {
+    /// TLS records.
+    Tls,
+    /// HTTP/2 with prior knowledge, or after an upgrade.
+    Http2,
+    /// Behind a 101 or a 2xx to CONNECT.
+    Tunnel,
+}
+
+/// Something the engine saw. Dies with the call.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A message starts.
+    Head {
+        /// Which message.
+        about: About<'a>,
+        /// Its number on the connection, shared by a request and all its responses.
+        exchange: u32,
+        /// Start line and fields.
+        head: Head<'a>,
+        /// The frames that carried the head, in stream order; never empty.
+        frames: &'a [Stamp],
+        /// Final response whose request is known: nanoseconds from the request's last byte to the response's first;
+        /// absent when negative.
+        latency_nanos: Option<u64>,
+    },
+    /// Content, after de-chunking; empty when the frame carried only framing.
+    Body {
+        /// Which message.
+        about: About<'a>,
+        /// The bytes, in order.
+        bytes: &'a [u8],
+    },
+    /// Body bytes that are known to be missing at this place.
+    Missing {
+        /// Which message.
+        about: About<'a>,
+        /// How many; at least 1.
+        bytes: u64,
+    },
+    /// Trailer fields of a chunked body; never empty.
+    Trailers {
+        /// Which message.
+        about: About<'a>,
+        /// In wire order.
+        fields: &'a [Field<'a>],
+    },
+    /// A message ends; every `Head` is followed by one of these.
+    End {
+        /// Which message.
+        about: About<'a>,
+        /// How it ended.
+        completion: Completion,
+        /// What was odd about it.
+        anomalies: AnomalySet,
+    },
+    /// Something odd that touched no message.
+    Anomaly {
+        /// Its connection, if there is one.
+        flow: Option<&'a Flow>,
+        /// What it was.
+        anomaly: Anomaly,
+    },
+    /// The connection carries something else from here on; once each.
+    Recognised {
+        /// Its connection.
+        flow: &'a Flow,
+        /// What it carries.
+        protocol: Protocol,
+    },
+    /// The connection is gone; its slot may be used again.
+    Closed {
+        /// The connection.
+        flow: &'a Flow,
+    },
+}
+
+/// Takes events.
+pub trait Sink {
+    /// One event, in order.
+    fn event(&mut self, event: Event<'_>);
+}
+
+/// A sink made of a closure.
+pub fn sink_fn<F: FnMut(Event<'_>)>(f: F) -> impl Sink {
+    struct SinkFn<F>(F);
+    impl<F: FnMut(Event<'_>)> Sink for SinkFn<F> {
+        fn event(&mut self, event: Event<'_>) {
+            (self.0)(event);
+        }
+    }
+    SinkFn(f)
+}

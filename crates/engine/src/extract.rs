@@ -1,0 +1,78 @@
+//! Frames in, whole messages out: an [`Engine`] with a [`Collector`] behind it, in the order of output.
+
+use crate::collect::Collector;
+use crate::config::Config;
+use crate::engine::Engine;
+use crate::frame::Frame;
+use crate::ledger::Ledger;
+use crate::message::Message;
+use crate::time::Timestamp;
+
+/// The upper height of the API, made only of the lower.
+#[derive(Debug)]
+pub struct Extractor {
+    engine: Engine,
+    collector: Collector,
+    held_bytes_max: usize,
+}
+
+impl Extractor {
+    /// An extractor that has seen nothing.
+    pub fn new(config: Config) -> Self {
+        Self {
+            collector: Collector::new(&config),
+            held_bytes_max: config.limits.held_bytes_max,
+            engine: Engine::new(config),
+        }
+    }
+
+    /// Takes the next frame and gives the messages it completes, in order.
+    pub fn push(&mut self, frame: &Frame<'_>, out: &mut dyn FnMut(Message)) {
+        self.engine.push(frame, &mut self.collector);
+        self.keep_budget();
+        self.give(out);
+    }
+
+    /// Lets time pass without a frame.
+    pub fn advance(&mut self, now: Timestamp, out: &mut dyn FnMut(Message)) {
+        self.engine.advance(now, &mut self.collector);
+        self.give(out);
+    }
+
+    /// Ends the capture: gives what is open, flagged. Nothing may be pushed after it.
+    pub fn finish(&mut self, out: &mut dyn FnMut(Message)) {
+        self.engine.finish(&mut self.collector);
+        self.give(out);
+    }
+
+    /// The accounts so far.
+    pub const fn ledger(&self) -> &Ledger {
+        self.engine.ledger()
+    }
+
+    /// Payload bytes that are held and have no fate yet.
+    pub fn pending(&self) -> usize {
+        self.engine.pending()
+    }
+
+    /// Accounted bytes held.
+    pub fn held(&self) -> usize {
+        self.engine.held() + self.collector.held()
+    }
+
+    fn keep_budget(&mut self) {
+        while self.held() > self.held_bytes_max {
+            let before = self.engine.held();
+            let over = self.held() - self.held_bytes_max;
+            self.engine.shed(before.saturating_sub(over), &mut self.collector);
+            if self.engine.held() == before {
+                return;
+            }
+        }
+    }
+
+    fn give(&mut self, out: &mut dyn FnMut(Message)) {
+        self.collector.sort();
+        self.collector.drain().for_each(out);
+    }
+}

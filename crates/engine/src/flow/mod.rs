@@ -1,0 +1,300 @@
+//! The connections being followed: found by key, kept in order of activity, given up when idle or over a limit.
+//!
+//! Joins [`crate::tcp`] and [`crate::http`], which do not know of each other. Next: [`crate::engine`].
+
+mod closed;
+mod ids;
+mod table;
+
+use crate::anomaly::Anomaly;
+use crate::config::Config;
+use crate::decode::{Flags, Segment};
+use crate::event::{Event, Flow, Sink};
+use crate::frame::Stamp;
+use crate::http;
+use crate::key::{FlowKey, Side};
+use crate::ledger::{Fate, Ledger};
+use crate::tcp::{self, Delivery, EndCause, Interest, Outcome, Receiver};
+use crate::time::Timestamp;
+use closed::{Closed, Remnant};
+use ids::Ids;
+use table::{Class, Entry, Table};
+
+/// All connections of an engine.
+#[derive(Debug)]
+pub(crate) struct Flows {
+    table: Table,
+    closed: Closed,
+    ids: Ids,
+    /// Slots of connections that wait for an allowance to pass; looked at when time passes without their packets.
+    stalled: Vec<u32>,
+    /// Accounted bytes of all connections.
+    held: usize,
+}
+
+/// What every operation on the connections may touch.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) ledger: &'a mut Ledger,
+    pub(crate) sink: &'a mut dyn Sink,
+    /// The frame that is being pushed.
+    pub(crate) stamp: Stamp,
+    /// The engine's clock.
+    pub(crate) now: Timestamp,
+}
+
+impl Flows {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            table: Table::new(config.hash_key),
+            closed: Closed::new(config.hash_key, config.limits.closed_max),
+            ids: Ids::default(),
+            stalled: Vec::new(),
+            held: 0,
+        }
+    }
+
+    /// Accounted bytes.
+    pub(crate) fn held(&self) -> usize {
+        self.held + self.closed.held()
+    }
+
+    /// Payload bytes without a fate yet.
+    pub(crate) fn held_payload(&self) -> usize {
+        self.table.iter().map(|entry| entry.tcp.held_payload() + entry.http.held_payload()).sum()
+    }
+
+    /// Takes a segment whose payload was counted as received, and what was odd about its datagram.
+    pub(crate) fn segment(&mut self, segment: &Segment<'_>, odd: Option<Anomaly>, around: &mut Surroundings<'_>) {
+        let (key, side) = FlowKey::of(segment.src, segment.dst);
+        let ports = &around.config.ports;
+        if !ports.is_empty() && !ports.iter().any(|&port| key.has_port(port)) {
+            around.ledger.count(Fate::Filtered, segment.payload.len());
+            return;
+        }
+        let mut found = self.table.find(&key);
+        if let Some(slot) = found
+            && around.now.since(self.table.entry(slot).last) >= around.config.limits.idle_timeout
+        {
+            self.end(slot, EndCause::Idle, around);
+            found = None;
+        }
+        let slot = match found {
+            Some(slot) => slot,
+            None => match self.open(key, side, segment, around) {
+                Some(slot) => slot,
+                None => return,
+            },
+        };
+        if let Some(anomaly) = odd {
+            self.with(slot, around, |_, _, _, _, out| out.note(side, anomaly));
+        }
+        self.give(slot, segment, side, around);
+    }
+
+    fn give(&mut self, slot: u32, segment: &Segment<'_>, side: Side, around: &mut Surroundings<'_>) {
+        match self.with(slot, around, |tcp, now, stamp, limits, out| tcp.segment(segment, side, stamp, now, limits, out)) {
+            Outcome::Open => self.touch(slot, around),
+            Outcome::Closed => self.end(slot, EndCause::Fin, around),
+            Outcome::Reopen(syn) => {
+                let key = self.table.entry(slot).flow.key;
+                self.end(slot, EndCause::Reset, around);
+                // Its payload was counted as received when its own frame came.
+                let first = syn.segment(segment, side);
+                let slot = self.insert(key, syn.side, &first, syn.stamp, around);
+                self.with(slot, around, |tcp, now, _, limits, out| {
+                    tcp.segment(&first, syn.side, syn.stamp, now, limits, out)
+                });
+                self.give(slot, segment, side, around);
+            }
+        }
+    }
+
+    /// A connection for the first segment between its endpoints; `None` when it gives no reason for one.
+    fn open(
+        &mut self,
+        key: FlowKey,
+        side: Side,
+        segment: &Segment<'_>,
+        around: &mut Surroundings<'_>,
+    ) -> Option<u32> {
+        let opens = tcp::Connection::may_begin(segment);
+        match self.closed.recall(&key, side, segment) {
+            Remnant::Old => {
+                around.ledger.count(Fate::Duplicate, segment.payload.len());
+                return None;
+            }
+            Remnant::New | Remnant::Unknown if opens => {}
+            Remnant::New | Remnant::Unknown => {
+                around.ledger.count(Fate::Ignored, segment.payload.len());
+                if !segment.flags.has(Flags::RST) {
+                    around.ledger.count_anomaly(Anomaly::NoAck);
+                    around.sink.event(Event::Anomaly { flow: None, anomaly: Anomaly::NoAck });
+                }
+                return None;
+            }
+        }
+        self.closed.forget(&key);
+        while self.table.len() >= around.config.limits.connections_max.max(1) {
+            self.evict(around);
+        }
+        let stamp = around.stamp;
+        Some(self.insert(key, side, segment, stamp, around))
+    }
+
+    fn insert(
+        &mut self,
+        key: FlowKey,
+        side: Side,
+        segment: &Segment<'_>,
+        first: Stamp,
+        around: &mut Surroundings<'_>,
+    ) -> u32 {
+        around.ledger.count_connection();
+        let id = self.ids.next(&key, segment.seq, first.time.as_micros());
+        let server = first_guess(&key, side, segment, &around.config.ports);
+        let flow = Flow { id, slot: 0, key, first, server };
+        let slot = self.table.insert(flow, around.now);
+        self.held += Table::ENTRY_BYTES;
+        slot
+    }
+
+    /// Calls into a connection's TCP with its HTTP behind it, and keeps the accounts.
+    fn with<T>(
+        &mut self,
+        slot: u32,
+        around: &mut Surroundings<'_>,
+        call: impl FnOnce(&mut tcp::Connection, Timestamp, Stamp, &crate::config::Limits, &mut Behind<'_>) -> T,
+    ) -> T {
+        let Entry { flow, tcp, http, held, .. } = self.table.entry_mut(slot);
+        let mut behind = Behind {
+            http,
+            cx: http::Context {
+                flow,
+                config: around.config,
+                ledger: around.ledger,
+                sink: around.sink,
+                stamp: around.stamp,
+            },
+        };
+        let result = call(tcp, around.now, around.stamp, &around.config.limits, &mut behind);
+        let holds = tcp.held() + http.held();
+        self.held = self.held + holds - *held;
+        *held = holds;
+        result
+    }
+
+    fn touch(&mut self, slot: u32, around: &Surroundings<'_>) {
+        let entry = self.table.entry_mut(slot);
+        let class = if entry.tcp.is_half_open() { Class::HalfOpen } else { Class::Live };
+        if entry.tcp.is_stalled() && !entry.listed {
+            entry.listed = true;
+            self.stalled.push(slot);
+        }
+        self.table.touch(slot, class, around.now);
+    }
+
+    /// Lets time pass for connections without packets: allowances end, idle ones are given up.
+    pub(crate) fn tick(&mut self, around: &mut Surroundings<'_>) {
+        let mut stalled = std::mem::take(&mut self.stalled);
+        // Slots in order, so that the order of events does not depend on when each began to wait.
+        stalled.sort_unstable();
+        stalled.retain(|&slot| {
+            let listed = self.table.get_mut(slot).is_some_and(|entry| std::mem::take(&mut entry.listed));
+            if listed
+                && let Outcome::Closed =
+                    self.with(slot, around, |tcp, now, _, limits, out| tcp.advance(now, limits, out))
+            {
+                self.end(slot, EndCause::Fin, around);
+            }
+            let again = self.table.get_mut(slot).filter(|entry| listed && entry.tcp.is_stalled());
+            again.is_some_and(|entry| {
+                entry.listed = true;
+                true
+            })
+        });
+        self.stalled.append(&mut stalled);
+        for class in [Class::HalfOpen, Class::Live] {
+            while let Some(slot) = self.table.oldest(class) {
+                if around.now.since(self.table.entry(slot).last) < around.config.limits.idle_timeout {
+                    break;
+                }
+                self.end(slot, EndCause::Idle, around);
+            }
+        }
+    }
+
+    /// Gives up a connection for its memory: half-open ones first, then the least recently active (policy 21).
+    pub(crate) fn evict(&mut self, around: &mut Surroundings<'_>) -> bool {
+        let victim = [Class::HalfOpen, Class::Live].into_iter().find_map(|class| self.table.oldest(class));
+        match victim {
+            Some(slot) => {
+                around.ledger.count_evicted();
+                self.end(slot, EndCause::Evicted, around);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Ends every connection, in the order in which they began.
+    pub(crate) fn finish(&mut self, around: &mut Surroundings<'_>) {
+        let mut open: Vec<_> = self.table.iter().map(|entry| (entry.flow.first.number, entry.flow.slot)).collect();
+        open.sort_unstable();
+        for (_, slot) in open {
+            self.end(slot, EndCause::EndOfCapture, around);
+        }
+    }
+
+    fn end(&mut self, slot: u32, cause: EndCause, around: &mut Surroundings<'_>) {
+        self.with(slot, around, |tcp, _, _, _, out| tcp.end(cause, out));
+        let Some(entry) = self.table.remove(slot) else { return };
+        self.held -= entry.held + Table::ENTRY_BYTES;
+        if cause != EndCause::EndOfCapture {
+            self.closed.remember(entry.flow.key, entry.tcp.next_seqs());
+        }
+        around.sink.event(Event::Closed { flow: &entry.flow });
+    }
+}
+
+/// Who is the server, before any content: who did not send the SYN, who has one of the ports, the lower port.
+fn first_guess(key: &FlowKey, side: Side, segment: &Segment<'_>, ports: &[u16]) -> Side {
+    if segment.flags.has(Flags::SYN) {
+        return if segment.flags.has(Flags::ACK) { side } else { side.other() };
+    }
+    let [low, high] = [Side::Low, Side::High].map(|side| key.endpoint(side).port);
+    match (ports.contains(&low), ports.contains(&high)) {
+        (true, false) => Side::Low,
+        (false, true) => Side::High,
+        _ if high < low => Side::High,
+        _ => Side::Low,
+    }
+}
+
+/// A connection's HTTP, as what its TCP delivers to.
+struct Behind<'a> {
+    http: &'a mut http::Connection,
+    cx: http::Context<'a>,
+}
+
+impl Receiver for Behind<'_> {
+    fn deliver(&mut self, from: Side, delivery: Delivery<'_>) {
+        self.http.deliver(from, delivery, &mut self.cx);
+    }
+
+    fn note(&mut self, from: Side, anomaly: Anomaly) {
+        self.http.note(from, anomaly);
+    }
+
+    fn report(&mut self, anomaly: Anomaly) {
+        http::report(anomaly, &mut self.cx);
+    }
+
+    fn interest(&self, from: Side) -> Interest {
+        self.http.interest(from)
+    }
+
+    fn ledger(&mut self) -> &mut Ledger {
+        self.cx.ledger
+    }
+}

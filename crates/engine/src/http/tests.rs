@@ -1,0 +1,430 @@
+//! Conversations and the messages they are. Every case runs whole, byte by byte, and with a message behind it, inside
+//! the helper, so that nobody forgets. Expected values come from RFC 9112 and the stated policies.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::*;
+use crate::anomaly::AnomalySet;
+use crate::config::Config;
+use crate::event::{Completion, Direction, Event, Flow, Sink, StartLine};
+use crate::frame::Stamp;
+use crate::key::{Endpoint, FlowId, FlowKey, Side};
+use crate::ledger::{Fate, Ledger};
+use crate::tcp::{Delivery, EndCause, GapCause};
+
+const CLIENT: Side = Side::Low;
+
+/// Messages as text, one a line: `0 GET /a [name=value] <body> {trailers} !anomaly ~incomplete -missing`.
+#[derive(Default)]
+struct Messages {
+    open: [String; 2],
+    body: [Vec<u8>; 2],
+    missing: [u64; 2],
+    done: Vec<String>,
+    other: Vec<String>,
+}
+
+impl Sink for Messages {
+    fn event(&mut self, event: Event<'_>) {
+        match event {
+            Event::Head { about, exchange, head, .. } => {
+                let mut line = format!("{exchange} ");
+                match head.start {
+                    StartLine::Request { method, target } => {
+                        write!(line, "{} {}", method.escape_ascii(), target.escape_ascii()).unwrap();
+                    }
+                    StartLine::Response { status, reason } => write!(line, "{status} {}", reason.escape_ascii()).unwrap(),
+                }
+                for field in head.fields {
+                    let framing = [&b"content-length"[..], b"transfer-encoding", b"host"];
+                    if !framing.iter().any(|name| field.name.eq_ignore_ascii_case(name)) {
+                        write!(line, " [{}={}]", field.name.escape_ascii(), field.value.escape_ascii()).unwrap();
+                    }
+                }
+                self.open[about.direction.index()] = line;
+            }
+            Event::Body { about, bytes } => self.body[about.direction.index()].extend_from_slice(bytes),
+            Event::Missing { about, bytes } => self.missing[about.direction.index()] += bytes,
+            Event::Trailers { about, fields } => {
+                let line = &mut self.body[about.direction.index()];
+                for field in fields {
+                    line.extend_from_slice(b"{");
+                    line.extend_from_slice(field.name);
+                    line.extend_from_slice(b"=");
+                    line.extend_from_slice(field.value);
+                    line.extend_from_slice(b"}");
+                }
+            }
+            Event::End { about, completion, anomalies } => self.end(about.direction, completion, anomalies),
+            Event::Recognised { protocol, .. } => self.other.push(format!("{protocol:?}")),
+            Event::Anomaly { anomaly, .. } => self.other.push(anomaly.name().to_owned()),
+            Event::Closed { .. } => {}
+        }
+    }
+}
+
+impl Messages {
+    fn end(&mut self, direction: Direction, completion: Completion, anomalies: AnomalySet) {
+        let mut line = std::mem::take(&mut self.open[direction.index()]);
+        let body = std::mem::take(&mut self.body[direction.index()]);
+        if !body.is_empty() {
+            write!(line, " <{}>", body.escape_ascii()).unwrap();
+        }
+        for anomaly in anomalies.iter() {
+            write!(line, " !{anomaly}").unwrap();
+        }
+        if let Completion::Incomplete(why) = completion {
+            write!(line, " ~{}", why.name()).unwrap();
+        }
+        let missing = std::mem::take(&mut self.missing[direction.index()]);
+        if missing > 0 {
+            write!(line, " -{missing}").unwrap();
+        }
+        self.done.push(line);
+    }
+}
+
+/// What one side sends, or what is missing of it, or its end.
+#[derive(Debug, Clone, Copy)]
+enum Step<'a> {
+    C(&'a [u8]),
+    S(&'a [u8]),
+    /// From the server, in one segment whatever the pieces: where to go on after a gap depends on where segments start.
+    Segment(&'a [u8]),
+    Gap(Side, u64),
+    End(Side, EndCause),
+}
+use Step::{C, End, Gap, S, Segment};
+
+const FIN: Step<'_> = End(Side::High, EndCause::Fin);
+
+/// Runs a conversation, each step cut into pieces of `size` bytes; a step begins a segment.
+fn run(steps: &[Step<'_>], size: usize, end: bool) -> (Messages, Ledger, usize) {
+    let config = Config::default();
+    let (mut messages, mut ledger, mut connection) = (Messages::default(), Ledger::default(), Connection::default());
+    let port = |port| Endpoint::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+    let (key, _) = FlowKey::of(port(1), port(2));
+    let mut flow = Flow { id: FlowId::default(), slot: 0, key, first: Stamp::default(), server: Side::High };
+    let mut received = 0;
+    {
+        let mut cx = Context {
+            flow: &mut flow,
+            config: &config,
+            ledger: &mut ledger,
+            sink: &mut messages,
+            stamp: Stamp::default(),
+        };
+        for step in steps {
+            let (side, bytes, size) = match *step {
+                C(bytes) => (CLIENT, bytes, size),
+                S(bytes) => (CLIENT.other(), bytes, size),
+                Segment(bytes) => (CLIENT.other(), bytes, bytes.len()),
+                Gap(side, bytes) => {
+                    connection.deliver(side, Delivery::Gap { bytes, cause: GapCause::Lost }, &mut cx);
+                    continue;
+                }
+                End(side, cause) => {
+                    connection.deliver(side, Delivery::End(cause), &mut cx);
+                    continue;
+                }
+            };
+            received += bytes.len();
+            for (n, piece) in bytes.chunks(size).enumerate() {
+                let delivery = Delivery::Bytes { bytes: piece, stamp: Stamp::default(), starts_segment: n == 0 };
+                connection.deliver(side, delivery, &mut cx);
+            }
+        }
+        if end {
+            for side in [CLIENT, CLIENT.other()] {
+                connection.deliver(side, Delivery::End(EndCause::EndOfCapture), &mut cx);
+            }
+        }
+    }
+    ledger.received(received);
+    assert_eq!(ledger.balance(), connection.held_payload() as i128, "every byte has one fate: {steps:?}");
+    (messages, ledger, received)
+}
+
+/// Every message of a conversation, in the order in which they end.
+#[track_caller]
+fn check(steps: &[Step<'_>], want: &[&str]) {
+    for size in [usize::MAX, 1, 2, 3, 7, 64] {
+        let (messages, ..) = run(steps, size.min(1 << 20), true);
+        assert_eq!(messages.done, want, "in pieces of {size}");
+    }
+    // With bytes behind: what was whole is not changed by what follows it.
+    let (before, ..) = run(steps, 1 << 20, false);
+    let mut more = steps.to_vec();
+    more.extend([C(b"GET /behind HTTP/1.1\r\n\r\n"), S(b"HTTP/1.1 299 Behind\r\nContent-Length: 0\r\n\r\n")]);
+    let (after, ..) = run(&more, 1 << 20, false);
+    assert_eq!(after.done[..before.done.len()], before.done[..], "with messages behind");
+}
+
+/// One request, alone.
+#[track_caller]
+fn request(bytes: &[u8], want: &str) {
+    check(&[C(bytes)], &[want]);
+}
+
+/// One response to a plain GET; the connection then ends in order.
+#[track_caller]
+fn response(bytes: &[u8], want: &str) {
+    check(&[C(b"GET /\x20HTTP/1.1\r\n\r\n"), S(bytes), FIN], &["0 GET /", want]);
+}
+
+#[test]
+fn a_body_is_as_long_as_rfc_9112_6_3_says() {
+    request(b"POST /a HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello", "0 POST /a <hello>");
+    request(b"POST /a HTTP/1.1\r\nContent-Length: 5, 5\r\n\r\nhello", "0 POST /a <hello> !repeated-content-length");
+    request(
+        b"POST /a HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
+        "0 POST /a <hello> !repeated-content-length",
+    );
+    request(b"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "0 POST /a <hello>");
+    request(
+        b"POST /a HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: Chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        "0 POST /a <hello> !cl-and-te",
+    );
+    request(
+        b"POST /a HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        "0 POST /a <hello> !te-in-http10",
+    );
+    response(b"HTTP/1.1 200 OK\r\n\r\nuntil close", "0 200 OK <until close>");
+    response(b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", "0 204 No Content");
+    response(b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", "0 304 Not Modified");
+    response(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nContent-Length: 2\r\n\r\nall of it",
+        "0 200 OK <all of it> !cl-and-te !te-not-chunked",
+    );
+    response(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
+        "0 200 OK <ab> !unusual-transfer-encoding",
+    );
+    response(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\nab", "0 200 OK <ab> !unusual-transfer-encoding");
+}
+
+#[test]
+fn a_length_that_is_none_is_named() {
+    for (value, anomaly) in [
+        ("5, 6", "conflicting-content-length"),
+        ("+5", "invalid-content-length"),
+        ("-5", "invalid-content-length"),
+        ("0x5", "invalid-content-length"),
+        ("5 5", "invalid-content-length"),
+        ("", "invalid-content-length"),
+        ("9223372036854775808", "invalid-content-length"),
+        ("99999999999999999999999", "invalid-content-length"),
+    ] {
+        let head = format!("Content-Length: {value}\r\n\r\nhello");
+        // A response is read to close, a request stops until it is resynchronised (policy 12).
+        response(format!("HTTP/1.1 200 OK\r\n{head}").as_bytes(), &format!("0 200 OK <hello> !{anomaly}"));
+        request(format!("POST / HTTP/1.1\r\n{head}").as_bytes(), &format!("0 POST / !{anomaly}"));
+    }
+}
+
+#[test]
+fn chunks_are_read_as_rfc_9112_7_1_says() {
+    const HEAD: &str = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for (body, want) in [
+        ("5\r\nhello\r\n0\r\n\r\n", "<hello>"),
+        ("00005\r\nhello\r\n00\r\n\r\n", "<hello>"),
+        ("A\r\n0123456789\r\n0\r\n\r\n", "<0123456789>"),
+        ("a\r\n0123456789\r\n0\r\n\r\n", "<0123456789>"),
+        ("5;ext=1;q=\"a;b\"\r\nhello\r\n0;last\r\n\r\n", "<hello>"),
+        ("5 \r\nhello\r\n0\r\n\r\n", "<hello>"),
+        ("2\r\nhe\r\n3\r\nllo\r\n0\r\nX-Sum: 1\r\nY: 2\r\n\r\n", "<hello{X-Sum=1}{Y=2}>"),
+        ("5\nhello\n0\n\n", "<hello> !bare-lf"),
+        (" 5\r\nhello\r\n0\r\n\r\n", "<hello> !chunk-size-whitespace"),
+        ("5\r\nhelloX", "<hello> !bad-chunk-end"),
+        ("5\r\nhello\rX", "<hello> !bad-chunk-end"),
+        ("-5\r\nhello\r\n0\r\n\r\n", "!bad-chunk-size"),
+        ("+5\r\nhello\r\n0\r\n\r\n", "!bad-chunk-size"),
+        ("0x5\r\nhello\r\n0\r\n\r\n", "!bad-chunk-size"),
+        ("5_0\r\nhello\r\n0\r\n\r\n", "!bad-chunk-size"),
+        ("\r\n5\r\nhello\r\n", "!bad-chunk-size"),
+        ("10000000000000005\r\nhello\r\n0\r\n\r\n", "!bad-chunk-size"),
+        ("ffffffffffffffff\r\nhello\r\n0\r\n\r\n", "!bad-chunk-size"),
+        ("5;a\rb\r\nhello\r\n", "!bad-chunk-size"),
+    ] {
+        request(format!("{HEAD}{body}").as_bytes(), &format!("0 POST / {want}"));
+    }
+    let endless = format!("{HEAD}5;{}", "x".repeat(20 << 10));
+    request(endless.as_bytes(), "0 POST / !bad-chunk-size");
+}
+
+#[test]
+fn head_and_interim_responses_do_not_upset_the_pairing() {
+    check(
+        &[
+            C(b"HEAD /a HTTP/1.1\r\n\r\nGET /b HTTP/1.1\r\n\r\n"),
+            S(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"),
+        ],
+        &["0 HEAD /a", "1 GET /b", "0 200 OK", "1 103 Early Hints", "1 200 OK <ok>"],
+    );
+    check(
+        &[
+            C(b"PUT /a HTTP/1.1\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"),
+            S(b"HTTP/1.1 100 Continue\r\n\r\n"),
+            C(b"ok"),
+            S(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"),
+        ],
+        &["0 100 Continue", "0 PUT /a [Expect=100-continue] <ok>", "0 201 Created"],
+    );
+}
+
+#[test]
+fn a_tunnel_carries_no_messages_unless_they_are_plain() {
+    const CONNECT: Step<'_> = C(b"CONNECT a:443 HTTP/1.1\r\n\r\n");
+    const OK: Step<'_> = S(b"HTTP/1.1 200 Connected\r\nContent-Length: 9\r\n\r\n");
+    check(&[CONNECT, OK, C(b"\x16\x03\x01\0\x05hello"), S(b"\x16\x03\x03\0\x01x")], &["0 CONNECT a:443", "0 200 Connected"]);
+    check(&[CONNECT, OK, C(b"\x05binary"), S(b"SSH-2.0-x\r\n")], &["0 CONNECT a:443", "0 200 Connected"]);
+    let (_, ledger, _) = run(&[CONNECT, OK, C(b"\x05binary"), S(b"SSH-2.0-x\r\n")], 3, true);
+    assert_eq!(ledger.bytes(Fate::Tunnel), 7 + 11);
+    check(
+        &[CONNECT, OK, C(b"GET / HTTP/1.1\r\n\r\n"), S(b"HTTP/1.1 204 None\r\n\r\n")],
+        &["0 CONNECT a:443", "0 200 Connected", "1 GET /", "1 204 None"],
+    );
+    // A refusal is a response like any other.
+    check(
+        &[CONNECT, S(b"HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno")],
+        &["0 CONNECT a:443", "0 403 No <no>"],
+    );
+}
+
+#[test]
+fn behind_a_101_nothing_is_http() {
+    let steps = [
+        C(b"GET /chat HTTP/1.1\r\nUpgrade: websocket\r\n\r\n"),
+        S(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\nGET / HTTP/1.1\r\n\r\n"),
+        C(b"GET / HTTP/1.1\r\n\r\n"),
+    ];
+    let want = ["0 GET /chat [Upgrade=websocket]", "0 101 Switching Protocols [Upgrade=websocket]"];
+    check(&steps, &want);
+    let (messages, ledger, _) = run(&steps, 5, true);
+    assert_eq!(ledger.bytes(Fate::Tunnel), 36);
+    assert_eq!(messages.other, ["Tunnel"]);
+}
+
+#[test]
+fn what_syntax_forbids_is_read_and_named() {
+    request(b"GET /a HTTP/1.1\nHost: x\nA: b\n\n", "0 GET /a [A=b] !bare-lf");
+    request(b"GET /a HTTP/1.1\r\nA: b\r\n  c\r\n\td\r\nE: f\r\n\r\n", "0 GET /a [A=b\\r\\n  c\\r\\n\\td] [E=f] !obs-fold");
+    request(b"GET /a HTTP/1.1\r\nA : b\r\n\r\n", "0 GET /a [A=b] !space-before-colon");
+    request(b"GET /a HTTP/1.1\r\nA: b\0c\r\n\r\n", "0 GET /a [A=b\\x00c] !nul-in-head");
+    request(b"\r\n\r\nGET /a HTTP/1.1\r\n\r\n", "0 GET /a !leading-blank-line");
+    request(b"GET  /a b  HTTP/1.1\r\n\r\n", "0 GET /a b !start-line-whitespace");
+    request(b"GET /a HTTP/1.1\r\nno colon here\r\nA: b\r\n\r\n", "0 GET /a [A=b] !invalid-field-line");
+    request(b"GET /a HTTP/1.1\r\n folded first\r\nA: b\r\n\r\n", "0 GET /a [A=b] !invalid-field-line");
+    request(b"GET /a HTTP/1.1\r\nA(: b\r\n\r\n", "0 GET /a [A(=b] !invalid-field-name");
+    request(b"GET /a HTTP/1.1\r\nA: b\rc\r\n\r\n", "0 GET /a [A=b\\rc] !bare-cr");
+    request(b"GET /\xe9 HTTP/1.1\r\nA: \xe9\r\n\r\n", "0 GET /\\xe9 [A=\\xe9]");
+    response(b"HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", "0 200 ");
+    response(b"HTTP/1.1 404 N\xe9ant\r\nContent-Length: 0\r\n\r\n", "0 404 N\\xe9ant");
+    response(b"HTTP/1.1  200 OK\r\nContent-Length: 0\r\n\r\n", "0 200 OK !start-line-whitespace");
+    response(b"HTTP/1.1 200 OK\r\nContent-Length : 2\r\n\r\nok", "0 200 OK <ok> !space-before-colon");
+}
+
+#[test]
+fn a_head_beyond_the_limits_is_cut_and_named() {
+    let many = format!("GET /a HTTP/1.1\r\n{}\r\n", "Host: a\r\n".repeat(300));
+    request(many.as_bytes(), "0 GET /a !too-many-fields");
+    let fits = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(60_000));
+    request(fits.as_bytes(), &format!("0 GET /{}", "a".repeat(60_000)));
+    let long = format!("POST /a HTTP/1.1\r\nContent-Length: 2\r\nHost: {}\r\nA: b\r\n\r\nok", "x".repeat(70_000));
+    for size in [1 << 20, 1, 1000] {
+        let (messages, ..) = run(&[C(long.as_bytes())], size, true);
+        assert_eq!(messages.done, ["0 POST /a <ok> !head-too-large"], "in pieces of {size}");
+    }
+    let (messages, ledger, received) = run(&[C(&vec![b'a'; 200_000])], 1000, true);
+    assert!(messages.done.is_empty());
+    assert_eq!(ledger.bytes(Fate::NotHttp), received as u64);
+}
+
+#[test]
+fn other_protocols_are_not_reported() {
+    for (bytes, fate) in [
+        (&b"OPTIONS rtsp://a/ RTSP/1.0\r\nCSeq: 1\r\n\r\n"[..], Fate::NotHttp),
+        (b"INVITE sip:a@b SIP/2.0\r\n\r\n", Fate::NotHttp),
+        (b"RESPMOD icap://a/ ICAP/1.0\r\n\r\n", Fate::NotHttp),
+        (b"GET /\r\n\r\n", Fate::NotHttp),
+        (b"\x16\x03\x01\0\x01x", Fate::Tls),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", Fate::Http2),
+    ] {
+        for size in [1, 1000] {
+            let (messages, ledger, received) = run(&[C(bytes)], size, true);
+            assert!(messages.done.is_empty());
+            assert_eq!(ledger.bytes(fate), received as u64, "{}", bytes.escape_ascii());
+        }
+    }
+}
+
+#[test]
+fn a_gap_inside_a_body_of_known_length_is_counted_and_passed() {
+    let head = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nab";
+    let next = Segment(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n");
+    let ask = C(b"GET /a HTTP/1.1\r\n\r\nGET /b HTTP/1.1\r\n\r\n");
+    let server = CLIENT.other();
+    check(
+        &[ask, S(head), Gap(server, 5), S(b"hij"), next],
+        &["0 GET /a", "1 GET /b", "0 200 OK <abhij> ~gap -5", "1 201 Created"],
+    );
+    // Up to its end: the message is cut, the place is known.
+    check(&[ask, S(head), Gap(server, 8), next], &["0 GET /a", "1 GET /b", "0 200 OK <ab> ~gap -8", "1 201 Created"]);
+    // Beyond it: how many messages were in the hole is not known, so what follows answers nobody.
+    check(&[ask, S(head), Gap(server, 9), next], &["0 GET /a", "1 GET /b", "0 200 OK <ab> ~gap -8", "2 201 Created"]);
+    // In a chunk.
+    let chunked = S(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\nab");
+    check(
+        &[ask, chunked, Gap(server, 4), S(b"gh\r\n0\r\n\r\n"), next],
+        &["0 GET /a", "1 GET /b", "0 200 OK <abgh> ~gap -4", "1 201 Created"],
+    );
+    check(&[ask, chunked, Gap(server, 9), next], &["0 GET /a", "1 GET /b", "0 200 OK <ab> ~gap", "2 201 Created"]);
+    // Until close there is no other end.
+    check(&[ask, S(b"HTTP/1.0 200 OK\r\n\r\nab"), Gap(server, 4), S(b"cd"), FIN], &["0 GET /a", "1 GET /b", "0 200 OK <abcd> ~gap -4"]);
+}
+
+#[test]
+fn after_a_gap_a_message_starts_only_where_a_segment_does() {
+    let server = CLIENT.other();
+    check(
+        &[
+            C(b"GET /a HTTP/1.1\r\n\r\n"),
+            S(b"HTTP/1.1 200 OK\r\nA"),
+            Gap(server, 50),
+            S(b"rest\r\nHTTP/1.1 200 Fake\r\n\r\n"),
+            C(b"GET /b HTTP/1.1\r\n\r\n"),
+            Segment(b"HTTP/1.1 200 Real\r\nContent-Length: 0\r\n\r\n"),
+        ][..],
+        &["0 GET /a", "1 GET /b", "1 200 Real"],
+    );
+}
+
+#[test]
+fn a_message_cut_by_the_end_says_why() {
+    let server = CLIENT.other();
+    let ask = C(b"GET /a HTTP/1.1\r\n\r\n");
+    let half = S(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nab");
+    for (cause, why) in [
+        (EndCause::Fin, "closed"),
+        (EndCause::Reset, "closed"),
+        (EndCause::Idle, "idle"),
+        (EndCause::Evicted, "evicted"),
+        (EndCause::EndOfCapture, "end"),
+    ] {
+        check(&[ask, half, End(server, cause)], &["0 GET /a", &format!("0 200 OK <ab> ~{why}")]);
+    }
+    // Only an orderly close ends a body without a length (RFC 9112 §8).
+    check(&[ask, S(b"HTTP/1.1 200 OK\r\n\r\nab"), End(server, EndCause::Reset)], &["0 GET /a", "0 200 OK <ab> ~closed"]);
+    // A head that was never whole is counted only.
+    let (messages, ledger, _) = run(&[ask, S(b"HTTP/1.1 200 OK\r\nContent-Le"), FIN], 1000, true);
+    assert_eq!((messages.done.len(), ledger.bytes(Fate::Unparseable)), (1, 27));
+}
+
+#[test]
+fn a_proxy_preamble_is_skipped() {
+    for preamble in [&b"PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\n"[..], b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c0123456789ab"] {
+        let bytes = [preamble, b"GET /a HTTP/1.1\r\n\r\n"].concat();
+        request(&bytes, "0 GET /a");
+    }
+}

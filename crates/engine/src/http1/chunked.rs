@@ -1,0 +1,149 @@
+//! The chunked transfer coding (RFC 9112 §7.1), one piece of input at a time.
+//!
+//! ```text
+//!   Size ──ext──▶ Extension ──LF──▶ Data ──n bytes──▶ DataEnd ──CRLF──▶ Size
+//!     └──────"0" ─────┴──LF──▶ Trailers (read by the caller as field lines)
+//! ```
+
+use memchr::memchr;
+
+use crate::anomaly::Anomaly;
+
+/// Bytes of one chunk line before it is refused: 16 KiB, as llhttp and hyper bound extensions.
+const LINE_MAX: u32 = 16 << 10;
+
+/// Where in the chunked coding the next byte stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dechunker {
+    /// In the digits of a chunk size.
+    Size { value: u64, digits: u8 },
+    /// Behind the digits, before the line's LF.
+    LineEnd { value: u64, seen: u32, cr: bool, extension: bool },
+    /// In chunk data, this many bytes from its end.
+    Data { left: u64 },
+    /// Behind chunk data, before its CRLF.
+    DataEnd { cr: bool },
+    /// Behind the last chunk's line: trailers or the blank line follow.
+    Trailers,
+}
+
+/// What the start of the input was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Piece {
+    /// This many bytes of content.
+    Data(usize),
+    /// This many bytes of chunk lines; the coding goes on.
+    Framing(usize),
+    /// The coding is broken here.
+    Bad(Anomaly),
+}
+
+impl Default for Dechunker {
+    fn default() -> Self {
+        Self::Size { value: 0, digits: 0 }
+    }
+}
+
+impl Dechunker {
+    /// Takes from the start of `input`, which must not be empty; not to be called in `Trailers`.
+    ///
+    /// `odd` is told what is read leniently: a line ended by LF alone (policy 14), white space before a size.
+    pub(crate) fn next(&mut self, input: &[u8], mut odd: impl FnMut(Anomaly)) -> Piece {
+        if let Self::Data { left } = self {
+            let n = usize::try_from(*left).unwrap_or(usize::MAX).min(input.len());
+            *left -= n as u64;
+            if *left == 0 {
+                *self = Self::DataEnd { cr: false };
+            }
+            return Piece::Data(n);
+        }
+        let mut at = 0;
+        while at < input.len() {
+            let byte = input[at];
+            match self {
+                Self::Size { value, digits } => {
+                    if let Some(digit) = char::from(byte).to_digit(16) {
+                        // Sixteen digits fill 64 bits; more could only be leading zeros, which nobody honest sends.
+                        if *digits == 16 || *value > (i64::MAX as u64) >> 4 {
+                            return Piece::Bad(Anomaly::BadChunkSize);
+                        }
+                        *value = *value << 4 | u64::from(digit);
+                        *digits += 1;
+                        at += 1;
+                    } else if *digits == 0 && matches!(byte, b' ' | b'\t') {
+                        // Not in the grammar, but what reads a number skips it, and evasions live on that.
+                        odd(Anomaly::ChunkSizeWhitespace);
+                        at += 1;
+                    } else if *digits == 0 {
+                        return Piece::Bad(Anomaly::BadChunkSize);
+                    } else {
+                        *self = Self::LineEnd { value: *value, seen: 0, cr: false, extension: false };
+                    }
+                }
+                Self::LineEnd { value, seen, cr, extension } => {
+                    if byte == b'\n' {
+                        if !*cr {
+                            odd(Anomaly::BareLf);
+                        }
+                        at += 1;
+                        *self = if *value == 0 { Self::Trailers } else { Self::Data { left: *value } };
+                        return Piece::Framing(at);
+                    }
+                    // Behind the size only a CR, white space (BWS, seen from old servers) or an extension may stand.
+                    if *cr || (!*extension && !matches!(byte, b'\r' | b' ' | b'\t' | b';')) {
+                        return Piece::Bad(Anomaly::BadChunkSize);
+                    }
+                    if *extension {
+                        // The bytes of an extension are skipped up to the line's end.
+                        let rest = &input[at..];
+                        let end = memchr(b'\n', rest).unwrap_or(rest.len());
+                        *cr = rest[..end].last() == Some(&b'\r') && end > 0;
+                        *seen = seen.saturating_add(end as u32);
+                        at += end;
+                        if memchr(b'\r', &rest[..end.saturating_sub(1)]).is_some() {
+                            return Piece::Bad(Anomaly::BadChunkSize);
+                        }
+                    } else {
+                        *cr = byte == b'\r';
+                        *extension = byte == b';';
+                        *seen += 1;
+                        at += 1;
+                    }
+                    if *seen > LINE_MAX {
+                        return Piece::Bad(Anomaly::BadChunkSize);
+                    }
+                }
+                Self::DataEnd { cr } => match (byte, *cr) {
+                    (b'\r', false) => {
+                        *cr = true;
+                        at += 1;
+                    }
+                    (b'\n', had_cr) => {
+                        if !had_cr {
+                            odd(Anomaly::BareLf);
+                        }
+                        at += 1;
+                        *self = Self::default();
+                    }
+                    _ => return Piece::Bad(Anomaly::BadChunkEnd),
+                },
+                Self::Data { .. } | Self::Trailers => break,
+            }
+        }
+        Piece::Framing(at)
+    }
+
+    /// Skips bytes that are missing; whether they all lay inside one chunk's data.
+    pub(crate) fn skip(&mut self, missing: u64) -> bool {
+        match self {
+            Self::Data { left } if *left >= missing => {
+                *left -= missing;
+                if *left == 0 {
+                    *self = Self::DataEnd { cr: false };
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+}

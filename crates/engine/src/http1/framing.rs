@@ -1,0 +1,194 @@
+//! How long a body is: RFC 9112 §6.3, as one pure function in its order.
+
+use crate::anomaly::{Anomaly, AnomalySet};
+use crate::event::{Field, Head, StartLine, Version};
+use crate::http1::head::trim;
+
+/// How the body of a message is delimited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// Exactly this many bytes; none at all when 0.
+    Length(u64),
+    /// Chunks, then trailers.
+    Chunked,
+    /// Everything until the connection closes.
+    UntilClose,
+    /// No body, and both directions carry what was upgraded to from here on (101).
+    Upgrade,
+    /// No body, and both directions are a tunnel from here on (2xx to CONNECT).
+    Tunnel,
+    /// It cannot be told where the message ends.
+    Unknown,
+}
+
+/// What the request was that a response answers, as far as it matters for framing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Method {
+    /// The response has no body.
+    Head,
+    /// A 2xx opens a tunnel.
+    Connect,
+    /// Any other, or not known.
+    Other,
+}
+
+impl Method {
+    pub(crate) fn of(method: &[u8]) -> Self {
+        // RFC 9110 §9.1: the method is case-sensitive.
+        match method {
+            b"HEAD" => Self::Head,
+            b"CONNECT" => Self::Connect,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Decides, in the order of RFC 9112 §6.3; `answers` is the request's method when `head` is a response.
+pub(crate) fn framing(head: &Head<'_>, answers: Method) -> (Framing, AnomalySet) {
+    let mut anomalies = AnomalySet::EMPTY;
+    let lengths = Lengths::of(head.fields);
+    let coding = TransferCoding::of(head.fields);
+    let is_response = match head.start {
+        StartLine::Response { status, .. } => {
+            // 1. HEAD, 1xx, 204, 304: no body, whatever the fields say. 101 makes both directions a tunnel.
+            if status == 101 {
+                return (Framing::Upgrade, anomalies);
+            }
+            if answers == Method::Head || matches!(status, 100..=199 | 204 | 304) {
+                return (Framing::Length(0), anomalies);
+            }
+            // 2. A 2xx to CONNECT.
+            if answers == Method::Connect && matches!(status, 200..=299) {
+                return (Framing::Tunnel, anomalies);
+            }
+            true
+        }
+        StartLine::Request { .. } => false,
+    };
+    // 3. and 4. Transfer-Encoding, which overrides Content-Length.
+    if coding != TransferCoding::Absent {
+        if lengths != Lengths::Absent {
+            anomalies.insert(Anomaly::ClAndTe);
+        }
+        if head.version == Version::Http10 {
+            anomalies.insert(Anomaly::TeInHttp10);
+        }
+        match coding {
+            TransferCoding::Chunked => return (Framing::Chunked, anomalies),
+            TransferCoding::ChunkedLast => {
+                anomalies.insert(Anomaly::UnusualTransferEncoding);
+                return (Framing::Chunked, anomalies);
+            }
+            TransferCoding::NotChunked => {
+                anomalies.insert(Anomaly::TeNotChunked);
+                return (if is_response { Framing::UntilClose } else { Framing::Unknown }, anomalies);
+            }
+            // RFC 7230 took "identity" out of the registry; who still sends it means that nothing was done.
+            TransferCoding::Identity => anomalies.insert(Anomaly::UnusualTransferEncoding),
+            TransferCoding::Absent => {}
+        }
+    }
+    // 5. and 6. Content-Length.
+    let broken = match lengths {
+        Lengths::One(length) => return (Framing::Length(length), anomalies),
+        Lengths::Repeated(length) => {
+            anomalies.insert(Anomaly::RepeatedContentLength);
+            return (Framing::Length(length), anomalies);
+        }
+        Lengths::Conflicting => Some(Anomaly::ConflictingContentLength),
+        Lengths::Invalid => Some(Anomaly::InvalidContentLength),
+        Lengths::Absent => None,
+    };
+    match (broken, is_response) {
+        (Some(anomaly), _) => {
+            anomalies.insert(anomaly);
+            (if is_response { Framing::UntilClose } else { Framing::Unknown }, anomalies)
+        }
+        // 7. A request has none.
+        (None, false) => (Framing::Length(0), anomalies),
+        // 8. A response goes on until the connection closes.
+        (None, true) => (Framing::UntilClose, anomalies),
+    }
+}
+
+/// What all Content-Length fields say together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lengths {
+    Absent,
+    One(u64),
+    Repeated(u64),
+    Conflicting,
+    Invalid,
+}
+
+impl Lengths {
+    fn of(fields: &[Field<'_>]) -> Self {
+        let mut sum = Self::Absent;
+        let values = fields.iter().filter(|field| field.name.eq_ignore_ascii_case(b"content-length"));
+        // RFC 9110 §8.6: a list of equal values may be read as one.
+        for value in values.flat_map(|field| field.value.split(|&b| b == b',')) {
+            sum = match (sum, decimal(trim(value))) {
+                (Self::Invalid, _) | (_, None) => Self::Invalid,
+                (Self::Absent, Some(n)) => Self::One(n),
+                (Self::One(before) | Self::Repeated(before), Some(n)) if n == before => Self::Repeated(n),
+                _ => Self::Conflicting,
+            };
+        }
+        sum
+    }
+}
+
+/// `1*DIGIT` up to 2⁶³ − 1: larger ones are nobody's body and would overflow offsets.
+fn decimal(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    let value = digits.iter().try_fold(0_u64, |n, b| {
+        if !b.is_ascii_digit() {
+            return None;
+        }
+        n.checked_mul(10)?.checked_add(u64::from(b - b'0'))
+    })?;
+    (value <= i64::MAX as u64).then_some(value)
+}
+
+/// What all Transfer-Encoding fields say together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TransferCoding {
+    Absent,
+    /// "identity" alone.
+    Identity,
+    /// "chunked" alone.
+    Chunked,
+    /// "chunked" last, behind other codings.
+    ChunkedLast,
+    NotChunked,
+}
+
+impl TransferCoding {
+    fn of(fields: &[Field<'_>]) -> Self {
+        let mut sum = Self::Absent;
+        let values = fields.iter().filter(|field| field.name.eq_ignore_ascii_case(b"transfer-encoding"));
+        for value in values.flat_map(|field| field.value.split(|&b| b == b',')) {
+            // RFC 9110 §10.1.4: a coding may have parameters; chunked has none, but it is chunked all the same.
+            let coding = trim(value.split(|&b| b == b';').next().unwrap_or(value));
+            let before = sum;
+            let plain = coding.len() == trim(value).len();
+            sum = if coding.is_empty() {
+                if before == Self::Absent { Self::NotChunked } else { before }
+            } else if coding.eq_ignore_ascii_case(b"chunked") {
+                if before == Self::Absent && plain { Self::Chunked } else { Self::ChunkedLast }
+            } else if coding.eq_ignore_ascii_case(b"identity") {
+                match before {
+                    Self::Absent => Self::Identity,
+                    // It does nothing, so it takes nothing from the chunked before it.
+                    Self::Chunked => Self::ChunkedLast,
+                    before => before,
+                }
+            } else {
+                Self::NotChunked
+            };
+        }
+        sum
+    }
+}

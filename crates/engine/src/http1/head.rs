@@ -1,0 +1,332 @@
+//! A message head: where it ends, and what it says.
+//!
+//! httparse reads what is well-formed, the bulk of all traffic; what it refuses is read by the lenient reader below,
+//! which names each oddity and goes on (policy 14).
+
+use std::mem::MaybeUninit;
+
+use memchr::memchr;
+
+use crate::anomaly::{Anomaly, AnomalySet};
+use crate::event::{Field, Head, StartLine, Version};
+
+/// Where a head ends, looked for piece by piece without looking at a byte twice.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct EndFinder {
+    /// Start of the line that has not ended yet.
+    line: usize,
+    /// Bytes searched for a line end.
+    searched: usize,
+    pub(crate) anomalies: AnomalySet,
+}
+
+impl EndFinder {
+    /// The length of the head with its blank line, once `bytes` (which only ever grows) has all of it.
+    pub(crate) fn find(&mut self, bytes: &[u8]) -> Option<usize> {
+        while let Some(found) = memchr(b'\n', &bytes[self.searched..]) {
+            let lf = self.searched + found;
+            let crlf = lf > self.line && bytes[lf - 1] == b'\r';
+            if !crlf {
+                self.anomalies.insert(Anomaly::BareLf);
+            }
+            let length = lf - self.line - usize::from(crlf);
+            self.searched = lf + 1;
+            self.line = lf + 1;
+            if length == 0 {
+                return Some(lf + 1);
+            }
+        }
+        self.searched = bytes.len();
+        None
+    }
+
+    /// Start of the line that is not complete: what lies before it can be read.
+    pub(crate) const fn complete_lines(&self) -> usize {
+        self.line
+    }
+}
+
+/// What a first line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sort {
+    /// `token SP … HTTP/1.x`
+    Request,
+    /// `HTTP/1.x SP 3DIGIT`
+    Response,
+    /// The bytes so far may become either.
+    Undecided,
+    /// Not HTTP/1.
+    Neither,
+}
+
+/// Bytes of a method while it is still open whether the line is HTTP: so that a long word costs no second look (arbitrary).
+pub(crate) const METHOD_MAX: usize = 1024;
+
+/// Tells what the line at the start of `bytes` is, without its head being complete.
+///
+/// Decides as early as the bytes allow: text that is not HTTP is told at its first line end, binary at its first byte
+/// that no token has.
+pub(crate) fn sort(bytes: &[u8]) -> Sort {
+    const RESPONSE: &[u8] = b"HTTP/1.";
+    let common = bytes.len().min(RESPONSE.len());
+    if bytes[..common] == RESPONSE[..common] {
+        return match &bytes[common..] {
+            _ if common < RESPONSE.len() => Sort::Undecided,
+            [] => Sort::Undecided,
+            [minor, rest @ ..] if minor.is_ascii_digit() => sort_status(rest),
+            _ => Sort::Neither,
+        };
+    }
+    let method = bytes.iter().take(METHOD_MAX).position(|&b| !is_token(b)).unwrap_or(bytes.len());
+    match bytes.get(method) {
+        None if method > METHOD_MAX => return Sort::Neither,
+        None => return Sort::Undecided,
+        Some(b' ' | b'\t') if method > 0 => {}
+        Some(_) => return Sort::Neither,
+    }
+    let Some(lf) = memchr(b'\n', &bytes[method..]).map(|at| method + at) else { return Sort::Undecided };
+    if version_of(trim_end(&bytes[method..lf])).is_some() { Sort::Request } else { Sort::Neither }
+}
+
+fn sort_status(rest: &[u8]) -> Sort {
+    let blanks = rest.iter().take_while(|&&b| b == b' ').count();
+    let digits = &rest[blanks..];
+    for place in 0..3 {
+        match digits.get(place) {
+            None if blanks == rest.len() || place > 0 => return Sort::Undecided,
+            Some(b) if blanks > 0 && b.is_ascii_digit() => {}
+            _ => return Sort::Neither,
+        }
+    }
+    match digits.get(3) {
+        None => Sort::Undecided,
+        Some(b' ' | b'\t' | b'\r' | b'\n') if digits[0] != b'0' => Sort::Response,
+        Some(_) => Sort::Neither,
+    }
+}
+
+/// Whether `bytes` starts with a start line strict enough to resynchronise at (policy 15).
+pub(crate) fn is_strict_start(bytes: &[u8]) -> bool {
+    let Some(lf) = memchr(b'\n', bytes) else { return false };
+    let line = &bytes[..lf + 1];
+    match sort(line) {
+        Sort::Response => true,
+        Sort::Request => {
+            let mut parts = line.split(|&b| b == b' ');
+            let (method, target, rest) = (parts.next(), parts.next(), parts.next());
+            let upper = method.is_some_and(|m| m.iter().all(|b| b.is_ascii_uppercase() || matches!(b, b'-' | b'_')));
+            let target = target.is_some_and(|t| !t.is_empty() && t.iter().all(|b| b.is_ascii_graphic() || *b >= 0x80));
+            upper && target && rest.is_some_and(|v| v.starts_with(b"HTTP/1.")) && parts.next().is_none()
+        }
+        Sort::Undecided | Sort::Neither => false,
+    }
+}
+
+/// A head's fields on the stack: more than that go to the lenient reader.
+const FIELDS_FAST: usize = 64;
+
+/// Reads a whole head, start line to blank line, and hands it on.
+///
+/// `None` when its first line is no start line. At most `fields_max` fields are read; more are named and cut.
+pub(crate) fn read<T>(
+    bytes: &[u8],
+    fields_max: usize,
+    mut found: impl FnMut(Head<'_>, AnomalySet) -> T,
+) -> Option<T> {
+    let mut storage = [const { MaybeUninit::uninit() }; FIELDS_FAST];
+    let mut fields = [Field { name: b"", value: b"" }; FIELDS_FAST];
+    if bytes.starts_with(b"HTTP/") {
+        let mut response = httparse::Response::new(&mut []);
+        let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
+            &mut response,
+            bytes,
+            &mut storage,
+        );
+        if let (Ok(httparse::Status::Complete(_)), Some(status), Some(minor)) =
+            (parsed, response.code, response.version)
+            && response.headers.len() <= fields_max
+        {
+            let start = StartLine::Response { status, reason: reason_of(bytes) };
+            let fields = borrow(response.headers, &mut fields);
+            return Some(found(Head { start, version: version(minor), fields }, AnomalySet::EMPTY));
+        }
+    } else {
+        let mut request = httparse::Request::new(&mut []);
+        let parsed =
+            httparse::ParserConfig::default().parse_request_with_uninit_headers(&mut request, bytes, &mut storage);
+        if let (Ok(httparse::Status::Complete(_)), Some(method), Some(target), Some(minor)) =
+            (parsed, request.method, request.path, request.version)
+            && request.headers.len() <= fields_max
+        {
+            let start = StartLine::Request { method: method.as_bytes(), target: target.as_bytes() };
+            let fields = borrow(request.headers, &mut fields);
+            return Some(found(Head { start, version: version(minor), fields }, AnomalySet::EMPTY));
+        }
+    }
+    read_lenient(bytes, fields_max, found)
+}
+
+fn borrow<'s, 'a>(headers: &[httparse::Header<'a>], into: &'s mut [Field<'a>; FIELDS_FAST]) -> &'s [Field<'a>] {
+    for (field, header) in into.iter_mut().zip(headers) {
+        *field = Field { name: header.name.as_bytes(), value: header.value };
+    }
+    &into[..headers.len()]
+}
+
+/// httparse gives a reason with obs-text as empty, so it is read from the line itself.
+fn reason_of(bytes: &[u8]) -> &[u8] {
+    let line = trim_end(&bytes[..memchr(b'\n', bytes).unwrap_or(bytes.len())]);
+    line.get(b"HTTP/1.1 200 ".len()..).unwrap_or(b"")
+}
+
+fn version(minor: u8) -> Version {
+    if minor == 0 { Version::Http10 } else { Version::Http11 }
+}
+
+/// Reads a head line by line, naming what RFC 9112 forbids.
+fn read_lenient<T>(
+    bytes: &[u8],
+    fields_max: usize,
+    mut found: impl FnMut(Head<'_>, AnomalySet) -> T,
+) -> Option<T> {
+    let mut anomalies = AnomalySet::EMPTY;
+    if memchr(0, bytes).is_some() {
+        anomalies.insert(Anomaly::NulInHead);
+    }
+    let lf = memchr(b'\n', bytes)?;
+    let (start, version) = start_line(trim_end(&bytes[..lf]), &mut anomalies)?;
+    let mut fields = Vec::with_capacity(fields_max.min(64));
+    read_fields(&bytes[lf + 1..], fields_max, &mut fields, &mut anomalies);
+    Some(found(Head { start, version, fields: &fields }, anomalies))
+}
+
+fn start_line<'a>(line: &'a [u8], anomalies: &mut AnomalySet) -> Option<(StartLine<'a>, Version)> {
+    note_bare_cr(line, anomalies);
+    if line.starts_with(b"HTTP/1.") {
+        let minor = line.get(7).filter(|b| b.is_ascii_digit())?;
+        let rest = &line[8..];
+        let code_at = rest.iter().position(|&b| b != b' ')?;
+        if code_at != 1 {
+            anomalies.insert(Anomaly::StartLineWhitespace);
+        }
+        let rest = &rest[code_at..];
+        let code = rest.get(..3)?;
+        let status = code.iter().try_fold(0, |n, b| b.is_ascii_digit().then(|| n * 10 + u16::from(b - b'0')))?;
+        let reason = &rest[3..];
+        let reason = reason.strip_prefix(b" ").or_else(|| reason.strip_prefix(b"\t")).unwrap_or(reason);
+        return (code_at > 0).then_some((StartLine::Response { status, reason }, version(minor - b'0')));
+    }
+    let method_end = line.iter().position(|&b| !is_token(b)).filter(|&n| n > 0)?;
+    let (minor, target_end) = version_of(line)?;
+    let target = line.get(method_end..target_end)?;
+    let trimmed = trim(target);
+    if target.len() != trimmed.len() + 2 || target.first() != Some(&b' ') || trimmed.iter().any(|b| is_blank(*b)) {
+        anomalies.insert(Anomaly::StartLineWhitespace);
+    }
+    if trimmed.is_empty() {
+        return None;
+    }
+    Some((StartLine::Request { method: &line[..method_end], target: trimmed }, version(minor)))
+}
+
+/// The minor version at the end of a request line, and where the version starts.
+fn version_of(line: &[u8]) -> Option<(u8, usize)> {
+    let line = &line[..line.iter().rposition(|b| !is_blank(*b))? + 1];
+    let at = line.len().checked_sub(b"HTTP/1.1".len())?;
+    let minor = line.last().filter(|b| b.is_ascii_digit())?;
+    let separated = at > 0 && is_blank(line[at - 1]);
+    (separated && line[at..].starts_with(b"HTTP/1.")).then_some((minor - b'0', at))
+}
+
+/// Reads field lines up to the blank line or the end of `bytes`; used for trailers too.
+pub(crate) fn read_fields<'a>(
+    bytes: &'a [u8],
+    fields_max: usize,
+    fields: &mut Vec<Field<'a>>,
+    anomalies: &mut AnomalySet,
+) {
+    let mut at = 0;
+    // Where the field began whose value may go on in the next line.
+    let mut open: Option<usize> = None;
+    while at < bytes.len() {
+        let end = memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |lf| at + lf);
+        let line = trim_end(&bytes[at..end]);
+        if line.is_empty() {
+            return;
+        }
+        note_bare_cr(line, anomalies);
+        if is_blank(line[0]) {
+            if let (Some(start), Some(last)) = (open, fields.last_mut()) {
+                // RFC 9112 §5.2: the value goes on. It is reported with the fold as it stood.
+                anomalies.insert(Anomaly::ObsFold);
+                last.value = trim(&bytes[start..at + line.len()]);
+            } else {
+                anomalies.insert(Anomaly::InvalidFieldLine);
+            }
+        } else if fields.len() == fields_max {
+            anomalies.insert(Anomaly::TooManyFields);
+            return;
+        } else {
+            open = field(line, anomalies).map(|(field, value_at)| {
+                fields.push(field);
+                at + value_at
+            });
+        }
+        at = end + 1;
+    }
+}
+
+/// One field line: the field, and where in the line its value starts.
+fn field<'a>(line: &'a [u8], anomalies: &mut AnomalySet) -> Option<(Field<'a>, usize)> {
+    let Some(colon) = memchr(b':', line) else {
+        anomalies.insert(Anomaly::InvalidFieldLine);
+        return None;
+    };
+    let name = trim(&line[..colon]);
+    if name.len() != colon {
+        anomalies.insert(Anomaly::SpaceBeforeColon);
+    }
+    if name.is_empty() {
+        anomalies.insert(Anomaly::InvalidFieldLine);
+        return None;
+    }
+    if !name.iter().all(|&b| is_token(b)) {
+        anomalies.insert(Anomaly::InvalidFieldName);
+    }
+    Some((Field { name, value: trim(&line[colon + 1..]) }, colon + 1))
+}
+
+fn note_bare_cr(line: &[u8], anomalies: &mut AnomalySet) {
+    if memchr(b'\r', line).is_some() {
+        anomalies.insert(Anomaly::BareCr);
+    }
+}
+
+/// Without the CR before the LF that ended the line.
+fn trim_end(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+pub(crate) fn trim(bytes: &[u8]) -> &[u8] {
+    let start = bytes.iter().position(|b| !is_space(*b)).unwrap_or(bytes.len());
+    let end = bytes.iter().rposition(|b| !is_space(*b)).map_or(start, |last| last + 1);
+    &bytes[start..end]
+}
+
+const fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+/// OWS, and the CR and LF that stand inside a fold.
+const fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+/// tchar of RFC 9110 §5.6.2.
+pub(crate) const fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
+        )
+}

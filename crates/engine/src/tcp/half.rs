@@ -1,0 +1,315 @@
+//! One direction of a connection: from its first sequence number to its FIN.
+//!
+//! ```text
+//!   Unseen ──the peer acknowledged something──▶ Expected ──a segment──▶ Open ──FIN delivered──▶ Ended
+//!      └──────────────────── a segment ───────────────────────────────────▲
+//! ```
+
+use std::time::Duration;
+
+use super::Interest;
+use super::recent::Recent;
+use super::waiting::{Arrival, Entered, WaitingRoom};
+use crate::config::Limits;
+use crate::seq::{SeqNumber, StreamOffset};
+use crate::time::Timestamp;
+
+/// The largest window TCP can have: 65 535 << 14 (RFC 7323 §2.2); assumed when the scale was not seen.
+const WINDOW_MAX: u32 = 65_535 << 14;
+
+/// How much is known of where this direction's stream stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Nothing was seen of it.
+    Unseen,
+    /// Only the peer's acknowledgements were seen: they say where its next byte will stand.
+    Expected,
+    /// Segments were seen.
+    Open,
+    /// Its end was delivered.
+    Ended,
+}
+
+/// What the peer would say of the sequence numbers of a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// At or behind what the stream began with.
+    At(StreamOffset),
+    /// This many bytes before the stream's start.
+    Before(u64),
+}
+
+/// A wait that must end: since when, and how many packets ago.
+#[derive(Debug, Clone, Copy)]
+struct Stall {
+    at: StreamOffset,
+    since: Timestamp,
+    packets: u32,
+}
+
+/// How a window field is to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scale {
+    /// The SYN was not seen.
+    Unknown,
+    /// From the SYN; `None` when it did not offer the option.
+    Offered(Option<u8>),
+}
+
+#[derive(Debug)]
+pub(super) struct Half {
+    pub(super) phase: Phase,
+    /// Sequence number of the byte at `next`.
+    next_seq: SeqNumber,
+    /// Delivered, or declared missing, up to here. Invariant: every waiting entry lies at or behind it.
+    pub(super) next: StreamOffset,
+    /// The peer acknowledged up to here (a FIN counts as one). May lie behind `next` or ahead of it.
+    pub(super) acked: StreamOffset,
+    /// Where the FIN stands.
+    pub(super) fin: Option<StreamOffset>,
+    waiting: Option<Box<WaitingRoom>>,
+    recent: Option<Box<Recent>>,
+    /// Whether the peer was heard to acknowledge anything: without that, nothing says when to forget.
+    heard: bool,
+    interest: Interest,
+    /// Rare, so that it is kept apart: an idle connection is to be small.
+    stall: Option<Box<Stall>>,
+    /// The last hole that was given up, to tell late bytes from duplicates.
+    last_gap: (StreamOffset, StreamOffset),
+    /// Largest window that this side offered, in bytes.
+    window: u32,
+    scale: Scale,
+    /// The last in-order TSval of this side (RFC 7323 §5).
+    pub(super) ts_recent: Option<u32>,
+    /// Whether this side signs its segments (RFC 2385); known once a segment was seen.
+    pub(super) md5: bool,
+    /// Where implausible data, and implausible acknowledgements of the peer, last stood: when the two agree, it was the
+    /// capture that lost much, not an attacker that guessed.
+    pub(super) outlying_data: Option<SeqNumber>,
+    pub(super) outlying_ack: Option<SeqNumber>,
+}
+
+impl Half {
+    pub(super) fn new() -> Self {
+        Self {
+            phase: Phase::Unseen,
+            next_seq: SeqNumber(0),
+            next: StreamOffset(0),
+            acked: StreamOffset(0),
+            fin: None,
+            waiting: None,
+            recent: None,
+            heard: false,
+            interest: Interest::None,
+            stall: None,
+            last_gap: (StreamOffset(0), StreamOffset(0)),
+            window: 0,
+            scale: Scale::Unknown,
+            ts_recent: None,
+            md5: false,
+            outlying_data: None,
+            outlying_ack: None,
+        }
+    }
+
+    /// Puts the stream's start at `seq`. Only while nothing was delivered.
+    pub(super) fn start_at(&mut self, seq: SeqNumber, phase: Phase) {
+        debug_assert_eq!(self.next, StreamOffset(0), "a stream is placed before its first byte");
+        self.next_seq = seq;
+        self.phase = phase;
+    }
+
+    /// Whether `seq` is the number of the stream's first byte.
+    pub(super) const fn starts_at(&self, seq: SeqNumber) -> bool {
+        self.next_seq.0.wrapping_sub(self.next.0 as u32) == seq.0
+    }
+
+    /// Sequence number of the next byte, when anything is known of it; a delivered FIN counts as one.
+    pub(super) fn next_seq(&self) -> Option<SeqNumber> {
+        let fin = u32::from(self.fin == Some(self.next));
+        (self.phase != Phase::Unseen).then(|| self.next_seq.add(fin))
+    }
+
+    pub(super) const fn is_live(&self) -> bool {
+        matches!(self.phase, Phase::Open | Phase::Ended)
+    }
+
+    pub(super) fn place(&self, seq: SeqNumber) -> Place {
+        let distance = seq.offset_from(self.next_seq);
+        match self.next.checked_add_signed(distance) {
+            Some(at) => Place::At(at),
+            None => Place::Before(distance.unsigned_abs() - self.next.0),
+        }
+    }
+
+    /// Highest offset that is known to have been sent.
+    pub(super) fn highest(&self) -> StreamOffset {
+        let waiting = self.waiting.as_ref().and_then(|room| room.end()).unwrap_or_default();
+        self.next.max(self.acked).max(waiting)
+    }
+
+    pub(super) fn see_syn(&mut self, window: u16, scale: Option<u8>) {
+        self.scale = Scale::Offered(scale);
+        self.window = self.window.max(u32::from(window));
+    }
+
+    /// Notes a window this side offered; `peer` decides whether scaling was agreed on.
+    pub(super) fn see_window(&mut self, field: u16, peer: &Self) {
+        let shift = match (self.scale, peer.scale) {
+            (Scale::Offered(None), _) | (_, Scale::Offered(None)) => 0,
+            (Scale::Offered(Some(shift)), Scale::Offered(Some(_))) => shift.min(14),
+            // One SYN is missing: assume that scaling was agreed on, and if its own is missing, the most it can be.
+            (Scale::Offered(Some(shift)), Scale::Unknown) => shift.min(14),
+            (Scale::Unknown, _) => 14,
+        };
+        self.window = self.window.max(u32::from(field) << shift);
+    }
+
+    /// Bytes beyond what this side acknowledged that its peer may have sent without anybody doubting it.
+    ///
+    /// Twice the largest window: captures lose acknowledgements too, and "far outside" (policy 2) is farther than that.
+    pub(super) const fn plausible_ahead(&self) -> u64 {
+        let window = if !self.is_live() {
+            WINDOW_MAX
+        } else if self.window > 65_535 {
+            self.window
+        } else {
+            65_535
+        };
+        2 * window as u64
+    }
+
+    pub(super) fn advance(&mut self, bytes: u64) {
+        self.next = self.next.add(bytes);
+        self.next_seq = self.next_seq.add(bytes as u32);
+    }
+
+    /// Whether `offset` lies in the hole that was last given up.
+    pub(super) fn in_last_gap(&self, offset: StreamOffset) -> bool {
+        self.last_gap.0 <= offset && offset < self.last_gap.1
+    }
+
+    pub(super) fn give_up(&mut self, bytes: u64) {
+        self.last_gap = (self.next, self.next.add(bytes));
+        self.advance(bytes);
+    }
+
+    // What was delivered, for telling conflicting copies.
+
+    /// Keeps bytes that were just delivered for as long as the receiver's interest in other copies lasts.
+    pub(super) fn remember(&mut self, bytes: &[u8], interest: Interest) {
+        self.interest = interest;
+        if self.forgets_all() {
+            self.recent = None;
+        } else {
+            self.recent.get_or_insert_default().push(bytes);
+        }
+    }
+
+    /// The peer acknowledged up to `at`.
+    pub(super) fn acknowledged(&mut self, at: StreamOffset) {
+        self.heard = true;
+        if at > self.acked {
+            self.acked = at;
+            if self.forgets_all() {
+                self.recent = None;
+            }
+        }
+    }
+
+    fn forgets_all(&self) -> bool {
+        match self.interest {
+            Interest::None => true,
+            Interest::Unacknowledged => !self.heard || self.acked >= self.next,
+            Interest::Open => false,
+        }
+    }
+
+    /// Whether another copy of bytes that were delivered, from `at` on, differs from them.
+    pub(super) fn conflicts(&self, at: StreamOffset, bytes: &[u8]) -> bool {
+        self.recent.as_ref().is_some_and(|recent| recent.differs(bytes, self.next.since(at)))
+    }
+
+    // The waiting room; allocated while something waits, gone when nothing does.
+
+    pub(super) fn wait(&mut self, arrival: Arrival<'_>) -> Entered {
+        self.waiting.get_or_insert_default().insert(arrival)
+    }
+
+    pub(super) fn has_waiting(&self) -> bool {
+        self.waiting.is_some()
+    }
+
+    pub(super) fn first_waiting(&self) -> Option<(StreamOffset, &super::waiting::Waiting)> {
+        self.waiting.as_ref().and_then(|room| room.first())
+    }
+
+    pub(super) fn pop_waiting(&mut self) -> Option<(StreamOffset, super::waiting::Waiting)> {
+        let room = self.waiting.as_mut()?;
+        let first = room.pop_first();
+        if room.is_empty() {
+            self.waiting = None;
+        }
+        first
+    }
+
+    /// Accounted bytes of the waiting room.
+    pub(super) fn held(&self) -> usize {
+        self.waiting.as_ref().map_or(0, |room| room.held()) + self.recent.as_ref().map_or(0, |recent| recent.held())
+    }
+
+    /// Payload bytes in the waiting room.
+    pub(super) fn held_payload(&self) -> usize {
+        self.waiting.as_ref().map_or(0, |room| room.payload())
+    }
+
+    pub(super) fn is_full(&self, limits: &Limits) -> bool {
+        self.waiting.as_ref().is_some_and(|room| room.held() > limits.waiting_bytes_max)
+    }
+
+    // Holes.
+
+    /// The end of a hole at `next` that the peer acknowledged past, if there is one.
+    ///
+    /// One byte alone is not enough: the peer may have acknowledged a FIN that is not in the capture.
+    pub(super) fn acknowledged_hole(&self) -> Option<StreamOffset> {
+        if self.phase != Phase::Open || self.acked <= self.next.add(1) {
+            return None;
+        }
+        let first = self.first_waiting().map(|(at, _)| at);
+        let mut end = self.acked;
+        for bound in [first, self.fin].into_iter().flatten() {
+            end = end.min(bound);
+        }
+        (end > self.next).then_some(end)
+    }
+
+    /// The end of a hole at `next` that anything shows, acknowledged or not.
+    pub(super) fn any_hole(&self) -> Option<StreamOffset> {
+        let seen = self.first_waiting().map(|(at, _)| at).or(self.fin).filter(|&at| at > self.next);
+        seen.or_else(|| self.acknowledged_hole())
+    }
+
+    /// Whether a wait at the present place has lasted for the allowance; counts one packet.
+    pub(super) fn stalled(&mut self, now: Timestamp, packet: bool, limits: &Limits) -> bool {
+        match &mut self.stall {
+            Some(stall) if stall.at == self.next => {
+                stall.packets += u32::from(packet);
+                stall.packets >= limits.hole_packets || now.since(stall.since) >= limits.hole_time
+            }
+            _ => {
+                self.stall = Some(Box::new(Stall { at: self.next, since: now, packets: 0 }));
+                limits.hole_packets == 0 || limits.hole_time == Duration::ZERO
+            }
+        }
+    }
+
+    pub(super) const fn is_stalling(&self) -> bool {
+        self.stall.is_some()
+    }
+
+    /// Nothing is waited for.
+    pub(super) fn flows(&mut self) {
+        self.stall = None;
+    }
+}

@@ -1,0 +1,88 @@
+//! TCP: segments in any order become two byte streams with gaps (RFC 9293).
+//!
+//! Knows nothing of HTTP and nothing of tables: one [`Connection`] is one connection. In-order payload is lent onward
+//! untouched; only a segment that waits is copied. Next: [`crate::http`], which takes the deliveries.
+
+mod connection;
+mod half;
+mod recent;
+#[cfg(test)]
+mod tests;
+mod waiting;
+
+pub(crate) use connection::{Connection, Outcome};
+
+use crate::anomaly::Anomaly;
+use crate::frame::Stamp;
+use crate::key::Side;
+use crate::ledger::Ledger;
+
+/// The next piece of one direction's stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Delivery<'a> {
+    /// Bytes in order; never empty.
+    Bytes {
+        bytes: &'a [u8],
+        /// The frame that carried them.
+        stamp: Stamp,
+        /// Whether a segment started at the first of them.
+        starts_segment: bool,
+    },
+    /// Bytes that were on the wire and are not in the capture; at least 1.
+    Gap { bytes: u64, cause: GapCause },
+    /// No more bytes; comes once.
+    End(EndCause),
+}
+
+/// Why bytes are missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GapCause {
+    /// The packet is not in the capture.
+    Lost,
+    /// The packet is, but was cut by the snapshot length.
+    Snaplen,
+}
+
+/// Why a stream ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EndCause {
+    /// FIN, with all bytes before it delivered or declared missing.
+    Fin,
+    /// RST at the exact sequence number, or a new connection in its place.
+    Reset,
+    /// No packet for longer than the idle time-out.
+    Idle,
+    /// Evicted by a limit.
+    Evicted,
+    /// The capture ended.
+    EndOfCapture,
+}
+
+/// What another copy of delivered bytes could change, and so for how long they are kept to compare it with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Interest {
+    /// Nothing that is reported.
+    None,
+    /// A message that was reported; until the peer has acknowledged it, another copy may be what the peer reads.
+    Unacknowledged,
+    /// A message that is open, which can be told of it.
+    Open,
+}
+
+/// Takes what a connection delivers.
+pub(crate) trait Receiver {
+    /// The next piece of the stream that `from` sends.
+    fn deliver(&mut self, from: Side, delivery: Delivery<'_>);
+
+    /// Something odd about bytes of the stream that `from` sends, at the place delivered up to now.
+    fn note(&mut self, from: Side, anomaly: Anomaly);
+
+    /// Something odd that touched no bytes.
+    fn report(&mut self, anomaly: Anomaly);
+
+    /// What another copy of the bytes last delivered from this side could change.
+    fn interest(&self, from: Side) -> Interest;
+
+    /// The accounts, for bytes that are not delivered.
+    fn ledger(&mut self) -> &mut Ledger;
+}

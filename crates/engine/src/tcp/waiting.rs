@@ -1,0 +1,142 @@
+//! The waiting room: segments that arrived before an earlier one, copied and kept apart by stream offset.
+//!
+//! Invariant: entries never overlap, so every stream offset is held at most once and the first copy wins (policy 1).
+//!
+//! ```text
+//!            held:      [ 10 … 20 )          [ 30 … 40 )
+//!            arrives:          [ 15 … … … … … … 35 )
+//!            kept of it:            [ 20 … 30 )
+//! ```
+
+use std::collections::BTreeMap;
+
+use crate::frame::Stamp;
+use crate::seq::StreamOffset;
+
+/// Accounted bytes of an entry beyond its payload: the map's node share and the vector's header, rounded up.
+const ENTRY_OVERHEAD: usize = 128;
+
+/// A segment, or the part of one that was new when it arrived.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) bytes: Vec<u8>,
+    /// Bytes behind `bytes` that the snapshot length cut.
+    pub(super) cut: u64,
+    pub(super) stamp: Stamp,
+    /// How much of the other direction its sender had received.
+    pub(super) requires: StreamOffset,
+    pub(super) starts_segment: bool,
+}
+
+impl Waiting {
+    fn end(&self, start: u64) -> u64 {
+        start + self.bytes.len() as u64 + self.cut
+    }
+}
+
+/// How the payload bytes of a segment fared on entering.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Entered {
+    /// Held already with the same bytes.
+    pub(super) duplicate: usize,
+    /// Held already with other bytes.
+    pub(super) conflicting: usize,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct WaitingRoom {
+    entries: BTreeMap<u64, Waiting>,
+    held: usize,
+}
+
+/// A segment on its way in; `bytes` starts at `offset`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Arrival<'a> {
+    pub(super) offset: StreamOffset,
+    pub(super) bytes: &'a [u8],
+    pub(super) cut: u64,
+    pub(super) stamp: Stamp,
+    pub(super) requires: StreamOffset,
+    pub(super) starts_segment: bool,
+}
+
+impl WaitingRoom {
+    /// Accounted bytes.
+    pub(super) const fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Payload bytes held.
+    pub(super) fn payload(&self) -> usize {
+        self.held - self.entries.len() * ENTRY_OVERHEAD
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The lowest offset held, with what its sender had received.
+    pub(super) fn first(&self) -> Option<(StreamOffset, &Waiting)> {
+        self.entries.first_key_value().map(|(&at, entry)| (StreamOffset(at), entry))
+    }
+
+    /// The offset behind the last byte held.
+    pub(super) fn end(&self) -> Option<StreamOffset> {
+        self.entries.last_key_value().map(|(&at, entry)| StreamOffset(entry.end(at)))
+    }
+
+    pub(super) fn pop_first(&mut self) -> Option<(StreamOffset, Waiting)> {
+        let (at, entry) = self.entries.pop_first()?;
+        self.held -= entry.bytes.len() + ENTRY_OVERHEAD;
+        Some((StreamOffset(at), entry))
+    }
+
+    /// Keeps the parts of a segment that are not held yet.
+    pub(super) fn insert(&mut self, arrival: Arrival<'_>) -> Entered {
+        let mut entered = Entered::default();
+        let start = arrival.offset.0;
+        let data_end = start + arrival.bytes.len() as u64;
+        let end = data_end + arrival.cut;
+        let mut at = start;
+        while at < end {
+            // The entry that covers `at`, or the next one behind it.
+            let covering = self.entries.range(..=at).next_back().filter(|(s, e)| e.end(**s) > at);
+            if let Some((&held_start, held)) = covering {
+                let until = held.end(held_start).min(end);
+                compare(&arrival, at, until.min(data_end), held_start, held, &mut entered);
+                at = until;
+            } else {
+                let until = self.entries.range(at..).next().map_or(end, |(&next, _)| next.min(end));
+                self.keep(&arrival, at, until);
+                at = until;
+            }
+        }
+        entered
+    }
+
+    fn keep(&mut self, arrival: &Arrival<'_>, from: u64, until: u64) {
+        let data_end = arrival.offset.0 + arrival.bytes.len() as u64;
+        let place = |offset: u64| (offset.min(data_end) - arrival.offset.0) as usize;
+        let bytes = arrival.bytes[place(from)..place(until)].to_vec();
+        let cut = (until - from) - bytes.len() as u64;
+        self.held += bytes.len() + ENTRY_OVERHEAD;
+        let starts_segment = arrival.starts_segment && from == arrival.offset.0;
+        self.entries
+            .insert(from, Waiting { bytes, cut, stamp: arrival.stamp, requires: arrival.requires, starts_segment });
+    }
+}
+
+/// Counts the arriving payload bytes in `from..until` against what is held there already.
+fn compare(arrival: &Arrival<'_>, from: u64, until: u64, held_start: u64, held: &Waiting, entered: &mut Entered) {
+    if until <= from {
+        return;
+    }
+    let new = &arrival.bytes[(from - arrival.offset.0) as usize..(until - arrival.offset.0) as usize];
+    let old = held.bytes.get((from - held_start) as usize..).unwrap_or(&[]);
+    let known = old.len().min(new.len());
+    if old[..known] == new[..known] {
+        entered.duplicate += new.len();
+    } else {
+        entered.conflicting += new.len();
+    }
+}

@@ -1,0 +1,73 @@
+//! What both formats hand up: one packet found in the window, and what they read it with.
+//!
+//! Nothing here reads. Next: [`super::pcap`], [`super::pcapng`].
+
+use sniffer_engine::frame::LinkType;
+use sniffer_engine::time::{Precision, Timestamp};
+
+/// A packet in the window: numbers only, so that it can be kept while the window is borrowed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Record {
+    pub(super) time: Timestamp,
+    pub(super) precision: Precision,
+    pub(super) link: LinkType,
+    /// Length on the wire, never below `length`.
+    pub(super) wire_len: u32,
+    /// Where its bytes start in the window.
+    pub(super) start: usize,
+    /// How many were captured.
+    pub(super) length: usize,
+}
+
+/// Captured lengths up to this are always read: the snapshot length tcpdump and Wireshark use for "whole packets"
+/// (Wireshark's `WTAP_MAX_PACKET_SIZE_STANDARD`).
+const CAPTURED_USUAL: u32 = 262_144;
+
+/// Captured lengths above this are damage, whatever the file says about itself: it bounds the buffer.
+pub(super) const CAPTURED_MAX: u32 = 16 * 1024 * 1024;
+
+/// How long a packet may be in a file with this snapshot length; 0 stands for none.
+///
+/// Many tools write packets longer than the snapshot length they state (65 535 is a popular one), so it only ever raises
+/// the limit.
+pub(super) fn captured_limit(snapshot_length: u32) -> u32 {
+    snapshot_length.clamp(CAPTURED_USUAL, CAPTURED_MAX)
+}
+
+/// The order of a file's bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    Little,
+    Big,
+}
+
+impl Order {
+    /// Two bytes at `at`; the caller has checked that they are there.
+    #[inline]
+    pub(super) fn u16(self, bytes: &[u8], at: usize) -> u16 {
+        let value = [bytes[at], bytes[at + 1]];
+        match self {
+            Self::Little => u16::from_le_bytes(value),
+            Self::Big => u16::from_be_bytes(value),
+        }
+    }
+
+    /// Four bytes at `at`; the caller has checked that they are there.
+    #[inline]
+    pub(super) fn u32(self, bytes: &[u8], at: usize) -> u32 {
+        let value = [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
+        match self {
+            Self::Little => u32::from_le_bytes(value),
+            Self::Big => u32::from_be_bytes(value),
+        }
+    }
+
+    /// Eight bytes at `at`; the caller has checked that they are there.
+    pub(super) fn u64(self, bytes: &[u8], at: usize) -> u64 {
+        let (first, second) = (u64::from(self.u32(bytes, at)), u64::from(self.u32(bytes, at + 4)));
+        match self {
+            Self::Little => second << 32 | first,
+            Self::Big => first << 32 | second,
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! What can be asked on the command line, and what is said when it is asked wrongly.
+//!
+//! It never looks at a file. Next: `replay`, which does what was asked.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::exit::{Exit, say};
+
+const ABOUT: &str = "A passive HTTP sniffer: captures in, HTTP messages out";
+
+const REPLAY_EXAMPLES: &str = "\
+Examples:
+  sniffer replay capture.pcap                       what was said, a line a message
+  sniffer replay -v capture.pcapng.gz               with headers and bodies
+  sniffer replay -f jsonl capture.pcap | jq .path   as JSON lines, which is what a pipe gets anyway
+  sniffer replay day.pcap.0 day.pcap.1 -o day.jsonl several files as one timeline
+  sniffer replay --stats -o /dev/null capture.pcap  where every byte went, and nothing else
+  tcpdump -i any -U -w - tcp | sniffer replay -     as it happens
+
+Exit codes: 0 all well; 1 wrong arguments; 2 cannot open, cannot write, or the capture is damaged (what came before
+the damage is still output); 128+n ended by signal n.";
+
+#[derive(Debug, Parser)]
+#[command(name = "sniffer", version, about = ABOUT, max_term_width = 120, disable_help_subcommand = true)]
+#[command(after_help = "Try `sniffer replay capture.pcap`; `sniffer replay --help` has examples.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Read captures (pcap, pcapng; plain, gzip or zstd) and print the HTTP messages in them
+    #[command(after_help = REPLAY_EXAMPLES)]
+    Replay(Replay),
+}
+
+/// Options of `sniffer replay`.
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    /// Captures, read as one timeline; `-` is standard input, read as it comes
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<OsString>,
+
+    /// Only connections with a side on this port; repeat it, or separate several by commas [default: any port]
+    #[arg(short, long = "port", value_name = "PORT", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) ports: Vec<u16>,
+
+    /// Output format [default: pretty on a terminal, else jsonl]
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(crate) format: Option<Format>,
+
+    /// Write here instead of to standard output; a regular file appears under its name once it is complete
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Bytes of each body to keep; the rest is counted only
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 20)]
+    pub(crate) max_body_size: u64,
+
+    /// Leave content-encodings (gzip, deflate, br, zstd) as they are
+    #[arg(long)]
+    pub(crate) no_decode: bool,
+
+    /// Header and trailer whose values become "[REDACTED]"; repeat it, or separate several by commas
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = field_name)]
+    pub(crate) redact: Vec<String>,
+
+    /// Add the numbers of the frames that carried each message, counted from 1
+    #[arg(long)]
+    pub(crate) frames: bool,
+
+    /// Print where every byte went, on stderr: as a table, or with --stats=json as JSON
+    #[arg(long, value_name = "FORM", num_args = 0..=1, require_equals = true, default_missing_value = "table")]
+    pub(crate) stats: Option<Stats>,
+
+    /// With the pretty format: headers and bodies too
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+
+    /// No progress bar
+    #[arg(long)]
+    pub(crate) no_progress: bool,
+}
+
+/// How messages are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// One JSON object a line
+    Jsonl,
+    /// For people
+    Pretty,
+}
+
+/// How the accounts are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Stats {
+    /// For people
+    Table,
+    /// One line of JSON
+    Json,
+}
+
+/// Reads the arguments. The error has been told already.
+pub(crate) fn parse() -> Result<Command, Exit> {
+    Cli::try_parse().map(|cli| cli.command).map_err(|error| {
+        if !error.use_stderr() {
+            // Help and version; a reader that closes the pipe early (`--help | head`) is no error.
+            let _ = error.print();
+            return Exit::Well;
+        }
+        if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+            let _ = write!(io::stderr(), "{}", error.render());
+        } else {
+            say(one_line(&error));
+        }
+        Exit::Wrong
+    })
+}
+
+/// clap's words in one line: what is wrong and its tips, without the usage.
+fn one_line(error: &clap::Error) -> String {
+    let rendered = error.render().to_string();
+    let what = rendered
+        .split("\n\n")
+        .map(str::trim)
+        .filter(|part| !part.starts_with("Usage:") && !part.starts_with("For more information"))
+        .flat_map(str::lines)
+        .map(|line| line.trim().trim_start_matches("error: "))
+        .filter(|line| !line.is_empty());
+    let mut text = String::new();
+    for part in what {
+        if !text.is_empty() {
+            text.push_str(if text.ends_with([':', ',']) { " " } else { "; " });
+        }
+        text.push_str(part);
+    }
+    let inside = match std::env::args_os().nth(1) {
+        Some(argument) if argument == "replay" => "sniffer replay",
+        _ => "sniffer",
+    };
+    format!("{text} (see {inside} --help)")
+}
+
+/// A field name is a token (RFC 9110 §5.6.2); anything else would silently redact nothing.
+fn field_name(name: &str) -> Result<String, String> {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    match !name.is_empty() && name.bytes().all(token) {
+        true => Ok(name.to_ascii_lowercase()),
+        false => Err("not the name of a header; give the name alone, such as authorization".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_holds_together() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

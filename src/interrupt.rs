@@ -1,0 +1,120 @@
+//! SIGINT and SIGTERM: the first ends the reading and lets everything else end well, the second ends at once.
+//!
+//! Nothing runs inside the signal handler but stores to atomics and a byte into a pipe. Next: `replay`.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Whether a signal came, and which.
+#[derive(Debug, Clone)]
+pub(crate) struct Interrupt {
+    signal: Arc<AtomicUsize>,
+}
+
+impl Interrupt {
+    /// Takes over the two signals.
+    pub(crate) fn install() -> io::Result<Self> {
+        let signal = Arc::new(AtomicUsize::new(0));
+        #[cfg(unix)]
+        unix::install(&signal)?;
+        Ok(Self { signal })
+    }
+
+    /// The first signal that came.
+    pub(crate) fn signal(&self) -> Option<u8> {
+        match self.signal.load(Ordering::Relaxed) {
+            0 => None,
+            number => u8::try_from(number).ok(),
+        }
+    }
+
+    /// A pipe as a reader whose waiting ends when a signal comes.
+    pub(crate) fn reader(&self, pipe: File) -> io::Result<impl Read + Send + 'static> {
+        #[cfg(unix)]
+        return unix::Waiting::new(pipe, self.clone());
+        #[cfg(not(unix))]
+        Ok(pipe)
+    }
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::fs::File;
+    use std::io::{self, Read};
+    use std::os::unix::net::UnixStream;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, AtomicUsize};
+    use std::time::{Duration, Instant};
+
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    use signal_hook::{flag, low_level};
+
+    use super::Interrupt;
+
+    const SIGNALS: [i32; 2] = [SIGINT, SIGTERM];
+
+    /// How long the other end of a pipe may still write after the signal. Ctrl-C reaches `tcpdump -w -` as well, which
+    /// then hands over what it has buffered; it does so in milliseconds, the rest is for loaded machines.
+    const GRACE: Duration = Duration::from_secs(1);
+
+    pub(super) fn install(signal: &Arc<AtomicUsize>) -> io::Result<()> {
+        // Order matters: a handler that found itself armed by the same signal would end at the first one.
+        let armed = Arc::new(AtomicBool::new(false));
+        for number in SIGNALS {
+            flag::register_conditional_shutdown(number, 128 + number, Arc::clone(&armed))?;
+        }
+        for number in SIGNALS {
+            flag::register(number, Arc::clone(&armed))?;
+            flag::register_usize(number, Arc::clone(signal), number.unsigned_abs() as usize)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the pipe or a signal, whichever comes first; after a signal reads on for [`GRACE`] at most.
+    pub(super) struct Waiting {
+        pipe: File,
+        /// Becomes readable with the signal, also when that comes between the look at the flag and the wait.
+        wake: UnixStream,
+        interrupt: Interrupt,
+        until: Option<Instant>,
+    }
+
+    impl Waiting {
+        pub(super) fn new(pipe: File, interrupt: Interrupt) -> io::Result<Self> {
+            let (wake, waker) = UnixStream::pair()?;
+            for number in SIGNALS {
+                low_level::pipe::register(number, waker.try_clone()?)?;
+            }
+            Ok(Self { pipe, wake, interrupt, until: None })
+        }
+    }
+
+    impl Read for Waiting {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            loop {
+                if self.until.is_none() && self.interrupt.signal().is_some() {
+                    self.until = Some(Instant::now() + GRACE);
+                }
+                let rest = self.until.map(|until| until.saturating_duration_since(Instant::now()));
+                if rest == Some(Duration::ZERO) {
+                    return Ok(0);
+                }
+                let timeout = rest.and_then(|rest| Timespec::try_from(rest).ok());
+                let mut fds = [PollFd::new(&self.pipe, PollFlags::IN), PollFd::new(&self.wake, PollFlags::IN)];
+                // Once the signal is known the wake-up call would only end every wait at once.
+                let watched = if rest.is_some() { &mut fds[..1] } else { &mut fds[..] };
+                match poll(watched, timeout.as_ref()) {
+                    Ok(_) => {}
+                    Err(rustix::io::Errno::INTR) => continue,
+                    Err(error) => return Err(error.into()),
+                }
+                if !fds[0].revents().is_empty() {
+                    return self.pipe.read(into);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! `sniffer replay`: opens what was named, runs it through the engine, writes the messages, says what went wrong.
+//!
+//! It never looks into a packet. Next: `output` for where data goes, `pretty` and `stats` for what people read.
+
+use std::collections::hash_map::RandomState;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::hash::BuildHasher;
+use std::io::{self, IsTerminal};
+use std::path::Path;
+
+use sniffer_engine::config::Config;
+use sniffer_engine::ledger::FrameFate;
+use sniffer_engine::message::Message;
+use sniffer_replay::source::{Input, Source, SourceError};
+use sniffer_replay::{Next, Receiver, Summary};
+
+use crate::cli::{Format, Replay};
+use crate::exit::{Exit, say};
+use crate::interrupt::Interrupt;
+use crate::output::Output;
+use crate::pretty::Pretty;
+use crate::progress::Progress;
+use crate::{stats, text};
+
+/// Does what was asked; everything there is to say has been said when it returns.
+pub(crate) fn run(options: &Replay) -> Exit {
+    match try_run(options) {
+        Ok(exit) => exit,
+        Err((exit, line)) => {
+            say(line);
+            exit
+        }
+    }
+}
+
+fn try_run(options: &Replay) -> Result<Exit, (Exit, String)> {
+    let inputs: Vec<Input> = options.files.iter().cloned().map(Input::from).collect();
+    let streams = inputs.contains(&Input::StandardInput);
+    if streams && io::stdin().is_terminal() {
+        let line = "standard input is a terminal; pipe a capture in, as in `tcpdump -U -w - | sniffer replay -`";
+        return Err((Exit::Wrong, line.to_owned()));
+    }
+    refuse_to_replace_an_input(options, &inputs)?;
+    let interrupt =
+        Interrupt::install().map_err(|error| (Exit::Failed, format!("cannot watch for signals: {error}")))?;
+    let (mut source, pipe) = open(&inputs, &interrupt).map_err(|error| (exit_of(&error), error.to_string()))?;
+    let output = match &options.output {
+        Some(path) => Output::file(path),
+        None => Output::stdout(),
+    };
+    let output = output.map_err(|error| (Exit::Failed, cannot_write(options.output.as_deref(), &error)))?;
+
+    let format = options.format.unwrap_or(match options.output {
+        None if output.is_terminal() => Format::Pretty,
+        _ => Format::Jsonl,
+    });
+    let wanted = !options.no_progress && !streams && !output.is_terminal();
+    let mut writer = Writer {
+        pretty: (format == Format::Pretty).then(|| Pretty::new(output.is_terminal(), options.verbose)),
+        progress: Progress::new(&source, wanted),
+        output,
+        redact: &options.redact,
+        // A pipe's reader ends by itself when a signal comes, after what is still on its way.
+        interrupt: (!pipe).then_some(&interrupt),
+    };
+    let summary = sniffer_replay::replay(&mut source, config(options), &mut writer);
+    let Writer { output, progress, .. } = writer;
+    drop(progress);
+
+    let name = output.name().to_owned();
+    match output.finish() {
+        // `| head`: the reader has what it wanted.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Exit::Well),
+        Err(error) => return Err((Exit::Failed, cannot_write(Some(Path::new(&name)), &error))),
+        Ok(()) => {}
+    }
+    if let Some(form) = options.stats {
+        stats::print(&summary.ledger, form);
+    }
+    Ok(conclude(&summary, &source, pipe, interrupt.signal()))
+}
+
+/// What is said at the end, and with which code.
+fn conclude(summary: &Summary, source: &Source, pipe: bool, signal: Option<u8>) -> Exit {
+    let mut exit = Exit::Well;
+    let frames = summary.ledger.frames();
+    for (link, count) in &summary.unknown_links {
+        say(format_args!(
+            "link type {} is not supported: {} of {frames} skipped",
+            link.0,
+            text::count(*count, "frame")
+        ));
+    }
+    if frames > 0 && summary.ledger.frames_with(FrameFate::UnknownLinkType) == frames {
+        exit = Exit::Failed;
+    }
+    // A pipe that we stopped reading is cut wherever it was.
+    if !(pipe && signal.is_some()) {
+        for damage in source.damages() {
+            say(damage);
+            exit = Exit::Failed;
+        }
+    }
+    if let Some(number) = signal {
+        return Exit::Signal(number);
+    }
+    if exit == Exit::Well && summary.ledger.messages() == 0 && io::stderr().is_terminal() {
+        say(stats::nothing(&summary.ledger));
+    }
+    exit
+}
+
+/// Opens the inputs; also tells whether it is a single pipe, which a signal can stop while it waits.
+///
+/// Pipes among several inputs are read by the timeline itself: there the first signal counts once a frame has come.
+fn open(inputs: &[Input], interrupt: &Interrupt) -> Result<(Source, bool), SourceError> {
+    let [input] = inputs else { return Ok((Source::open(inputs)?, false)) };
+    let failed = |source| SourceError::Open { input: input.to_string(), source };
+    match pipe(input).map_err(failed)? {
+        Some(pipe) => {
+            let reader = interrupt.reader(pipe).map_err(failed)?;
+            Ok((Source::from_reader(&input.to_string(), reader)?, true))
+        }
+        None => Ok((Source::open(inputs)?, false)),
+    }
+}
+
+/// The input when it is neither a regular file nor a directory.
+fn pipe(input: &Input) -> io::Result<Option<File>> {
+    let waits = |metadata: std::fs::Metadata| !metadata.is_file() && !metadata.is_dir();
+    match input {
+        #[cfg(unix)]
+        Input::StandardInput => {
+            use std::os::fd::AsFd;
+            let file = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+            Ok(waits(file.metadata()?).then_some(file))
+        }
+        Input::File(path) if std::fs::metadata(path).is_ok_and(waits) => File::open(path).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// `-o` naming an input would lose the capture.
+fn refuse_to_replace_an_input(options: &Replay, inputs: &[Input]) -> Result<(), (Exit, String)> {
+    let Some(output) = options.output.as_deref().and_then(|path| std::fs::canonicalize(path).ok()) else {
+        return Ok(());
+    };
+    if !output.is_file() {
+        return Ok(());
+    }
+    for input in inputs {
+        if let Input::File(path) = input
+            && std::fs::canonicalize(path).is_ok_and(|path| path == output)
+        {
+            return Err((Exit::Wrong, format!("{input} is an input and cannot be the output too: choose another -o")));
+        }
+    }
+    Ok(())
+}
+
+const fn exit_of(error: &SourceError) -> Exit {
+    match error {
+        SourceError::NoInput | SourceError::StandardInputTwice => Exit::Wrong,
+        _ => Exit::Failed,
+    }
+}
+
+fn cannot_write(path: Option<&Path>, error: &io::Error) -> String {
+    let mut line = "cannot write to ".to_owned();
+    let _ = match path {
+        Some(path) => write!(line, "{}: {error}", path.display()),
+        None => write!(line, "standard output: {error}"),
+    };
+    line
+}
+
+fn config(options: &Replay) -> Config {
+    let mut config = Config::default();
+    config.ports = options.ports.clone();
+    config.decode_content = !options.no_decode;
+    config.track_frames = options.frames;
+    config.limits.body_bytes_max = usize::try_from(options.max_body_size).unwrap_or(usize::MAX);
+    // Random, so that nobody can choose addresses that collide; nothing that is output depends on it.
+    let random = RandomState::new();
+    config.hash_key = [0_u64, 1, 2, 3].map(|word| random.hash_one(word));
+    config
+}
+
+/// Takes messages and writes them.
+struct Writer<'a> {
+    output: Output,
+    pretty: Option<Pretty>,
+    progress: Progress,
+    redact: &'a [String],
+    interrupt: Option<&'a Interrupt>,
+}
+
+impl Receiver for Writer<'_> {
+    fn message(&mut self, mut message: Message) {
+        if !self.redact.is_empty() {
+            message.redact(self.redact);
+        }
+        match &mut self.pretty {
+            Some(pretty) => self.output.append(|buffer| pretty.write(&message, buffer)),
+            None => self.output.append(|buffer| {
+                // A message into memory: neither of the two can fail.
+                if serde_json::to_writer(&mut *buffer, &message).is_ok() {
+                    buffer.push(b'\n');
+                }
+            }),
+        }
+    }
+
+    fn before_block(&mut self) {
+        self.output.flush();
+    }
+
+    #[inline]
+    fn next(&mut self, source: &Source) -> Next {
+        self.progress.frame(source);
+        if self.output.has_failed() {
+            Next::Abandon
+        } else if self.interrupt.is_some_and(|interrupt| interrupt.signal().is_some()) {
+            Next::Finish
+        } else {
+            Next::Frame
+        }
+    }
+}

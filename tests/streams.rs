@@ -1,0 +1,132 @@
+//! Pipes and signals: a message comes out when it is complete, whatever the other end does next.
+#![cfg(unix)]
+
+mod common;
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use common::{capture, message, messages, text};
+
+const KEEPALIVE: &str = "real/nginx-keepalive.pcap";
+
+/// The binary with pipes at all three ends.
+fn start(arguments: &[&str]) -> Child {
+    Command::new(common::binary())
+        .arg("replay")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Writes enough of a capture for its first message, and no more. Leaves the pipe open.
+fn feed(child: &mut Child, bytes: &[u8]) -> ChildStdin {
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(bytes).unwrap();
+    stdin.flush().unwrap();
+    stdin
+}
+
+#[test]
+fn a_message_comes_out_before_the_pipe_is_closed() {
+    let whole = fs::read(capture(KEEPALIVE)).unwrap();
+    let mut child = start(&["-"]);
+    let mut stdin = feed(&mut child, &whole[..whole.len() / 2]);
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    stdout.read_line(&mut line).unwrap();
+    assert_eq!(message(&line)["path"], "/hello.txt");
+    stdin.write_all(&whole[whole.len() / 2..]).unwrap();
+    drop(stdin);
+    let mut rest = Vec::new();
+    stdout.read_to_end(&mut rest).unwrap();
+    assert_eq!(messages(&rest).len(), 11);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_packed_pipe_streams_too() {
+    let mut child = start(&["-"]);
+    drop(feed(&mut child, &fs::read(capture("real/nginx-gzip.pcap.gz")).unwrap()));
+    let output = child.wait_with_output().unwrap();
+    let file = common::replay([capture("real/nginx-gzip.pcap.gz")]);
+    assert_eq!(output.stdout, file.stdout, "a pipe gives what the file gives");
+}
+
+#[test]
+fn a_pipe_with_a_text_is_named_as_standard_input() {
+    let mut child = start(&["-"]);
+    drop(feed(&mut child, b"hello, sniffer\n"));
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).starts_with("sniffer: standard input: not a capture"), "{output:?}");
+}
+
+#[test]
+fn a_reader_that_leaves_early_is_no_error() {
+    // Both ways to fill a pipe whose reader is gone: at the end, and while reading.
+    for streams in [false, true] {
+        let path = capture("real/nginx-wrk.pcap");
+        let mut child = start(&[if streams { "-" } else { path.to_str().unwrap() }]);
+        drop(child.stdout.take());
+        if streams {
+            // The child may be gone before it has read all.
+            let _ = child.stdin.take().unwrap().write_all(&fs::read(&path).unwrap());
+        }
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
+    }
+}
+
+#[test]
+fn the_first_signal_ends_the_reading_and_everything_else_ends_well() {
+    for (signal, code) in [(rustix::process::Signal::INT, 130), (rustix::process::Signal::TERM, 143)] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.pcap.jsonl");
+        let whole = fs::read(capture(KEEPALIVE)).unwrap();
+        let mut child = start(&["--stats=json", "-o", path.to_str().unwrap(), "-"]);
+        let stdin = feed(&mut child, &whole[..whole.len() / 2]);
+        wait_for_message(folder.path());
+        let id = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(id, signal).unwrap();
+        // The pipe stays open: the signal alone must end it.
+        let status = child.wait().unwrap();
+        drop(stdin);
+        assert_eq!(status.code(), Some(code));
+        let mut said = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        common::accounts(said.as_bytes());
+        assert_eq!(said.lines().count(), 1, "where we stopped is no damage: {said}");
+        assert!(!messages(&fs::read(&path).unwrap()).is_empty(), "-o is finished");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing temporary is left");
+    }
+}
+
+#[test]
+fn the_second_signal_ends_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("out.jsonl");
+    let whole = fs::read(capture(KEEPALIVE)).unwrap();
+    let mut child = start(&["-o", path.to_str().unwrap(), "-"]);
+    let _stdin = feed(&mut child, &whole[..whole.len() / 2]);
+    wait_for_message(folder.path());
+    let id = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
+    // Another number, so that the two cannot become one on their way.
+    rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+    let code = child.wait().unwrap().code();
+    assert!(matches!(code, Some(130 | 143)), "{code:?}");
+    assert!(!path.exists(), "the file was not finished");
+}
+
+/// Returns once something was written to the temporary file in this folder: then signals are watched for.
+fn wait_for_message(folder: &std::path::Path) {
+    let written = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().metadata().is_ok_and(|file| file.len() > 0);
+    while !fs::read_dir(folder).unwrap().any(written) {
+        std::thread::yield_now();
+    }
+}

@@ -59,7 +59,14 @@ impl Collector {
         }
     }
 
-    fn start(&mut self, about: &About<'_>, exchange: u32, head: &Head<'_>, frames: &[Stamp], latency_nanos: Option<u64>) {
+    fn start(
+        &mut self,
+        about: &About<'_>,
+        exchange: u32,
+        head: &Head<'_>,
+        frames: &[Stamp],
+        latency_nanos: Option<u64>,
+    ) {
         let message = Message {
             started: frames.first().copied().unwrap_or(about.stamp),
             direction: about.direction,
@@ -119,7 +126,8 @@ impl Collector {
         if let Completion::Incomplete(why) = completion {
             message.incomplete = Some(why);
         }
-        if self.track_frames && completion == Completion::Complete && message.frames.last() != Some(&about.stamp.number) {
+        if self.track_frames && completion == Completion::Complete && message.frames.last() != Some(&about.stamp.number)
+        {
             message.frames.push(about.stamp.number);
         }
         message.frames.sort_unstable();
@@ -181,4 +189,3 @@ impl Sink for Collector {
         }
     }
 }
-

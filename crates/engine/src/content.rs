@@ -89,8 +89,13 @@ impl Coding {
             Self::Gzip => gzip(bytes, &mut out),
             Self::Deflate => {
                 // RFC 9110 §8.4.1.2: zlib, but some send raw deflate. A zlib header is two bytes that 31 divides.
-                let zlib = matches!(bytes, [a, b, ..] if a & 0x0f == 8 && (u16::from(*a) << 8 | u16::from(*b)) % 31 == 0);
-                if zlib { out.fill(flate2::read::ZlibDecoder::new(bytes)) } else { out.fill(flate2::read::DeflateDecoder::new(bytes)) }
+                let zlib =
+                    matches!(bytes, [a, b, ..] if a & 0x0f == 8 && (u16::from(*a) << 8 | u16::from(*b)) % 31 == 0);
+                if zlib {
+                    out.fill(flate2::read::ZlibDecoder::new(bytes))
+                } else {
+                    out.fill(flate2::read::DeflateDecoder::new(bytes))
+                }
             }
             Self::Brotli => out.fill(brotli_decompressor::Decompressor::new(bytes, 4096)),
             Self::Zstd => zstd(bytes, &mut out),

@@ -4,9 +4,9 @@
 //! Frame ──decode──▶ Segment ──flow──▶ tcp ──▶ Delivery ──http──▶ Event
 //! ```
 
+use crate::anomaly::Anomaly;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::anomaly::Anomaly;
 use crate::decode::{self, Decoded, Layer, Segment, Skipped};
 use crate::defrag::{self, Datagram, Defrag};
 use crate::event::Sink;
@@ -71,8 +71,7 @@ impl Engine {
     /// Takes a datagram that was put together; it may hold a fragment of another, one tunnel further in.
     fn datagram(&mut self, mut datagram: Datagram, sink: &mut dyn Sink) {
         loop {
-            let conflict =
-                (datagram.overlap == defrag::Overlap::Conflicting).then_some(Anomaly::FragmentOverlap);
+            let conflict = (datagram.overlap == defrag::Overlap::Conflicting).then_some(Anomaly::FragmentOverlap);
             let next = match decode::decode_datagram(&datagram.facts, &datagram.bytes) {
                 Decoded::Segment(segment) => return self.segment(&segment, datagram.first, conflict, sink),
                 Decoded::Fragment(fragment) => self.defrag.push(&fragment, self.clock.now(), datagram.first),

@@ -93,7 +93,9 @@ impl Flows {
     }
 
     fn give(&mut self, slot: u32, segment: &Segment<'_>, side: Side, around: &mut Surroundings<'_>) {
-        match self.with(slot, around, |tcp, now, stamp, limits, out| tcp.segment(segment, side, stamp, now, limits, out)) {
+        match self
+            .with(slot, around, |tcp, now, stamp, limits, out| tcp.segment(segment, side, stamp, now, limits, out))
+        {
             Outcome::Open => self.touch(slot, around),
             Outcome::Closed => self.end(slot, EndCause::Fin, around),
             Outcome::Reopen(syn) => {
@@ -111,13 +113,7 @@ impl Flows {
     }
 
     /// A connection for the first segment between its endpoints; `None` when it gives no reason for one.
-    fn open(
-        &mut self,
-        key: FlowKey,
-        side: Side,
-        segment: &Segment<'_>,
-        around: &mut Surroundings<'_>,
-    ) -> Option<u32> {
+    fn open(&mut self, key: FlowKey, side: Side, segment: &Segment<'_>, around: &mut Surroundings<'_>) -> Option<u32> {
         let opens = tcp::Connection::may_begin(segment);
         match self.closed.recall(&key, side, segment) {
             Remnant::Old => {

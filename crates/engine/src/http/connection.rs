@@ -411,7 +411,7 @@ impl Connection {
                         }
                         Piece::Bad(anomaly) => {
                             open.anomalies.insert(anomaly);
-                                        cx.ledger.count(Fate::Unparseable, bytes.len() - at);
+                            cx.ledger.count(Fate::Unparseable, bytes.len() - at);
                             self.close(from, open, Completion::Complete, stamp, cx);
                             self.lose(from);
                             return bytes.len();

@@ -34,7 +34,9 @@ impl Sink for Messages {
                     StartLine::Request { method, target } => {
                         write!(line, "{} {}", method.escape_ascii(), target.escape_ascii()).unwrap();
                     }
-                    StartLine::Response { status, reason } => write!(line, "{status} {}", reason.escape_ascii()).unwrap(),
+                    StartLine::Response { status, reason } => {
+                        write!(line, "{status} {}", reason.escape_ascii()).unwrap()
+                    }
                 }
                 for field in head.fields {
                     let framing = [&b"content-length"[..], b"transfer-encoding", b"host"];
@@ -277,7 +279,10 @@ fn head_and_interim_responses_do_not_upset_the_pairing() {
 fn a_tunnel_carries_no_messages_unless_they_are_plain() {
     const CONNECT: Step<'_> = C(b"CONNECT a:443 HTTP/1.1\r\n\r\n");
     const OK: Step<'_> = S(b"HTTP/1.1 200 Connected\r\nContent-Length: 9\r\n\r\n");
-    check(&[CONNECT, OK, C(b"\x16\x03\x01\0\x05hello"), S(b"\x16\x03\x03\0\x01x")], &["0 CONNECT a:443", "0 200 Connected"]);
+    check(
+        &[CONNECT, OK, C(b"\x16\x03\x01\0\x05hello"), S(b"\x16\x03\x03\0\x01x")],
+        &["0 CONNECT a:443", "0 200 Connected"],
+    );
     check(&[CONNECT, OK, C(b"\x05binary"), S(b"SSH-2.0-x\r\n")], &["0 CONNECT a:443", "0 200 Connected"]);
     let (_, ledger, _) = run(&[CONNECT, OK, C(b"\x05binary"), S(b"SSH-2.0-x\r\n")], 3, true);
     assert_eq!(ledger.bytes(Fate::Tunnel), 7 + 11);
@@ -286,10 +291,7 @@ fn a_tunnel_carries_no_messages_unless_they_are_plain() {
         &["0 CONNECT a:443", "0 200 Connected", "1 GET /", "1 204 None"],
     );
     // A refusal is a response like any other.
-    check(
-        &[CONNECT, S(b"HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno")],
-        &["0 CONNECT a:443", "0 403 No <no>"],
-    );
+    check(&[CONNECT, S(b"HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno")], &["0 CONNECT a:443", "0 403 No <no>"]);
 }
 
 #[test]
@@ -309,7 +311,10 @@ fn behind_a_101_nothing_is_http() {
 #[test]
 fn what_syntax_forbids_is_read_and_named() {
     request(b"GET /a HTTP/1.1\nHost: x\nA: b\n\n", "0 GET /a [A=b] !bare-lf");
-    request(b"GET /a HTTP/1.1\r\nA: b\r\n  c\r\n\td\r\nE: f\r\n\r\n", "0 GET /a [A=b\\r\\n  c\\r\\n\\td] [E=f] !obs-fold");
+    request(
+        b"GET /a HTTP/1.1\r\nA: b\r\n  c\r\n\td\r\nE: f\r\n\r\n",
+        "0 GET /a [A=b\\r\\n  c\\r\\n\\td] [E=f] !obs-fold",
+    );
     request(b"GET /a HTTP/1.1\r\nA : b\r\n\r\n", "0 GET /a [A=b] !space-before-colon");
     request(b"GET /a HTTP/1.1\r\nA: b\0c\r\n\r\n", "0 GET /a [A=b\\x00c] !nul-in-head");
     request(b"\r\n\r\nGET /a HTTP/1.1\r\n\r\n", "0 GET /a !leading-blank-line");
@@ -381,7 +386,10 @@ fn a_gap_inside_a_body_of_known_length_is_counted_and_passed() {
     );
     check(&[ask, chunked, Gap(server, 9), next], &["0 GET /a", "1 GET /b", "0 200 OK <ab> ~gap", "2 201 Created"]);
     // Until close there is no other end.
-    check(&[ask, S(b"HTTP/1.0 200 OK\r\n\r\nab"), Gap(server, 4), S(b"cd"), FIN], &["0 GET /a", "1 GET /b", "0 200 OK <abcd> ~gap -4"]);
+    check(
+        &[ask, S(b"HTTP/1.0 200 OK\r\n\r\nab"), Gap(server, 4), S(b"cd"), FIN],
+        &["0 GET /a", "1 GET /b", "0 200 OK <abcd> ~gap -4"],
+    );
 }
 
 #[test]
@@ -415,7 +423,10 @@ fn a_message_cut_by_the_end_says_why() {
         check(&[ask, half, End(server, cause)], &["0 GET /a", &format!("0 200 OK <ab> ~{why}")]);
     }
     // Only an orderly close ends a body without a length (RFC 9112 §8).
-    check(&[ask, S(b"HTTP/1.1 200 OK\r\n\r\nab"), End(server, EndCause::Reset)], &["0 GET /a", "0 200 OK <ab> ~closed"]);
+    check(
+        &[ask, S(b"HTTP/1.1 200 OK\r\n\r\nab"), End(server, EndCause::Reset)],
+        &["0 GET /a", "0 200 OK <ab> ~closed"],
+    );
     // A head that was never whole is counted only.
     let (messages, ledger, _) = run(&[ask, S(b"HTTP/1.1 200 OK\r\nContent-Le"), FIN], 1000, true);
     assert_eq!((messages.done.len(), ledger.bytes(Fate::Unparseable)), (1, 27));
@@ -423,7 +434,9 @@ fn a_message_cut_by_the_end_says_why() {
 
 #[test]
 fn a_proxy_preamble_is_skipped() {
-    for preamble in [&b"PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\n"[..], b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c0123456789ab"] {
+    for preamble in
+        [&b"PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\n"[..], b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c0123456789ab"]
+    {
         let bytes = [preamble, b"GET /a HTTP/1.1\r\n\r\n"].concat();
         request(&bytes, "0 GET /a");
     }

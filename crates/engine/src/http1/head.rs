@@ -128,20 +128,13 @@ const FIELDS_FAST: usize = 64;
 /// Reads a whole head, start line to blank line, and hands it on.
 ///
 /// `None` when its first line is no start line. At most `fields_max` fields are read; more are named and cut.
-pub(crate) fn read<T>(
-    bytes: &[u8],
-    fields_max: usize,
-    mut found: impl FnMut(Head<'_>, AnomalySet) -> T,
-) -> Option<T> {
+pub(crate) fn read<T>(bytes: &[u8], fields_max: usize, mut found: impl FnMut(Head<'_>, AnomalySet) -> T) -> Option<T> {
     let mut storage = [const { MaybeUninit::uninit() }; FIELDS_FAST];
     let mut fields = [Field { name: b"", value: b"" }; FIELDS_FAST];
     if bytes.starts_with(b"HTTP/") {
         let mut response = httparse::Response::new(&mut []);
-        let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
-            &mut response,
-            bytes,
-            &mut storage,
-        );
+        let parsed =
+            httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut response, bytes, &mut storage);
         if let (Ok(httparse::Status::Complete(_)), Some(status), Some(minor)) =
             (parsed, response.code, response.version)
             && response.headers.len() <= fields_max
@@ -184,11 +177,7 @@ fn version(minor: u8) -> Version {
 }
 
 /// Reads a head line by line, naming what RFC 9112 forbids.
-fn read_lenient<T>(
-    bytes: &[u8],
-    fields_max: usize,
-    mut found: impl FnMut(Head<'_>, AnomalySet) -> T,
-) -> Option<T> {
+fn read_lenient<T>(bytes: &[u8], fields_max: usize, mut found: impl FnMut(Head<'_>, AnomalySet) -> T) -> Option<T> {
     let mut anomalies = AnomalySet::EMPTY;
     if memchr(0, bytes).is_some() {
         anomalies.insert(Anomaly::NulInHead);

@@ -271,9 +271,8 @@ impl Connection {
     fn reopened_by(&mut self, segment: &Segment<'_>, side: Side) -> Option<Outcome> {
         let pending = self.pending_syn.as_ref()?;
         let covered = segment.ack.offset_from(pending.seq.add(1));
-        let answers = pending.side != side
-            && pending.ack.is_none()
-            && (0..=pending.payload.len() as i64).contains(&covered);
+        let answers =
+            pending.side != side && pending.ack.is_none() && (0..=pending.payload.len() as i64).contains(&covered);
         if answers { self.pending_syn.take().map(Outcome::Reopen) } else { None }
     }
 
@@ -328,8 +327,7 @@ impl Connection {
             && at > peer.highest().add(half.plausible_ahead())
         {
             peer.outlying_ack = Some(segment.ack);
-            let confirmed =
-                peer.outlying_data.is_some_and(|seq| near(seq, segment.ack, half.plausible_ahead()));
+            let confirmed = peer.outlying_data.is_some_and(|seq| near(seq, segment.ack, half.plausible_ahead()));
             if !confirmed {
                 return Some(Anomaly::BadAck);
             }
@@ -399,14 +397,7 @@ impl Connection {
         }
     }
 
-    fn data<R: Receiver>(
-        &mut self,
-        segment: &Segment<'_>,
-        side: Side,
-        stamp: Stamp,
-        limits: &Limits,
-        out: &mut R,
-    ) {
+    fn data<R: Receiver>(&mut self, segment: &Segment<'_>, side: Side, stamp: Stamp, limits: &Limits, out: &mut R) {
         if self.syn_data_len(side) > 0 {
             // No SYN-ACK was seen: the place of the next data tells whether the data of the SYN was taken.
             let after = matches!(self.half(side).place(segment.seq), Place::At(at) if at.0 >= self.syn_data_len(side));
@@ -630,11 +621,7 @@ fn deliver<R: Receiver>(half: &mut Half, side: Side, arrival: Arrival<'_>, out: 
     if !arrival.bytes.is_empty() {
         out.deliver(
             side,
-            Delivery::Bytes {
-                bytes: arrival.bytes,
-                stamp: arrival.stamp,
-                starts_segment: arrival.starts_segment,
-            },
+            Delivery::Bytes { bytes: arrival.bytes, stamp: arrival.stamp, starts_segment: arrival.starts_segment },
         );
         half.remember(arrival.bytes, out.interest(side));
     }

@@ -163,7 +163,10 @@ fn in_order_bytes_are_delivered_at_once_across_the_wrap() {
 
 #[test]
 fn an_early_segment_waits_for_the_one_before() {
-    check(&after_handshake(&[("c 6 1 A world", ""), ("c 1 1 A hello", "c:hello c:world")]), "c.endofcapture s.endofcapture");
+    check(
+        &after_handshake(&[("c 6 1 A world", ""), ("c 1 1 A hello", "c:hello c:world")]),
+        "c.endofcapture s.endofcapture",
+    );
 }
 
 #[test]
@@ -262,7 +265,10 @@ fn an_answer_waits_for_what_its_sender_had_received() {
 
 #[test]
 fn what_the_snapshot_length_cut_is_a_gap_of_known_size() {
-    check(&after_handshake(&[("c 1 1 A +5 hello", "c:hello c-5!"), ("c 11 1 A on", "c:on")]), "c.endofcapture s.endofcapture");
+    check(
+        &after_handshake(&[("c 1 1 A +5 hello", "c:hello c-5!"), ("c 11 1 A on", "c:on")]),
+        "c.endofcapture s.endofcapture",
+    );
     let rows = [("c 11 1 A on", ""), ("c 1 1 A +5 hello", "c:hello c-5! c:on")];
     check(&after_handshake(&rows), "c.endofcapture s.endofcapture");
 }
@@ -295,7 +301,8 @@ fn a_syn_in_mid_flow_changes_nothing_until_it_is_answered() {
     ];
     check(&after_handshake(&rows), "c.endofcapture s.endofcapture");
     // Only one direction is seen: data at its ISN + 1 shows that it was answered.
-    let rows = [("c 0 0 S", ""), ("c 1 1 A hello", "c:hello"), ("c 5000 0 S", "?syn-in-flow"), ("c 5001 1 A x", "c!reopen")];
+    let rows =
+        [("c 0 0 S", ""), ("c 1 1 A hello", "c:hello"), ("c 5000 0 S", "?syn-in-flow"), ("c 5001 1 A x", "c!reopen")];
     let limits = Limits::default();
     let mut connection = Connection::new();
     let mut log = Log::default();
@@ -352,7 +359,10 @@ fn data_in_a_syn_counts_as_far_as_it_was_taken() {
 fn a_capture_may_begin_in_the_middle() {
     check(&[("c 500 900 A hello", "c:hello"), ("s 900 505 A answer", "s:answer")], "c.endofcapture s.endofcapture");
     // A probe tells where the stream stands and is no data of it.
-    check(&[("s 900 500 A", ""), ("c 499 900 A x", ""), ("c 500 900 A hello", "c:hello")], "c.endofcapture s.endofcapture");
+    check(
+        &[("s 900 500 A", ""), ("c 499 900 A x", ""), ("c 500 900 A hello", "c:hello")],
+        "c.endofcapture s.endofcapture",
+    );
     // The request was behind its acknowledgement.
     check(&[("s 900 505 A", ""), ("c 500 900 A hello", "c:hello")], "c.endofcapture s.endofcapture");
 }

@@ -29,12 +29,10 @@ pub enum Kind {
         /// Most places a frame moves.
         window: usize,
     },
-    /// As `Reorder`, but a frame may also pass up to two bare acknowledgements of the other direction within 5 ms: a
-    /// tap that captures the two directions apart. Policy 5 allows three packets or 10 ms for it.
-    ReorderAcks {
-        /// Most places a frame moves.
-        window: usize,
-    },
+    /// Moves bare acknowledgements before up to two frames of the other direction, within 5 ms: a tap that captures the two
+    /// directions apart and so shows an acknowledgement before what it acknowledges. Each direction keeps its order. Policy
+    /// 5 allows three packets or 10 ms for it.
+    ReorderAcks,
     /// Copies frames up to `window` places later: retransmissions, mirror ports. A copy never passes a SYN or RST of its
     /// connection, and a SYN's or RST's copy stands directly behind it.
     Duplicate {
@@ -69,8 +67,8 @@ impl Kind {
 
     fn apply(&self, frames: Vec<OwnedFrame>, rng: &mut Rng) -> Vec<OwnedFrame> {
         match self {
-            Self::Reorder { window } => order::reorder(frames, *window, 0, rng),
-            Self::ReorderAcks { window } => order::reorder(frames, *window, 2, rng),
+            Self::Reorder { window } => order::reorder(frames, *window, rng),
+            Self::ReorderAcks => order::reorder_acks(frames, rng),
             Self::Duplicate { share, window } => order::duplicate(frames, *share, *window, rng),
             Self::Resegment => segments::resegment(frames, rng),
             Self::Fragment { share } => packets::fragment(frames, *share, rng),

@@ -2,8 +2,10 @@
 //!
 //! Every kind but [`Kind::Drop`] is lossless: the same conversations, so a sniffer must give the same messages in the
 //! same order on each connection (time stamps, frame numbers and connection ids aside). What that promise needs is
-//! stated at each kind; it is meant for captures in which nothing is missing. The network never touches what it does
-//! not understand: fragments, tunnelled packets, frames that a snapshot length cut (except where said).
+//! stated at each kind; it is meant for captures in which nothing is missing and that begin where their connections do:
+//! behind a hole, where a segment begins decides what is read, and at a start in mid-stream, what comes first. The
+//! network never touches what it does not understand: fragments, tunnelled packets, frames that a snapshot length cut
+//! (except where said).
 //!
 //! The same frames, seed and kinds give the same capture on every machine. Put the seed in every failure message.
 //! Next: `dissect` (what is understood), `order`, `segments`, `packets`.
@@ -50,10 +52,11 @@ pub enum Kind {
         share: f64,
     },
     /// Shifts each direction's sequence numbers, and everything that refers to them (acknowledgements, SACK), so that they
-    /// wrap within its first 3000 bytes. Cut frames too.
+    /// wrap within its first 3000 bytes. Cut frames too; not between hosts that sent fragments.
     Wrap,
     /// Puts layers around every IP packet, outermost first. A packet that one of them cannot carry stays as it is. Cut frames
-    /// too. Decoders may open Teredo only around Teredo addresses (2001::/32), so it is lossless only there.
+    /// too. Lossless as far as the
+    /// decoder goes: it may open few tunnels inside each other, and Teredo only around Teredo addresses (2001::/32).
     Tunnel(Vec<Wrap>),
     /// Takes frames out of the capture with this probability. The one that is not lossless.
     Drop(f64),

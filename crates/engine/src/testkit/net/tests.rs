@@ -117,6 +117,12 @@ fn fragments_hold_the_packet_between_them() {
 }
 
 #[test]
+fn numbers_that_fragments_hold_are_not_shifted() {
+    let fragmented = perturb(capture(false), 1, &[Kind::Fragment { share: 0.3 }]);
+    assert_eq!(perturb(fragmented.clone(), 1, &[Kind::Wrap]), fragmented);
+}
+
+#[test]
 fn drop_drops_about_what_it_is_told() {
     let before = capture(false);
     assert_eq!(perturb(before.clone(), 1, &[Kind::Drop(0.0)]), before);

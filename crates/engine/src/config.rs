@@ -49,7 +49,8 @@ pub struct Limits {
     /// Bytes one direction may hold behind a hole before the hole is given up. Default 8 MiB: more than the receive
     /// window of common systems (Linux `tcp_rmem` has 6 MiB as its maximum).
     pub waiting_bytes_max: usize,
-    /// Packets on a connection after one that acknowledged past a hole before the hole is declared (policy 5). Default 3.
+    /// Packets of the acknowledging side, after one that acknowledged past a hole, before the hole is declared (policy 5).
+    /// Default 3.
     pub hole_packets: u32,
     /// Time after a packet that acknowledged past a hole before the hole is declared (policy 5). Default 10 ms.
     pub hole_time: Duration,

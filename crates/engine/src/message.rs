@@ -368,7 +368,7 @@ struct Millis(u64);
 
 impl Serialize for Millis {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.0 % 1_000_000 == 0 {
+        if self.0.is_multiple_of(1_000_000) {
             return serializer.serialize_u64(self.0 / 1_000_000);
         }
         // Nanoseconds below 2⁵³ divide to the nearest double, whose shortest text has just the digits there are.

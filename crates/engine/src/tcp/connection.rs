@@ -126,19 +126,19 @@ impl Connection {
                 } else {
                     out.note(side, anomaly);
                 }
-                self.settle(now, true, limits, out);
+                self.settle(now, Some(side), limits, out);
                 return self.outcome();
             }
             self.acknowledge(segment, side);
             self.data(segment, side, stamp, limits, out);
         }
-        self.settle(now, true, limits, out);
+        self.settle(now, Some(side), limits, out);
         self.outcome()
     }
 
     /// Lets time pass without a packet.
     pub(crate) fn advance<R: Receiver>(&mut self, now: Timestamp, limits: &Limits, out: &mut R) -> Outcome {
-        self.settle(now, false, limits, out);
+        self.settle(now, None, limits, out);
         self.outcome()
     }
 
@@ -318,7 +318,9 @@ impl Connection {
             return Some(Anomaly::UnsolicitedMd5);
         }
         if let (Some((value, _)), Some(recent), Some(_)) = (segment.options.timestamps, half.ts_recent, peer.ts_recent)
-            && (value.wrapping_sub(recent) as i32) < 0
+            && (value.wrapping_sub(recent) as i32) < -TIMESTAMP_SLACK
+            // What brings nothing new is a duplicate, and those are often old.
+            && half.is_new(segment.seq.add(segment.payload.len() as u32))
         {
             return Some(Anomaly::OldTimestamp);
         }
@@ -379,8 +381,8 @@ impl Connection {
         }
         half.see_window(segment.window, peer);
         if let Some((value, _)) = segment.options.timestamps
-            // RFC 7323 §4.3 (2): only a segment at or before the last acknowledgement sent.
-            && matches!(half.place(segment.seq), Place::At(at) if at <= half.acked)
+            // RFC 7323 §4.3 (2): only a segment at or before the last acknowledgement sent; which the capture may show early.
+            && matches!(half.place(segment.seq), Place::At(at) if at <= half.acked.min(half.next))
             && half.ts_recent.is_none_or(|recent| value.wrapping_sub(recent) as i32 >= 0)
         {
             half.ts_recent = Some(value);
@@ -514,7 +516,7 @@ impl Connection {
         };
         if !exact {
             out.report(Anomaly::InexactReset);
-            self.settle(now, true, limits, out);
+            self.settle(now, Some(side), limits, out);
             return self.outcome();
         }
         self.end(EndCause::Reset, out);
@@ -523,12 +525,15 @@ impl Connection {
 
     // Order.
 
-    /// Delivers what can be, and gives up what has been waited for long enough.
-    fn settle<R: Receiver>(&mut self, now: Timestamp, packet: bool, limits: &Limits, out: &mut R) {
+    /// Delivers what can be, and gives up what has been waited for long enough, after a packet of `from`.
+    ///
+    /// Only packets of the side that acknowledged count against a hole: captures that show the directions out of step
+    /// show its packets early.
+    fn settle<R: Receiver>(&mut self, now: Timestamp, from: Option<Side>, limits: &Limits, out: &mut R) {
         self.drain(out);
         for side in SIDES {
             while let Some(end) = self.half(side).acknowledged_hole() {
-                if !self.half_mut(side).stalled(now, packet, limits) {
+                if !self.half_mut(side).stalled(now, from == Some(side.other()), limits) {
                     break;
                 }
                 self.declare(side, end, out);
@@ -536,7 +541,7 @@ impl Connection {
             }
         }
         for side in SIDES {
-            while self.is_blocked(side) && self.half_mut(side).stalled(now, packet, limits) {
+            while self.is_blocked(side) && self.half_mut(side).stalled(now, from == Some(side), limits) {
                 self.deliver_first(side, out);
                 self.drain(out);
             }
@@ -558,6 +563,11 @@ impl Connection {
                 let half = self.half_mut(side);
                 if half.phase == Phase::Open && half.fin == Some(half.next) {
                     half.phase = Phase::Ended;
+                    // What waited behind the FIN came before it was seen.
+                    while let Some((_, waiting)) = half.pop_waiting() {
+                        out.ledger().count(Fate::Ignored, waiting.bytes.len());
+                        out.report(Anomaly::DataAfterFin);
+                    }
                     out.deliver(side, Delivery::End(EndCause::Fin));
                 }
             }
@@ -609,6 +619,10 @@ impl Connection {
         out.deliver(side, Delivery::Gap { bytes, cause: GapCause::Lost });
     }
 }
+
+/// Ticks that a time stamp may be older than the last and still pass: Linux's `TCP_PAWS_WINDOW`. Without it, segments that
+/// overtake each other by a tick on a lossy link are dropped that their receiver took.
+const TIMESTAMP_SLACK: i32 = 1;
 
 const SIDES: [Side; 2] = [Side::Low, Side::High];
 

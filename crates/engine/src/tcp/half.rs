@@ -142,6 +142,11 @@ impl Half {
         }
     }
 
+    /// Whether a segment that ends at `end` goes beyond what was delivered.
+    pub(super) fn is_new(&self, end: SeqNumber) -> bool {
+        matches!(self.place(end), Place::At(at) if at > self.next)
+    }
+
     /// Highest offset that is known to have been sent.
     pub(super) fn highest(&self) -> StreamOffset {
         let waiting = self.waiting.as_ref().and_then(|room| room.end()).unwrap_or_default();
@@ -286,8 +291,8 @@ impl Half {
 
     /// The end of a hole at `next` that anything shows, acknowledged or not.
     pub(super) fn any_hole(&self) -> Option<StreamOffset> {
-        let seen = self.first_waiting().map(|(at, _)| at).or(self.fin).filter(|&at| at > self.next);
-        seen.or_else(|| self.acknowledged_hole())
+        let seen = [self.first_waiting().map(|(at, _)| at), self.fin].into_iter().flatten().min();
+        seen.filter(|&at| at > self.next).or_else(|| self.acknowledged_hole())
     }
 
     /// Whether a wait at the present place has lasted for the allowance; counts one packet.

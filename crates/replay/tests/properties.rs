@@ -1,0 +1,242 @@
+//! What must hold for any conversation: generated ones, over a worse network than the one they were made on.
+//!
+//! The seed of the conversation and the seed of the network are in every failure. The ledger is checked after each
+//! frame by [`check::run`].
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use serde_json::Value;
+use sniffer_engine::config::Config;
+use sniffer_engine::extract::Extractor;
+use sniffer_engine::frame::LinkType;
+use sniffer_engine::testkit::check::{self, Checked};
+use sniffer_engine::testkit::generate::{Options, conversation};
+use sniffer_engine::testkit::net::{Kind, perturb};
+use sniffer_engine::testkit::talk::Talk;
+use sniffer_engine::testkit::wire::{OwnedFrame, Wrap, renumber};
+
+fn talk(seed: u64) -> Talk {
+    conversation(seed, &Options::default())
+}
+
+fn run(frames: &[OwnedFrame]) -> Checked {
+    check::run(frames, Config::default())
+}
+
+/// The messages of each client, in order, without what another network may change.
+fn essence(checked: &Checked) -> BTreeMap<String, Vec<Value>> {
+    let mut connections = BTreeMap::<_, Vec<_>>::new();
+    for mut message in checked.json() {
+        let fields = message.as_object_mut().unwrap();
+        for key in ["timestamp", "latencyMs", "frames", "connection"] {
+            fields.remove(key);
+        }
+        connections.entry(message["destination"].to_string()).or_default().push(message);
+    }
+    connections
+}
+
+/// The same messages come out of the worse network.
+fn check_lossless(seed: u64, network: u64, kinds: &[Kind]) -> Result<(), TestCaseError> {
+    let frames = talk(seed).frames().unwrap();
+    let worse = perturb(frames.clone(), network, kinds);
+    prop_assert_eq!(essence(&run(&frames)), essence(&run(&worse)), "{:?}", kinds);
+    Ok(())
+}
+
+proptest! {
+    // A failure prints both seeds, which is all there is to keep.
+    #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_was_said_is_what_comes_out(seed: u64) {
+        let talk = talk(seed);
+        let checked = run(&talk.frames().unwrap());
+        prop_assert_eq!(talk.differences(&checked.json(), &checked.columns()), Vec::<String>::new(), "{}", talk);
+    }
+
+    #[test]
+    fn the_same_however_the_stream_is_cut(seed: u64, network: u64) {
+        check_lossless(seed, network, &[Kind::Resegment])?;
+    }
+
+    #[test]
+    fn the_same_when_reordered_within_the_waiting_room(seed: u64, network: u64, window in 1_usize..12) {
+        check_lossless(seed, network, &[Kind::Resegment, Kind::Reorder { window }])?;
+        check_lossless(seed, network, &[Kind::Resegment, Kind::ReorderAcks { window }])?;
+    }
+
+    #[test]
+    fn the_same_with_duplicates(seed: u64, network: u64, window in 0_usize..12) {
+        check_lossless(seed, network, &[Kind::Resegment, Kind::Duplicate { share: 0.4, window }])?;
+    }
+
+    /// Two copies of the capture, cut differently, frame by frame beside each other.
+    #[test]
+    fn the_same_with_consistent_overlaps(seed: u64, network: u64) {
+        let frames = talk(seed).frames().unwrap();
+        let mut twice: Vec<_> = frames.iter().cloned().chain(perturb(frames.clone(), network, &[Kind::Resegment])).collect();
+        twice.sort_by_key(|frame| frame.time);
+        renumber(&mut twice);
+        prop_assert_eq!(essence(&run(&frames)), essence(&run(&twice)));
+    }
+
+    #[test]
+    fn the_same_when_sequence_numbers_wrap(seed: u64, network: u64) {
+        check_lossless(seed, network, &[Kind::Wrap, Kind::Resegment])?;
+    }
+
+    #[test]
+    fn the_same_in_ip_fragments(seed: u64, network: u64, share in 0.1..1.0) {
+        check_lossless(seed, network, &[Kind::Fragment { share }])?;
+    }
+
+    #[test]
+    fn the_same_over_any_link_layer(seed: u64) {
+        let mut talk = talk(seed);
+        let on_ethernet = essence(&run(&talk.frames().unwrap()));
+        let links = [LinkType::LINUX_SLL, LinkType::LINUX_SLL2, LinkType::RAW, LinkType::NULL, LinkType::LOOP, LinkType(12)];
+        for link in links {
+            talk.link = link;
+            prop_assert_eq!(&essence(&run(&talk.frames().unwrap())), &on_ethernet, "{:?}", link);
+        }
+    }
+
+    #[test]
+    fn the_same_in_any_tunnel(seed: u64, network: u64, first in 0..TUNNELS.len(), second in OVER_IP..TUNNELS.len()) {
+        for wraps in [vec![TUNNELS[first]], vec![TUNNELS[first], TUNNELS[second]]] {
+            check_lossless(seed, network, &[Kind::Tunnel(wraps)])?;
+        }
+    }
+
+    #[test]
+    fn the_same_over_all_of_it_at_once(seed: u64, network: u64, window in 1_usize..8) {
+        let kinds = [
+            Kind::Wrap,
+            Kind::Resegment,
+            Kind::Reorder { window },
+            Kind::Duplicate { share: 0.2, window },
+            Kind::Tunnel(vec![Wrap::Vlan(1, 2), Wrap::Vxlan(3, 4)]),
+        ];
+        check_lossless(seed, network, &kinds)?;
+    }
+
+    /// Bodies of known length, one segment of one of them lost: a gap of its exact length, all else as it was.
+    #[test]
+    fn a_lost_segment_is_one_gap_of_its_length(
+        bodies in prop::collection::vec(1_usize..40, 1..5),
+        lost in any::<prop::sample::Index>(),
+        size in 20_usize..200,
+    ) {
+        let lost = lost.index(bodies.iter().sum());
+        let mut text = String::from("# Generated\n");
+        let mut piece = 0;
+        let mut hit = 0;
+        for (exchange, &pieces) in bodies.iter().enumerate() {
+            text += &format!(">>>\n| GET /{exchange} HTTP/1.1\n|\n<<<\n| HTTP/1.1 200 OK\n| Content-Length: {}\n|\n", pieces * size);
+            for n in 0..pieces {
+                hit = if piece == lost { exchange } else { hit };
+                let mark = if piece == lost { " lost" } else { "" };
+                text += &format!("<<<{mark}\n| {{{size}*{}}}\\\n", char::from(b'a' + (n % 26) as u8));
+                piece += 1;
+            }
+        }
+        let checked = run(&Talk::parse(&text).map_err(|e| TestCaseError::fail(format!("{e}\n{text}")))?.frames().unwrap());
+        prop_assert_eq!(checked.ledger.missing(), size as u64, "{}", text);
+        let responses: Vec<_> = checked.messages.iter().filter(|m| m.head.status().is_some()).collect();
+        prop_assert_eq!(responses.len(), bodies.len());
+        for (exchange, response) in responses.iter().enumerate() {
+            let missing = if exchange == hit { size } else { 0 };
+            prop_assert_eq!(response.missing_bytes, missing as u64, "{}", text);
+            prop_assert_eq!(response.body_size as usize, bodies[exchange] * size - missing, "{}", text);
+            prop_assert_eq!(response.incomplete.is_some(), exchange == hit, "{}", text);
+            prop_assert_eq!(response.exchange as usize, exchange, "{}", text);
+        }
+    }
+
+    /// Any one frame lost: what other connections said is untouched, and no byte is lost unseen.
+    #[test]
+    fn a_lost_frame_harms_its_own_connection_only(seed: u64, lost in any::<prop::sample::Index>()) {
+        let frames = talk(seed).frames().unwrap();
+        let lost = lost.index(frames.len());
+        let mut fewer = frames.clone();
+        fewer.remove(lost);
+        let (whole, holed) = (essence(&run(&frames)), essence(&run(&fewer)));
+        let harmed = whole.iter().filter(|(client, messages)| holed.get(*client) != Some(*messages)).count();
+        prop_assert!(harmed <= 1, "{} connections differ after the loss of frame {}", harmed, lost + 1);
+    }
+
+    #[test]
+    fn a_truncated_capture_gives_a_prefix_of_the_messages(seed: u64, cut in any::<prop::sample::Index>()) {
+        let frames = talk(seed).frames().unwrap();
+        let whole = run(&frames).json();
+        let mut extractor = Extractor::new(Config::default());
+        let mut before = Vec::new();
+        for frame in &frames[..cut.index(frames.len())] {
+            extractor.push(&frame.as_frame(), &mut |message| before.push(serde_json::to_value(message).unwrap()));
+        }
+        prop_assert_eq!(&before[..], &whole[..before.len()]);
+        let mut cut_off = Vec::new();
+        extractor.finish(&mut |message| cut_off.push(message));
+        prop_assert!(cut_off.iter().all(|message| message.incomplete.is_some()), "what was not whole says so");
+    }
+
+    #[test]
+    fn arbitrary_bytes_never_panic(
+        frames in prop::collection::vec((0_u16..300, prop::collection::vec(any::<u8>(), 0..200), any::<u64>()), 0..40),
+    ) {
+        let frames: Vec<_> = frames
+            .into_iter()
+            .map(|(link, bytes, nanos)| OwnedFrame {
+                number: 0,
+                time: sniffer_engine::time::Timestamp::from_nanos(nanos),
+                precision: sniffer_engine::time::Precision::Nanos,
+                link: LinkType(link),
+                wire_len: bytes.len() as u32,
+                bytes,
+            })
+            .collect();
+        run(&frames);
+    }
+
+    /// Real conversations with bytes changed at random reach deeper than noise does.
+    #[test]
+    fn damaged_conversations_never_panic_and_always_balance(
+        seed: u64,
+        network: u64,
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>()), 1..60),
+    ) {
+        let kinds = [Kind::Resegment, Kind::Reorder { window: 6 }, Kind::Duplicate { share: 0.2, window: 4 }, Kind::Drop(0.05)];
+        let mut frames = perturb(talk(seed).frames().unwrap(), network, &kinds);
+        for (frame, at, byte) in damage {
+            if !frames.is_empty() {
+                let frame = frame.index(frames.len());
+                let bytes = &mut frames[frame].bytes;
+                if !bytes.is_empty() {
+                    let at = at.index(bytes.len());
+                    bytes[at] = byte;
+                }
+            }
+        }
+        run(&frames);
+    }
+}
+
+/// Every layer that can go around an IPv4 or an IPv6 packet without losing it; those that want an Ethernet header first.
+const TUNNELS: [Wrap; 11] = [
+    Wrap::Vlan(1, 2),
+    Wrap::QinQ(7, 8),
+    Wrap::Mpls(16, 17),
+    Wrap::Pppoe,
+    Wrap::Gre,
+    Wrap::Erspan,
+    Wrap::Vxlan(1, 2),
+    Wrap::Geneve(3, 4),
+    Wrap::GtpU(5, 6),
+    Wrap::L2tp,
+    Wrap::Ipip,
+];
+const OVER_IP: usize = 4;

@@ -1,57 +1,61 @@
-//! The conversations of the corpus keep their promises: each claims something, says what must come out, and is what
-//! its capture was made from.
-//!
-//! That a capture gives what its conversation expects is the golden corpus's test, not this one's.
-
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot read its corpus has failed")]
+//! Every conversation of the corpus, against what its own `expect` lines say must come out.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sniffer_engine::testkit::pcap;
+use sniffer_engine::config::Config;
 use sniffer_engine::testkit::talk::{Expectation, Talk};
+use sniffer_engine::testkit::{check, pcap};
 
-fn conversations() -> Vec<PathBuf> {
+#[test]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+fn every_conversation_gives_what_its_author_says() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpus");
-    let folders = fs::read_dir(corpus).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
-    let files = folders.flat_map(|folder| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()));
-    let mut found: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|e| e == "talk")).collect();
-    found.sort();
-    assert!(found.len() >= 100, "only {} conversations found", found.len());
-    found
-}
-
-fn parse(path: &Path) -> Talk {
-    Talk::parse(&fs::read_to_string(path).unwrap()).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-#[test]
-fn every_conversation_claims_something_and_says_what_must_come_out() {
-    for path in conversations() {
-        let talk = parse(&path);
-        assert!(!talk.title.is_empty() && !talk.prose.is_empty(), "{}: no title or no prose", path.display());
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    for path in talks(&corpus) {
+        count += 1;
+        let name = path.strip_prefix(&corpus).unwrap().display().to_string();
+        let talk = Talk::parse(&fs::read_to_string(&path).unwrap()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(!talk.title.is_empty() && !talk.prose.is_empty(), "{name} has no title or no prose");
         let messages = |e: &Expectation| matches!(e, Expectation::Message(_) | Expectation::NoMessages);
-        assert!(talk.expectations.iter().any(messages), "{}: no expectation", path.display());
-    }
-}
-
-#[test]
-fn every_capture_is_what_its_conversation_gives() {
-    for path in conversations() {
-        let bytes = pcap::file(&parse(&path).frames().unwrap()).unwrap();
+        assert!(talk.expectations.iter().any(messages), "{name} expects nothing");
+        let frames = talk.frames().unwrap_or_else(|error| panic!("{name}: {error}"));
         let committed = fs::read(path.with_extension("pcap")).unwrap_or_default();
-        assert!(bytes == committed, "{}: its .pcap is another one; corpus/TALK.md says how it is made", path.display());
+        assert!(pcap::file(&frames).unwrap() == committed, "{name}: its .pcap is another; see CONTRIBUTING.md");
+        let checked = check::run(&frames, Config::default());
+        for difference in talk.differences(&checked.json(), &checked.columns()) {
+            wrong.push(format!("{name}: {difference}"));
+        }
     }
+    assert!(count >= 100, "only {count} conversations were found");
+    assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 fn a_conversation_written_and_read_again_is_the_same() {
-    for path in conversations() {
-        let talk = parse(&path);
-        let again =
-            Talk::parse(&talk.to_string()).unwrap_or_else(|error| panic!("{}: {error}\n{talk}", path.display()));
-        assert_eq!(again.frames().unwrap(), talk.frames().unwrap(), "{}", path.display());
+    for path in talks(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpus")) {
+        let name = path.display();
+        let talk = Talk::parse(&fs::read_to_string(&path).unwrap()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let again = Talk::parse(&talk.to_string()).unwrap_or_else(|error| panic!("{name}: {error}\n{talk}"));
+        assert_eq!(again.frames().unwrap(), talk.frames().unwrap(), "{name}");
         let shown = |talk: &Talk| talk.expectations.iter().map(ToString::to_string).collect::<Vec<_>>();
-        assert_eq!(shown(&again), shown(&talk), "{}", path.display());
+        assert_eq!(shown(&again), shown(&talk), "{name}");
     }
+}
+
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+fn talks(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(talks(&path));
+        } else if path.extension().is_some_and(|e| e == "talk") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
 }

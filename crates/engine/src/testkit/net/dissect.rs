@@ -76,6 +76,18 @@ impl IpLayout {
         let end = if unknown { wire_len } else { ip + len };
         (end <= wire_len).then_some(Self { ethertype_at, ip, v6, end })
     }
+
+    /// Source and destination.
+    fn addresses(&self, bytes: &[u8]) -> Option<(IpAddr, IpAddr)> {
+        let address = |at: usize| -> Option<IpAddr> {
+            Some(match self.v6 {
+                true => IpAddr::from(<[u8; 16]>::try_from(bytes.get(at..at + 16)?).ok()?),
+                false => IpAddr::from(<[u8; 4]>::try_from(bytes.get(at..at + 4)?).ok()?),
+            })
+        };
+        let (src, dst) = if self.v6 { (self.ip + 8, self.ip + 24) } else { (self.ip + 12, self.ip + 16) };
+        Some((address(src)?, address(dst)?))
+    }
 }
 
 impl Layout {
@@ -90,16 +102,9 @@ impl Layout {
         if payload < tcp + 20 || payload > bytes.len() || payload > ip.end {
             return None;
         }
-        let address = |at: usize| -> Option<IpAddr> {
-            Some(match ip.v6 {
-                true => IpAddr::from(<[u8; 16]>::try_from(bytes.get(at..at + 16)?).ok()?),
-                false => IpAddr::from(<[u8; 4]>::try_from(bytes.get(at..at + 4)?).ok()?),
-            })
-        };
-        let (src, dst) = if ip.v6 { (ip.ip + 8, ip.ip + 24) } else { (ip.ip + 12, ip.ip + 16) };
-        let src = Endpoint::new(address(src)?, u16_at(bytes, tcp)?);
-        let dst = Endpoint::new(address(dst)?, u16_at(bytes, tcp + 2)?);
-        let (flow, side) = FlowKey::of(src, dst);
+        let (src, dst) = ip.addresses(bytes)?;
+        let (flow, side) =
+            FlowKey::of(Endpoint::new(src, u16_at(bytes, tcp)?), Endpoint::new(dst, u16_at(bytes, tcp + 2)?));
         Some(Self { ip, protocol_at, tcp, payload, flow, side })
     }
 
@@ -126,6 +131,18 @@ impl Layout {
     pub(super) fn is_bare_ack(&self, frame: &OwnedFrame) -> bool {
         self.payload_len() == 0 && self.flags(frame) == Flags::ACK
     }
+}
+
+/// The two hosts of a frame that is a fragment, in order of their addresses.
+pub(super) fn hosts_of_fragment(frame: &OwnedFrame) -> Option<(IpAddr, IpAddr)> {
+    let layout = IpLayout::of(frame)?;
+    let bytes = &frame.bytes;
+    let is_fragment = match layout.v6 {
+        true => behind_extensions(bytes, layout.ip).is_some_and(|(at, _)| bytes.get(at) == Some(&44)),
+        false => u16_at(bytes, layout.ip + 6)? & 0x3fff != 0,
+    };
+    let (src, dst) = layout.addresses(bytes).filter(|_| is_fragment)?;
+    Some((src.min(dst), src.max(dst)))
 }
 
 /// Of an IPv4 packet that is no fragment: where the protocol stands, and where its payload begins.

@@ -2,8 +2,10 @@
 //!
 //! Every kind but [`Kind::Drop`] is lossless: the same conversations, so a sniffer must give the same messages in the
 //! same order on each connection (time stamps, frame numbers and connection ids aside). What that promise needs is
-//! stated at each kind; it is meant for captures in which nothing is missing. The network never touches what it does
-//! not understand: fragments, tunnelled packets, frames that a snapshot length cut (except where said).
+//! stated at each kind; it is meant for captures in which nothing is missing and that begin where their connections do:
+//! behind a hole, where a segment begins decides what is read, and at a start in mid-stream, what comes first. The
+//! network never touches what it does not understand: fragments, tunnelled packets, frames that a snapshot length cut
+//! (except where said).
 //!
 //! The same frames, seed and kinds give the same capture on every machine. Put the seed in every failure message.
 //! Next: `dissect` (what is understood), `order`, `segments`, `packets`.
@@ -29,12 +31,10 @@ pub enum Kind {
         /// Most places a frame moves.
         window: usize,
     },
-    /// As `Reorder`, but a frame may also pass up to two bare acknowledgements of the other direction within 5 ms: a
-    /// tap that captures the two directions apart. Policy 5 allows three packets or 10 ms for it.
-    ReorderAcks {
-        /// Most places a frame moves.
-        window: usize,
-    },
+    /// Moves bare acknowledgements before up to two frames of the other direction, within 5 ms: a tap that captures the two
+    /// directions apart and so shows an acknowledgement before what it acknowledges. Each direction keeps its order. Policy
+    /// 5 allows three packets or 10 ms for it.
+    ReorderAcks,
     /// Copies frames up to `window` places later: retransmissions, mirror ports. A copy never passes a SYN or RST of its
     /// connection, and a SYN's or RST's copy stands directly behind it.
     Duplicate {
@@ -52,10 +52,11 @@ pub enum Kind {
         share: f64,
     },
     /// Shifts each direction's sequence numbers, and everything that refers to them (acknowledgements, SACK), so that they
-    /// wrap within its first 3000 bytes. Cut frames too.
+    /// wrap within its first 3000 bytes. Cut frames too; not between hosts that sent fragments.
     Wrap,
     /// Puts layers around every IP packet, outermost first. A packet that one of them cannot carry stays as it is. Cut frames
-    /// too. Decoders may open Teredo only around Teredo addresses (2001::/32), so it is lossless only there.
+    /// too. Lossless as far as the
+    /// decoder goes: it may open few tunnels inside each other, and Teredo only around Teredo addresses (2001::/32).
     Tunnel(Vec<Wrap>),
     /// Takes frames out of the capture with this probability. The one that is not lossless.
     Drop(f64),
@@ -69,8 +70,8 @@ impl Kind {
 
     fn apply(&self, frames: Vec<OwnedFrame>, rng: &mut Rng) -> Vec<OwnedFrame> {
         match self {
-            Self::Reorder { window } => order::reorder(frames, *window, 0, rng),
-            Self::ReorderAcks { window } => order::reorder(frames, *window, 2, rng),
+            Self::Reorder { window } => order::reorder(frames, *window, rng),
+            Self::ReorderAcks => order::reorder_acks(frames, rng),
             Self::Duplicate { share, window } => order::duplicate(frames, *share, *window, rng),
             Self::Resegment => segments::resegment(frames, rng),
             Self::Fragment { share } => packets::fragment(frames, *share, rng),

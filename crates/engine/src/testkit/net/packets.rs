@@ -2,9 +2,10 @@
 //!
 //! It never changes the order of segments. Next: [`crate::testkit::wire`], which makes the layers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
-use super::dissect::{IpLayout, Layout, u16_at, u32_at};
+use super::dissect::{IpLayout, Layout, hosts_of_fragment, u16_at, u32_at};
 use crate::decode::Flags;
 use crate::frame::LinkType;
 use crate::key::{FlowKey, Side};
@@ -94,8 +95,14 @@ pub(super) fn wrap(frames: Vec<OwnedFrame>, rng: &mut Rng) -> Vec<OwnedFrame> {
     // First number seen of each direction: sent, or else acknowledged by the other.
     let mut first: BTreeMap<(FlowKey, usize), (bool, u32)> = BTreeMap::default();
     let layouts: Vec<Option<Layout>> = frames.iter().map(Layout::of).collect();
+    // The numbers in fragments are out of reach, so whoever sends some keeps all of them.
+    let fragmented: BTreeSet<(IpAddr, IpAddr)> = frames.iter().filter_map(hosts_of_fragment).collect();
     for (frame, layout) in frames.iter().zip(&layouts) {
         let Some(layout) = layout else { continue };
+        let hosts = (layout.flow.endpoint(Side::Low).ip, layout.flow.endpoint(Side::High).ip);
+        if fragmented.contains(&hosts) {
+            continue;
+        }
         let sent = first.entry((layout.flow, layout.side.index())).or_insert((true, layout.seq(frame)));
         if !sent.0 {
             *sent = (true, layout.seq(frame));

@@ -45,7 +45,11 @@ fn runs(frames: &[OwnedFrame], layouts: &[Option<Layout>]) -> Vec<Run> {
         let (seq, len) = (layout.seq(frame), layout.payload_len());
         let plain = Flags::ACK.with(Flags::PSH).with(Flags::FIN);
         let flags = layout.flags(frame);
-        let usable = len > 0 && plain.has(flags) && !frame.is_cut() && frame.bytes.len() >= layout.ip.end;
+        let usable = len > 0
+            && plain.has(flags)
+            && flags.has(Flags::ACK)
+            && !frame.is_cut()
+            && frame.bytes.len() >= layout.ip.end;
         let before = open.remove(&layout.flow);
         let mut run = match before {
             Some((side, run))

@@ -191,15 +191,12 @@ fn lookup<'a>(message: &'a Value, key: &str) -> &'a Value {
     }
 }
 
-/// A column of the ledger: a number at its top (`missing`), one in a table (`frameFates.not-tcp`), or a fate of bytes
-/// (`not-http`). The ledger leaves out what is zero.
+/// A column of the ledger: by its whole name (`missing`, `frameFates.not-tcp` in a flat object), in a table
+/// (`frameFates`, then `not-tcp`), or as a fate of bytes (`not-http`). What the ledger leaves out is zero.
 fn ledger_column(ledger: &Value, column: &str) -> u64 {
-    let found = match column.split_once('.') {
-        Some((table, column)) => &ledger[table][column],
-        None if ledger[column].is_u64() => &ledger[column],
-        None => &ledger["bytes"][column],
-    };
-    found.as_u64().unwrap_or(0)
+    let nested = column.split_once('.').map(|(table, column)| &ledger[table][column]);
+    let found = [Some(&ledger[column]), nested, Some(&ledger["bytes"][column])];
+    found.into_iter().flatten().find_map(Value::as_u64).unwrap_or(0)
 }
 
 /// Lists are compared as sets, and a word equals a list of itself: the order of anomalies means nothing.
@@ -275,10 +272,11 @@ mod tests {
             ("ledger tail 6", "ledger tail: 6 expected, 0 found"),
             ("ledger missing 7", ""),
             ("ledger frameFates.tcp 1", ""),
+            ("ledger anomalies.bare-lf 2", ""),
             ("ledger frameFates.not-tcp 1", "ledger frameFates.not-tcp: 1 expected, 0 found"),
             ("response 200 latencyMs 1", ""),
         ] {
-            let ledger = json!({"missing": 7, "bytes": {"head": 5}, "frameFates": {"tcp": 1}});
+            let ledger = json!({"missing": 7, "bytes": {"head": 5}, "frameFates": {"tcp": 1}, "anomalies.bare-lf": 2});
             let found = talk(line).differences(&[response()], &ledger).join("\n");
             assert!(found.contains(differs) && found.is_empty() == differs.is_empty(), "{line:?}: {found:?}");
         }

@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of packets; at most one message is open in each direction of a connection.
 
-use crate::anomaly::AnomalySet;
+use crate::anomaly::{Anomaly, AnomalySet};
 use crate::config::Config;
 use crate::content;
 use crate::event::{About, Completion, Direction, Event, Head, Sink};
@@ -19,6 +19,8 @@ pub struct Collector {
     open: Vec<[Option<Box<Open>>; 2]>,
     held: usize,
     ready: Vec<Message>,
+    /// What was odd about contents, which only shows here.
+    odd: Vec<Anomaly>,
 }
 
 #[derive(Debug)]
@@ -39,12 +41,18 @@ impl Collector {
             open: Vec::new(),
             held: 0,
             ready: Vec::new(),
+            odd: Vec::new(),
         }
     }
 
     /// Accounted bytes of messages that are not whole yet.
     pub const fn held(&self) -> usize {
         self.held
+    }
+
+    /// Anomalies of contents since the last call, for the accounts.
+    pub(crate) fn drain_anomalies(&mut self) -> impl Iterator<Item = Anomaly> {
+        self.odd.drain(..)
     }
 
     /// Messages that ended since the last call, in the order of their events.
@@ -143,7 +151,10 @@ impl Collector {
                     message.body_truncated |= decoded.truncated;
                     cut |= decoded.truncated;
                 }
-                Err(anomaly) => message.anomalies.insert(anomaly),
+                Err(anomaly) => {
+                    message.anomalies.insert(anomaly);
+                    self.odd.push(anomaly);
+                }
             }
         }
         message.body = Body::new(body, cut);

@@ -109,6 +109,11 @@ impl Engine {
         &self.ledger
     }
 
+    /// Counts what only a later stage can see.
+    pub(crate) const fn count_anomaly(&mut self, anomaly: Anomaly) {
+        self.ledger.count_anomaly(anomaly);
+    }
+
     /// Accounted bytes held for connections.
     pub fn held(&self) -> usize {
         self.flows.held() + self.defrag.held_bytes()

@@ -72,6 +72,9 @@ impl Extractor {
     }
 
     fn give(&mut self, out: &mut dyn FnMut(Message)) {
+        for anomaly in self.collector.drain_anomalies() {
+            self.engine.count_anomaly(anomaly);
+        }
         self.collector.sort();
         self.collector.drain().for_each(out);
     }

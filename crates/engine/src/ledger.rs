@@ -115,7 +115,7 @@ frame_fates! {
     TooDeep = "too-deep",
 }
 
-/// The account of everything that came in. All numbers only grow.
+/// The account of everything that came in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ledger {
     payload: u64,
@@ -227,6 +227,12 @@ impl Ledger {
 
     pub(crate) const fn count(&mut self, fate: Fate, bytes: usize) {
         self.fates[fate as usize] += bytes as u64;
+    }
+
+    /// Bytes counted under one fate turn out to have another.
+    pub(crate) const fn recount(&mut self, from: Fate, to: Fate, bytes: u64) {
+        self.fates[from as usize] -= bytes;
+        self.fates[to as usize] += bytes;
     }
 
     pub(crate) const fn count_frame(&mut self, fate: FrameFate) {

@@ -170,7 +170,7 @@ impl Connection {
                 if starts_segment && head::is_strict_start(bytes) && self.may_send(from, bytes) {
                     return 0;
                 }
-                cx.ledger.count(fate, bytes.len());
+                self.count_lost(from, fate, bytes.len(), cx);
                 self.set(from, State::Lost(fate));
                 bytes.len()
             }
@@ -284,9 +284,26 @@ impl Connection {
             }
             _ => (length - fresh, Fate::NotHttp, State::Lost(Fate::NotHttp)),
         };
-        cx.ledger.count(fate, used);
+        self.count_lost(from, fate, used, cx);
         self.set(from, state);
         used
+    }
+
+    fn count_lost(&mut self, from: Side, fate: Fate, bytes: usize, cx: &mut Context<'_>) {
+        cx.ledger.count(fate, bytes);
+        if fate == Fate::NotHttp {
+            self.sides[from.index()].not_http += bytes as u64;
+        }
+    }
+
+    /// The connection speaks HTTP after all.
+    fn is_http(&mut self, cx: &mut Context<'_>) {
+        for stream in &mut self.sides {
+            cx.ledger.recount(Fate::NotHttp, Fate::Unparseable, std::mem::take(&mut stream.not_http));
+            if let State::Lost(fate @ Fate::NotHttp) = &mut stream.state {
+                *fate = Fate::Unparseable;
+            }
+        }
     }
 
     /// Reads a head and says so; gives its message, its framing, and what a 101 upgrades to.
@@ -298,6 +315,7 @@ impl Connection {
         frames: &[Stamp],
         cx: &mut Context<'_>,
     ) -> Option<(Open, Framing, Fate)> {
+        self.is_http(cx);
         let answering = !matches!(self.sides[from.other().index()].state, State::Start | State::Lost(_));
         let exchanges = &mut self.exchanges;
         let first = frames.first().copied().unwrap_or(cx.stamp);

@@ -22,6 +22,9 @@ pub(super) struct Stream {
     pub(super) state: State,
     /// What was odd below HTTP since the last message ended.
     pub(super) notes: AnomalySet,
+    /// Bytes counted as not HTTP: should the connection turn out to speak it, they were of a message that is not in the
+    /// capture from its start.
+    pub(super) not_http: u64,
     /// Whether nothing was delivered yet.
     pub(super) untouched: Untouched,
 }

@@ -2,12 +2,17 @@
 //!
 //! Knows nothing of packets; at most one message is open in each direction of a connection.
 
+use std::cmp::Reverse;
+
 use crate::anomaly::{Anomaly, AnomalySet};
 use crate::config::Config;
 use crate::content;
 use crate::event::{About, Completion, Direction, Event, Head, Sink};
 use crate::frame::Stamp;
 use crate::message::{Body, Fields, HeadText, Message};
+
+/// Kept bytes of a body that are worth taking back: less than this is little beside what its connection costs.
+const SHED_MIN: usize = 4096;
 
 /// Turns events into [`Message`]s.
 #[derive(Debug)]
@@ -95,15 +100,16 @@ impl Collector {
             latency_nanos,
             frames: if self.track_frames { frames.iter().map(|stamp| stamp.number).collect() } else { Vec::new() },
         };
-        let held = size_of::<Open>() + message.head.held();
         let slot = about.flow.slot as usize;
         if self.open.len() <= slot {
             self.open.resize_with(slot + 1, Default::default);
         }
-        self.held += held;
+        let mut open = Box::new(Open { message, body: Vec::new(), held: 0 });
+        open.held = open.held();
+        self.held += open.held;
         let place = &mut self.open[slot][about.direction.index()];
         debug_assert!(place.is_none(), "a head follows the end of the message before it");
-        *place = Some(Box::new(Open { message, body: Vec::new(), held }));
+        *place = Some(open);
     }
 
     fn open(&mut self, slot: u32, direction: Direction) -> Option<&mut Box<Open>> {
@@ -114,16 +120,38 @@ impl Collector {
         let (max, track_frames) = (self.body_bytes_max, self.track_frames);
         let Some(open) = self.open(about.flow.slot, about.direction) else { return };
         open.carried_by(about.stamp, track_frames);
-        open.message.body_size += bytes.len() as u64;
-        // What stands behind a hole is never joined to what stands before it.
-        if open.message.missing_bytes > 0 {
-            return;
+        open.keep(bytes, max);
+        let held = open.held();
+        let grown = held - std::mem::replace(&mut open.held, held);
+        self.held += grown;
+    }
+
+    /// Takes back the kept bytes of bodies, largest first, until this many accounted bytes are free or none are left
+    /// (policy 21). The messages say so.
+    pub(crate) fn shed_bodies(&mut self, bytes: usize) {
+        let mut bodies: Vec<_> = self
+            .open
+            .iter_mut()
+            .flatten()
+            .flatten()
+            .filter(|open| open.body.len() >= SHED_MIN)
+            .map(|open| (Reverse(open.body.len()), open.message.order(), open))
+            .collect();
+        // Equal ones in the order of output, so that nothing depends on slots.
+        bodies.sort_by_key(|&(size, order, _)| (size, order));
+        let mut freed = 0;
+        for (Reverse(size), _, open) in bodies {
+            if freed >= bytes {
+                break;
+            }
+            freed += size;
+            open.body = Vec::new();
+            open.held -= size;
+            open.message.body_truncated = true;
+            open.message.anomalies.insert(Anomaly::BodyShed);
+            self.odd.push(Anomaly::BodyShed);
         }
-        let keep = bytes.len().min(max - open.body.len());
-        open.message.body_truncated |= keep < bytes.len();
-        open.body.extend_from_slice(&bytes[..keep]);
-        open.held += keep;
-        self.held += keep;
+        self.held -= freed;
     }
 
     fn end(&mut self, about: &About<'_>, completion: Completion, anomalies: AnomalySet) {
@@ -163,6 +191,22 @@ impl Collector {
 }
 
 impl Open {
+    /// Accounted bytes, by what is used; what is allocated is at most twice that.
+    fn held(&self) -> usize {
+        size_of::<Self>() + self.message.head.held() + self.message.frames.len() * size_of::<u64>() + self.body.len()
+    }
+
+    fn keep(&mut self, bytes: &[u8], max: usize) {
+        self.message.body_size += bytes.len() as u64;
+        // What stands behind a hole is never joined to what stands before it; nor behind what was given back.
+        if self.message.missing_bytes > 0 || self.message.anomalies.contains(Anomaly::BodyShed) {
+            return;
+        }
+        let keep = bytes.len().min(max - self.body.len());
+        self.message.body_truncated |= keep < bytes.len();
+        self.body.extend_from_slice(&bytes[..keep]);
+    }
+
     fn carried_by(&mut self, stamp: Stamp, track_frames: bool) {
         if track_frames && self.message.frames.last() != Some(&stamp.number) {
             self.message.frames.push(stamp.number);

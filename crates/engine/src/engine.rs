@@ -98,10 +98,16 @@ impl Engine {
         self.flows.finish(&mut around);
     }
 
-    /// Gives up connections until at most `held_bytes_max` accounted bytes are held.
-    pub fn shed(&mut self, held_bytes_max: usize, sink: &mut dyn Sink) {
+    /// Gives up the connection that is missed least: the oldest half-open one, else the least recently active. Whether there
+    /// was one.
+    pub fn evict(&mut self, sink: &mut dyn Sink) -> bool {
         let mut around = surroundings(&self.config, &mut self.ledger, sink, self.stamp, self.clock.now());
-        while self.flows.held() > held_bytes_max && self.flows.evict(&mut around) {}
+        self.flows.evict(&mut around)
+    }
+
+    /// Gives up the copies of delivered bytes that are kept to tell conflicting ones: they cost no message.
+    pub fn forget_copies(&mut self) {
+        self.flows.forget_copies();
     }
 
     /// The accounts so far.

@@ -1,5 +1,6 @@
 //! Frames in, whole messages out: an [`Engine`] with a [`Collector`] behind it, in the order of output.
 
+use crate::budget::Budget;
 use crate::collect::Collector;
 use crate::config::Config;
 use crate::engine::Engine;
@@ -13,7 +14,7 @@ use crate::time::Timestamp;
 pub struct Extractor {
     engine: Engine,
     collector: Collector,
-    held_bytes_max: usize,
+    budget: Budget,
 }
 
 impl Extractor {
@@ -21,15 +22,19 @@ impl Extractor {
     pub fn new(config: Config) -> Self {
         Self {
             collector: Collector::new(&config),
-            held_bytes_max: config.limits.held_bytes_max,
+            budget: Budget::new(config.limits.held_bytes_max),
             engine: Engine::new(config),
         }
     }
 
     /// Takes the next frame and gives the messages it completes, in order.
     pub fn push(&mut self, frame: &Frame<'_>, out: &mut dyn FnMut(Message)) {
+        let before = self.ledger().payload();
         self.engine.push(frame, &mut self.collector);
-        self.keep_budget();
+        let payload = self.ledger().payload() - before;
+        if self.budget.spend(payload as usize) && self.held() > self.budget.max() {
+            self.shed();
+        }
         self.give(out);
     }
 
@@ -60,15 +65,14 @@ impl Extractor {
         self.engine.held() + self.collector.held()
     }
 
-    fn keep_budget(&mut self) {
-        while self.held() > self.held_bytes_max {
-            let before = self.engine.held();
-            let over = self.held() - self.held_bytes_max;
-            self.engine.shed(before.saturating_sub(over), &mut self.collector);
-            if self.engine.held() == before {
-                return;
-            }
+    /// Gives memory back in the order of policy 21: copies kept for comparing, bodies, then connections.
+    fn shed(&mut self) {
+        let target = self.budget.target();
+        self.engine.forget_copies();
+        if let Some(over) = self.held().checked_sub(target) {
+            self.collector.shed_bodies(over);
         }
+        while self.held() > target && self.engine.evict(&mut self.collector) {}
     }
 
     fn give(&mut self, out: &mut dyn FnMut(Message)) {

@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 pub mod anomaly;
+mod budget;
 pub mod clock;
 pub mod collect;
 pub mod config;

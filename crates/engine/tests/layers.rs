@@ -28,7 +28,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("message", &["event"]),
     ("collect", &["event", "message", "content", "config"]),
     ("engine", &["clock", "decode", "defrag", "flow", "event", "config"]),
-    ("extract", &["engine", "collect", "message", "config"]),
+    ("budget", &[]),
+    ("extract", &["budget", "engine", "collect", "message", "config"]),
     // For tests: it may see everything.
     ("testkit", &["*"]),
 ];

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use hashbrown::HashMap;
 
+use crate::config::Limits;
 use crate::decode::{Flags, Segment};
 use crate::key::{FlowKey, Side};
 use crate::seq::SeqNumber;
@@ -37,7 +38,9 @@ pub(super) enum Remnant {
 }
 
 impl Closed {
-    pub(super) fn new(key: [u64; 4], max: usize) -> Self {
+    pub(super) fn new(key: [u64; 4], limits: &Limits) -> Self {
+        // At most a 32nd of the budget goes to what is over.
+        let max = limits.closed_max.min(limits.held_bytes_max / 32 / REMEMBERED_BYTES);
         let hasher = ahash::RandomState::with_seeds(key[0], key[1], key[2], key[3]);
         Self { ended: HashMap::with_hasher(hasher), order: VecDeque::new(), serial: 0, max }
     }

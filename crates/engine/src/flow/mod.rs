@@ -47,7 +47,7 @@ impl Flows {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
             table: Table::new(config.hash_key),
-            closed: Closed::new(config.hash_key, config.limits.closed_max),
+            closed: Closed::new(config.hash_key, &config.limits),
             ids: Ids::default(),
             stalled: Vec::new(),
             held: 0,
@@ -233,6 +233,16 @@ impl Flows {
         }
     }
 
+    /// Gives up what is kept only to tell conflicting copies of delivered bytes.
+    pub(crate) fn forget_copies(&mut self) {
+        for entry in self.table.iter_mut() {
+            entry.tcp.forget_copies();
+            let holds = entry.tcp.held() + entry.http.held();
+            self.held -= entry.held - holds;
+            entry.held = holds;
+        }
+    }
+
     /// Ends every connection, in the order in which they began.
     pub(crate) fn finish(&mut self, around: &mut Surroundings<'_>) {
         let mut open: Vec<_> = self.table.iter().map(|entry| (entry.flow.first.number, entry.flow.slot)).collect();
@@ -246,7 +256,8 @@ impl Flows {
         self.with(slot, around, |tcp, _, _, _, out| tcp.end(cause, out));
         let Some(entry) = self.table.remove(slot) else { return };
         self.held -= entry.held + Table::ENTRY_BYTES;
-        if cause != EndCause::EndOfCapture {
+        // Who was evicted goes on, if it goes on, as a connection of its own; a flood of them is not worth remembering.
+        if !matches!(cause, EndCause::EndOfCapture | EndCause::Evicted) {
             self.closed.remember(entry.flow.key, entry.tcp.next_seqs());
         }
         around.sink.event(Event::Closed { flow: &entry.flow });

@@ -109,6 +109,13 @@ impl Table {
         })
     }
 
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
+        self.slots.iter_mut().filter_map(|slot| match slot {
+            Slot::Taken(entry) => Some(entry),
+            Slot::Free { .. } => None,
+        })
+    }
+
     /// Puts a connection in, as the most recently active of the half-open ones.
     pub(super) fn insert(&mut self, mut flow: Flow, now: Timestamp) -> u32 {
         let slot = match self.free {

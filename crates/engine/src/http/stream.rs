@@ -77,7 +77,7 @@ impl Partial {
     }
 
     pub(super) fn held(&self) -> usize {
-        size_of::<Self>() + self.bytes.capacity() + self.frames.capacity() * size_of::<Stamp>()
+        size_of::<Self>() + self.bytes.len() + self.frames.len() * size_of::<Stamp>()
     }
 }
 

@@ -84,6 +84,11 @@ impl Connection {
             + self.syn_data.as_ref().map_or(0, |data| size_of::<SynData>() + data.bytes.len())
     }
 
+    /// Gives up the copies of delivered bytes; from here on a conflict with them counts as a duplicate.
+    pub(crate) fn forget_copies(&mut self) {
+        self.halves.iter_mut().for_each(Half::forget);
+    }
+
     /// Payload bytes without a fate yet.
     pub(crate) fn held_payload(&self) -> usize {
         self.halves[0].held_payload()

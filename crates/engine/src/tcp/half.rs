@@ -226,6 +226,10 @@ impl Half {
         }
     }
 
+    pub(super) fn forget(&mut self) {
+        self.recent = None;
+    }
+
     fn forgets_all(&self) -> bool {
         match self.interest {
             Interest::None => true,

@@ -31,7 +31,7 @@ impl Recent {
 
     /// Accounted bytes.
     pub(super) fn held(&self) -> usize {
-        self.0.capacity()
+        self.0.len()
     }
 }
 

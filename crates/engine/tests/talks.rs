@@ -8,7 +8,6 @@ use sniffer_engine::testkit::talk::{Expectation, Talk};
 use sniffer_engine::testkit::{check, pcap};
 
 #[test]
-#[expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 fn every_conversation_gives_what_its_author_says() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpus");
     let mut wrong = Vec::new();
@@ -33,7 +32,6 @@ fn every_conversation_gives_what_its_author_says() {
 }
 
 #[test]
-#[expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 fn a_conversation_written_and_read_again_is_the_same() {
     for path in talks(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpus")) {
         let name = path.display();

@@ -203,12 +203,7 @@ impl Receiver for Writer<'_> {
         }
         match &mut self.pretty {
             Some(pretty) => self.output.append(|buffer| pretty.write(&message, buffer)),
-            None => self.output.append(|buffer| {
-                // A message into memory: neither of the two can fail.
-                if serde_json::to_writer(&mut *buffer, &message).is_ok() {
-                    buffer.push(b'\n');
-                }
-            }),
+            None => self.output.append(|buffer| message.write_line(buffer)),
         }
     }
 

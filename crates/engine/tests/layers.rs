@@ -26,6 +26,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("flow", &["tcp", "http", "decode", "event", "config"]),
     ("content", &[]),
     ("message", &["event"]),
+    ("json", &["message"]),
     ("collect", &["event", "message", "content", "config"]),
     ("engine", &["clock", "decode", "defrag", "flow", "event", "config"]),
     ("budget", &[]),

@@ -31,9 +31,9 @@ const KNOWN: &[(&str, &str)] = &[
     ("any-token-is-a-method-and-the-target-is-verbatim", "tshark knows registered methods only"),
     (
         "chunked-with-extensions-and-trailers",
-        "tshark does not undo chunks whose first size has an extension of this form",
+        "tshark does not know `Chunked`: it compares codings with case (RFC 9112 §7 does not)",
     ),
-    ("chunks-split-over-segments", "tshark loses the message when a chunk line is split"),
+    ("chunks-split-over-segments", "tshark loses the message when a segment starts inside a CRLF of the chunks"),
     ("differing-lengths-make-a-request-stop", "tshark takes the last of differing lengths"),
     (
         "pipelined-requests-pair-in-order",

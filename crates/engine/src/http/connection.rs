@@ -60,6 +60,8 @@ struct Candidate<'a> {
     frames: &'a [Stamp],
     finder: &'a mut EndFinder,
     started: &'a mut Option<usize>,
+    /// Only a strict start line will do.
+    strict: bool,
 }
 
 /// The bytes that were added last to those of a possible head.
@@ -128,7 +130,14 @@ impl Connection {
                 let (mut finder, mut started) = (EndFinder::default(), None);
                 let frames = &[stamp];
                 let new = New { bytes: bytes.len(), is_segment: false };
-                let candidate = Candidate { all: bytes, new, frames, finder: &mut finder, started: &mut started };
+                let candidate = Candidate {
+                    all: bytes,
+                    new,
+                    frames,
+                    finder: &mut finder,
+                    started: &mut started,
+                    strict: false,
+                };
                 match self.head(from, candidate, cx) {
                     Step::Used(used) => used,
                     Step::More => {
@@ -143,8 +152,8 @@ impl Connection {
                 let before = partial.bytes.len();
                 partial.push(bytes, stamp);
                 let new = New { bytes: bytes.len(), is_segment: starts_segment };
-                let Partial { bytes: all, frames, finder, started } = &mut *partial;
-                match self.head(from, Candidate { all, new, frames, finder, started }, cx) {
+                let Partial { bytes: all, frames, finder, started, strict } = &mut *partial;
+                match self.head(from, Candidate { all, new, frames, finder, started, strict: *strict }, cx) {
                     Step::Used(used) => used - before,
                     Step::More => {
                         self.set(from, State::Head(partial));
@@ -170,6 +179,12 @@ impl Connection {
                 if starts_segment && head::is_strict_start(bytes) && self.may_send(from, bytes) {
                     return 0;
                 }
+                if starts_segment && head::may_become_strict(bytes) {
+                    let mut partial = Box::new(Partial { strict: true, ..Partial::default() });
+                    partial.push(bytes, stamp);
+                    self.set(from, State::Head(partial));
+                    return bytes.len();
+                }
                 self.count_lost(from, fate, bytes.len(), cx);
                 self.set(from, State::Lost(fate));
                 bytes.len()
@@ -189,7 +204,7 @@ impl Connection {
     // Heads.
 
     fn head(&mut self, from: Side, candidate: Candidate<'_>, cx: &mut Context<'_>) -> Step {
-        let Candidate { all, new, frames, finder, started } = candidate;
+        let Candidate { all, new, frames, finder, started, strict } = candidate;
         let max = cx.config.limits.head_bytes_max;
         let blank = match *started {
             Some(blank) => blank,
@@ -202,8 +217,14 @@ impl Connection {
             }
             None => {
                 let blank = match detect(all, self.sides[from.index()].untouched.0) {
-                    Found::Start { blank } if self.may_send(from, &all[blank..]) => blank,
+                    Found::Start { blank }
+                        if (!strict || head::is_strict_start(all) || all.starts_with(b"HTTP/"))
+                            && self.may_send(from, &all[blank..]) =>
+                    {
+                        blank
+                    }
                     Found::Undecided if all.len() <= max => return Step::More,
+                    _ if strict => return Step::Used(self.still_lost(from, all.len() - new.segment(), cx)),
                     other => {
                         self.sides[from.index()].untouched = Untouched(false);
                         return Step::Used(self.not_a_head(from, other, all.len(), new.segment(), cx));
@@ -287,6 +308,14 @@ impl Connection {
         self.count_lost(from, fate, used, cx);
         self.set(from, state);
         used
+    }
+
+    /// What looked like the beginning of a start line is none, and the place is as lost as before.
+    fn still_lost(&mut self, from: Side, bytes: usize, cx: &mut Context<'_>) -> usize {
+        let fate = if self.client.is_some() { Fate::Unparseable } else { Fate::NotHttp };
+        self.count_lost(from, fate, bytes, cx);
+        self.set(from, State::Lost(fate));
+        bytes
     }
 
     fn count_lost(&mut self, from: Side, fate: Fate, bytes: usize, cx: &mut Context<'_>) {

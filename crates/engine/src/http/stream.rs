@@ -66,6 +66,8 @@ pub(super) struct Partial {
     pub(super) finder: EndFinder,
     /// Blank lines before the start line, once it is decided that there is one.
     pub(super) started: Option<usize>,
+    /// The place was lost before it: only a strict start line will do.
+    pub(super) strict: bool,
 }
 
 impl Partial {

@@ -409,6 +409,18 @@ fn after_a_gap_a_message_starts_only_where_a_segment_does() {
 }
 
 #[test]
+fn the_start_line_after_a_gap_may_be_split_over_segments() {
+    let server = CLIENT.other();
+    let ask = C(b"GET /a HTTP/1.1\r\n\r\n");
+    let before = [ask, S(b"HTTP/1.1 200 OK\r\nA"), Gap(server, 50), C(b"GET /b HTTP/1.1\r\n\r\n")];
+    let pieces = [Segment(b"HTT"), Segment(b"P/1.1 20"), Segment(b"4 No Content\r"), Segment(b"\n\r\n")];
+    check(&[&before[..], &pieces].concat(), &["0 GET /a", "1 GET /b", "1 204 No Content"]);
+    // What only looked like one is counted, and the search goes on.
+    let noise = [Segment(b"HTTP/1."), Segment(b"x is what it said\r\n"), Segment(b"HTTP"), Segment(b"HTTP/1.1 204 None\r\n\r\n")];
+    check(&[&before[..], &noise].concat(), &["0 GET /a", "1 GET /b", "1 204 None"]);
+}
+
+#[test]
 fn a_message_cut_by_the_end_says_why() {
     let server = CLIENT.other();
     let ask = C(b"GET /a HTTP/1.1\r\n\r\n");

@@ -122,6 +122,22 @@ pub(crate) fn is_strict_start(bytes: &[u8]) -> bool {
     }
 }
 
+/// Whether `bytes`, which hold no whole line, may be how a strict start line begins: a segment can be shorter than that.
+pub(crate) fn may_become_strict(bytes: &[u8]) -> bool {
+    const RESPONSE: &[u8] = b"HTTP/1.";
+    if sort(bytes) != Sort::Undecided {
+        return false;
+    }
+    if bytes.starts_with(&RESPONSE[..RESPONSE.len().min(bytes.len())]) {
+        return true;
+    }
+    let mut parts = bytes.split(|&b| b == b' ');
+    let method = parts.next().is_some_and(|m| m.iter().all(|b| b.is_ascii_uppercase() || matches!(b, b'-' | b'_')));
+    let target = parts.next().is_none_or(|t| t.iter().all(|b| b.is_ascii_graphic() || *b >= 0x80));
+    let version = parts.next().is_none_or(|v| b"HTTP/1.1\r".starts_with(v) || b"HTTP/1.0\r".starts_with(v));
+    method && target && version && parts.next().is_none()
+}
+
 /// A head's fields on the stack: more than that go to the lenient reader.
 const FIELDS_FAST: usize = 64;
 

@@ -130,14 +130,8 @@ impl Connection {
                 let (mut finder, mut started) = (EndFinder::default(), None);
                 let frames = &[stamp];
                 let new = New { bytes: bytes.len(), is_segment: false };
-                let candidate = Candidate {
-                    all: bytes,
-                    new,
-                    frames,
-                    finder: &mut finder,
-                    started: &mut started,
-                    strict: false,
-                };
+                let candidate =
+                    Candidate { all: bytes, new, frames, finder: &mut finder, started: &mut started, strict: false };
                 match self.head(from, candidate, cx) {
                     Step::Used(used) => used,
                     Step::More => {
@@ -173,7 +167,22 @@ impl Connection {
                     bytes.len()
                 }
             },
-            State::Body(body, open) => self.body(from, body, open, bytes, stamp, cx),
+            // RFC 9110 §9.3.2: a Content-Length in the answer to a HEAD is not of its body.
+            State::Body(body, open)
+                if open.orphan && starts_segment && bytes.starts_with(b"HTTP/") && head::is_strict_start(bytes) =>
+            {
+                let open = Open { orphan: false, ..open };
+                if matches!(body, Body::UntilClose) || !open.begun {
+                    self.close(from, open, Completion::Complete, stamp, cx);
+                } else {
+                    self.set(from, State::Body(body, open));
+                }
+                0
+            }
+            State::Body(body, mut open) => {
+                open.begun = true;
+                self.body(from, body, open, bytes, stamp, cx)
+            }
             State::Trailers(partial, open) => self.trailers(from, partial, open, bytes, stamp, cx),
             State::Lost(fate) => {
                 if starts_segment && head::is_strict_start(bytes) && self.may_send(from, bytes) {
@@ -350,19 +359,19 @@ impl Connection {
         let first = frames.first().copied().unwrap_or(cx.stamp);
         cx.flow.server = if bytes.starts_with(b"HTTP/") { from } else { from.other() };
         head::read(bytes, cx.config.limits.head_fields_max, |head, read_anomalies| {
-            let (direction, exchange, answers, latency_nanos) = match head.start {
+            let (direction, exchange, answers, known, latency_nanos) = match head.start {
                 StartLine::Request { method, .. } => {
                     let method = Method::of(method);
                     let exchange = exchanges.request(method, answering, cx.config.limits.pipeline_max);
-                    (Direction::Request, exchange, Method::Other, None)
+                    (Direction::Request, exchange, Method::Other, true, None)
                 }
                 StartLine::Response { status, .. } => {
                     let answer = exchanges.response(status, first.time);
-                    (Direction::Response, answer.exchange, answer.method, answer.latency_nanos)
+                    (Direction::Response, answer.exchange, answer.method, answer.known, answer.latency_nanos)
                 }
             };
             let (framing, framing_anomalies) = framing(&head, answers);
-            let mut open = Open { direction, exchange, anomalies, cut: None };
+            let mut open = Open { direction, exchange, anomalies, cut: None, orphan: !known, begun: false };
             open.anomalies.extend(read_anomalies);
             open.anomalies.extend(framing_anomalies);
             let about = About { flow: cx.flow, direction, stamp: first };

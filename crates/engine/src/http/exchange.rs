@@ -22,6 +22,8 @@ struct Pending {
 pub(super) struct Answer {
     pub(super) exchange: u32,
     pub(super) method: Method,
+    /// Whether the request was seen.
+    pub(super) known: bool,
     /// Final response: nanoseconds from the request's last byte.
     pub(super) latency_nanos: Option<u64>,
 }
@@ -83,14 +85,14 @@ impl Exchanges {
             if !is_final {
                 self.interim = Some(exchange);
             }
-            return Answer { exchange, method: Method::Other, latency_nanos: None };
+            return Answer { exchange, method: Method::Other, known: false, latency_nanos: None };
         };
         if !is_final {
-            return Answer { exchange: first.exchange, method: Method::Other, latency_nanos: None };
+            return Answer { exchange: first.exchange, method: Method::Other, known: true, latency_nanos: None };
         }
         self.waiting.pop_front();
         let latency_nanos = first.sent.and_then(|sent| at.as_nanos().checked_sub(sent.as_nanos()));
-        Answer { exchange: first.exchange, method: first.method, latency_nanos }
+        Answer { exchange: first.exchange, method: first.method, known: true, latency_nanos }
     }
 
     /// Bytes between or across messages of one direction are missing or cannot be read.

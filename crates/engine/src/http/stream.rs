@@ -130,6 +130,10 @@ pub(super) struct Open {
     pub(super) anomalies: AnomalySet,
     /// Why it cannot be whole any more.
     pub(super) cut: Option<Incomplete>,
+    /// A response whose request was not seen: it may have been a HEAD, and then there is no body.
+    pub(super) orphan: bool,
+    /// Whether bytes followed its head.
+    pub(super) begun: bool,
 }
 
 impl State {

@@ -1,6 +1,6 @@
 //! The whole corpus against tshark: methods, targets, statuses and bodies. Each known disagreement is listed here with its
 //! reason, and a reason that is not needed any more fails too.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 

@@ -151,9 +151,11 @@ fn run(steps: &[Step<'_>], size: usize, end: bool) -> (Messages, Ledger, usize) 
 /// Every message of a conversation, in the order in which they end.
 #[track_caller]
 fn check(steps: &[Step<'_>], want: &[&str]) {
+    let (_, whole, _) = run(steps, 1 << 20, true);
     for size in [usize::MAX, 1, 2, 3, 7, 64] {
-        let (messages, ..) = run(steps, size.min(1 << 20), true);
+        let (messages, ledger, ..) = run(steps, size.min(1 << 20), true);
         assert_eq!(messages.done, want, "in pieces of {size}");
+        assert_eq!(ledger, whole, "accounts in pieces of {size}");
     }
     // With bytes behind: what was whole is not changed by what follows it.
     let (before, ..) = run(steps, 1 << 20, false);

@@ -235,3 +235,11 @@ fn no_text_panics() {
     }
     assert!(played > 1_000, "only {played} of the texts were conversations");
 }
+
+#[test]
+fn the_nameless_connection_keeps_its_place_when_written() {
+    // Found by fuzzing: without a line of its own it came to be behind [p], with another port.
+    let talk = Talk::parse(">>>\n| x\nconnection [p]\n").unwrap();
+    let again = Talk::parse(&talk.to_string()).unwrap();
+    assert_eq!(again.frames().unwrap(), talk.frames().unwrap(), "{talk}");
+}

@@ -21,19 +21,32 @@ use crate::time::{Precision, Timestamp};
 /// Sizes of pieces beside whole segments: byte by byte, and two that meet line ends in other places.
 const SIZES: [usize; 3] = [1, 3, 17];
 
-/// Two streams through the HTTP layer, segments whole and in pieces.
+/// Two streams through the HTTP layer, whole and in pieces.
+///
+/// Where a segment starts decides where reading goes on after a loss, and only a whole segment has its start line with
+/// it. So pieces are compared with nothing marked as a segment's start, where what was lost stays lost.
 ///
 /// # Panics
 /// When a byte has no fate or two, or when messages, accounts or other events depend on the pieces.
 pub fn http1(data: &[u8]) {
     let (config, steps) = steps(data);
-    let whole = run(&config, &steps, usize::MAX);
+    run(&config, &steps, Pieces::Segments);
+    let whole = run(&config, &steps, Pieces::Unmarked(usize::MAX));
     let shown = whole.shown();
     for size in SIZES {
-        let pieces = run(&config, &steps, size);
+        let pieces = run(&config, &steps, Pieces::Unmarked(size));
         assert!(shown == pieces.shown(), "in pieces of {size}: {}\nwhole: {shown}", pieces.shown());
         assert!(whole.ledger == pieces.ledger, "in pieces of {size}: {:?}\nwhole: {:?}", pieces.ledger, whole.ledger);
     }
+}
+
+/// How the bytes of a segment are delivered.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Pieces {
+    /// At once, as segments.
+    Segments,
+    /// At most so many at a time, and none said to start a segment.
+    Unmarked(usize),
 }
 
 /// What a conversation says as the input of [`http1`] and [`super::json`]: a segment for every block.
@@ -135,8 +148,12 @@ impl Sink for Both {
     }
 }
 
-/// Runs the steps with segments in pieces of `size` bytes.
-pub(super) fn run(config: &Config, steps: &[Step<'_>], size: usize) -> Ran {
+/// Runs the steps.
+pub(super) fn run(config: &Config, steps: &[Step<'_>], pieces: Pieces) -> Ran {
+    let (size, starts_segment) = match pieces {
+        Pieces::Segments => (usize::MAX, true),
+        Pieces::Unmarked(size) => (size, false),
+    };
     let mut both = Both { collector: Collector::new(config), other: Vec::new() };
     let (mut ledger, mut connection) = (Ledger::default(), Connection::default());
     let port = |port| Endpoint::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
@@ -151,9 +168,8 @@ pub(super) fn run(config: &Config, steps: &[Step<'_>], size: usize) -> Ran {
         let mut cx = Context { flow: &mut flow, config, ledger: &mut ledger, sink: &mut both, stamp };
         match *step {
             Step::Segment(side, bytes) => {
-                for (n, bytes) in bytes.chunks(size).enumerate() {
-                    let delivery = Delivery::Bytes { bytes, stamp, starts_segment: n == 0 };
-                    connection.deliver(side, delivery, &mut cx);
+                for bytes in bytes.chunks(size) {
+                    connection.deliver(side, Delivery::Bytes { bytes, stamp, starts_segment }, &mut cx);
                 }
             }
             Step::Gap(side, bytes, cause) => connection.deliver(side, Delivery::Gap { bytes, cause }, &mut cx),

@@ -443,3 +443,16 @@ fn a_proxy_preamble_is_skipped() {
         request(&bytes, "0 GET /a");
     }
 }
+
+#[test]
+fn a_long_preamble_may_be_cut_anywhere() {
+    // With TLVs a PROXY preamble is longer than a method can be, and need hold no LF. Found by fuzzing.
+    let mut bytes = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x09\x00".to_vec();
+    bytes.extend([b't'; 0x900]);
+    let length = bytes.len();
+    bytes.extend(b"GET /a HTTP/1.1\r\n\r\n");
+    check(&[C(&bytes)], &["0 GET /a"]);
+    for cut in [20, length - 1, length, length + 1, length + 5] {
+        check(&[C(&bytes[..100]), C(&bytes[100..cut.max(100)]), C(&bytes[cut.max(100)..])], &["0 GET /a"]);
+    }
+}

@@ -243,3 +243,13 @@ fn the_nameless_connection_keeps_its_place_when_written() {
     let again = Talk::parse(&talk.to_string()).unwrap();
     assert_eq!(again.frames().unwrap(), talk.frames().unwrap(), "{talk}");
 }
+
+#[test]
+fn an_expectation_is_read_as_it_was_written() {
+    // The second two found by fuzzing: keys of a start line, named again behind it.
+    for line in ["request GET / body none", "response 200 method x path /a", "request GET / key '|' direction |"] {
+        let read = |line: &str| Talk::parse(&format!("expect {line}\n")).unwrap().expectations;
+        let shown = read(line)[0].to_string();
+        assert_eq!(read(&shown), read(line), "{line:?} was written as {shown:?}");
+    }
+}

@@ -122,7 +122,10 @@ impl Run {
         let now = Timestamp::from_nanos(self.nanos);
         let stamp = Stamp { number: self.number, time: now, ..Stamp::default() };
         let outcome = self.connection.segment(segment, side, stamp, now, &self.limits, &mut self.got);
-        assert_eq!(self.got.ledger.balance(), self.connection.held_payload() as i128, "bytes without a fate");
+        // What a connection gave back for the next one is neither held here nor done with.
+        if !matches!(outcome, Outcome::Reopen(_)) {
+            assert_eq!(self.got.ledger.balance(), self.connection.held_payload() as i128, "bytes without a fate");
+        }
         assert!(
             self.connection.held_payload() <= 2 * (WAITING_MAX + 65_535) + 2 * 65_535,
             "more waits than two limits, a segment each and two SYNs"

@@ -456,3 +456,13 @@ fn a_long_preamble_may_be_cut_anywhere() {
         check(&[C(&bytes[..100]), C(&bytes[100..cut.max(100)]), C(&bytes[cut.max(100)..])], &["0 GET /a"]);
     }
 }
+
+#[test]
+fn a_long_first_segment_is_looked_at_although_no_line_ends_in_it() {
+    // Found by fuzzing: it waited for a line end, and at the end of the capture was nothing.
+    let mut hello = vec![22, 3, 1, 0x10, 0];
+    hello.resize(4_101, b'x');
+    let (messages, ledger, received) = run(&[C(&hello)], 1 << 20, true);
+    assert_eq!(messages.other, ["Tls"]);
+    assert_eq!(ledger.bytes(Fate::Tls), received as u64);
+}

@@ -4,6 +4,8 @@
 //! Next: [`source`], from bytes on disk to frames; [`replay`], from frames to messages.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "testkit")]
+pub mod fuzz;
 mod replay;
 pub mod source;
 

@@ -2,7 +2,7 @@
 
 use memchr::memchr;
 
-use super::detect::{Found, detect};
+use super::detect::{Found, detect, starts_binary_preamble};
 use super::exchange::Exchanges;
 use super::stream::{Body, Open, Overlong, Partial, State, Stream, Tail, Untouched};
 use crate::anomaly::{Anomaly, AnomalySet};
@@ -217,10 +217,12 @@ impl Connection {
         let max = cx.config.limits.head_bytes_max;
         let blank = match *started {
             Some(blank) => blank,
-            // So far in, only a line end can decide: not to look at everything again for every byte that comes.
-            None if all.len() > 2 * METHOD_MAX
+            // What was looked at so far in, only a line end can decide: not to look at everything again for every byte
+            // that comes.
+            None if all.len() - new.bytes > 2 * METHOD_MAX
                 && all.len() <= max
-                && memchr(b'\n', &all[all.len() - new.bytes..]).is_none() =>
+                && memchr(b'\n', &all[all.len() - new.bytes..]).is_none()
+                && !starts_binary_preamble(all) =>
             {
                 return Step::More;
             }

@@ -51,6 +51,11 @@ pub(super) fn detect(bytes: &[u8], first: bool) -> Found {
     }
 }
 
+/// Whether a PROXY protocol version 2 preamble starts here: it is decided by its length and need hold no line end.
+pub(super) fn starts_binary_preamble(bytes: &[u8]) -> bool {
+    bytes.starts_with(PROXY2)
+}
+
 /// A TLS record header (RFC 8446 §5.1): a content type of 20 to 24, then 0x03 and a minor version up to 4.
 fn tls(bytes: &[u8]) -> Option<Found> {
     match bytes {

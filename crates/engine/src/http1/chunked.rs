@@ -5,7 +5,7 @@
 //!     └──────"0" ─────┴──LF──▶ Trailers (read by the caller as field lines)
 //! ```
 
-use memchr::memchr;
+use memchr::memchr2;
 
 use crate::anomaly::Anomaly;
 
@@ -58,6 +58,8 @@ impl Dechunker {
             return Piece::Data(n);
         }
         let mut at = 0;
+        // What stands before the bad byte is framing, wherever the input was cut: it goes first.
+        let bad = |at, anomaly| if at > 0 { Piece::Framing(at) } else { Piece::Bad(anomaly) };
         while at < input.len() {
             let byte = input[at];
             match self {
@@ -65,7 +67,7 @@ impl Dechunker {
                     if let Some(digit) = char::from(byte).to_digit(16) {
                         // Sixteen digits fill 64 bits; more could only be leading zeros, which nobody honest sends.
                         if *digits == 16 || *value > (i64::MAX as u64) >> 4 {
-                            return Piece::Bad(Anomaly::BadChunkSize);
+                            return bad(at, Anomaly::BadChunkSize);
                         }
                         *value = *value << 4 | u64::from(digit);
                         *digits += 1;
@@ -75,7 +77,7 @@ impl Dechunker {
                         odd(Anomaly::ChunkSizeWhitespace);
                         at += 1;
                     } else if *digits == 0 {
-                        return Piece::Bad(Anomaly::BadChunkSize);
+                        return bad(at, Anomaly::BadChunkSize);
                     } else {
                         *self = Self::LineEnd { value: *value, seen: 0, cr: false, extension: false };
                     }
@@ -90,27 +92,24 @@ impl Dechunker {
                         return Piece::Framing(at);
                     }
                     // Behind the size only a CR, white space (BWS, seen from old servers) or an extension may stand.
-                    if *cr || (!*extension && !matches!(byte, b'\r' | b' ' | b'\t' | b';')) {
-                        return Piece::Bad(Anomaly::BadChunkSize);
+                    let known = *extension || matches!(byte, b'\r' | b' ' | b'\t' | b';');
+                    if *cr || !known || *seen >= LINE_MAX {
+                        return bad(at, Anomaly::BadChunkSize);
                     }
                     if *extension {
-                        // The bytes of an extension are skipped up to the line's end.
+                        // The bytes of an extension are skipped up to a CR, the line's end or the limit.
                         let rest = &input[at..];
-                        let end = memchr(b'\n', rest).unwrap_or(rest.len());
-                        *cr = rest[..end].last() == Some(&b'\r') && end > 0;
-                        *seen = seen.saturating_add(end as u32);
-                        at += end;
-                        if memchr(b'\r', &rest[..end.saturating_sub(1)]).is_some() {
-                            return Piece::Bad(Anomaly::BadChunkSize);
-                        }
+                        let rest = &rest[..rest.len().min((LINE_MAX - *seen) as usize)];
+                        let skipped = memchr2(b'\r', b'\n', rest);
+                        *cr = skipped.is_some_and(|end| rest[end] == b'\r');
+                        let skipped = skipped.map_or(rest.len(), |end| end + usize::from(*cr));
+                        *seen += skipped as u32;
+                        at += skipped;
                     } else {
                         *cr = byte == b'\r';
                         *extension = byte == b';';
                         *seen += 1;
                         at += 1;
-                    }
-                    if *seen > LINE_MAX {
-                        return Piece::Bad(Anomaly::BadChunkSize);
                     }
                 }
                 Self::DataEnd { cr } => match (byte, *cr) {
@@ -125,7 +124,7 @@ impl Dechunker {
                         at += 1;
                         *self = Self::default();
                     }
-                    _ => return Piece::Bad(Anomaly::BadChunkEnd),
+                    _ => return bad(at, Anomaly::BadChunkEnd),
                 },
                 Self::Data { .. } | Self::Trailers => break,
             }

@@ -224,13 +224,17 @@ impl fmt::Display for Expectation {
 
 impl fmt::Display for ExpectedMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_request = self.fields.first().is_some_and(|(_, direction)| direction == "request");
         for (n, (key, value)) in self.fields.iter().enumerate() {
-            match (key.as_str(), value) {
-                ("direction", Value::String(direction)) => f.write_str(direction)?,
-                ("method" | "path", Value::String(word)) if n < 3 => write!(f, " {word}")?,
-                ("statusCode", status) if n < 2 => write!(f, " {status}")?,
-                (key, Value::Null) => write!(f, " {key} none")?,
-                (key, value) => write!(f, " {key} {value}")?,
+            // The start line has its words without keys, and only there.
+            match (n, key.as_str(), value) {
+                (0, "direction", Value::String(direction)) => f.write_str(direction)?,
+                (1, "method", Value::String(word)) | (2, "path", Value::String(word)) if is_request => {
+                    write!(f, " {word}")?;
+                }
+                (1, "statusCode", status) => write!(f, " {status}")?,
+                (_, key, Value::Null) => write!(f, " {key} none")?,
+                (_, key, value) => write!(f, " {key} {value}")?,
             }
         }
         self.on.iter().try_for_each(|name| write!(f, " on {}", Value::from(name.as_str())))

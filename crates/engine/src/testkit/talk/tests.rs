@@ -235,3 +235,21 @@ fn no_text_panics() {
     }
     assert!(played > 1_000, "only {played} of the texts were conversations");
 }
+
+#[test]
+fn the_nameless_connection_keeps_its_place_when_written() {
+    // Found by fuzzing: without a line of its own it came to be behind [p], with another port.
+    let talk = Talk::parse(">>>\n| x\nconnection [p]\n").unwrap();
+    let again = Talk::parse(&talk.to_string()).unwrap();
+    assert_eq!(again.frames().unwrap(), talk.frames().unwrap(), "{talk}");
+}
+
+#[test]
+fn an_expectation_is_read_as_it_was_written() {
+    // The second two found by fuzzing: keys of a start line, named again behind it.
+    for line in ["request GET / body none", "response 200 method x path /a", "request GET / key '|' direction |"] {
+        let read = |line: &str| Talk::parse(&format!("expect {line}\n")).unwrap().expectations;
+        let shown = read(line)[0].to_string();
+        assert_eq!(read(&shown), read(line), "{line:?} was written as {shown:?}");
+    }
+}

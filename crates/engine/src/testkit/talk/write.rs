@@ -34,7 +34,7 @@ impl fmt::Display for Talk {
             writeln!(f, "snaplen {len}")?;
         }
         for (n, connection) in self.connections.iter().enumerate() {
-            connection.write(n, f)?;
+            connection.write(n, self.connections.len() == 1, f)?;
         }
         self.steps.iter().try_for_each(|step| self.write_action(&step.action, f))
     }
@@ -74,10 +74,10 @@ impl Talk {
 }
 
 impl Connection {
-    fn write(&self, n: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write(&self, n: usize, alone: bool, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ipv6 = self.client.ip.is_ipv6();
         let usual = Self::usual(&self.name, n, ipv6);
-        if *self == Self::usual("", 0, false) {
+        if alone && *self == Self::usual("", 0, false) {
             return Ok(());
         }
         write!(f, "connection")?;

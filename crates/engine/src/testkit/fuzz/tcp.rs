@@ -208,7 +208,7 @@ impl Run {
             self.nanos += u64::from(about >> 5) * 2_000_000;
             let first = segment.seq.add(u32::from(segment.flags.has(Flags::SYN)));
             buffer.clear();
-            let len = usize::from(len) << (flags >> 7) * 4;
+            let len = usize::from(len) << ((flags >> 7) * 4);
             buffer.extend((0..len as u32).map(|i| byte_at(side, first.add(i))));
             segment.payload = &buffer;
             match self.push(side, &segment) {

@@ -1,17 +1,16 @@
 //! Both directions of one connection as HTTP: deliveries in, events out.
+//!
+//! Each delivery is a step of its direction's [`State`]; what a step does with a head is in [`super::heads`], with a body in
+//! [`super::bodies`].
 
-use memchr::memchr;
-
-use super::detect::{Found, detect, starts_binary_preamble};
 use super::exchange::Exchanges;
-use super::stream::{Body, Open, Overlong, Partial, State, Stream, Tail, Untouched};
-use crate::anomaly::{Anomaly, AnomalySet};
+use super::heads::{Candidate, New, Step};
+use super::stream::{Body, Open, Partial, State, Stream, Untouched};
+use crate::anomaly::Anomaly;
 use crate::config::Config;
-use crate::event::{About, Completion, Direction, Event, Flow, Incomplete, Protocol, Sink, StartLine};
+use crate::event::{About, Completion, Direction, Event, Flow, Incomplete, Protocol, Sink};
 use crate::frame::Stamp;
-use crate::http1::chunked::{Dechunker, Piece};
-use crate::http1::framing::{Framing, Method, framing};
-use crate::http1::head::{self, EndFinder, METHOD_MAX};
+use crate::http1::head::{self, EndFinder};
 use crate::key::Side;
 use crate::ledger::{Fate, Ledger};
 use crate::tcp::{Delivery, EndCause, GapCause, Interest};
@@ -28,55 +27,21 @@ pub(crate) struct Context<'a> {
 
 #[derive(Debug, Default)]
 pub(crate) struct Connection {
-    sides: [Stream; 2],
-    exchanges: Exchanges,
+    pub(super) sides: [Stream; 2],
+    pub(super) exchanges: Exchanges,
     /// Who was seen to send a request or to get a response.
-    client: Option<Side>,
-    tunnel: Option<Tunnel>,
+    pub(super) client: Option<Side>,
+    pub(super) tunnel: Option<Tunnel>,
     recognised: [bool; 3],
 }
 
 /// What became of the connection after a 101 or a 2xx to CONNECT.
 #[derive(Debug, Clone, Copy)]
-enum Tunnel {
+pub(super) enum Tunnel {
     /// Its content is looked at: plain HTTP inside is parsed as HTTP (policy 17).
     Connect,
     /// It carries what was upgraded to.
     Upgrade(Fate),
-}
-
-/// What came of looking at the bytes of a possible head.
-enum Step {
-    /// Not all of it is there.
-    More,
-    /// This many bytes have their fate; the state is set.
-    Used(usize),
-}
-
-/// Bytes that may be a head, from where the last message ended, and what is known of them.
-struct Candidate<'a> {
-    all: &'a [u8],
-    new: New,
-    frames: &'a [Stamp],
-    finder: &'a mut EndFinder,
-    started: &'a mut Option<usize>,
-    /// Only a strict start line will do.
-    strict: bool,
-}
-
-/// The bytes that were added last to those of a possible head.
-#[derive(Debug, Clone, Copy)]
-struct New {
-    bytes: usize,
-    /// Whether they are a segment from its start, behind others: when it all turns out to be no head, the segment may
-    /// still start with one.
-    is_segment: bool,
-}
-
-impl New {
-    fn segment(self) -> usize {
-        if self.is_segment { self.bytes } else { 0 }
-    }
 }
 
 impl Connection {
@@ -206,336 +171,14 @@ impl Connection {
         }
     }
 
-    fn set(&mut self, side: Side, state: State) {
+    pub(super) fn set(&mut self, side: Side, state: State) {
         self.sides[side.index()].state = state;
-    }
-
-    // Heads.
-
-    fn head(&mut self, from: Side, candidate: Candidate<'_>, cx: &mut Context<'_>) -> Step {
-        let Candidate { all, new, frames, finder, started, strict } = candidate;
-        let max = cx.config.limits.head_bytes_max;
-        let blank = match *started {
-            Some(blank) => blank,
-            // What was looked at so far in, only a line end can decide: not to look at everything again for every byte
-            // that comes.
-            None if all.len() - new.bytes > 2 * METHOD_MAX
-                && all.len() <= max
-                && memchr(b'\n', &all[all.len() - new.bytes..]).is_none()
-                && !starts_binary_preamble(all) =>
-            {
-                return Step::More;
-            }
-            None => {
-                let blank = match detect(all, self.sides[from.index()].untouched.0) {
-                    Found::Start { blank }
-                        if (!strict || head::is_strict_start(all) || all.starts_with(b"HTTP/"))
-                            && self.may_send(from, &all[blank..]) =>
-                    {
-                        blank
-                    }
-                    Found::Undecided if all.len() <= max => return Step::More,
-                    _ if strict => return Step::Used(self.still_lost(from, all.len() - new.segment(), cx)),
-                    other => {
-                        self.sides[from.index()].untouched = Untouched(false);
-                        return Step::Used(self.not_a_head(from, other, all.len(), new.segment(), cx));
-                    }
-                };
-                self.sides[from.index()].untouched = Untouched(false);
-                *started = Some(blank);
-                blank
-            }
-        };
-        let head = &all[blank..];
-        let mut anomalies = AnomalySet::EMPTY;
-        if blank > 0 {
-            anomalies.insert(Anomaly::LeadingBlankLine);
-        }
-        let end = finder.find(head);
-        let whole = end.filter(|&length| length <= max);
-        if whole.is_none() && head.len() <= max {
-            return Step::More;
-        }
-        if let Some(length) = whole {
-            anomalies.extend(finder.anomalies);
-            let Some((open, framing, upgrade)) = self.open(from, &head[..length], anomalies, frames, cx) else {
-                return Step::Used(self.not_a_head(from, Found::Neither, all.len(), new.segment(), cx));
-            };
-            cx.ledger.count(Fate::Framing, blank);
-            cx.ledger.count(Fate::Head, length);
-            let stamp = frames.last().copied().unwrap_or(cx.stamp);
-            self.begin_body(from, open, framing, upgrade, stamp, cx);
-            return Step::Used(blank + length);
-        }
-        // Only the first `max` bytes decide, so that the cut does not depend on how the head was split.
-        let kept = &head[..max];
-        let mut finder = EndFinder::default();
-        finder.find(kept);
-        anomalies.extend(finder.anomalies);
-        anomalies.insert(Anomaly::HeadTooLarge);
-        let opened = self.open(from, &kept[..finder.complete_lines()], anomalies, frames, cx);
-        let Some((open, framing, _)) = opened else {
-            return Step::Used(self.not_a_head(from, Found::Neither, all.len(), new.segment(), cx));
-        };
-        cx.ledger.count(Fate::Framing, blank);
-        cx.ledger.count(Fate::Head, max);
-        let mut tail = Tail::Inside;
-        tail.find_blank(kept);
-        self.set(from, State::Overlong(Box::new(Overlong { body: body_of(framing), open, tail })));
-        Step::Used(blank + max)
-    }
-
-    /// Whether a start line of this kind may come from this side; learns who is the client from the first one.
-    fn may_send(&mut self, from: Side, line: &[u8]) -> bool {
-        let client = if line.starts_with(b"HTTP/") { from.other() } else { from };
-        *self.client.get_or_insert(client) == client
-    }
-
-    /// Bytes where a head might have stood, the last `fresh` of them a segment; gives how many have their fate.
-    fn not_a_head(&mut self, from: Side, found: Found, length: usize, fresh: usize, cx: &mut Context<'_>) -> usize {
-        let other = match self.sides[from.other().index()].state {
-            State::Opaque(fate) => Some(fate),
-            _ => None,
-        };
-        let (used, fate, state) = match found {
-            Found::Preamble(preamble) => (preamble, Fate::Framing, State::Start),
-            Found::Tls => {
-                self.recognise(Protocol::Tls, cx);
-                (length, Fate::Tls, State::Opaque(Fate::Tls))
-            }
-            Found::Http2 => {
-                self.recognise(Protocol::Http2, cx);
-                (length, Fate::Http2, State::Opaque(Fate::Http2))
-            }
-            _ if self.tunnel.is_some() => (length, Fate::Tunnel, State::Opaque(Fate::Tunnel)),
-            _ if let Some(fate) = other => (length, fate, State::Opaque(fate)),
-            _ if self.client.is_some() => {
-                self.exchanges.lost(self.client != Some(from));
-                report(Anomaly::BadStartLine, cx);
-                (length - fresh, Fate::Unparseable, State::Lost(Fate::Unparseable))
-            }
-            _ => (length - fresh, Fate::NotHttp, State::Lost(Fate::NotHttp)),
-        };
-        self.count_lost(from, fate, used, cx);
-        self.set(from, state);
-        used
-    }
-
-    /// What looked like the beginning of a start line is none, and the place is as lost as before.
-    fn still_lost(&mut self, from: Side, bytes: usize, cx: &mut Context<'_>) -> usize {
-        let fate = if self.client.is_some() { Fate::Unparseable } else { Fate::NotHttp };
-        self.count_lost(from, fate, bytes, cx);
-        self.set(from, State::Lost(fate));
-        bytes
-    }
-
-    fn count_lost(&mut self, from: Side, fate: Fate, bytes: usize, cx: &mut Context<'_>) {
-        cx.ledger.count(fate, bytes);
-        if fate == Fate::NotHttp {
-            self.sides[from.index()].not_http += bytes as u64;
-        }
-    }
-
-    /// The connection speaks HTTP after all.
-    fn is_http(&mut self, cx: &mut Context<'_>) {
-        for stream in &mut self.sides {
-            cx.ledger.recount(Fate::NotHttp, Fate::Unparseable, std::mem::take(&mut stream.not_http));
-            if let State::Lost(fate @ Fate::NotHttp) = &mut stream.state {
-                *fate = Fate::Unparseable;
-            }
-        }
-    }
-
-    /// Reads a head and says so; gives its message, its framing, and what a 101 upgrades to.
-    fn open(
-        &mut self,
-        from: Side,
-        bytes: &[u8],
-        anomalies: AnomalySet,
-        frames: &[Stamp],
-        cx: &mut Context<'_>,
-    ) -> Option<(Open, Framing, Fate)> {
-        self.is_http(cx);
-        let answering = !matches!(self.sides[from.other().index()].state, State::Start | State::Lost(_));
-        let exchanges = &mut self.exchanges;
-        let first = frames.first().copied().unwrap_or(cx.stamp);
-        cx.flow.server = if bytes.starts_with(b"HTTP/") { from } else { from.other() };
-        head::read(bytes, cx.config.limits.head_fields_max, |head, read_anomalies| {
-            let (direction, exchange, answers, known, latency_nanos) = match head.start {
-                StartLine::Request { method, .. } => {
-                    let method = Method::of(method);
-                    let exchange = exchanges.request(method, answering, cx.config.limits.pipeline_max);
-                    (Direction::Request, exchange, Method::Other, true, None)
-                }
-                StartLine::Response { status, .. } => {
-                    let answer = exchanges.response(status, first.time);
-                    (Direction::Response, answer.exchange, answer.method, answer.known, answer.latency_nanos)
-                }
-            };
-            let (framing, framing_anomalies) = framing(&head, answers);
-            let mut open = Open { direction, exchange, anomalies, cut: None, orphan: !known, begun: false };
-            open.anomalies.extend(read_anomalies);
-            open.anomalies.extend(framing_anomalies);
-            let about = About { flow: cx.flow, direction, stamp: first };
-            cx.sink.event(Event::Head { about, exchange, head, frames, latency_nanos });
-            let h2c = head
-                .fields
-                .iter()
-                .any(|f| f.name.eq_ignore_ascii_case(b"upgrade") && f.value.eq_ignore_ascii_case(b"h2c"));
-            (open, framing, if h2c { Fate::Http2 } else { Fate::Tunnel })
-        })
-    }
-
-    fn begin_body(
-        &mut self,
-        from: Side,
-        open: Open,
-        framing: Framing,
-        upgrade: Fate,
-        stamp: Stamp,
-        cx: &mut Context<'_>,
-    ) {
-        match framing {
-            Framing::Length(_) | Framing::Chunked | Framing::UntilClose => {
-                self.enter(from, body_of(framing), open, stamp, cx);
-            }
-            Framing::Upgrade => {
-                self.close(from, open, Completion::Complete, stamp, cx);
-                self.begin_tunnel(Tunnel::Upgrade(upgrade), cx);
-            }
-            Framing::Tunnel => {
-                self.close(from, open, Completion::Complete, stamp, cx);
-                self.begin_tunnel(Tunnel::Connect, cx);
-            }
-            Framing::Unknown => {
-                self.close(from, open, Completion::Complete, stamp, cx);
-                self.lose(from);
-            }
-        }
-    }
-
-    fn enter(&mut self, from: Side, body: Option<Body>, open: Open, stamp: Stamp, cx: &mut Context<'_>) {
-        match body {
-            Some(body) => self.set(from, State::Body(body, open)),
-            None => self.close(from, open, Completion::Complete, stamp, cx),
-        }
-    }
-
-    // Bodies.
-
-    fn body(
-        &mut self,
-        from: Side,
-        body: Body,
-        mut open: Open,
-        bytes: &[u8],
-        stamp: Stamp,
-        cx: &mut Context<'_>,
-    ) -> usize {
-        let mut body = body;
-        match &mut body {
-            Body::UntilClose => {
-                content(open.direction, bytes, stamp, cx);
-                self.set(from, State::Body(body, open));
-                bytes.len()
-            }
-            Body::Length { left } => {
-                let n = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
-                content(open.direction, &bytes[..n], stamp, cx);
-                *left -= n as u64;
-                if *left == 0 {
-                    self.close(from, open, Completion::Complete, stamp, cx);
-                } else {
-                    self.set(from, State::Body(body, open));
-                }
-                n
-            }
-            Body::Chunked(dechunker) => {
-                let mut at = 0;
-                while at < bytes.len() {
-                    match dechunker.next(&bytes[at..], |odd| open.anomalies.insert(odd)) {
-                        Piece::Data(n) => {
-                            content(open.direction, &bytes[at..at + n], stamp, cx);
-                            at += n;
-                        }
-                        Piece::Framing(n) => {
-                            cx.ledger.count(Fate::Framing, n);
-                            carried(open.direction, stamp, cx);
-                            at += n;
-                            if *dechunker == Dechunker::Trailers {
-                                self.set(from, State::Trailers(Box::default(), open));
-                                return at;
-                            }
-                        }
-                        Piece::Bad(anomaly) => {
-                            open.anomalies.insert(anomaly);
-                            cx.ledger.count(Fate::Unparseable, bytes.len() - at);
-                            self.close(from, open, Completion::Complete, stamp, cx);
-                            self.lose(from);
-                            return bytes.len();
-                        }
-                    }
-                }
-                self.set(from, State::Body(body, open));
-                at
-            }
-        }
-    }
-
-    fn trailers(
-        &mut self,
-        from: Side,
-        mut partial: Box<Partial>,
-        mut open: Open,
-        bytes: &[u8],
-        stamp: Stamp,
-        cx: &mut Context<'_>,
-    ) -> usize {
-        carried(open.direction, stamp, cx);
-        let before = partial.bytes.len();
-        if before == 0 && bytes.starts_with(b"\r\n") {
-            cx.ledger.count(Fate::Framing, 2);
-            self.close(from, open, Completion::Complete, stamp, cx);
-            return 2;
-        }
-        partial.push(bytes, stamp);
-        let max = cx.config.limits.head_bytes_max;
-        match partial.finder.find(&partial.bytes) {
-            Some(length) if length <= max => {
-                let mut fields = Vec::new();
-                open.anomalies.extend(partial.finder.anomalies);
-                head::read_fields(
-                    &partial.bytes[..length],
-                    cx.config.limits.head_fields_max,
-                    &mut fields,
-                    &mut open.anomalies,
-                );
-                if !fields.is_empty() {
-                    let about = About { flow: cx.flow, direction: open.direction, stamp };
-                    cx.sink.event(Event::Trailers { about, fields: &fields });
-                }
-                cx.ledger.count(if fields.is_empty() { Fate::Framing } else { Fate::Head }, length);
-                self.close(from, open, Completion::Complete, stamp, cx);
-                length - before
-            }
-            None if partial.bytes.len() <= max => {
-                self.set(from, State::Trailers(partial, open));
-                bytes.len()
-            }
-            _ => {
-                open.anomalies.insert(Anomaly::HeadTooLarge);
-                cx.ledger.count(Fate::Unparseable, partial.bytes.len());
-                self.close(from, open, Completion::Complete, stamp, cx);
-                self.lose(from);
-                bytes.len()
-            }
-        }
     }
 
     // Ends of messages.
 
     /// Ends a message. `completion` gives way to what cut it before.
-    fn close(&mut self, from: Side, open: Open, completion: Completion, stamp: Stamp, cx: &mut Context<'_>) {
+    pub(super) fn close(&mut self, from: Side, open: Open, completion: Completion, stamp: Stamp, cx: &mut Context<'_>) {
         let completion = open.cut.map_or(completion, Completion::Incomplete);
         let mut anomalies = open.anomalies;
         anomalies.extend(self.sides[from.index()].notes.take());
@@ -555,12 +198,12 @@ impl Connection {
     }
 
     /// It is not known where the next message starts.
-    fn lose(&mut self, from: Side) {
+    pub(super) fn lose(&mut self, from: Side) {
         self.exchanges.lost(self.client != Some(from));
         self.set(from, State::Lost(Fate::Unparseable));
     }
 
-    fn begin_tunnel(&mut self, tunnel: Tunnel, cx: &mut Context<'_>) {
+    pub(super) fn begin_tunnel(&mut self, tunnel: Tunnel, cx: &mut Context<'_>) {
         self.tunnel = Some(tunnel);
         let fate = match tunnel {
             Tunnel::Connect => Fate::Tunnel,
@@ -580,7 +223,7 @@ impl Connection {
         }
     }
 
-    fn recognise(&mut self, protocol: Protocol, cx: &mut Context<'_>) {
+    pub(super) fn recognise(&mut self, protocol: Protocol, cx: &mut Context<'_>) {
         if !std::mem::replace(&mut self.recognised[protocol as usize], true) {
             cx.sink.event(Event::Recognised { flow: cx.flow, protocol });
         }
@@ -674,47 +317,6 @@ impl Connection {
         for anomaly in self.sides[from.index()].notes.take().iter() {
             report(anomaly, cx);
         }
-    }
-}
-
-impl Body {
-    /// Skips missing bytes. `None` when they all lay inside; else how many of them were known to be content.
-    fn skip(&mut self, missing: u64) -> Option<u64> {
-        match self {
-            Self::UntilClose => None,
-            Self::Length { left } if *left >= missing => {
-                *left -= missing;
-                None
-            }
-            Self::Length { left } => Some(*left),
-            Self::Chunked(dechunker) => {
-                // Where the chunks stand is lost, and with it how much of the body is missing.
-                if dechunker.skip(missing) { None } else { Some(0) }
-            }
-        }
-    }
-}
-
-fn body_of(framing: Framing) -> Option<Body> {
-    match framing {
-        Framing::Length(0) | Framing::Tunnel | Framing::Upgrade | Framing::Unknown => None,
-        Framing::Length(left) => Some(Body::Length { left }),
-        Framing::Chunked => Some(Body::Chunked(Dechunker::default())),
-        Framing::UntilClose => Some(Body::UntilClose),
-    }
-}
-
-fn content(direction: Direction, bytes: &[u8], stamp: Stamp, cx: &mut Context<'_>) {
-    cx.ledger.count(Fate::Body, bytes.len());
-    let about = About { flow: cx.flow, direction, stamp };
-    cx.sink.event(Event::Body { about, bytes });
-}
-
-/// Says that a frame carried framing of a message, which matters only to who keeps the frames' numbers.
-fn carried(direction: Direction, stamp: Stamp, cx: &mut Context<'_>) {
-    if cx.config.track_frames {
-        let about = About { flow: cx.flow, direction, stamp };
-        cx.sink.event(Event::Body { about, bytes: &[] });
     }
 }
 

@@ -3,9 +3,11 @@
 //! Syntax and framing are [`crate::http1`]'s; this knows both directions. Next: [`crate::collect`], which makes whole
 //! messages of the events.
 
+mod bodies;
 mod connection;
 mod detect;
 mod exchange;
+mod heads;
 mod stream;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,260 @@
+//! Where a message may start: is it a head, whose is it, and how long is what follows.
+
+use memchr::memchr;
+
+use super::bodies::body_of;
+use super::connection::{Connection, Context, Tunnel, report};
+use super::detect::{Found, detect, starts_binary_preamble};
+use super::stream::{Body, Open, Overlong, State, Tail, Untouched};
+use crate::anomaly::{Anomaly, AnomalySet};
+use crate::event::{About, Completion, Direction, Event, Protocol, StartLine};
+use crate::frame::Stamp;
+use crate::http1::framing::{Framing, Method, framing};
+use crate::http1::head::{self, EndFinder, METHOD_MAX};
+use crate::key::Side;
+use crate::ledger::Fate;
+
+/// What came of looking at the bytes of a possible head.
+pub(super) enum Step {
+    /// Not all of it is there.
+    More,
+    /// This many bytes have their fate; the state is set.
+    Used(usize),
+}
+
+/// Bytes that may be a head, from where the last message ended, and what is known of them.
+pub(super) struct Candidate<'a> {
+    pub(super) all: &'a [u8],
+    pub(super) new: New,
+    pub(super) frames: &'a [Stamp],
+    pub(super) finder: &'a mut EndFinder,
+    pub(super) started: &'a mut Option<usize>,
+    /// Only a strict start line will do.
+    pub(super) strict: bool,
+}
+
+/// The bytes that were added last to those of a possible head.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct New {
+    pub(super) bytes: usize,
+    /// Whether they are a segment from its start, behind others: when it all turns out to be no head, the segment may
+    /// still start with one.
+    pub(super) is_segment: bool,
+}
+
+impl New {
+    fn segment(self) -> usize {
+        if self.is_segment { self.bytes } else { 0 }
+    }
+}
+
+impl Connection {
+    pub(super) fn head(&mut self, from: Side, candidate: Candidate<'_>, cx: &mut Context<'_>) -> Step {
+        let Candidate { all, new, frames, finder, started, strict } = candidate;
+        let max = cx.config.limits.head_bytes_max;
+        let blank = match *started {
+            Some(blank) => blank,
+            // What was looked at so far in, only a line end can decide: not to look at everything again for every byte
+            // that comes.
+            None if all.len() - new.bytes > 2 * METHOD_MAX
+                && all.len() <= max
+                && memchr(b'\n', &all[all.len() - new.bytes..]).is_none()
+                && !starts_binary_preamble(all) =>
+            {
+                return Step::More;
+            }
+            None => {
+                let blank = match detect(all, self.sides[from.index()].untouched.0) {
+                    Found::Start { blank }
+                        if (!strict || head::is_strict_start(all) || all.starts_with(b"HTTP/"))
+                            && self.may_send(from, &all[blank..]) =>
+                    {
+                        blank
+                    }
+                    Found::Undecided if all.len() <= max => return Step::More,
+                    _ if strict => return Step::Used(self.still_lost(from, all.len() - new.segment(), cx)),
+                    other => {
+                        self.sides[from.index()].untouched = Untouched(false);
+                        return Step::Used(self.not_a_head(from, other, all.len(), new.segment(), cx));
+                    }
+                };
+                self.sides[from.index()].untouched = Untouched(false);
+                *started = Some(blank);
+                blank
+            }
+        };
+        let head = &all[blank..];
+        let mut anomalies = AnomalySet::EMPTY;
+        if blank > 0 {
+            anomalies.insert(Anomaly::LeadingBlankLine);
+        }
+        let end = finder.find(head);
+        let whole = end.filter(|&length| length <= max);
+        if whole.is_none() && head.len() <= max {
+            return Step::More;
+        }
+        if let Some(length) = whole {
+            anomalies.extend(finder.anomalies);
+            let Some((open, framing, upgrade)) = self.open(from, &head[..length], anomalies, frames, cx) else {
+                return Step::Used(self.not_a_head(from, Found::Neither, all.len(), new.segment(), cx));
+            };
+            cx.ledger.count(Fate::Framing, blank);
+            cx.ledger.count(Fate::Head, length);
+            let stamp = frames.last().copied().unwrap_or(cx.stamp);
+            self.begin_body(from, open, framing, upgrade, stamp, cx);
+            return Step::Used(blank + length);
+        }
+        // Only the first `max` bytes decide, so that the cut does not depend on how the head was split.
+        let kept = &head[..max];
+        let mut finder = EndFinder::default();
+        finder.find(kept);
+        anomalies.extend(finder.anomalies);
+        anomalies.insert(Anomaly::HeadTooLarge);
+        let opened = self.open(from, &kept[..finder.complete_lines()], anomalies, frames, cx);
+        let Some((open, framing, _)) = opened else {
+            return Step::Used(self.not_a_head(from, Found::Neither, all.len(), new.segment(), cx));
+        };
+        cx.ledger.count(Fate::Framing, blank);
+        cx.ledger.count(Fate::Head, max);
+        let mut tail = Tail::Inside;
+        tail.find_blank(kept);
+        self.set(from, State::Overlong(Box::new(Overlong { body: body_of(framing), open, tail })));
+        Step::Used(blank + max)
+    }
+
+    /// Whether a start line of this kind may come from this side; learns who is the client from the first one.
+    pub(super) fn may_send(&mut self, from: Side, line: &[u8]) -> bool {
+        let client = if line.starts_with(b"HTTP/") { from.other() } else { from };
+        *self.client.get_or_insert(client) == client
+    }
+
+    /// Bytes where a head might have stood, the last `fresh` of them a segment; gives how many have their fate.
+    fn not_a_head(&mut self, from: Side, found: Found, length: usize, fresh: usize, cx: &mut Context<'_>) -> usize {
+        let other = match self.sides[from.other().index()].state {
+            State::Opaque(fate) => Some(fate),
+            _ => None,
+        };
+        let (used, fate, state) = match found {
+            Found::Preamble(preamble) => (preamble, Fate::Framing, State::Start),
+            Found::Tls => {
+                self.recognise(Protocol::Tls, cx);
+                (length, Fate::Tls, State::Opaque(Fate::Tls))
+            }
+            Found::Http2 => {
+                self.recognise(Protocol::Http2, cx);
+                (length, Fate::Http2, State::Opaque(Fate::Http2))
+            }
+            _ if self.tunnel.is_some() => (length, Fate::Tunnel, State::Opaque(Fate::Tunnel)),
+            _ if let Some(fate) = other => (length, fate, State::Opaque(fate)),
+            _ if self.client.is_some() => {
+                self.exchanges.lost(self.client != Some(from));
+                report(Anomaly::BadStartLine, cx);
+                (length - fresh, Fate::Unparseable, State::Lost(Fate::Unparseable))
+            }
+            _ => (length - fresh, Fate::NotHttp, State::Lost(Fate::NotHttp)),
+        };
+        self.count_lost(from, fate, used, cx);
+        self.set(from, state);
+        used
+    }
+
+    /// What looked like the beginning of a start line is none, and the place is as lost as before.
+    fn still_lost(&mut self, from: Side, bytes: usize, cx: &mut Context<'_>) -> usize {
+        let fate = if self.client.is_some() { Fate::Unparseable } else { Fate::NotHttp };
+        self.count_lost(from, fate, bytes, cx);
+        self.set(from, State::Lost(fate));
+        bytes
+    }
+
+    pub(super) fn count_lost(&mut self, from: Side, fate: Fate, bytes: usize, cx: &mut Context<'_>) {
+        cx.ledger.count(fate, bytes);
+        if fate == Fate::NotHttp {
+            self.sides[from.index()].not_http += bytes as u64;
+        }
+    }
+
+    /// The connection speaks HTTP after all.
+    fn is_http(&mut self, cx: &mut Context<'_>) {
+        for stream in &mut self.sides {
+            cx.ledger.recount(Fate::NotHttp, Fate::Unparseable, std::mem::take(&mut stream.not_http));
+            if let State::Lost(fate @ Fate::NotHttp) = &mut stream.state {
+                *fate = Fate::Unparseable;
+            }
+        }
+    }
+
+    /// Reads a head and says so; gives its message, its framing, and what a 101 upgrades to.
+    fn open(
+        &mut self,
+        from: Side,
+        bytes: &[u8],
+        anomalies: AnomalySet,
+        frames: &[Stamp],
+        cx: &mut Context<'_>,
+    ) -> Option<(Open, Framing, Fate)> {
+        self.is_http(cx);
+        let answering = !matches!(self.sides[from.other().index()].state, State::Start | State::Lost(_));
+        let exchanges = &mut self.exchanges;
+        let first = frames.first().copied().unwrap_or(cx.stamp);
+        cx.flow.server = if bytes.starts_with(b"HTTP/") { from } else { from.other() };
+        head::read(bytes, cx.config.limits.head_fields_max, |head, read_anomalies| {
+            let (direction, exchange, answers, known, latency_nanos) = match head.start {
+                StartLine::Request { method, .. } => {
+                    let method = Method::of(method);
+                    let exchange = exchanges.request(method, answering, cx.config.limits.pipeline_max);
+                    (Direction::Request, exchange, Method::Other, true, None)
+                }
+                StartLine::Response { status, .. } => {
+                    let answer = exchanges.response(status, first.time);
+                    (Direction::Response, answer.exchange, answer.method, answer.known, answer.latency_nanos)
+                }
+            };
+            let (framing, framing_anomalies) = framing(&head, answers);
+            let mut open = Open { direction, exchange, anomalies, cut: None, orphan: !known, begun: false };
+            open.anomalies.extend(read_anomalies);
+            open.anomalies.extend(framing_anomalies);
+            let about = About { flow: cx.flow, direction, stamp: first };
+            cx.sink.event(Event::Head { about, exchange, head, frames, latency_nanos });
+            let h2c = head
+                .fields
+                .iter()
+                .any(|f| f.name.eq_ignore_ascii_case(b"upgrade") && f.value.eq_ignore_ascii_case(b"h2c"));
+            (open, framing, if h2c { Fate::Http2 } else { Fate::Tunnel })
+        })
+    }
+
+    fn begin_body(
+        &mut self,
+        from: Side,
+        open: Open,
+        framing: Framing,
+        upgrade: Fate,
+        stamp: Stamp,
+        cx: &mut Context<'_>,
+    ) {
+        match framing {
+            Framing::Length(_) | Framing::Chunked | Framing::UntilClose => {
+                self.enter(from, body_of(framing), open, stamp, cx);
+            }
+            Framing::Upgrade => {
+                self.close(from, open, Completion::Complete, stamp, cx);
+                self.begin_tunnel(Tunnel::Upgrade(upgrade), cx);
+            }
+            Framing::Tunnel => {
+                self.close(from, open, Completion::Complete, stamp, cx);
+                self.begin_tunnel(Tunnel::Connect, cx);
+            }
+            Framing::Unknown => {
+                self.close(from, open, Completion::Complete, stamp, cx);
+                self.lose(from);
+            }
+        }
+    }
+
+    pub(super) fn enter(&mut self, from: Side, body: Option<Body>, open: Open, stamp: Stamp, cx: &mut Context<'_>) {
+        match body {
+            Some(body) => self.set(from, State::Body(body, open)),
+            None => self.close(from, open, Completion::Complete, stamp, cx),
+        }
+    }
+}

@@ -33,9 +33,9 @@ anomalies! {
     // TCP and below.
     /// Two copies of the same stream bytes differ; the one that arrived first was used (policy 1).
     ConflictingOverlap = "conflicting-overlap",
-    /// A copy that lost a conflict had a wrong TCP checksum.
+    /// One of two copies that differ, the one used or the other, had a wrong TCP checksum (policy 2).
     BadChecksum = "bad-checksum",
-    /// A copy that lost a conflict had a TTL far below its connection's.
+    /// One of two copies that differ, the one used or the other, had a TTL far below its side's (policy 2).
     LowTtl = "low-ttl",
     /// A segment without ACK inside a connection was ignored.
     NoAck = "no-ack",

@@ -54,6 +54,7 @@ fn changed(seed: &[u8], rng: &mut Rng) -> Vec<u8> {
     bytes
 }
 
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {

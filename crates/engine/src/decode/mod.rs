@@ -34,6 +34,8 @@ use crate::frame::Frame;
 use crate::key::Endpoint;
 use crate::seq::SeqNumber;
 
+pub(crate) use tcp::HeaderSum;
+
 /// The TCP segment or IP fragment in a frame, or why there is none. Total: any bytes give an answer.
 ///
 /// Of an 802.11 aggregate this is the first packet; [`decode_each`] gives them all.

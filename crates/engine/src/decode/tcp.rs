@@ -87,24 +87,46 @@ impl Segment<'_> {
     /// there for its network card to finish, and what a capture on that host sees.
     /// Costs one pass over the segment; nothing is computed until somebody asks.
     pub fn checksum_is_wrong(&self) -> Option<bool> {
+        self.header_sum()?.is_wrong(self.src.ip, self.dst.ip, self.payload)
+    }
+
+    /// What is left of the checksum when the payload is verified later; costs a look at the header.
+    pub(crate) fn header_sum(&self) -> Option<HeaderSum> {
         let Checksum::Of(segment) = self.checksum else { return None };
-        let field = segment.get(16..18).and_then(|field| <[u8; 2]>::try_from(field).ok())?;
+        let header = segment.get(..segment.len() - self.payload.len())?;
+        let field = header.get(16..18).and_then(|field| <[u8; 2]>::try_from(field).ok())?;
         let len = u32::try_from(segment.len()).ok()?;
+        Some(HeaderSum { sum: Sum16BitWords::new().add_slice(header).ones_complement(), field, len })
+    }
+}
+
+/// The part of a TCP checksum that the header says, so that the payload can be verified without it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct HeaderSum {
+    /// Complemented, in the byte order of the machine, as etherparse has it.
+    sum: u16,
+    field: [u8; 2],
+    len: u32,
+}
+
+impl HeaderSum {
+    /// As [`Segment::checksum_is_wrong`].
+    pub(crate) fn is_wrong(self, src: IpAddr, dst: IpAddr, payload: &[u8]) -> Option<bool> {
         // RFC 9293 §3.1 for IPv4 and RFC 8200 §8.1 for IPv6 differ in zero bytes only, which add nothing.
         let mut addresses = Sum16BitWords::new();
-        for ip in [self.src.ip, self.dst.ip] {
+        for ip in [src, dst] {
             addresses = match ip {
                 IpAddr::V4(ip) => addresses.add_4bytes(ip.octets()),
                 IpAddr::V6(ip) => addresses.add_16bytes(ip.octets()),
             };
         }
         let without_len = addresses.add_2bytes([0, protocol::TCP]);
-        let pseudo = without_len.clone().add_4bytes(len.to_be_bytes());
-        if pseudo.clone().add_slice(segment).ones_complement() == 0 {
+        let pseudo = without_len.clone().add_4bytes(self.len.to_be_bytes());
+        if pseudo.clone().add_2bytes((!self.sum).to_ne_bytes()).add_slice(payload).ones_complement() == 0 {
             return Some(false);
         }
         // The unfinished sum is stored as it is, not complemented; etherparse adds in the byte order of the machine.
-        let unfinished = !u16::from_ne_bytes(field);
+        let unfinished = !u16::from_ne_bytes(self.field);
         if [pseudo, without_len].iter().any(|sum| sum.ones_complement() == unfinished) {
             return None;
         }

@@ -4,6 +4,7 @@
 //! for it, so that a response is never delivered before the request it answers, even when the capture shows them so.
 
 use super::half::{Half, Phase, Place};
+use super::recent::{Origin, Suspicion};
 use super::waiting::Arrival;
 use super::{Delivery, EndCause, GapCause, Receiver};
 use crate::anomaly::Anomaly;
@@ -385,6 +386,7 @@ impl Connection {
             Phase::Open | Phase::Ended => {}
         }
         half.see_window(segment.window, peer);
+        half.ttl = half.ttl.max(segment.ttl);
         if let Some((value, _)) = segment.options.timestamps
             // RFC 7323 §4.3 (2): only a segment at or before the last acknowledgement sent; which the capture may show early.
             && matches!(half.place(segment.seq), Place::At(at) if at <= half.acked.min(half.next))
@@ -462,8 +464,10 @@ impl Connection {
         if arrival.offset < half.next {
             let old = half.next.since(arrival.offset);
             let dropped = usize::try_from(old).unwrap_or(usize::MAX).min(arrival.bytes.len());
-            let fate = if half.conflicts(arrival.offset, &arrival.bytes[..dropped]) {
-                out.note(side, Anomaly::ConflictingOverlap);
+            let again = &arrival.bytes[..dropped];
+            let fate = if half.conflicts(arrival.offset, again) {
+                let delivered = half.suspicion(arrival.offset, again, (segment.src.ip, segment.dst.ip));
+                note_conflict(half, side, delivered, segment, out);
                 Fate::ConflictingOverlap
             } else if half.in_last_gap(arrival.offset) {
                 Fate::Late
@@ -481,14 +485,15 @@ impl Connection {
         }
         let in_order = arrival.offset == half.next && !half.has_waiting() && arrival.requires <= peer.next.add(1);
         if in_order {
-            deliver(half, side, arrival, out);
+            let whole = arrival.bytes.len() == segment.payload.len();
+            deliver(half, side, arrival, || if whole { Origin::of(segment) } else { Origin::verified(segment) }, out);
             return;
         }
-        let entered = half.wait(arrival);
+        let entered = half.wait(arrival, Origin::verified(segment));
         out.ledger().count(Fate::Duplicate, entered.duplicate);
         if entered.conflicting > 0 {
             out.ledger().count(Fate::ConflictingOverlap, entered.conflicting);
-            out.note(side, Anomaly::ConflictingOverlap);
+            note_conflict(half, side, entered.suspicion, segment, out);
         }
         while self.half(side).is_full(limits) {
             self.drain(out);
@@ -608,7 +613,7 @@ impl Connection {
                 requires: entry.requires,
                 starts_segment: entry.starts_segment,
             };
-            deliver(half, side, arrival, out);
+            deliver(half, side, arrival, || entry.origin, out);
         }
     }
 
@@ -631,14 +636,31 @@ fn near(a: SeqNumber, b: SeqNumber, window: u64) -> bool {
     a.offset_from(b).unsigned_abs() <= window
 }
 
-fn deliver<R: Receiver>(half: &mut Half, side: Side, arrival: Arrival<'_>, out: &mut R) {
+/// Names a conflict, and what speaks against either copy: what the peer never got, or never took (policy 2).
+fn note_conflict<R: Receiver>(half: &Half, side: Side, first: Suspicion, later: &Segment<'_>, out: &mut R) {
+    out.note(side, Anomaly::ConflictingOverlap);
+    if first.checksum || later.checksum_is_wrong() == Some(true) {
+        out.note(side, Anomaly::BadChecksum);
+    }
+    if half.is_low(first.ttl.min(later.ttl)) {
+        out.note(side, Anomaly::LowTtl);
+    }
+}
+
+fn deliver<R: Receiver>(
+    half: &mut Half,
+    side: Side,
+    arrival: Arrival<'_>,
+    origin: impl FnOnce() -> Origin,
+    out: &mut R,
+) {
     half.advance(arrival.bytes.len() as u64);
     if !arrival.bytes.is_empty() {
         out.deliver(
             side,
             Delivery::Bytes { bytes: arrival.bytes, stamp: arrival.stamp, starts_segment: arrival.starts_segment },
         );
-        half.remember(arrival.bytes, out.interest(side));
+        half.remember(arrival.bytes, out.interest(side), origin);
     }
     if arrival.cut > 0 {
         half.advance(arrival.cut);

@@ -5,10 +5,11 @@
 //!      └──────────────────── a segment ───────────────────────────────────▲
 //! ```
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Interest;
-use super::recent::Recent;
+use super::recent::{Origin, Recent, Suspicion};
 use super::waiting::{Arrival, Entered, WaitingRoom};
 use crate::config::Limits;
 use crate::seq::{SeqNumber, StreamOffset};
@@ -16,6 +17,9 @@ use crate::time::Timestamp;
 
 /// The largest window TCP can have: 65 535 << 14 (RFC 7323 §2.2); assumed when the scale was not seen.
 const WINDOW_MAX: u32 = 65_535 << 14;
+
+/// Hops by which the packets of one side may differ without it meaning anything: routes change. Arbitrary.
+const TTL_TOLERANCE: u8 = 4;
 
 /// How much is known of where this direction's stream stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +83,8 @@ pub(super) struct Half {
     /// Largest window that this side offered, in bytes.
     window: u32,
     scale: Scale,
+    /// The highest TTL of this side's segments: what forged ones, which are to die before the peer, stay below.
+    pub(super) ttl: u8,
     /// The last in-order TSval of this side (RFC 7323 §5).
     pub(super) ts_recent: Option<u32>,
     /// Whether this side signs its segments (RFC 2385); known once a segment was seen.
@@ -105,6 +111,7 @@ impl Half {
             last_gap: (StreamOffset(0), StreamOffset(0)),
             window: 0,
             scale: Scale::Unknown,
+            ttl: 0,
             ts_recent: None,
             md5: false,
             outlying_data: None,
@@ -206,12 +213,12 @@ impl Half {
     // What was delivered, for telling conflicting copies.
 
     /// Keeps bytes that were just delivered for as long as the receiver's interest in other copies lasts.
-    pub(super) fn remember(&mut self, bytes: &[u8], interest: Interest) {
+    pub(super) fn remember(&mut self, bytes: &[u8], interest: Interest, origin: impl FnOnce() -> Origin) {
         self.interest = interest;
         if self.forgets_all() {
             self.recent = None;
         } else {
-            self.recent.get_or_insert_default().push(bytes);
+            self.recent.get_or_insert_default().push(bytes, origin());
         }
     }
 
@@ -243,10 +250,21 @@ impl Half {
         self.recent.as_ref().is_some_and(|recent| recent.differs(bytes, self.next.since(at)))
     }
 
+    /// What speaks against the segments that brought the bytes which this copy, from `at` on, differs from.
+    pub(super) fn suspicion(&self, at: StreamOffset, bytes: &[u8], addresses: (IpAddr, IpAddr)) -> Suspicion {
+        let recent = self.recent.as_ref();
+        recent.map_or(Suspicion::NONE, |recent| recent.suspicion(bytes, self.next.since(at), addresses))
+    }
+
+    /// Whether a TTL is one of a packet that went another way than this side's, or was made to die on it.
+    pub(super) const fn is_low(&self, ttl: u8) -> bool {
+        ttl < self.ttl.saturating_sub(TTL_TOLERANCE)
+    }
+
     // The waiting room; allocated while something waits, gone when nothing does.
 
-    pub(super) fn wait(&mut self, arrival: Arrival<'_>) -> Entered {
-        self.waiting.get_or_insert_default().insert(arrival)
+    pub(super) fn wait(&mut self, arrival: Arrival<'_>, origin: Origin) -> Entered {
+        self.waiting.get_or_insert_default().insert(arrival, origin)
     }
 
     pub(super) fn has_waiting(&self) -> bool {

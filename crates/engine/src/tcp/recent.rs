@@ -1,37 +1,142 @@
-//! The bytes that were delivered last, while another copy of them matters: what a conflicting copy is told from.
+//! The bytes that were delivered last, while another copy of them matters: what a conflicting copy is told from, and what
+//! is known of the segments that brought them.
 //!
-//! Invariant: it holds the last `len` bytes before the place delivered up to, at most [`RECENT_MAX`].
+//! Invariants: it holds the last `len` bytes before the place delivered up to, at most [`RECENT_MAX`]; the origins stand
+//! for the last bytes of it, up to all.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
+
+use crate::decode::{HeaderSum, Segment};
 
 /// Bytes kept of one direction: more than the initial window (RFC 6928: 10 segments), and what fits in a first-level
 /// cache. A conflict farther back than this counts as a duplicate.
 const RECENT_MAX: usize = 64 << 10;
 
+/// Segments of them whose origin is kept: all, when they are as long as Ethernet lets them be; of smaller ones the last.
+const ORIGINS_MAX: usize = 64;
+
+/// What is known of a segment beside its payload: what tells which of two conflicting copies the peer never took.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Origin {
+    pub(super) ttl: u8,
+    pub(super) checksum: Verdict,
+}
+
+/// Whether a segment's checksum is right.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Verdict {
+    /// It was looked at, or cannot be known.
+    Passed,
+    Wrong,
+    /// Nobody asked yet: the bytes, all of them, and this will tell.
+    Open(HeaderSum),
+}
+
+impl Origin {
+    /// Of a segment of which a part is kept, so that it has to be verified now.
+    pub(super) fn verified(segment: &Segment<'_>) -> Self {
+        let wrong = segment.checksum_is_wrong() == Some(true);
+        Self { ttl: segment.ttl, checksum: if wrong { Verdict::Wrong } else { Verdict::Passed } }
+    }
+
+    /// Of a segment that is kept whole.
+    pub(super) fn of(segment: &Segment<'_>) -> Self {
+        Self { ttl: segment.ttl, checksum: segment.header_sum().map_or(Verdict::Passed, Verdict::Open) }
+    }
+
+    fn is_wrong(&self, addresses: (IpAddr, IpAddr), bytes: &[u8]) -> bool {
+        match self.checksum {
+            Verdict::Passed => false,
+            Verdict::Wrong => true,
+            Verdict::Open(sum) => sum.is_wrong(addresses.0, addresses.1, bytes) == Some(true),
+        }
+    }
+}
+
+/// What speaks against a copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Suspicion {
+    /// The lowest TTL.
+    pub(super) ttl: u8,
+    /// A checksum was wrong.
+    pub(super) checksum: bool,
+}
+
+impl Suspicion {
+    pub(super) const NONE: Self = Self { ttl: u8::MAX, checksum: false };
+
+    #[must_use]
+    pub(super) fn and(self, other: Self) -> Self {
+        Self { ttl: self.ttl.min(other.ttl), checksum: self.checksum | other.checksum }
+    }
+
+    /// Of an origin that was verified.
+    pub(super) fn of(origin: Origin) -> Self {
+        Self { ttl: origin.ttl, checksum: matches!(origin.checksum, Verdict::Wrong) }
+    }
+}
+
 #[derive(Debug, Default)]
-pub(super) struct Recent(VecDeque<u8>);
+pub(super) struct Recent {
+    bytes: VecDeque<u8>,
+    /// How many bytes each segment brought, and where they came from.
+    origins: VecDeque<(u32, Origin)>,
+}
 
 impl Recent {
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    pub(super) fn push(&mut self, bytes: &[u8], origin: Origin) {
         let keep = &bytes[bytes.len().saturating_sub(RECENT_MAX)..];
         let room = RECENT_MAX - keep.len();
-        self.0.drain(..self.0.len().saturating_sub(room));
-        self.0.extend(keep);
+        self.bytes.drain(..self.bytes.len().saturating_sub(room));
+        self.bytes.extend(keep);
+        if self.origins.len() == ORIGINS_MAX {
+            self.origins.pop_front();
+        }
+        self.origins.push_back((bytes.len() as u32, origin));
     }
 
     /// Whether bytes that start `back` bytes before the place delivered up to differ from what was delivered there, as far
     /// as that is known.
     pub(super) fn differs(&self, bytes: &[u8], back: u64) -> bool {
-        let held = self.0.len() as u64;
+        let held = self.bytes.len() as u64;
         let unknown = usize::try_from(back.saturating_sub(held)).unwrap_or(usize::MAX);
         let Some(known) = bytes.get(unknown..) else { return false };
         let start = held.saturating_sub(back) as usize;
-        self.0.iter().skip(start).zip(known).any(|(old, new)| old != new)
+        self.bytes.range(start.min(self.bytes.len())..).zip(known).any(|(old, new)| old != new)
+    }
+
+    /// What speaks against the segments whose bytes differ from these, as far as that is known. `addresses` are those of
+    /// the segments.
+    pub(super) fn suspicion(&self, bytes: &[u8], back: u64, addresses: (IpAddr, IpAddr)) -> Suspicion {
+        let mut found = Suspicion::NONE;
+        let mut end = 0;
+        for &(len, origin) in self.origins.iter().rev() {
+            // The segment's bytes stand from `start` to `end` before the place delivered up to.
+            let start = end + u64::from(len);
+            let overlap = (start.min(back), end.max(back.saturating_sub(bytes.len() as u64)));
+            let held = self.bytes.len() as u64;
+            if overlap.0 > overlap.1 && overlap.0 <= held {
+                let new = &bytes[(back - overlap.0) as usize..(back - overlap.1) as usize];
+                let old = self.bytes.range((held - overlap.0) as usize..(held - overlap.1) as usize);
+                if old.zip(new).any(|(old, new)| old != new) {
+                    let whole: Vec<u8> = if start <= held {
+                        self.bytes.range((held - start) as usize..(held - end) as usize).copied().collect()
+                    } else {
+                        Vec::new()
+                    };
+                    let checksum = start <= held && origin.is_wrong(addresses, &whole);
+                    found = found.and(Suspicion { ttl: origin.ttl, checksum });
+                }
+            }
+            end = start;
+        }
+        found
     }
 
     /// Accounted bytes.
     pub(super) fn held(&self) -> usize {
-        self.0.len()
+        self.bytes.len() + self.origins.len() * size_of::<(u32, Origin)>()
     }
 }
 
@@ -39,10 +144,39 @@ impl Recent {
 mod tests {
     use super::*;
 
+    const ORIGIN: Origin = Origin { ttl: 64, checksum: Verdict::Passed };
+    const ADDRESSES: (IpAddr, IpAddr) =
+        (IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));
+
+    #[test]
+    fn only_the_segments_that_differ_are_suspected() {
+        let mut recent = Recent::default();
+        for (bytes, ttl, checksum) in
+            [(&b"abcd"[..], 61, Verdict::Passed), (b"efgh", 9, Verdict::Wrong), (b"ijkl", 62, Verdict::Passed)]
+        {
+            recent.push(bytes, Origin { ttl, checksum });
+        }
+        for (bytes, back, ttl, checksum) in [
+            (&b"abcd"[..], 12, 255, false),
+            (b"abcX", 12, 61, false),
+            (b"dXfg", 9, 9, true),
+            (b"defX", 9, 9, true),
+            (b"defghi", 9, 255, false),
+            (b"Xi", 5, 9, true),
+            (b"hX", 5, 62, false),
+            (b"XX", 5, 9, true),
+            (b"XXXXXX", 14, 61, false),
+            (b"lX", 1, 255, false),
+        ] {
+            let found = recent.suspicion(bytes, back, ADDRESSES);
+            assert_eq!((found.ttl, found.checksum), (ttl, checksum), "{} {back}", bytes.escape_ascii());
+        }
+    }
+
     #[test]
     fn a_copy_differs_only_where_both_are_known() {
         let mut recent = Recent::default();
-        recent.push(b"hello world");
+        recent.push(b"hello world", ORIGIN);
         for (bytes, back, differs) in [
             (&b"world"[..], 5, false),
             (b"wOrld", 5, true),
@@ -59,10 +193,10 @@ mod tests {
     fn it_never_grows_beyond_its_bound() {
         let mut recent = Recent::default();
         for _ in 0..100 {
-            recent.push(&[7; 10_000]);
+            recent.push(&[7; 10_000], ORIGIN);
         }
-        recent.push(&[8; 2 * RECENT_MAX]);
-        assert_eq!(recent.0.len(), RECENT_MAX);
+        recent.push(&[8; 2 * RECENT_MAX], ORIGIN);
+        assert_eq!(recent.bytes.len(), RECENT_MAX);
         assert!(!recent.differs(&[8; 10], 10));
     }
 }

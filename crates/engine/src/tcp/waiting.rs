@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 
+use super::recent::{Origin, Suspicion};
 use crate::frame::Stamp;
 use crate::seq::StreamOffset;
 
@@ -26,6 +27,7 @@ pub(super) struct Waiting {
     /// How much of the other direction its sender had received.
     pub(super) requires: StreamOffset,
     pub(super) starts_segment: bool,
+    pub(super) origin: Origin,
 }
 
 impl Waiting {
@@ -35,12 +37,14 @@ impl Waiting {
 }
 
 /// How the payload bytes of a segment fared on entering.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Entered {
     /// Held already with the same bytes.
     pub(super) duplicate: usize,
     /// Held already with other bytes.
     pub(super) conflicting: usize,
+    /// What speaks against those other bytes.
+    pub(super) suspicion: Suspicion,
 }
 
 #[derive(Debug, Default)]
@@ -92,8 +96,8 @@ impl WaitingRoom {
     }
 
     /// Keeps the parts of a segment that are not held yet.
-    pub(super) fn insert(&mut self, arrival: Arrival<'_>) -> Entered {
-        let mut entered = Entered::default();
+    pub(super) fn insert(&mut self, arrival: Arrival<'_>, origin: Origin) -> Entered {
+        let mut entered = Entered { duplicate: 0, conflicting: 0, suspicion: Suspicion::NONE };
         let start = arrival.offset.0;
         let data_end = start + arrival.bytes.len() as u64;
         let end = data_end + arrival.cut;
@@ -107,22 +111,22 @@ impl WaitingRoom {
                 at = until;
             } else {
                 let until = self.entries.range(at..).next().map_or(end, |(&next, _)| next.min(end));
-                self.keep(&arrival, at, until);
+                self.keep(&arrival, origin, at, until);
                 at = until;
             }
         }
         entered
     }
 
-    fn keep(&mut self, arrival: &Arrival<'_>, from: u64, until: u64) {
+    fn keep(&mut self, arrival: &Arrival<'_>, origin: Origin, from: u64, until: u64) {
         let data_end = arrival.offset.0 + arrival.bytes.len() as u64;
         let place = |offset: u64| (offset.min(data_end) - arrival.offset.0) as usize;
         let bytes = arrival.bytes[place(from)..place(until)].to_vec();
         let cut = (until - from) - bytes.len() as u64;
         self.held += bytes.len() + ENTRY_OVERHEAD;
         let starts_segment = arrival.starts_segment && from == arrival.offset.0;
-        self.entries
-            .insert(from, Waiting { bytes, cut, stamp: arrival.stamp, requires: arrival.requires, starts_segment });
+        let Arrival { stamp, requires, .. } = *arrival;
+        self.entries.insert(from, Waiting { bytes, cut, stamp, requires, starts_segment, origin });
     }
 }
 
@@ -138,5 +142,6 @@ fn compare(arrival: &Arrival<'_>, from: u64, until: u64, held_start: u64, held: 
         entered.duplicate += new.len();
     } else {
         entered.conflicting += new.len();
+        entered.suspicion = entered.suspicion.and(Suspicion::of(held.origin));
     }
 }

@@ -329,6 +329,7 @@ fn what_syntax_forbids_is_read_and_named() {
     response(b"HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", "0 200 ");
     response(b"HTTP/1.1 404 N\xe9ant\r\nContent-Length: 0\r\n\r\n", "0 404 N\\xe9ant");
     response(b"HTTP/1.1  200 OK\r\nContent-Length: 0\r\n\r\n", "0 200 OK !start-line-whitespace");
+    response(b"HTTP/1.1\t200 OK\r\nContent-Length: 0\r\n\r\n", "0 200 OK !start-line-whitespace");
     response(b"HTTP/1.1 200 OK\r\nContent-Length : 2\r\n\r\nok", "0 200 OK <ok> !space-before-colon");
 }
 

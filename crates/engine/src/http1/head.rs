@@ -89,7 +89,7 @@ pub(crate) fn sort(bytes: &[u8]) -> Sort {
 }
 
 fn sort_status(rest: &[u8]) -> Sort {
-    let blanks = rest.iter().take_while(|&&b| b == b' ').count();
+    let blanks = rest.iter().take_while(|&&b| is_blank(b)).count();
     let digits = &rest[blanks..];
     for place in 0..3 {
         match digits.get(place) {
@@ -210,8 +210,8 @@ fn start_line<'a>(line: &'a [u8], anomalies: &mut AnomalySet) -> Option<(StartLi
     if line.starts_with(b"HTTP/1.") {
         let minor = line.get(7).filter(|b| b.is_ascii_digit())?;
         let rest = &line[8..];
-        let code_at = rest.iter().position(|&b| b != b' ')?;
-        if code_at != 1 {
+        let code_at = rest.iter().position(|&b| !is_blank(b))?;
+        if code_at != 1 || rest[0] != b' ' {
             anomalies.insert(Anomaly::StartLineWhitespace);
         }
         let rest = &rest[code_at..];

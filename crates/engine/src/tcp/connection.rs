@@ -1,15 +1,16 @@
-//! Both directions of one connection: who opened it, what the peer would have dropped, when a hole is a gap.
+//! Both directions of one connection: what a segment says, what the peer would have dropped, how it ends.
 //!
-//! Cause comes before effect: bytes whose sender had acknowledged more of the other direction than was delivered wait
-//! for it, so that a response is never delivered before the request it answers, even when the capture shows them so.
+//! How it begins is in [`super::opening`], in which order bytes go on in [`super::order`].
 
 use super::half::{Half, Phase, Place};
+use super::opening::{PendingSyn, SynData};
+use super::order::{SIDES, deliver};
 use super::recent::{Origin, Suspicion};
 use super::waiting::Arrival;
-use super::{Delivery, EndCause, GapCause, Receiver};
+use super::{Delivery, EndCause, Receiver};
 use crate::anomaly::Anomaly;
 use crate::config::Limits;
-use crate::decode::{Flags, Options, Segment};
+use crate::decode::{Flags, Segment};
 use crate::frame::Stamp;
 use crate::key::Side;
 use crate::ledger::Fate;
@@ -27,33 +28,11 @@ pub(crate) enum Outcome {
     Reopen(Box<PendingSyn>),
 }
 
-/// A SYN on a living connection, kept until its peer answers it (policy 4).
-#[derive(Debug)]
-pub(crate) struct PendingSyn {
-    pub(crate) side: Side,
-    pub(crate) stamp: Stamp,
-    pub(crate) seq: SeqNumber,
-    ack: Option<SeqNumber>,
-    window: u16,
-    options: Options,
-    payload: Vec<u8>,
-    /// Whether the other side was heard since.
-    answered: bool,
-}
-
-/// Data in a SYN (RFC 7413), kept until the SYN-ACK says how much of it was taken.
-#[derive(Debug)]
-struct SynData {
-    side: Side,
-    stamp: Stamp,
-    bytes: Vec<u8>,
-}
-
 #[derive(Debug)]
 pub(crate) struct Connection {
-    halves: [Half; 2],
-    pending_syn: Option<Box<PendingSyn>>,
-    syn_data: Option<Box<SynData>>,
+    pub(super) halves: [Half; 2],
+    pub(super) pending_syn: Option<Box<PendingSyn>>,
+    pub(super) syn_data: Option<Box<SynData>>,
 }
 
 impl Connection {
@@ -182,132 +161,16 @@ impl Connection {
         }
     }
 
-    fn half(&self, side: Side) -> &Half {
+    pub(super) fn half(&self, side: Side) -> &Half {
         &self.halves[side.index()]
     }
 
-    fn half_mut(&mut self, side: Side) -> &mut Half {
+    pub(super) fn half_mut(&mut self, side: Side) -> &mut Half {
         &mut self.halves[side.index()]
     }
 
     fn outcome(&self) -> Outcome {
         if self.halves.iter().all(|half| half.phase == Phase::Ended) { Outcome::Closed } else { Outcome::Open }
-    }
-
-    // Opening.
-
-    /// A segment with SYN; `None` when it changes nothing more than what was done.
-    fn syn<R: Receiver>(&mut self, segment: &Segment<'_>, side: Side, stamp: Stamp, out: &mut R) -> Option<Outcome> {
-        let start = segment.seq.add(1);
-        let acknowledges = segment.flags.has(Flags::ACK);
-        let fits = match self.half(side).phase {
-            Phase::Unseen => true,
-            Phase::Expected => self.half(side).place(start) == Place::At(StreamOffset(0)),
-            // The same SYN again, or one that the capture shows behind the data it precedes.
-            Phase::Open | Phase::Ended => {
-                if self.half(side).starts_at(start) {
-                    out.ledger().count(Fate::Duplicate, segment.payload.len());
-                    self.half_mut(side).see_syn(segment.window, segment.options.window_scale);
-                    return None;
-                }
-                false
-            }
-        };
-        let peer = self.half(side.other());
-        let acked = match (acknowledges, peer.is_live()) {
-            (true, true) => match peer.place(segment.ack) {
-                // RFC 9293 §3.10.7.3: it must acknowledge the SYN, and with data in the SYN (RFC 7413) at most that.
-                Place::At(at) if at <= peer.highest().add(self.syn_data_len(side.other())) => Some(at),
-                _ => None,
-            },
-            _ => Some(StreamOffset(0)),
-        };
-        let Some(acked) = acked.filter(|_| fits) else {
-            if acknowledges && let Some(outcome) = self.reopened_by(segment, side) {
-                return Some(outcome);
-            }
-            out.report(if fits { Anomaly::BadAck } else { Anomaly::SynInFlow });
-            if fits {
-                out.ledger().count(Fate::Ignored, segment.payload.len());
-            } else {
-                self.keep_pending(segment, side, stamp, out);
-            }
-            return None;
-        };
-        if acknowledges {
-            let peer = self.half_mut(side.other());
-            if peer.phase == Phase::Unseen {
-                peer.start_at(segment.ack, Phase::Expected);
-            } else {
-                peer.acknowledged(acked);
-            }
-        }
-        let half = self.half_mut(side);
-        half.start_at(start, Phase::Open);
-        half.see_syn(segment.window, segment.options.window_scale);
-        half.ts_recent = segment.options.timestamps.map(|(value, _)| value);
-        half.md5 = segment.options.md5;
-        self.take_syn_data(side.other(), acked, out);
-        if !segment.payload.is_empty() {
-            let data = SynData { side, stamp, bytes: segment.payload.to_vec() };
-            if let Some(before) = self.syn_data.replace(Box::new(data)) {
-                out.ledger().count(Fate::Ignored, before.bytes.len());
-            }
-        }
-        None
-    }
-
-    fn keep_pending<R: Receiver>(&mut self, segment: &Segment<'_>, side: Side, stamp: Stamp, out: &mut R) {
-        let pending = PendingSyn {
-            side,
-            stamp,
-            seq: segment.seq,
-            ack: segment.flags.has(Flags::ACK).then_some(segment.ack),
-            window: segment.window,
-            options: segment.options,
-            payload: segment.payload.to_vec(),
-            answered: false,
-        };
-        if let Some(before) = self.pending_syn.replace(Box::new(pending)) {
-            out.ledger().count(Fate::Ignored, before.payload.len());
-        }
-    }
-
-    /// A SYN-ACK that answers the SYN that was kept.
-    fn reopened_by(&mut self, segment: &Segment<'_>, side: Side) -> Option<Outcome> {
-        let pending = self.pending_syn.as_ref()?;
-        let covered = segment.ack.offset_from(pending.seq.add(1));
-        let answers =
-            pending.side != side && pending.ack.is_none() && (0..=pending.payload.len() as i64).contains(&covered);
-        if answers { self.pending_syn.take().map(Outcome::Reopen) } else { None }
-    }
-
-    /// A segment that shows the kept SYN to have been answered although the answer was not seen.
-    fn confirm_pending(&mut self, segment: &Segment<'_>, side: Side) -> Option<Outcome> {
-        let pending = self.pending_syn.as_mut()?;
-        let confirmed = if pending.side == side {
-            !pending.answered && segment.seq == pending.seq.add(1) && !segment.payload.is_empty()
-        } else {
-            pending.answered = true;
-            segment.ack == pending.seq.add(1) && pending.ack == Some(segment.seq)
-        };
-        if confirmed { self.pending_syn.take().map(Outcome::Reopen) } else { None }
-    }
-
-    fn syn_data_len(&self, side: Side) -> u64 {
-        self.syn_data.as_ref().filter(|data| data.side == side).map_or(0, |data| data.bytes.len() as u64)
-    }
-
-    /// Delivers the data of a SYN as far as it was taken; the rest will come again.
-    fn take_syn_data<R: Receiver>(&mut self, side: Side, acked: StreamOffset, out: &mut R) {
-        let Some(data) = self.syn_data.take_if(|data| data.side == side) else { return };
-        let taken = (acked.0 as usize).min(data.bytes.len());
-        let (taken, left) = data.bytes.split_at(taken);
-        out.ledger().count(Fate::Ignored, left.len());
-        if !taken.is_empty() {
-            self.half_mut(side).advance(taken.len() as u64);
-            out.deliver(side, Delivery::Bytes { bytes: taken, stamp: data.stamp, starts_segment: true });
-        }
     }
 
     // What the peer would have dropped (policy 2).
@@ -533,104 +396,11 @@ impl Connection {
         self.end(EndCause::Reset, out);
         Outcome::Closed
     }
-
-    // Order.
-
-    /// Delivers what can be, and gives up what has been waited for long enough, after a packet of `from`.
-    ///
-    /// Only packets of the side that acknowledged count against a hole: captures that show the directions out of step
-    /// show its packets early.
-    fn settle<R: Receiver>(&mut self, now: Timestamp, from: Option<Side>, limits: &Limits, out: &mut R) {
-        self.drain(out);
-        for side in SIDES {
-            while let Some(end) = self.half(side).acknowledged_hole() {
-                if !self.half_mut(side).stalled(now, from == Some(side.other()), limits) {
-                    break;
-                }
-                self.declare(side, end, out);
-                self.drain(out);
-            }
-        }
-        for side in SIDES {
-            while self.is_blocked(side) && self.half_mut(side).stalled(now, from == Some(side), limits) {
-                self.deliver_first(side, out);
-                self.drain(out);
-            }
-            if !self.is_blocked(side) && self.half(side).acknowledged_hole().is_none() {
-                self.half_mut(side).flows();
-            }
-        }
-    }
-
-    /// Delivers everything that is in order and whose causes were delivered; ends streams whose FIN was reached.
-    fn drain<R: Receiver>(&mut self, out: &mut R) {
-        loop {
-            let mut moved = false;
-            for side in SIDES {
-                while self.is_next(side) && !self.is_blocked(side) {
-                    self.deliver_first(side, out);
-                    moved = true;
-                }
-                let half = self.half_mut(side);
-                if half.phase == Phase::Open && half.fin == Some(half.next) {
-                    half.phase = Phase::Ended;
-                    out.deliver(side, Delivery::End(EndCause::Fin));
-                }
-            }
-            if !moved {
-                return;
-            }
-        }
-    }
-
-    fn is_next(&self, side: Side) -> bool {
-        let half = self.half(side);
-        half.first_waiting().is_some_and(|(at, _)| at == half.next)
-    }
-
-    /// Whether the next bytes of `side` are there but were sent after bytes of the other side that are not.
-    fn is_blocked(&self, side: Side) -> bool {
-        let half = self.half(side);
-        // One more than delivered is no cause to wait: it may be a FIN.
-        let received = self.half(side.other()).next.add(1);
-        half.first_waiting().is_some_and(|(at, first)| at == half.next && first.requires > received)
-    }
-
-    fn oldest_blocked(&self) -> Option<Side> {
-        let number = |side: Side| self.half(side).first_waiting().map(|(_, first)| first.stamp.number);
-        SIDES.into_iter().filter(|&side| self.is_next(side)).min_by_key(|&side| number(side))
-    }
-
-    fn deliver_first<R: Receiver>(&mut self, side: Side, out: &mut R) {
-        let half = self.half_mut(side);
-        if let Some((offset, entry)) = half.pop_waiting() {
-            debug_assert_eq!(offset, half.next, "what is delivered is next");
-            let arrival = Arrival {
-                offset,
-                bytes: &entry.bytes,
-                cut: entry.cut,
-                stamp: entry.stamp,
-                requires: entry.requires,
-                starts_segment: entry.starts_segment,
-            };
-            deliver(half, side, arrival, || entry.origin, out);
-        }
-    }
-
-    fn declare<R: Receiver>(&mut self, side: Side, end: StreamOffset, out: &mut R) {
-        let half = self.half_mut(side);
-        let bytes = end.since(half.next);
-        half.give_up(bytes);
-        out.ledger().missed(bytes);
-        out.deliver(side, Delivery::Gap { bytes, cause: GapCause::Lost });
-    }
 }
 
 /// Ticks that a time stamp may be older than the last and still pass: Linux's `TCP_PAWS_WINDOW`. Without it, segments that
 /// overtake each other by a tick on a lossy link are dropped that their receiver took.
 const TIMESTAMP_SLACK: i32 = 1;
-
-const SIDES: [Side; 2] = [Side::Low, Side::High];
 
 fn near(a: SeqNumber, b: SeqNumber, window: u64) -> bool {
     a.offset_from(b).unsigned_abs() <= window
@@ -644,47 +414,5 @@ fn note_conflict<R: Receiver>(half: &Half, side: Side, first: Suspicion, later: 
     }
     if half.is_low(first.ttl.min(later.ttl)) {
         out.note(side, Anomaly::LowTtl);
-    }
-}
-
-fn deliver<R: Receiver>(
-    half: &mut Half,
-    side: Side,
-    arrival: Arrival<'_>,
-    origin: impl FnOnce() -> Origin,
-    out: &mut R,
-) {
-    half.advance(arrival.bytes.len() as u64);
-    if !arrival.bytes.is_empty() {
-        out.deliver(
-            side,
-            Delivery::Bytes { bytes: arrival.bytes, stamp: arrival.stamp, starts_segment: arrival.starts_segment },
-        );
-        half.remember(arrival.bytes, out.interest(side), origin);
-    }
-    if arrival.cut > 0 {
-        half.advance(arrival.cut);
-        out.ledger().missed(arrival.cut);
-        out.deliver(side, Delivery::Gap { bytes: arrival.cut, cause: GapCause::Snaplen });
-    }
-}
-
-impl PendingSyn {
-    /// The segment it was, addressed as `like` is.
-    pub(crate) fn segment<'a>(&'a self, like: &Segment<'_>, like_side: Side) -> Segment<'a> {
-        let (src, dst) = if like_side == self.side { (like.src, like.dst) } else { (like.dst, like.src) };
-        Segment {
-            src,
-            dst,
-            seq: self.seq,
-            ack: self.ack.unwrap_or(SeqNumber(0)),
-            flags: if self.ack.is_some() { Flags::SYN.with(Flags::ACK) } else { Flags::SYN },
-            window: self.window,
-            options: self.options,
-            payload: &self.payload,
-            cut: 0,
-            ttl: like.ttl,
-            checksum: crate::decode::Checksum::Unknown,
-        }
     }
 }

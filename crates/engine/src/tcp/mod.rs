@@ -5,6 +5,8 @@
 
 mod connection;
 mod half;
+mod opening;
+mod order;
 mod recent;
 #[cfg(test)]
 mod tests;

@@ -61,7 +61,7 @@ impl Client {
             .dns_resolver(Arc::new(resolver))
             .tls_backend_preconfigured(tls(url).map_err(|error| error.to_string())?)
             .build()
-            .map_err(|error| reason(error))?;
+            .map_err(reason)?;
         Ok(Self { client, url: url.clone(), timeout: TRY })
     }
 

@@ -34,6 +34,13 @@ impl Batch {
         self.tickets.into_iter().for_each(Ticket::delivered);
     }
 
+    /// The first so many reached whom they were for, and leave the batch. Whether the others are still wanted: not once
+    /// the time for draining is over.
+    pub fn delivered_first(&mut self, count: usize) -> bool {
+        self.tickets.drain(..count.min(self.tickets.len())).for_each(Ticket::delivered);
+        self.tickets.first().is_none_or(Ticket::is_wanted)
+    }
+
     /// None of them did.
     pub fn dropped(self) {
         self.tickets.into_iter().for_each(|ticket| ticket.dropped(Reason::Failed));

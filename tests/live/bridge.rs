@@ -53,11 +53,8 @@ impl Bridge {
     ) -> Self {
         let over = Arc::new(AtomicBool::new(false));
         let ends = Arc::clone(&over);
-        let namespace = File::open(format!("/run/netns/{}", inside.name)).unwrap();
         let (ready, is_ready) = std::sync::mpsc::channel();
-        let thread = std::thread::spawn(move || {
-            // SAFETY: a valid descriptor of a namespace; the call moves this thread only.
-            assert_eq!(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) }, 0);
+        let thread = enter(inside, move || {
             let sockets = [(open(one.0).unwrap(), one.1), (open(other.0).unwrap(), other.1)];
             ready.send(()).unwrap();
             carry(&sockets, trouble, &ends)
@@ -76,6 +73,16 @@ impl Drop for Bridge {
     fn drop(&mut self) {
         self.over.store(true, Ordering::Relaxed);
     }
+}
+
+/// A thread inside a namespace; the sockets that it opens stay there.
+pub(crate) fn enter<T: Send + 'static>(inside: &Namespace, body: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    let namespace = File::open(format!("/run/netns/{}", inside.name)).unwrap();
+    std::thread::spawn(move || {
+        // SAFETY: a valid descriptor of a namespace; the call moves this thread only.
+        assert_eq!(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) }, 0);
+        body()
+    })
 }
 
 /// A packet socket on an interface, taking what is for others too.

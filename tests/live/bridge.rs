@@ -15,12 +15,20 @@ use std::time::{Duration, Instant};
 use crate::net::Namespace;
 
 /// How bad it is: shares of all frames.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Trouble {
     pub(crate) loss: f64,
     pub(crate) duplicates: f64,
     pub(crate) reordered: f64,
     pub(crate) seed: u64,
+}
+
+/// How frames look on one side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tags {
+    None,
+    /// With an 802.1Q tag.
+    Vlan(u16),
 }
 
 /// What it did.
@@ -37,15 +45,17 @@ pub(crate) struct Bridge {
 }
 
 impl Bridge {
-    pub(crate) fn between(inside: &Namespace, one: &'static str, other: &'static str, trouble: Trouble) -> Self {
+    pub(crate) fn between(
+        inside: &Namespace,
+        one: (&'static str, Tags),
+        other: (&'static str, Tags),
+        trouble: Trouble,
+    ) -> Self {
         let over = Arc::new(AtomicBool::new(false));
         let ends = Arc::clone(&over);
-        let namespace = File::open(format!("/run/netns/{}", inside.name)).unwrap();
         let (ready, is_ready) = std::sync::mpsc::channel();
-        let thread = std::thread::spawn(move || {
-            // SAFETY: a valid descriptor of a namespace; the call moves this thread only.
-            assert_eq!(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) }, 0);
-            let sockets = [open(one).unwrap(), open(other).unwrap()];
+        let thread = enter(inside, move || {
+            let sockets = [(open(one.0).unwrap(), one.1), (open(other.0).unwrap(), other.1)];
             ready.send(()).unwrap();
             carry(&sockets, trouble, &ends)
         });
@@ -63,6 +73,16 @@ impl Drop for Bridge {
     fn drop(&mut self) {
         self.over.store(true, Ordering::Relaxed);
     }
+}
+
+/// A thread inside a namespace; the sockets that it opens stay there.
+pub(crate) fn enter<T: Send + 'static>(inside: &Namespace, body: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    let namespace = File::open(format!("/run/netns/{}", inside.name)).unwrap();
+    std::thread::spawn(move || {
+        // SAFETY: a valid descriptor of a namespace; the call moves this thread only.
+        assert_eq!(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) }, 0);
+        body()
+    })
 }
 
 /// A packet socket on an interface, taking what is for others too.
@@ -97,7 +117,7 @@ fn open(interface: &str) -> io::Result<OwnedFd> {
     }
 }
 
-fn carry(sockets: &[OwnedFd; 2], trouble: Trouble, over: &AtomicBool) -> Counts {
+fn carry(sockets: &[(OwnedFd, Tags); 2], trouble: Trouble, over: &AtomicBool) -> Counts {
     let mut counts = Counts::default();
     let mut random = trouble.seed;
     // SplitMix64.
@@ -112,12 +132,14 @@ fn carry(sockets: &[OwnedFd; 2], trouble: Trouble, over: &AtomicBool) -> Counts 
     let mut buffer = vec![0; 1 << 16];
     while !over.load(Ordering::Relaxed) {
         let mut fds =
-            [0, 1].map(|at: usize| libc::pollfd { fd: sockets[at].as_raw_fd(), events: libc::POLLIN, revents: 0 });
+            [0, 1].map(|at: usize| libc::pollfd { fd: sockets[at].0.as_raw_fd(), events: libc::POLLIN, revents: 0 });
         // SAFETY: two valid entries.
         unsafe { libc::poll(fds.as_mut_ptr(), 2, 1) };
         for at in [0, 1] {
-            while let Some(frame) = receive(&sockets[at], &mut buffer) {
+            while let Some(frame) = receive(&sockets[at].0, &mut buffer) {
                 let to = 1 - at;
+                let frame = tagged(frame, sockets[to].1);
+                let frame = frame.as_slice();
                 // Only IPv4: without ARP there is no network at all.
                 let spoiled = frame.get(12..14) == Some(&[8, 0]);
                 if spoiled && chance() < trouble.loss {
@@ -126,10 +148,10 @@ fn carry(sockets: &[OwnedFd; 2], trouble: Trouble, over: &AtomicBool) -> Counts 
                     counts.reordered += 1;
                     held.push((to, frame.to_vec(), Instant::now() + Duration::from_micros((chance() * 3000.0) as u64)));
                 } else {
-                    send(&sockets[to], frame);
+                    send(&sockets[to].0, frame);
                     if spoiled && chance() < trouble.duplicates {
                         counts.duplicated += 1;
-                        send(&sockets[to], frame);
+                        send(&sockets[to].0, frame);
                     }
                 }
             }
@@ -137,12 +159,26 @@ fn carry(sockets: &[OwnedFd; 2], trouble: Trouble, over: &AtomicBool) -> Counts 
         let now = Instant::now();
         held.retain(|(to, frame, due)| {
             if *due <= now {
-                send(&sockets[*to], frame);
+                send(&sockets[*to].0, frame);
             }
             *due > now
         });
     }
     counts
+}
+
+/// The frame as it goes out. A packet socket gives frames without their tag, which the kernel has taken off; where it has
+/// not, it stands behind the addresses.
+fn tagged(frame: &[u8], tags: Tags) -> Vec<u8> {
+    let mut bytes = frame.to_vec();
+    if bytes.get(12..14) == Some(&[0x81, 0]) {
+        bytes.drain(12..16);
+    }
+    if let Tags::Vlan(id) = tags {
+        let [high, low] = id.to_be_bytes();
+        bytes.splice(12..12, [0x81, 0, high, low]);
+    }
+    bytes
 }
 
 /// A frame that came in; not one that we sent.

@@ -14,4 +14,5 @@ mod ends;
 mod net;
 mod outputs;
 mod programs;
+mod receiver;
 mod same;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use crate::steps::{Failed, cargo, files, install, is_root, top, works};
 
 /// What tests may need.
-const NEEDS: [(&str, Need); 7] = [
+const NEEDS: [(&str, Need); 9] = [
     ("tshark", Need::Program { check: &["tshark", "--version"], package: "tshark" }),
     ("tcpdump", Need::Program { check: &["tcpdump", "--version"], package: "tcpdump" }),
     ("nginx", Need::Program { check: &["nginx", "-v"], package: "nginx-light" }),
@@ -16,6 +16,8 @@ const NEEDS: [(&str, Need); 7] = [
     ("wrk", Need::Program { check: &["which", "wrk"], package: "wrk" }),
     ("ip", Need::Program { check: &["ip", "-V"], package: "iproute2" }),
     ("ethtool", Need::Program { check: &["ethtool", "--version"], package: "ethtool" }),
+    ("setpriv", Need::Program { check: &["setpriv", "--version"], package: "util-linux" }),
+    ("setcap", Need::Program { check: &["setcap", "-h"], package: "libcap2-bin" }),
     ("capture rights", Need::CaptureRights),
 ];
 

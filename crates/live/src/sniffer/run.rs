@@ -166,6 +166,8 @@ impl Run {
             (Err(_), _) => End::CaptureFailed("the engine failed: this is a bug, please report it".to_owned()),
             (_, Err(_)) => End::CaptureFailed("the capture thread failed: this is a bug, please report it".to_owned()),
         };
+        let drain = u64::try_from(config.drain_timeout.as_millis()).unwrap_or(u64::MAX);
+        info!(drainTimeoutMs = drain, "stopping: the capture has ended, outputs are drained");
         let since = self.stop.requested().map_or_else(Instant::now, |wish| wish.at);
         let until = since.checked_add(config.drain_timeout).unwrap_or(since);
         self.outputs.iter().for_each(|output| output.queue.close());

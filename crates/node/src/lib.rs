@@ -12,6 +12,8 @@
 //! function**, which is dead once its environment (the process, a worker) is. It holds no rule about values, messages or
 //! life: those are `sniffer-live`'s. What users see is made of it in `ts/`. Next: [`bridge`].
 
+#[cfg(feature = "bench")]
+pub mod bench;
 mod bridge;
 pub mod said;
 

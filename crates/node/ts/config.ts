@@ -20,7 +20,7 @@ const CALLBACK = 'onHttpMessage'
 const LIST_MAX = 65_535
 
 export function plain(config: unknown, fields: readonly string[]): Plain {
-  if (typeof config !== 'object' || config === null || Array.isArray(config)) {
+  if (typeof config !== 'object' || config === null || isList(config)) {
     throw new ConfigError('config', `config is ${shown(config)}; it must be an object, such as { ports: [8080] }`)
   }
   const object = config as Record<string, unknown>
@@ -91,7 +91,7 @@ function foreign(text: string): object {
 function shown(value: unknown): string {
   switch (typeof value) {
     case 'object':
-      return value === null ? 'null' : Array.isArray(value) ? 'a list' : 'an object'
+      return value === null ? 'null' : isList(value) ? 'a list' : 'an object'
     case 'string':
       return JSON.stringify(value.slice(0, 60))
     case 'bigint':
@@ -101,6 +101,15 @@ function shown(value: unknown): string {
       return `a ${typeof value}`
     default:
       return String(value)
+  }
+}
+
+/** A revoked proxy is neither, and throws when it is asked. */
+function isList(value: object): boolean {
+  try {
+    return Array.isArray(value)
+  } catch {
+    return false
   }
 }
 

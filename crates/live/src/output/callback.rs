@@ -62,6 +62,35 @@ pub(crate) fn run(queue: &Arc<Queue>, callback: &Callback) {
     }
 }
 
+/// Puts copies of a message through a queue of its own into a callback, each once there is room, and returns when all are
+/// delivered: for measuring what takes them.
+#[cfg(feature = "bench")]
+pub fn feed(message: &Message, copies: u64, callback: Callback) -> super::Tally {
+    use std::{thread, time::Duration};
+
+    use super::parcel::{Key, Parcel};
+
+    let queue = Queue::new();
+    let taker = {
+        let queue = Arc::clone(&queue);
+        thread::spawn(move || run(&queue, &callback))
+    };
+    let Message { connection, exchange, direction, .. } = *message;
+    let key = Key { connection, exchange, direction, before: 0 };
+    for _ in 0..copies {
+        while queue.tally().queued >= 8192 {
+            thread::sleep(Duration::from_micros(100));
+        }
+        let _ = queue.offer(Parcel { key, line: bytes::Bytes::new(), message: Some(Box::new(message.clone())) });
+    }
+    queue.close();
+    let _ = taker.join();
+    while queue.tally().queued > 0 {
+        thread::sleep(Duration::from_millis(1));
+    }
+    queue.tally()
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;

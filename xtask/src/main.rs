@@ -1,9 +1,10 @@
 //! What developers and CI run, each as one command: `cargo xtask test`, `cargo xtask corpus`.
 //!
 //! It says every command before it runs it and installs nothing without saying so. It never changes a snapshot.
-//! Next: `steps` for running programs, `ignored` for the tests that need more than Rust.
+//! Next: `steps` for running programs, `ignored` for the tests that need more than Rust, `node` for the npm package.
 
 mod ignored;
+mod node;
 mod steps;
 
 use std::process::ExitCode;
@@ -41,6 +42,7 @@ fn test() -> Result<(), Failed> {
     // Named, because plain `cargo test` leaves out what needs more than Rust. Runs the doc tests too.
     cargo(&["test", "--workspace", "--all-features"])?;
     ignored::run_all()?;
+    node::test()?;
     no_pending_snapshots()?;
     println!("xtask: all well");
     Ok(())

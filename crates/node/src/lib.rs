@@ -103,9 +103,11 @@ impl Native {
             said::flush();
             notify.ended();
         };
-        thread::Builder::new().name("sniffer-life".to_owned()).spawn(run).map(drop).map_err(|error| {
-            Error::from_reason(format!("cannot start a thread: {error}"))
-        })
+        thread::Builder::new()
+            .name("sniffer-life".to_owned())
+            .spawn(run)
+            .map(drop)
+            .map_err(|error| Error::from_reason(format!("cannot start a thread: {error}")))
     }
 
     /// Asks it to stop; `ended` follows. Not before `started`, because it would wait for that.

@@ -15,8 +15,8 @@ use serde_json::Value;
 
 pub use fields::Field;
 pub use secret::Token;
-use values::{Given, foreign};
 pub use values::Values;
+use values::{Given, foreign};
 
 /// Headers whose values are hidden unless others are named.
 pub const REDACTED_BY_DEFAULT: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "set-cookie"];

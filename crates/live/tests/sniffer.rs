@@ -1,6 +1,6 @@
 //! The life of a sniffer, as a program that has one in it sees it: on loopback, with a server and a client of the test.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -29,7 +29,7 @@ use watch::Watch;
 /// How often the counters are told.
 const REPORT: Duration = Duration::from_secs(60);
 
-/// Without a packet for so long there is a hint, once.
+/// Without a packet for so long there is a hint, once in a run.
 const HINT: Duration = Duration::from_secs(30);
 
 /// The thread's state.
@@ -141,7 +141,7 @@ impl Desk {
             emitter.forget(self.extractor.watcher().just_closed());
         }
         if !batch.is_empty() {
-            self.hint_at = None;
+            self.hint_at = self.hint_at.map(|_| Instant::now() + HINT);
         }
         self.record(batch);
     }

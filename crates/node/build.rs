@@ -5,6 +5,7 @@ use std::process::Command;
 
 fn main() {
     napi_build::setup();
+    println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=LIBPCAP_LIBDIR");
     println!("cargo::rerun-if-env-changed=PKG_CONFIG_PATH");
     let target = |what: &str| env::var(format!("CARGO_CFG_TARGET_{what}")).unwrap_or_default();

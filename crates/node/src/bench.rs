@@ -44,7 +44,6 @@ pub struct Feeder {
 #[napi]
 impl Feeder {
     /// One that has given nothing.
-    #[expect(clippy::new_without_default, reason = "it derives Default; JavaScript needs a constructor")]
     #[napi(constructor)]
     pub fn new() -> Self {
         Self::default()

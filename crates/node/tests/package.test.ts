@@ -1,7 +1,7 @@
 /** What users get: the packed package in an empty folder, and the example of its README. */
 import * as assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import * as path from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -35,6 +35,44 @@ test('the package installs and runs in an empty folder, with nothing in it that 
   await child.printed('hello')
   child.process.kill('SIGTERM')
   assert.deepEqual(await child.ended, { code: null, signal: 'SIGTERM' })
+})
+
+test('a binary that cannot be loaded, or is not there, is told with what helps', async (t) => {
+  const folder = installed(t)
+  const inside = path.join(folder, 'node_modules', 'tcp-sniffer')
+  const binary = path.join(inside, readdirSync(inside).find((name) => name.endsWith('.node')) ?? '')
+  const said = async (): Promise<string> => {
+    const child = new Child(t, '', { cwd: folder })
+    assert.deepEqual(await child.ended, { code: 1, signal: null })
+    return child.other.find((line) => line.startsWith('Error: tcp-sniffer')) ?? child.other.join('\n')
+  }
+  // As on a system without libpcap: a name of the same length that no library has.
+  const bytes = readFileSync(binary)
+  for (const name of ['libpcap.so.0.8', 'libpcap.so.1']) {
+    const at = bytes.indexOf(name)
+    if (at >= 0) bytes.write('libpcap.so.9'.padEnd(name.length, '9'), at)
+  }
+  writeFileSync(binary, bytes)
+  assert.match(await said(), /^Error: tcp-sniffer needs libpcap\.so\.9+, which is not here .* apt-get install libpcap0\.8 .* apk add libpcap/)
+  writeFileSync(binary, 'not a library')
+  assert.match(await said(), /^Error: tcp-sniffer cannot be loaded: /)
+  rmSync(binary)
+  assert.match(await said(), /^Error: tcp-sniffer has no binary for \w+-\w+.*README\.md/)
+})
+
+test('a package of the platform is used where there is no binary beside', async (t) => {
+  const folder = installed(t)
+  const modules = path.join(folder, 'node_modules')
+  const inside = path.join(modules, 'tcp-sniffer')
+  const file = readdirSync(inside).find((name) => name.endsWith('.node')) ?? ''
+  // As `napi create-npm-dirs` lays it out.
+  const platform = `tcp-sniffer-${file.split('.')[1]}`
+  mkdirSync(path.join(modules, platform))
+  renameSync(path.join(inside, file), path.join(modules, platform, file))
+  writeFileSync(path.join(modules, platform, 'package.json'), JSON.stringify({ name: platform, version: '0.1.0', main: file }))
+  const child = new Child(t, `console.log(createSniffer({ ports: [80] }).isRunning())`, { cwd: folder })
+  assert.deepEqual(await child.ended, { code: 0, signal: null }, child.other.join('\n'))
+  assert.deepEqual(child.out, ['false'])
 })
 
 test('the types of the package hold for both module systems', (t) => {

@@ -134,4 +134,20 @@ mod tests {
         kept.lock().unwrap().take().unwrap().delivered();
         assert_eq!((queue.tally().queued, queue.tally().delivered), (0, 1));
     }
+
+    #[test]
+    fn a_batch_is_delivered_in_parts_for_as_long_as_it_is_wanted() {
+        let queue = Queue::new();
+        (0..5).for_each(|n| queue.offer(parcel(n, 1)).unwrap());
+        let mut batch = Batch { tickets: queue.take_ready(5) };
+        assert!(batch.delivered_first(0) && batch.delivered_first(2));
+        assert_eq!((queue.tally().delivered, queue.tally().queued), (2, 3));
+        queue.end(Reason::DrainTimeout);
+        assert!(!batch.delivered_first(1));
+        drop(batch);
+        let tally = queue.tally();
+        assert_eq!((tally.delivered, tally.dropped(Reason::DrainTimeout), tally.queued), (2, 3, 0));
+        let mut rest = Batch { tickets: Vec::new() };
+        assert!(rest.delivered_first(9), "nothing is left to be unwanted");
+    }
 }

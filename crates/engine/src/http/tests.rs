@@ -1,5 +1,5 @@
-//! Conversations and the messages they are. Every case runs whole, byte by byte, and with a message behind it, inside
-//! the helper, so that nobody forgets. Expected values come from RFC 9112 and the stated policies.
+//! Conversations and the messages they are. Every case runs whole, byte by byte, cut at every place, and with messages
+//! behind it, inside the helper, so that nobody forgets. Expected values come from RFC 9112 and the stated policies.
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
@@ -12,6 +12,7 @@ use crate::frame::Stamp;
 use crate::key::{Endpoint, FlowId, FlowKey, Side};
 use crate::ledger::{Fate, Ledger};
 use crate::tcp::{Delivery, EndCause, GapCause};
+use crate::time::Timestamp;
 
 const CLIENT: Side = Side::Low;
 
@@ -22,13 +23,18 @@ struct Messages {
     body: [Vec<u8>; 2],
     missing: [u64; 2],
     done: Vec<String>,
+    /// Of each message's head: numbers of its frames.
+    frames: Vec<Vec<u64>>,
+    latencies: Vec<Option<u64>>,
     other: Vec<String>,
 }
 
 impl Sink for Messages {
     fn event(&mut self, event: Event<'_>) {
         match event {
-            Event::Head { about, exchange, head, .. } => {
+            Event::Head { about, exchange, head, frames, latency_nanos } => {
+                self.frames.push(frames.iter().map(|stamp| stamp.number).collect());
+                self.latencies.push(latency_nanos);
                 let mut line = format!("{exchange} ");
                 match head.start {
                     StartLine::Request { method, target } => {
@@ -101,68 +107,108 @@ use Step::{C, End, Gap, S, Segment};
 
 const FIN: Step<'_> = End(Side::High, EndCause::Fin);
 
-/// Runs a conversation, each step cut into pieces of `size` bytes; a step begins a segment.
-fn run(steps: &[Step<'_>], size: usize, end: bool) -> (Messages, Ledger, usize) {
-    let config = Config::default();
+/// How the bytes of a step are delivered; a step begins a segment.
+#[derive(Debug, Clone, Copy)]
+enum Cut {
+    /// At most so many at a time.
+    Pieces(usize),
+    /// In two, so many bytes into the conversation.
+    At(usize),
+}
+
+impl Cut {
+    /// The pieces of a step whose first byte is the conversation's `start`th.
+    fn of(self, bytes: &[u8], start: usize) -> Vec<&[u8]> {
+        match self {
+            Self::Pieces(size) => bytes.chunks(size).collect(),
+            Self::At(place) if place > start && place < start + bytes.len() => {
+                let (before, behind) = bytes.split_at(place - start);
+                vec![before, behind]
+            }
+            Self::At(_) => vec![bytes],
+        }
+    }
+}
+
+const WHOLE: Cut = Cut::Pieces(1 << 20);
+/// Conversations up to this many bytes are cut at every place: the work is quadratic.
+const EVERY_PLACE_MAX: usize = 2_000;
+
+/// What came of a conversation.
+struct Ran {
+    messages: Messages,
+    ledger: Ledger,
+    received: usize,
+    /// Both directions stand where a message may start.
+    between: bool,
+}
+
+fn run(steps: &[Step<'_>], cut: Cut, end: bool) -> Ran {
+    run_with(&Config::default(), steps, cut, end)
+}
+
+fn run_with(config: &Config, steps: &[Step<'_>], cut: Cut, end: bool) -> Ran {
     let (mut messages, mut ledger, mut connection) = (Messages::default(), Ledger::default(), Connection::default());
     let port = |port| Endpoint::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
     let (key, _) = FlowKey::of(port(1), port(2));
     let mut flow = Flow { id: FlowId::default(), slot: 0, key, first: Stamp::default(), server: Side::High };
     let mut received = 0;
-    {
-        let mut cx = Context {
-            flow: &mut flow,
-            config: &config,
-            ledger: &mut ledger,
-            sink: &mut messages,
-            stamp: Stamp::default(),
+    let mut cx = Context { flow: &mut flow, config, ledger: &mut ledger, sink: &mut messages, stamp: Stamp::default() };
+    for (number, step) in (1..).zip(steps) {
+        let (side, bytes, cut) = match *step {
+            C(bytes) => (CLIENT, bytes, cut),
+            S(bytes) => (CLIENT.other(), bytes, cut),
+            Segment(bytes) => (CLIENT.other(), bytes, WHOLE),
+            Gap(side, bytes) => {
+                connection.deliver(side, Delivery::Gap { bytes, cause: GapCause::Lost }, &mut cx);
+                continue;
+            }
+            End(side, cause) => {
+                connection.deliver(side, Delivery::End(cause), &mut cx);
+                continue;
+            }
         };
-        for step in steps {
-            let (side, bytes, size) = match *step {
-                C(bytes) => (CLIENT, bytes, size),
-                S(bytes) => (CLIENT.other(), bytes, size),
-                Segment(bytes) => (CLIENT.other(), bytes, bytes.len()),
-                Gap(side, bytes) => {
-                    connection.deliver(side, Delivery::Gap { bytes, cause: GapCause::Lost }, &mut cx);
-                    continue;
-                }
-                End(side, cause) => {
-                    connection.deliver(side, Delivery::End(cause), &mut cx);
-                    continue;
-                }
-            };
-            received += bytes.len();
-            for (n, piece) in bytes.chunks(size).enumerate() {
-                let delivery = Delivery::Bytes { bytes: piece, stamp: Stamp::default(), starts_segment: n == 0 };
-                connection.deliver(side, delivery, &mut cx);
-            }
+        let stamp = Stamp { number, time: Timestamp::from_nanos(number * 1_000), ..Stamp::default() };
+        for (n, piece) in cut.of(bytes, received).into_iter().enumerate() {
+            connection.deliver(side, Delivery::Bytes { bytes: piece, stamp, starts_segment: n == 0 }, &mut cx);
         }
-        if end {
-            for side in [CLIENT, CLIENT.other()] {
-                connection.deliver(side, Delivery::End(EndCause::EndOfCapture), &mut cx);
-            }
+        received += bytes.len();
+    }
+    let between = connection.sides.iter().all(|stream| matches!(stream.state, stream::State::Start));
+    if end {
+        for side in [CLIENT, CLIENT.other()] {
+            connection.deliver(side, Delivery::End(EndCause::EndOfCapture), &mut cx);
         }
     }
     ledger.received(received);
     assert_eq!(ledger.balance(), connection.held_payload() as i128, "every byte has one fate: {steps:?}");
-    (messages, ledger, received)
+    Ran { messages, ledger, received, between }
 }
 
 /// Every message of a conversation, in the order in which they end.
 #[track_caller]
 fn check(steps: &[Step<'_>], want: &[&str]) {
-    let (_, whole, _) = run(steps, 1 << 20, true);
-    for size in [usize::MAX, 1, 2, 3, 7, 64] {
-        let (messages, ledger, ..) = run(steps, size.min(1 << 20), true);
-        assert_eq!(messages.done, want, "in pieces of {size}");
-        assert_eq!(ledger, whole, "accounts in pieces of {size}");
+    let whole = run(steps, WHOLE, true);
+    let every_place = if whole.received <= EVERY_PLACE_MAX { whole.received } else { 0 };
+    let cuts = [WHOLE].into_iter().chain([1, 2, 3, 7, 64].map(Cut::Pieces)).chain((1..every_place).map(Cut::At));
+    for cut in cuts {
+        let ran = run(steps, cut, true);
+        assert_eq!(ran.messages.done, want, "{cut:?}");
+        assert_eq!(ran.messages.frames, whole.messages.frames, "frames, {cut:?}");
+        assert_eq!(ran.ledger, whole.ledger, "accounts, {cut:?}");
     }
-    // With bytes behind: what was whole is not changed by what follows it.
-    let (before, ..) = run(steps, 1 << 20, false);
-    let mut more = steps.to_vec();
-    more.extend([C(b"GET /behind HTTP/1.1\r\n\r\n"), S(b"HTTP/1.1 299 Behind\r\nContent-Length: 0\r\n\r\n")]);
-    let (after, ..) = run(&more, 1 << 20, false);
-    assert_eq!(after.done[..before.done.len()], before.done[..], "with messages behind");
+    // With bytes behind: what was whole is not changed by what follows it, and what is delimited does not swallow it.
+    let before = run(steps, WHOLE, false);
+    let behind = [C(b"GET /behind HTTP/1.1\r\n\r\n"), S(b"HTTP/1.1 299 Behind\r\nContent-Length: 0\r\n\r\n")];
+    for cut in [WHOLE, Cut::Pieces(1)] {
+        let after = run(&[steps, &behind].concat(), cut, false).messages.done;
+        assert_eq!(after[..before.messages.done.len()], before.messages.done[..], "with messages behind, {cut:?}");
+        if before.between {
+            let more: Vec<_> = after[before.messages.done.len()..].iter().map(|line| line.split_once(' ')).collect();
+            let texts: Vec<_> = more.iter().flatten().map(|(_, text)| *text).collect();
+            assert_eq!(texts, ["GET /behind", "299 Behind"], "the messages behind, {cut:?}");
+        }
+    }
 }
 
 /// One request, alone.
@@ -286,8 +332,8 @@ fn a_tunnel_carries_no_messages_unless_they_are_plain() {
         &["0 CONNECT a:443", "0 200 Connected"],
     );
     check(&[CONNECT, OK, C(b"\x05binary"), S(b"SSH-2.0-x\r\n")], &["0 CONNECT a:443", "0 200 Connected"]);
-    let (_, ledger, _) = run(&[CONNECT, OK, C(b"\x05binary"), S(b"SSH-2.0-x\r\n")], 3, true);
-    assert_eq!(ledger.bytes(Fate::Tunnel), 7 + 11);
+    let ran = run(&[CONNECT, OK, C(b"\x05binary"), S(b"SSH-2.0-x\r\n")], Cut::Pieces(3), true);
+    assert_eq!(ran.ledger.bytes(Fate::Tunnel), 7 + 11);
     check(
         &[CONNECT, OK, C(b"GET / HTTP/1.1\r\n\r\n"), S(b"HTTP/1.1 204 None\r\n\r\n")],
         &["0 CONNECT a:443", "0 200 Connected", "1 GET /", "1 204 None"],
@@ -305,9 +351,9 @@ fn behind_a_101_nothing_is_http() {
     ];
     let want = ["0 GET /chat [Upgrade=websocket]", "0 101 Switching Protocols [Upgrade=websocket]"];
     check(&steps, &want);
-    let (messages, ledger, _) = run(&steps, 5, true);
-    assert_eq!(ledger.bytes(Fate::Tunnel), 36);
-    assert_eq!(messages.other, ["Tunnel"]);
+    let ran = run(&steps, Cut::Pieces(5), true);
+    assert_eq!(ran.ledger.bytes(Fate::Tunnel), 36);
+    assert_eq!(ran.messages.other, ["Tunnel"]);
 }
 
 #[test]
@@ -341,12 +387,12 @@ fn a_head_beyond_the_limits_is_cut_and_named() {
     request(fits.as_bytes(), &format!("0 GET /{}", "a".repeat(60_000)));
     let long = format!("POST /a HTTP/1.1\r\nContent-Length: 2\r\nHost: {}\r\nA: b\r\n\r\nok", "x".repeat(70_000));
     for size in [1 << 20, 1, 1000] {
-        let (messages, ..) = run(&[C(long.as_bytes())], size, true);
-        assert_eq!(messages.done, ["0 POST /a <ok> !head-too-large"], "in pieces of {size}");
+        let ran = run(&[C(long.as_bytes())], Cut::Pieces(size), true);
+        assert_eq!(ran.messages.done, ["0 POST /a <ok> !head-too-large"], "in pieces of {size}");
     }
-    let (messages, ledger, received) = run(&[C(&vec![b'a'; 200_000])], 1000, true);
-    assert!(messages.done.is_empty());
-    assert_eq!(ledger.bytes(Fate::NotHttp), received as u64);
+    let ran = run(&[C(&vec![b'a'; 200_000])], Cut::Pieces(1000), true);
+    assert!(ran.messages.done.is_empty());
+    assert_eq!(ran.ledger.bytes(Fate::NotHttp), ran.received as u64);
 }
 
 #[test]
@@ -360,9 +406,9 @@ fn other_protocols_are_not_reported() {
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", Fate::Http2),
     ] {
         for size in [1, 1000] {
-            let (messages, ledger, received) = run(&[C(bytes)], size, true);
-            assert!(messages.done.is_empty());
-            assert_eq!(ledger.bytes(fate), received as u64, "{}", bytes.escape_ascii());
+            let ran = run(&[C(bytes)], Cut::Pieces(size), true);
+            assert!(ran.messages.done.is_empty());
+            assert_eq!(ran.ledger.bytes(fate), ran.received as u64, "{}", bytes.escape_ascii());
         }
     }
 }
@@ -435,9 +481,9 @@ fn the_answer_to_a_head_that_was_lost_does_not_swallow_the_next() {
         let head = format!("HTTP/1.1 200 OK\r\n{framing}\r\n");
         let lost = [C(b"HEAD /a HT"), Gap(client, 30), Segment(head.as_bytes()), C(b"GET /b HTTP/1.1\r\n\r\n"), next];
         check(&lost[..3], &["0 200 OK ~end"]);
-        let (messages, ..) = run(&lost, 1 << 20, true);
+        let ran = run(&lost, WHOLE, true);
         // Whether the second answers /b is not certain: the first might have been still under way when it was sent.
-        assert_eq!(messages.done, ["1 GET /b", "0 200 OK", "2 204 None"], "{framing}");
+        assert_eq!(ran.messages.done, ["1 GET /b", "0 200 OK", "2 204 None"], "{framing}");
     }
     // Behind the first bytes of a body of known length it is content.
     let quoted = Segment(b"HTTP/1.1 204 None\r\n\r\n");
@@ -467,8 +513,8 @@ fn a_message_cut_by_the_end_says_why() {
         &["0 GET /a", "0 200 OK <ab> ~closed"],
     );
     // A head that was never whole is counted only.
-    let (messages, ledger, _) = run(&[ask, S(b"HTTP/1.1 200 OK\r\nContent-Le"), FIN], 1000, true);
-    assert_eq!((messages.done.len(), ledger.bytes(Fate::Unparseable)), (1, 27));
+    let ran = run(&[ask, S(b"HTTP/1.1 200 OK\r\nContent-Le"), FIN], WHOLE, true);
+    assert_eq!((ran.messages.done.len(), ran.ledger.bytes(Fate::Unparseable)), (1, 27));
 }
 
 #[test]
@@ -499,7 +545,7 @@ fn a_long_first_segment_is_looked_at_although_no_line_ends_in_it() {
     // Found by fuzzing: it waited for a line end, and at the end of the capture was nothing.
     let mut hello = vec![22, 3, 1, 0x10, 0];
     hello.resize(4_101, b'x');
-    let (messages, ledger, received) = run(&[C(&hello)], 1 << 20, true);
-    assert_eq!(messages.other, ["Tls"]);
-    assert_eq!(ledger.bytes(Fate::Tls), received as u64);
+    let ran = run(&[C(&hello)], WHOLE, true);
+    assert_eq!(ran.messages.other, ["Tls"]);
+    assert_eq!(ran.ledger.bytes(Fate::Tls), ran.received as u64);
 }

@@ -6,7 +6,6 @@ use crate::anomaly::Anomaly;
 use crate::event::{About, Completion, Direction, Event};
 use crate::frame::Stamp;
 use crate::http1::chunked::{Dechunker, Piece};
-use crate::http1::framing::Framing;
 use crate::http1::head;
 use crate::key::Side;
 use crate::ledger::Fate;
@@ -99,6 +98,7 @@ impl Connection {
                     &mut fields,
                     &mut open.anomalies,
                 );
+                fields.truncate(cx.config.limits.head_fields_max);
                 if !fields.is_empty() {
                     let about = About { flow: cx.flow, direction: open.direction, stamp };
                     cx.sink.event(Event::Trailers { about, fields: &fields });
@@ -137,15 +137,6 @@ impl Body {
                 if dechunker.skip(missing) { None } else { Some(0) }
             }
         }
-    }
-}
-
-pub(super) fn body_of(framing: Framing) -> Option<Body> {
-    match framing {
-        Framing::Length(0) | Framing::Tunnel | Framing::Upgrade | Framing::Unknown => None,
-        Framing::Length(left) => Some(Body::Length { left }),
-        Framing::Chunked => Some(Body::Chunked(Dechunker::default())),
-        Framing::UntilClose => Some(Body::UntilClose),
     }
 }
 

@@ -111,7 +111,7 @@ impl Connection {
                 let before = partial.bytes.len();
                 partial.push(bytes, stamp);
                 let new = New { bytes: bytes.len(), is_segment: starts_segment };
-                let Partial { bytes: all, frames, finder, started, strict } = &mut *partial;
+                let Partial { bytes: all, frames, finder, started, strict, .. } = &mut *partial;
                 match self.head(from, Candidate { all, new, frames, finder, started, strict: *strict }, cx) {
                     Step::Used(used) => used - before,
                     Step::More => {
@@ -120,10 +120,10 @@ impl Connection {
                     }
                 }
             }
-            State::Overlong(mut overlong) => match overlong.tail.find_blank(bytes) {
+            State::Overlong(mut overlong) => match overlong.fields.find_blank(bytes) {
                 Some(used) => {
                     cx.ledger.count(Fate::Head, used);
-                    self.enter(from, overlong.body, overlong.open, stamp, cx);
+                    self.end_overlong(from, *overlong, stamp, cx);
                     used
                 }
                 None => {
@@ -295,6 +295,7 @@ impl Connection {
                 let fate = match cause {
                     EndCause::Evicted => Fate::Evicted,
                     _ if self.tunnel.is_some() => Fate::Tunnel,
+                    _ if self.client.is_some() && !partial.begun => Fate::Framing,
                     _ if self.client.is_some() || partial.started.is_some() => Fate::Unparseable,
                     _ => Fate::NotHttp,
                 };

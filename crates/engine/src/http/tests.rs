@@ -282,7 +282,17 @@ fn chunks_are_read_as_rfc_9112_7_1_says() {
         ("A\r\n0123456789\r\n0\r\n\r\n", "<0123456789>"),
         ("a\r\n0123456789\r\n0\r\n\r\n", "<0123456789>"),
         ("5;ext=1;q=\"a;b\"\r\nhello\r\n0;last\r\n\r\n", "<hello>"),
-        ("5 \r\nhello\r\n0\r\n\r\n", "<hello>"),
+        ("5 \r\nhello\r\n0\r\n\r\n", "<hello> !chunk-size-whitespace"),
+        ("5\t \t\r\nhello\r\n0\r\n\r\n", "<hello> !chunk-size-whitespace"),
+        ("5 ;a=b\r\nhello\r\n0\r\n\r\n", "<hello> !chunk-size-whitespace"),
+        ("5\r\nhello\r\n\t0\t\r\n\r\n", "<hello> !chunk-size-whitespace"),
+        ("5; a = b ; c\r\nhello\r\n0\r\n\r\n", "<hello>"),
+        ("00000000000000000000000000000005\r\nhello\r\n00000000000000000000000000\r\n\r\n", "<hello>"),
+        ("5 5\r\nhello\r\n", "!bad-chunk-size !chunk-size-whitespace"),
+        ("5 \n\r\nhello", "<\\r\\nhel> !chunk-size-whitespace !bad-chunk-end !bare-lf"),
+        ("7fffffffffffffff\r\nhello", "<hello> ~end"),
+        ("007fffffffffffffff\r\nhello", "<hello> ~end"),
+        ("8000000000000000\r\nhello", "!bad-chunk-size"),
         ("2\r\nhe\r\n3\r\nllo\r\n0\r\nX-Sum: 1\r\nY: 2\r\n\r\n", "<hello{X-Sum=1}{Y=2}>"),
         ("5\nhello\n0\n\n", "<hello> !bare-lf"),
         (" 5\r\nhello\r\n0\r\n\r\n", "<hello> !chunk-size-whitespace"),
@@ -299,8 +309,16 @@ fn chunks_are_read_as_rfc_9112_7_1_says() {
     ] {
         request(format!("{HEAD}{body}").as_bytes(), &format!("0 POST / {want}"));
     }
-    let endless = format!("{HEAD}5;{}", "x".repeat(20 << 10));
-    request(endless.as_bytes(), "0 POST / !bad-chunk-size");
+    // A chunk line may have 16 KiB.
+    for (before, filler, behind) in [("5;", "x", ""), ("5", " ", ""), ("", " ", "5"), ("", "0", "5")] {
+        let line = |length| format!("{HEAD}{before}{}{behind}\r\nhello\r\n0\r\n\r\n", filler.repeat(length));
+        for (length, bad) in [(16_000, false), (20_000, true)] {
+            for cut in [WHOLE, Cut::Pieces(1000), Cut::Pieces(1)] {
+                let ran = run(&[C(line(length).as_bytes())], cut, true);
+                assert_eq!(ran.messages.done[0].contains("!bad-chunk-size"), bad, "{length} of {filler:?}, {cut:?}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -393,6 +411,84 @@ fn a_head_beyond_the_limits_is_cut_and_named() {
     let ran = run(&[C(&vec![b'a'; 200_000])], Cut::Pieces(1000), true);
     assert!(ran.messages.done.is_empty());
     assert_eq!(ran.ledger.bytes(Fate::NotHttp), ran.received as u64);
+}
+
+#[test]
+fn a_limit_of_ours_does_not_move_the_end_of_a_body() {
+    // Fields beyond the limit are not reported, but the peer read them (RFC 9112 §6.3).
+    let fields = "Host: a\r\n".repeat(300);
+    request(
+        format!("POST /a HTTP/1.1\r\n{fields}Content-Length: 2\r\nX: y\r\n\r\nok").as_bytes(),
+        "0 POST /a <ok> !too-many-fields",
+    );
+    request(
+        format!("POST /a HTTP/1.1\r\n{fields}Transfer-Encoding: gzip,\r\n chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n")
+            .as_bytes(),
+        "0 POST /a <ok> !unusual-transfer-encoding !obs-fold !too-many-fields",
+    );
+    request(
+        format!("POST /a HTTP/1.1\r\nContent-Length: 3\r\n{fields}Content-Length: 2\r\n\r\n").as_bytes(),
+        "0 POST /a !conflicting-content-length !too-many-fields",
+    );
+    response(
+        format!("HTTP/1.1 200 OK\r\n{fields} folded\r\nContent-Length: 2\r\n\r\nok").as_bytes(),
+        "0 200 OK <ok> !obs-fold !too-many-fields",
+    );
+    // A head is cut at 64 KiB; what stands behind is looked at for what delimits the body.
+    let long = format!("Host: {}\r\n", "x".repeat(66_000));
+    for (fields, body, want) in [
+        ("Content-Length: 2\r\n", "ok", "<ok> !head-too-large"),
+        ("A: b\r\ncontent-length :\t2 \r\nC: d\r\n", "ok", "<ok> !space-before-colon !head-too-large"),
+        ("Content-Length: 2\nA: b\n", "ok", "<ok> !bare-lf !head-too-large"),
+        ("Transfer-Encoding: chunked\r\n", "2\r\nok\r\n0\r\n\r\n", "<ok> !head-too-large"),
+        ("Transfer-Encoding:\r\n chunked\r\n", "2\r\nok\r\n0\r\n\r\n", "<ok> !obs-fold !head-too-large"),
+        ("Content-Length: 2\r\nContent-Length: 3\r\n", "", "!conflicting-content-length !head-too-large"),
+        ("Content-Lengths: 2\r\nX-Content-Length: 3\r\n", "", "!head-too-large"),
+    ] {
+        let head = format!("POST /a HTTP/1.1\r\n{long}{fields}\r\n{body}");
+        request(head.as_bytes(), &format!("0 POST /a {want}"));
+    }
+    // Also when it stands on both sides of the cut, or across it.
+    for padding in (65_484..65_520).step_by(4) {
+        let fill = "x".repeat(padding);
+        let head = format!("POST /a HTTP/1.1\r\nHost: {fill}\r\nContent-Length: 2\r\nHost: {fill}\r\n\r\nok");
+        request(head.as_bytes(), "0 POST /a <ok> !head-too-large");
+    }
+    let head = format!("POST /a HTTP/1.1\r\nContent-Length: 2\r\n{long}Content-Length: 2\r\n\r\nok");
+    request(head.as_bytes(), "0 POST /a <ok> !repeated-content-length !head-too-large");
+    // What a 101 or a 2xx to CONNECT does, it does with a long head too.
+    check(
+        &[
+            C(b"CONNECT a:1 HTTP/1.1\r\n\r\n"),
+            S(format!("HTTP/1.1 200 OK\r\n{long}\r\n\x05\x06").as_bytes()),
+            C(b"\x05\x06"),
+        ],
+        &["0 CONNECT a:1", "0 200 OK !head-too-large"],
+    );
+}
+
+#[test]
+fn blank_lines_are_no_part_of_the_message_behind_them() {
+    // Numbers of frames are those of the steps, which come 1000 ns apart.
+    let steps = [
+        C(b"GET /a HTTP/1.1\r\n\r\n"),
+        S(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n\r\n"),
+        C(b"\r\n"),
+        C(b"\r"),
+        C(b"\nGET /b HTTP/1.1\r\n"),
+        C(b"\r\n"),
+        S(b"\r\n"),
+        S(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+    ];
+    let odd = "!leading-blank-line";
+    check(&steps, &["0 GET /a", "0 200 OK", &format!("1 GET /b {odd}"), &format!("1 200 OK {odd}")]);
+    let ran = run(&steps, WHOLE, true);
+    assert_eq!(ran.messages.frames, [vec![1], vec![2], vec![5, 6], vec![8]]);
+    // From the request's last byte, not from the blank line, to the response's first.
+    assert_eq!(ran.messages.latencies, [None, Some(1_000), None, Some(2_000)]);
+    // Behind the last message there is nothing they could be part of.
+    let ran = run(&[C(b"GET /a HTTP/1.1\r\n\r\n\r\n")], WHOLE, true);
+    assert_eq!((ran.ledger.bytes(Fate::Framing), ran.ledger.bytes(Fate::Unparseable)), (2, 0));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use memchr::memchr;
 
 use crate::anomaly::{Anomaly, AnomalySet};
 use crate::event::{Field, Head, StartLine, Version};
+use crate::http1::framing::Delimiters;
 
 /// Where a head ends, looked for piece by piece without looking at a byte twice.
 #[derive(Debug, Clone, Copy, Default)]
@@ -143,7 +144,8 @@ const FIELDS_FAST: usize = 64;
 
 /// Reads a whole head, start line to blank line, and hands it on.
 ///
-/// `None` when its first line is no start line. At most `fields_max` fields are read; more are named and cut.
+/// `None` when its first line is no start line. Of the fields beyond `fields_max`, which are named, only those that
+/// delimit the body are in the head.
 pub(crate) fn read<T>(bytes: &[u8], fields_max: usize, mut found: impl FnMut(Head<'_>, AnomalySet) -> T) -> Option<T> {
     let mut storage = [const { MaybeUninit::uninit() }; FIELDS_FAST];
     let mut fields = [Field { name: b"", value: b"" }; FIELDS_FAST];
@@ -243,7 +245,8 @@ fn version_of(line: &[u8]) -> Option<(u8, usize)> {
     (separated && line[at..].starts_with(b"HTTP/1.")).then_some((minor - b'0', at))
 }
 
-/// Reads field lines up to the blank line or the end of `bytes`; used for trailers too.
+/// Reads field lines up to the blank line or the end of `bytes`; used for trailers too. Of those beyond `fields_max`, only
+/// what delimits a body: a limit of ours must not move its end.
 pub(crate) fn read_fields<'a>(
     bytes: &'a [u8],
     fields_max: usize,
@@ -251,8 +254,7 @@ pub(crate) fn read_fields<'a>(
     anomalies: &mut AnomalySet,
 ) {
     let mut at = 0;
-    // Where the field began whose value may go on in the next line.
-    let mut open: Option<usize> = None;
+    let mut last = Last::None;
     while at < bytes.len() {
         let end = memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |lf| at + lf);
         let line = trim_end(&bytes[at..end]);
@@ -261,24 +263,42 @@ pub(crate) fn read_fields<'a>(
         }
         note_bare_cr(line, anomalies);
         if is_blank(line[0]) {
-            if let (Some(start), Some(last)) = (open, fields.last_mut()) {
-                // RFC 9112 §5.2: the value goes on. It is reported with the fold as it stood.
-                anomalies.insert(Anomaly::ObsFold);
-                last.value = trim(&bytes[start..at + line.len()]);
-            } else {
-                anomalies.insert(Anomaly::InvalidFieldLine);
+            match (last, fields.last_mut()) {
+                (Last::Kept { value_at }, Some(field)) => {
+                    // RFC 9112 §5.2: the value goes on. It is reported with the fold as it stood.
+                    anomalies.insert(Anomaly::ObsFold);
+                    field.value = trim(&bytes[value_at..at + line.len()]);
+                }
+                (Last::Dropped, _) => anomalies.insert(Anomaly::ObsFold),
+                (Last::Kept { .. } | Last::None, _) => anomalies.insert(Anomaly::InvalidFieldLine),
             }
-        } else if fields.len() == fields_max {
-            anomalies.insert(Anomaly::TooManyFields);
-            return;
         } else {
-            open = field(line, anomalies).map(|(field, value_at)| {
-                fields.push(field);
-                at + value_at
-            });
+            let beyond = fields.len() >= fields_max;
+            if beyond {
+                anomalies.insert(Anomaly::TooManyFields);
+            }
+            last = match field(line, anomalies) {
+                None => Last::None,
+                Some((field, _)) if beyond && !Delimiters::names_one(field.name) => Last::Dropped,
+                Some((field, value_at)) => {
+                    fields.push(field);
+                    Last::Kept { value_at: at + value_at }
+                }
+            };
         }
         at = end + 1;
     }
+}
+
+/// The field line before, which may go on in a line that starts with white space.
+#[derive(Clone, Copy)]
+enum Last {
+    /// It was none.
+    None,
+    /// Its value starts here.
+    Kept { value_at: usize },
+    /// It is beyond the limit.
+    Dropped,
 }
 
 /// One field line: the field, and where in the line its value starts.
@@ -318,7 +338,7 @@ pub(crate) fn trim(bytes: &[u8]) -> &[u8] {
     &bytes[start..end]
 }
 
-const fn is_blank(byte: u8) -> bool {
+pub(crate) const fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 

@@ -70,11 +70,11 @@ impl Connection {
     }
 
     pub(crate) fn deliver(&mut self, from: Side, delivery: Delivery<'_>, cx: &mut Context<'_>) {
-        if self.client == Some(from.other()) {
-            self.exchanges.server_spoke();
-        }
         match delivery {
             Delivery::Bytes { bytes, stamp, starts_segment } => {
+                if self.client == Some(from.other()) {
+                    self.exchanges.server_spoke();
+                }
                 let mut rest = bytes;
                 let mut starts_segment = starts_segment;
                 while !rest.is_empty() {
@@ -179,12 +179,13 @@ impl Connection {
 
     /// Ends a message. `completion` gives way to what cut it before.
     pub(super) fn close(&mut self, from: Side, open: Open, completion: Completion, stamp: Stamp, cx: &mut Context<'_>) {
+        // When its last byte is missing, how long the answer took is not known.
+        if open.direction == Direction::Request && completion == Completion::Complete {
+            self.exchanges.request_sent(open.exchange, stamp.time);
+        }
         let completion = open.cut.map_or(completion, Completion::Incomplete);
         let mut anomalies = open.anomalies;
         anomalies.extend(self.sides[from.index()].notes.take());
-        if open.direction == Direction::Request {
-            self.exchanges.request_sent(open.exchange, stamp.time);
-        }
         cx.ledger.count_message(anomalies);
         let about = About { flow: cx.flow, direction: open.direction, stamp };
         cx.sink.event(Event::End { about, completion, anomalies });
@@ -199,8 +200,16 @@ impl Connection {
 
     /// It is not known where the next message starts.
     pub(super) fn lose(&mut self, from: Side) {
-        self.exchanges.lost(self.client != Some(from));
+        self.messages_lost(from);
         self.set(from, State::Lost(Fate::Unparseable));
+    }
+
+    /// There may have been messages that were not seen.
+    pub(super) fn messages_lost(&mut self, from: Side) {
+        match self.client {
+            Some(client) => self.exchanges.lost(client != from),
+            None => self.sides[from.index()].missed = true,
+        }
     }
 
     pub(super) fn begin_tunnel(&mut self, tunnel: Tunnel, cx: &mut Context<'_>) {
@@ -239,13 +248,13 @@ impl Connection {
         match std::mem::take(&mut self.sides[from.index()].state) {
             State::Start => {
                 let fate = if self.client.is_some() { Fate::Unparseable } else { Fate::NotHttp };
-                self.exchanges.lost(self.client != Some(from));
+                self.messages_lost(from);
                 self.set(from, State::Lost(fate));
             }
             State::Head(partial) => {
                 let known = self.client.is_some() || partial.started.is_some();
                 cx.ledger.count(if known { Fate::Unparseable } else { Fate::NotHttp }, partial.bytes.len());
-                self.exchanges.lost(self.client != Some(from));
+                self.messages_lost(from);
                 self.set(from, State::Lost(if known { Fate::Unparseable } else { Fate::NotHttp }));
             }
             State::Overlong(overlong) => {
@@ -274,7 +283,11 @@ impl Connection {
                 self.cut(from, open, reason, stamp, cx);
                 self.lose(from);
             }
-            state @ (State::Lost(_) | State::Opaque(_)) => self.set(from, state),
+            State::Lost(fate) => {
+                self.messages_lost(from);
+                self.set(from, State::Lost(fate));
+            }
+            State::Opaque(fate) => self.set(from, State::Opaque(fate)),
         }
     }
 

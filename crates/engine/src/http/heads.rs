@@ -77,8 +77,7 @@ impl Connection {
             None => {
                 let blank = match detect(all, self.sides[from.index()].untouched.0) {
                     Found::Start { blank }
-                        if (!strict || head::is_strict_start(all) || all.starts_with(b"HTTP/"))
-                            && self.may_send(from, &all[blank..]) =>
+                        if (!strict || head::is_strict_start(all)) && self.may_send(from, &all[blank..]) =>
                     {
                         blank
                     }
@@ -170,7 +169,7 @@ impl Connection {
             _ if self.tunnel.is_some() => (length, Fate::Tunnel, State::Opaque(Fate::Tunnel)),
             _ if let Some(fate) = other => (length, fate, State::Opaque(fate)),
             _ if self.client.is_some() => {
-                self.exchanges.lost(self.client != Some(from));
+                self.messages_lost(from);
                 report(Anomaly::BadStartLine, cx);
                 (length - fresh, Fate::Unparseable, State::Lost(Fate::Unparseable))
             }
@@ -191,13 +190,23 @@ impl Connection {
 
     pub(super) fn count_lost(&mut self, from: Side, fate: Fate, bytes: usize, cx: &mut Context<'_>) {
         cx.ledger.count(fate, bytes);
+        if fate == Fate::Unparseable && bytes > 0 && self.client == Some(from.other()) {
+            self.exchanges.server_unread();
+        }
         if fate == Fate::NotHttp {
-            self.sides[from.index()].not_http += bytes as u64;
+            let stream = &mut self.sides[from.index()];
+            stream.not_http += bytes as u64;
+            stream.missed |= bytes > 0;
         }
     }
 
     /// The connection speaks HTTP after all.
     fn is_http(&mut self, cx: &mut Context<'_>) {
+        for side in [Side::Low, Side::High] {
+            if std::mem::take(&mut self.sides[side.index()].missed) {
+                self.messages_lost(side);
+            }
+        }
         for stream in &mut self.sides {
             cx.ledger.recount(Fate::NotHttp, Fate::Unparseable, std::mem::take(&mut stream.not_http));
             if let State::Lost(fate @ Fate::NotHttp) = &mut stream.state {

@@ -27,6 +27,8 @@ pub(super) struct Stream {
     /// Bytes counted as not HTTP: should the connection turn out to speak it, they were of a message that is not in the
     /// capture from its start.
     pub(super) not_http: u64,
+    /// Whether bytes are missing or were not understood before it was known who is the client.
+    pub(super) missed: bool,
     /// Whether nothing was delivered yet.
     pub(super) untouched: Untouched,
 }

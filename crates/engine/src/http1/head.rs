@@ -106,20 +106,77 @@ fn sort_status(rest: &[u8]) -> Sort {
     }
 }
 
+/// Methods to resynchronise at: those of the IANA registry, and what media servers, caches and UPnP use besides. Of any
+/// token as elsewhere, the rest of a method that a segment cut in two would be one: `HE`, `AD / HTTP/1.1`.
+const KNOWN_METHODS: [&[u8]; 50] = [
+    b"ACL",
+    b"BASELINE-CONTROL",
+    b"BIND",
+    b"BCOPY",
+    b"BDELETE",
+    b"BMOVE",
+    b"BPROPFIND",
+    b"BPROPPATCH",
+    b"CHECKIN",
+    b"CHECKOUT",
+    b"CONNECT",
+    b"COPY",
+    b"DELETE",
+    b"GET",
+    b"HEAD",
+    b"LABEL",
+    b"LINK",
+    b"LOCK",
+    b"M-SEARCH",
+    b"MERGE",
+    b"MKACTIVITY",
+    b"MKCALENDAR",
+    b"MKCOL",
+    b"MKREDIRECTREF",
+    b"MKWORKSPACE",
+    b"MOVE",
+    b"NOTIFY",
+    b"OPTIONS",
+    b"ORDERPATCH",
+    b"PATCH",
+    b"POST",
+    b"PROPFIND",
+    b"PROPPATCH",
+    b"PURGE",
+    b"PUT",
+    b"QUERY",
+    b"REBIND",
+    b"REPORT",
+    b"RPC_IN_DATA",
+    b"RPC_OUT_DATA",
+    b"SEARCH",
+    b"SOURCE",
+    b"SUBSCRIBE",
+    b"TRACE",
+    b"UNBIND",
+    b"UNCHECKOUT",
+    b"UNLINK",
+    b"UNLOCK",
+    b"UNSUBSCRIBE",
+    b"UPDATE",
+];
+
 /// Whether `bytes` starts with a start line strict enough to resynchronise at (policy 15).
 pub(crate) fn is_strict_start(bytes: &[u8]) -> bool {
+    if bytes.starts_with(b"HTTP/") {
+        return sort(bytes) == Sort::Response;
+    }
     let Some(lf) = memchr(b'\n', bytes) else { return false };
     let line = &bytes[..lf + 1];
     match sort(line) {
-        Sort::Response => true,
         Sort::Request => {
             let mut parts = line.split(|&b| b == b' ');
             let (method, target, rest) = (parts.next(), parts.next(), parts.next());
-            let upper = method.is_some_and(|m| m.iter().all(|b| b.is_ascii_uppercase() || matches!(b, b'-' | b'_')));
+            let known = method.is_some_and(|method| KNOWN_METHODS.contains(&method));
             let target = target.is_some_and(|t| !t.is_empty() && t.iter().all(|b| b.is_ascii_graphic() || *b >= 0x80));
-            upper && target && rest.is_some_and(|v| v.starts_with(b"HTTP/1.")) && parts.next().is_none()
+            known && target && rest.is_some_and(|v| v.starts_with(b"HTTP/1.")) && parts.next().is_none()
         }
-        Sort::Undecided | Sort::Neither => false,
+        Sort::Response | Sort::Undecided | Sort::Neither => false,
     }
 }
 
@@ -133,7 +190,12 @@ pub(crate) fn may_become_strict(bytes: &[u8]) -> bool {
         return true;
     }
     let mut parts = bytes.split(|&b| b == b' ');
-    let method = parts.next().is_some_and(|m| m.iter().all(|b| b.is_ascii_uppercase() || matches!(b, b'-' | b'_')));
+    let method = parts.next().unwrap_or(bytes);
+    let method = if method.len() == bytes.len() {
+        KNOWN_METHODS.iter().any(|known| known.starts_with(method))
+    } else {
+        KNOWN_METHODS.contains(&method)
+    };
     let target = parts.next().is_none_or(|t| t.iter().all(|b| b.is_ascii_graphic() || *b >= 0x80));
     let version = parts.next().is_none_or(|v| b"HTTP/1.1\r".starts_with(v) || b"HTTP/1.0\r".starts_with(v));
     method && target && version && parts.next().is_none()

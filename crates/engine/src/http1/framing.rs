@@ -230,12 +230,8 @@ impl TransferCoding {
             } else if coding.eq_ignore_ascii_case(b"chunked") {
                 if before == Self::Absent && plain { Self::Chunked } else { Self::ChunkedLast }
             } else if coding.eq_ignore_ascii_case(b"identity") {
-                match before {
-                    Self::Absent => Self::Identity,
-                    // It does nothing, so it takes nothing from the chunked before it.
-                    Self::Chunked => Self::ChunkedLast,
-                    before => before,
-                }
+                // Behind chunked it is what others do not take for chunked (policy 12).
+                if matches!(before, Self::Absent | Self::Identity) { Self::Identity } else { Self::NotChunked }
             } else {
                 Self::NotChunked
             };

@@ -289,7 +289,8 @@ fn start_line<'a>(line: &'a [u8], anomalies: &mut AnomalySet) -> Option<(StartLi
     let (minor, target_end) = version_of(line)?;
     let target = line.get(method_end..target_end)?;
     let trimmed = trim(target);
-    if target.len() != trimmed.len() + 2 || target.first() != Some(&b' ') || trimmed.iter().any(|b| is_blank(*b)) {
+    let single = target.len() == trimmed.len() + 2 && target.first() == Some(&b' ') && target.last() == Some(&b' ');
+    if !single || trimmed.iter().any(|b| is_blank(*b)) || line.last().is_some_and(|b| is_blank(*b)) {
         anomalies.insert(Anomaly::StartLineWhitespace);
     }
     if trimmed.is_empty() {

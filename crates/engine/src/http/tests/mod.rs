@@ -1,6 +1,8 @@
 //! Conversations and the messages they are. Every case runs whole, byte by byte, cut at every place, and with messages
 //! behind it, inside the helper, so that nobody forgets. Expected values come from RFC 9112 and the stated policies.
 
+mod smuggling;
+
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 

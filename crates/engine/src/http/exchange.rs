@@ -306,4 +306,48 @@ mod tests {
         );
         assert_eq!(exchanges.response(200, AT).exchange, 22, "nobody asked");
     }
+
+    /// Traffic of which nothing is lost, against a queue.
+    #[cfg(feature = "testkit")]
+    #[test]
+    fn of_traffic_without_loss_the_order_is_that_of_a_queue() {
+        use crate::testkit::rng::Rng;
+
+        for seed in 0..2_000 {
+            let mut rng = Rng::new(seed);
+            let (mut exchanges, mut queue) = (Exchanges::default(), VecDeque::new());
+            let (mut now, mut opened, mut own) = (0, 0, None);
+            for _ in 0..rng.between(1, 60) {
+                now += 1;
+                let at = Timestamp::from_nanos(now);
+                if rng.chance(0.5) {
+                    let method = *rng.pick(&[Method::Other, Method::Head, Method::Connect]).unwrap();
+                    assert_eq!(exchanges.request(method, rng.chance(0.2), 4), opened, "seed {seed}");
+                    exchanges.request_sent(opened, at);
+                    queue.push_back((opened, method, now));
+                    opened += 1;
+                    continue;
+                }
+                let status = *rng.pick(&[100, 101, 103, 200, 404]).unwrap();
+                let answer = exchanges.response(status, at);
+                let is_final = status == 101 || status >= 200;
+                let Some(&(exchange, method, sent)) = queue.front() else {
+                    // Nobody asked: an exchange of its own, from its first interim response to its final one.
+                    let exchange = own.take().unwrap_or(opened);
+                    opened = opened.max(exchange + 1);
+                    own = (!is_final).then_some(exchange);
+                    assert_eq!((answer.exchange, answer.known), (exchange, false), "seed {seed}");
+                    continue;
+                };
+                assert_eq!(answer.exchange, exchange, "seed {seed}");
+                assert!(answer.known || queue.len() > 4 || opened > 4, "seed {seed}: within the limit all is known");
+                if answer.known && is_final {
+                    assert_eq!((answer.method, answer.latency_nanos), (method, Some(now - sent)), "seed {seed}");
+                }
+                if is_final {
+                    queue.pop_front();
+                }
+            }
+        }
+    }
 }

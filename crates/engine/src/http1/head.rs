@@ -257,7 +257,11 @@ fn version(minor: u8) -> Version {
 }
 
 /// Reads a head line by line, naming what RFC 9112 forbids.
-fn read_lenient<T>(bytes: &[u8], fields_max: usize, mut found: impl FnMut(Head<'_>, AnomalySet) -> T) -> Option<T> {
+pub(super) fn read_lenient<T>(
+    bytes: &[u8],
+    fields_max: usize,
+    mut found: impl FnMut(Head<'_>, AnomalySet) -> T,
+) -> Option<T> {
     let mut anomalies = AnomalySet::EMPTY;
     if memchr(0, bytes).is_some() {
         anomalies.insert(Anomaly::NulInHead);

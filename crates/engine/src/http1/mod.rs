@@ -6,3 +6,5 @@ pub(crate) mod beyond;
 pub(crate) mod chunked;
 pub(crate) mod framing;
 pub(crate) mod head;
+#[cfg(all(test, feature = "testkit"))]
+mod tests;

@@ -247,7 +247,11 @@ impl Connection {
         self.sides[from.index()].untouched = Untouched(false);
         match std::mem::take(&mut self.sides[from.index()].state) {
             State::Start => {
-                let fate = if self.client.is_some() { Fate::Unparseable } else { Fate::NotHttp };
+                let fate = match self.client {
+                    _ if self.tunnel.is_some() => Fate::Tunnel,
+                    Some(_) => Fate::Unparseable,
+                    None => Fate::NotHttp,
+                };
                 self.messages_lost(from);
                 self.set(from, State::Lost(fate));
             }

@@ -13,6 +13,8 @@ pub(super) enum Found {
     Tls,
     /// The HTTP/2 connection preface, or the SETTINGS frame a server starts with.
     Http2,
+    /// RTSP, SIP or ICAP, which are written like HTTP and may carry it (policy 18).
+    Relative,
     /// More bytes are needed to tell.
     Undecided,
     /// None of these.
@@ -47,8 +49,20 @@ pub(super) fn detect(bytes: &[u8], first: bool) -> Found {
     match head::sort(line) {
         Sort::Request | Sort::Response => Found::Start { blank },
         Sort::Undecided => Found::Undecided,
+        Sort::Neither if first && relative(line) => Found::Relative,
         Sort::Neither => Found::Neither,
     }
+}
+
+/// A request line or status line of a protocol that took HTTP's form: RTSP (RFC 7826), SIP (RFC 3261), ICAP (RFC 3507).
+fn relative(bytes: &[u8]) -> bool {
+    const VERSIONS: [&[u8]; 4] = [b"RTSP/1.0", b"RTSP/2.0", b"SIP/2.0", b"ICAP/1.0"];
+    let line = &bytes[..memchr::memchr(b'\n', bytes).unwrap_or(bytes.len())];
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    VERSIONS.iter().any(|&version| {
+        line.strip_prefix(version).is_some_and(|rest| rest.starts_with(b" "))
+            || line.strip_suffix(version).is_some_and(|rest| rest.ends_with(b" "))
+    })
 }
 
 /// Whether a PROXY protocol version 2 preamble starts here: it is decided by its length and need hold no line end.
@@ -133,12 +147,13 @@ mod tests {
         check(b"PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\n", Found::Preamble(42));
         check(b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x04abcd", Found::Preamble(20));
         check(b"PROXY /a HTTP/1.1\r\n", Found::Start { blank: 0 });
+        check(b"OPTIONS * RTSP/1.0\r\n", Found::Relative);
+        check(b"INVITE sip:a@b SIP/2.0\r\n", Found::Relative);
+        check(b"RESPMOD icap://a/ ICAP/1.0\r\n", Found::Relative);
         for other in [
             &b"EHLO example.test\r\n"[..],
             b"SSH-2.0-x\r\n",
             b"GET /\r\n",
-            b"OPTIONS * RTSP/1.0\r\n",
-            b"INVITE sip:a@b SIP/2.0\r\n",
             b"HTTP/2.0 200 OK\r\n",
             b"HTTP/1.1 20x OK\r\n",
             b"HTTP/1.1 099 OK\r\n",

@@ -111,6 +111,11 @@ impl Exchanges {
         }
     }
 
+    /// Whether the last request is a CONNECT that has no answer yet.
+    pub(super) fn connecting(&self) -> bool {
+        self.waiting.back().is_some_and(|pending| pending.method == Method::Connect)
+    }
+
     /// A response's head, whose first byte came `at`.
     pub(super) fn response(&mut self, status: u16, at: Timestamp) -> Answer {
         // RFC 9110 §15.2: an interim response precedes the final one. 101 is the last that HTTP says here.

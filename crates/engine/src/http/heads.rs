@@ -156,17 +156,26 @@ impl Connection {
             State::Opaque(fate) => Some(fate),
             _ => None,
         };
+        // What follows a CONNECT before its answer is of the tunnel, should there be one.
+        let early = self.client == Some(from) && self.exchanges.connecting();
         let (used, fate, state) = match found {
             Found::Preamble(preamble) => (preamble, Fate::Framing, State::Start),
             Found::Tls => {
                 self.recognise(Protocol::Tls, cx);
-                (length, Fate::Tls, State::Opaque(Fate::Tls))
+                let between_messages = self.client.is_some() && self.tunnel.is_none();
+                if between_messages && !early {
+                    self.messages_lost(from);
+                }
+                // Three bytes between messages must not hide all that follows.
+                (length, Fate::Tls, if between_messages { State::Lost(Fate::Tls) } else { State::Opaque(Fate::Tls) })
             }
             Found::Http2 => {
                 self.recognise(Protocol::Http2, cx);
                 (length, Fate::Http2, State::Opaque(Fate::Http2))
             }
+            Found::Relative if self.client.is_none() => (length, Fate::NotHttp, State::Opaque(Fate::NotHttp)),
             _ if self.tunnel.is_some() => (length, Fate::Tunnel, State::Opaque(Fate::Tunnel)),
+            _ if early => (length - fresh, Fate::Tunnel, State::Lost(Fate::Tunnel)),
             _ if let Some(fate) = other => (length, fate, State::Opaque(fate)),
             _ if self.client.is_some() => {
                 self.messages_lost(from);

@@ -2,6 +2,7 @@
 //! behind it, inside the helper, so that nobody forgets. Expected values come from RFC 9112 and the stated policies.
 
 mod smuggling;
+mod tunnels;
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
@@ -403,6 +404,18 @@ fn what_syntax_forbids_is_read_and_named() {
 fn a_head_beyond_the_limits_is_cut_and_named() {
     let many = format!("GET /a HTTP/1.1\r\n{}\r\n", "Host: a\r\n".repeat(300));
     request(many.as_bytes(), "0 GET /a !too-many-fields");
+    // Policy 19: 256 fields and 64 KiB at least.
+    for (fields, odd) in [(256, ""), (257, " !too-many-fields")] {
+        request(
+            format!("GET /a HTTP/1.1\r\n{}\r\n", "Host: a\r\n".repeat(fields)).as_bytes(),
+            &format!("0 GET /a{odd}"),
+        );
+    }
+    for (more, odd) in [(0, ""), (1, " !head-too-large")] {
+        let filler = "x".repeat((64 << 10) - "GET /a HTTP/1.1\r\nHost: \r\n\r\n".len() + more);
+        let bytes = format!("GET /a HTTP/1.1\r\nHost: {filler}\r\n\r\n");
+        request(bytes.as_bytes(), &format!("0 GET /a{odd}"));
+    }
     let fits = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(60_000));
     request(fits.as_bytes(), &format!("0 GET /{}", "a".repeat(60_000)));
     let long = format!("POST /a HTTP/1.1\r\nContent-Length: 2\r\nHost: {}\r\nA: b\r\n\r\nok", "x".repeat(70_000));
@@ -509,6 +522,20 @@ fn other_protocols_are_not_reported() {
             assert_eq!(ran.ledger.bytes(fate), ran.received as u64, "{}", bytes.escape_ascii());
         }
     }
+}
+
+#[test]
+fn what_a_relative_of_http_carries_is_not_reported() {
+    // ICAP (RFC 3507 §4.4) encapsulates whole HTTP heads, and a segment may start with one.
+    let steps = [
+        C(b"RESPMOD icap://a/ ICAP/1.0\r\nEncapsulated: req-hdr=0, res-hdr=20, null-body=60\r\n\r\n"),
+        C(b"GET / HTTP/1.1\r\n\r\n"),
+        S(b"ICAP/1.0 200 OK\r\nEncapsulated: res-hdr=0, null-body=20\r\n\r\n"),
+        Segment(b"HTTP/1.1 204 No\r\n\r\n"),
+    ];
+    let ran = run(&steps, WHOLE, true);
+    assert!(ran.messages.done.is_empty(), "{:?}", ran.messages.done);
+    assert_eq!(ran.ledger.bytes(Fate::NotHttp), ran.received as u64);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What the first bytes of a direction are: HTTP/1, or something else that is recognised.
 
+use memchr::memchr;
+
 use crate::http1::head::{self, Sort};
 
 /// What stands at a place where a message may start.
@@ -54,15 +56,14 @@ pub(super) fn detect(bytes: &[u8], first: bool) -> Found {
     }
 }
 
-/// A request line or status line of a protocol that took HTTP's form: RTSP (RFC 7826), SIP (RFC 3261), ICAP (RFC 3507).
+/// A request line of a protocol that took HTTP's form: RTSP (RFC 7826), SIP (RFC 3261), ICAP (RFC 3507).
 fn relative(bytes: &[u8]) -> bool {
-    const VERSIONS: [&[u8]; 4] = [b"RTSP/1.0", b"RTSP/2.0", b"SIP/2.0", b"ICAP/1.0"];
-    let line = &bytes[..memchr::memchr(b'\n', bytes).unwrap_or(bytes.len())];
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    VERSIONS.iter().any(|&version| {
-        line.strip_prefix(version).is_some_and(|rest| rest.starts_with(b" "))
-            || line.strip_suffix(version).is_some_and(|rest| rest.ends_with(b" "))
-    })
+    const VERSIONS: [&[u8]; 4] = [b" RTSP/1.0", b" RTSP/2.0", b" SIP/2.0", b" ICAP/1.0"];
+    let Some(lf) = memchr(b'\n', bytes) else { return false };
+    let line = bytes[..lf].strip_suffix(b"\r").unwrap_or(&bytes[..lf]);
+    // Where no method stands it was told from HTTP before its line was whole.
+    let method = line.iter().take_while(|&&b| head::is_token(b)).count();
+    method > 0 && line.get(method) == Some(&b' ') && VERSIONS.iter().any(|version| line.ends_with(version))
 }
 
 /// Whether a PROXY protocol version 2 preamble starts here: it is decided by its length and need hold no line end.

@@ -184,7 +184,10 @@ impl Connection {
             }
             _ => (length - fresh, Fate::NotHttp, State::Lost(Fate::NotHttp)),
         };
-        self.count_lost(from, fate, used, cx);
+        match state {
+            State::Opaque(_) => cx.ledger.count(fate, used),
+            _ => self.count_lost(from, fate, used, cx),
+        }
         self.set(from, state);
         used
     }

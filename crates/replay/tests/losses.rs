@@ -4,7 +4,7 @@
 //! Frames keep their numbers when others are taken out, so a message is known by the frames that carried it. The seed
 //! of the conversation and the lost frames are in every failure.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

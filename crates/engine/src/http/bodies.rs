@@ -147,7 +147,7 @@ fn content(direction: Direction, bytes: &[u8], stamp: Stamp, cx: &mut Context<'_
 }
 
 /// Says that a frame carried framing of a message, which matters only to who keeps the frames' numbers.
-fn carried(direction: Direction, stamp: Stamp, cx: &mut Context<'_>) {
+pub(super) fn carried(direction: Direction, stamp: Stamp, cx: &mut Context<'_>) {
     if cx.config.track_frames {
         let about = About { flow: cx.flow, direction, stamp };
         cx.sink.event(Event::Body { about, bytes: &[] });

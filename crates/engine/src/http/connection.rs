@@ -3,6 +3,7 @@
 //! Each delivery is a step of its direction's [`State`]; what a step does with a head is in [`super::heads`], with a body in
 //! [`super::bodies`].
 
+use super::bodies::carried;
 use super::exchange::Exchanges;
 use super::heads::{Candidate, New, Step};
 use super::stream::{Body, Open, Partial, State, Stream, Untouched};
@@ -128,6 +129,7 @@ impl Connection {
                 }
                 None => {
                     cx.ledger.count(Fate::Head, bytes.len());
+                    carried(overlong.open.direction, stamp, cx);
                     self.set(from, State::Overlong(overlong));
                     bytes.len()
                 }

@@ -6,5 +6,6 @@ pub(crate) mod beyond;
 pub(crate) mod chunked;
 pub(crate) mod framing;
 pub(crate) mod head;
-#[cfg(all(test, feature = "testkit"))]
+#[cfg(test)]
+#[cfg(feature = "testkit")]
 mod tests;

@@ -1,6 +1,8 @@
 //! Conversations and the messages they are. Every case runs whole, byte by byte, cut at every place, and with messages
 //! behind it, inside the helper, so that nobody forgets. Expected values come from RFC 9112 and the stated policies.
 
+mod gaps;
+mod limits;
 mod smuggling;
 mod tunnels;
 
@@ -345,39 +347,6 @@ fn head_and_interim_responses_do_not_upset_the_pairing() {
 }
 
 #[test]
-fn a_tunnel_carries_no_messages_unless_they_are_plain() {
-    const CONNECT: Step<'_> = C(b"CONNECT a:443 HTTP/1.1\r\n\r\n");
-    const OK: Step<'_> = S(b"HTTP/1.1 200 Connected\r\nContent-Length: 9\r\n\r\n");
-    check(
-        &[CONNECT, OK, C(b"\x16\x03\x01\0\x05hello"), S(b"\x16\x03\x03\0\x01x")],
-        &["0 CONNECT a:443", "0 200 Connected"],
-    );
-    check(&[CONNECT, OK, C(b"\x05binary"), S(b"SSH-2.0-x\r\n")], &["0 CONNECT a:443", "0 200 Connected"]);
-    let ran = run(&[CONNECT, OK, C(b"\x05binary"), S(b"SSH-2.0-x\r\n")], Cut::Pieces(3), true);
-    assert_eq!(ran.ledger.bytes(Fate::Tunnel), 7 + 11);
-    check(
-        &[CONNECT, OK, C(b"GET / HTTP/1.1\r\n\r\n"), S(b"HTTP/1.1 204 None\r\n\r\n")],
-        &["0 CONNECT a:443", "0 200 Connected", "1 GET /", "1 204 None"],
-    );
-    // A refusal is a response like any other.
-    check(&[CONNECT, S(b"HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno")], &["0 CONNECT a:443", "0 403 No <no>"]);
-}
-
-#[test]
-fn behind_a_101_nothing_is_http() {
-    let steps = [
-        C(b"GET /chat HTTP/1.1\r\nUpgrade: websocket\r\n\r\n"),
-        S(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\nGET / HTTP/1.1\r\n\r\n"),
-        C(b"GET / HTTP/1.1\r\n\r\n"),
-    ];
-    let want = ["0 GET /chat [Upgrade=websocket]", "0 101 Switching Protocols [Upgrade=websocket]"];
-    check(&steps, &want);
-    let ran = run(&steps, Cut::Pieces(5), true);
-    assert_eq!(ran.ledger.bytes(Fate::Tunnel), 36);
-    assert_eq!(ran.messages.other, ["Tunnel"]);
-}
-
-#[test]
 fn what_syntax_forbids_is_read_and_named() {
     request(b"GET /a HTTP/1.1\nHost: x\nA: b\n\n", "0 GET /a [A=b] !bare-lf");
     request(
@@ -398,88 +367,6 @@ fn what_syntax_forbids_is_read_and_named() {
     response(b"HTTP/1.1  200 OK\r\nContent-Length: 0\r\n\r\n", "0 200 OK !start-line-whitespace");
     response(b"HTTP/1.1\t200 OK\r\nContent-Length: 0\r\n\r\n", "0 200 OK !start-line-whitespace");
     response(b"HTTP/1.1 200 OK\r\nContent-Length : 2\r\n\r\nok", "0 200 OK <ok> !space-before-colon");
-}
-
-#[test]
-fn a_head_beyond_the_limits_is_cut_and_named() {
-    let many = format!("GET /a HTTP/1.1\r\n{}\r\n", "Host: a\r\n".repeat(300));
-    request(many.as_bytes(), "0 GET /a !too-many-fields");
-    // Policy 19: 256 fields and 64 KiB at least.
-    for (fields, odd) in [(256, ""), (257, " !too-many-fields")] {
-        request(
-            format!("GET /a HTTP/1.1\r\n{}\r\n", "Host: a\r\n".repeat(fields)).as_bytes(),
-            &format!("0 GET /a{odd}"),
-        );
-    }
-    for (more, odd) in [(0, ""), (1, " !head-too-large")] {
-        let filler = "x".repeat((64 << 10) - "GET /a HTTP/1.1\r\nHost: \r\n\r\n".len() + more);
-        let bytes = format!("GET /a HTTP/1.1\r\nHost: {filler}\r\n\r\n");
-        request(bytes.as_bytes(), &format!("0 GET /a{odd}"));
-    }
-    let fits = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(60_000));
-    request(fits.as_bytes(), &format!("0 GET /{}", "a".repeat(60_000)));
-    let long = format!("POST /a HTTP/1.1\r\nContent-Length: 2\r\nHost: {}\r\nA: b\r\n\r\nok", "x".repeat(70_000));
-    for size in [1 << 20, 1, 1000] {
-        let ran = run(&[C(long.as_bytes())], Cut::Pieces(size), true);
-        assert_eq!(ran.messages.done, ["0 POST /a <ok> !head-too-large"], "in pieces of {size}");
-    }
-    let ran = run(&[C(&vec![b'a'; 200_000])], Cut::Pieces(1000), true);
-    assert!(ran.messages.done.is_empty());
-    assert_eq!(ran.ledger.bytes(Fate::NotHttp), ran.received as u64);
-}
-
-#[test]
-fn a_limit_of_ours_does_not_move_the_end_of_a_body() {
-    // Fields beyond the limit are not reported, but the peer read them (RFC 9112 §6.3).
-    let fields = "Host: a\r\n".repeat(300);
-    request(
-        format!("POST /a HTTP/1.1\r\n{fields}Content-Length: 2\r\nX: y\r\n\r\nok").as_bytes(),
-        "0 POST /a <ok> !too-many-fields",
-    );
-    request(
-        format!("POST /a HTTP/1.1\r\n{fields}Transfer-Encoding: gzip,\r\n chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n")
-            .as_bytes(),
-        "0 POST /a <ok> !unusual-transfer-encoding !obs-fold !too-many-fields",
-    );
-    request(
-        format!("POST /a HTTP/1.1\r\nContent-Length: 3\r\n{fields}Content-Length: 2\r\n\r\n").as_bytes(),
-        "0 POST /a !conflicting-content-length !too-many-fields",
-    );
-    response(
-        format!("HTTP/1.1 200 OK\r\n{fields} folded\r\nContent-Length: 2\r\n\r\nok").as_bytes(),
-        "0 200 OK <ok> !obs-fold !too-many-fields",
-    );
-    // A head is cut at 64 KiB; what stands behind is looked at for what delimits the body.
-    let long = format!("Host: {}\r\n", "x".repeat(66_000));
-    for (fields, body, want) in [
-        ("Content-Length: 2\r\n", "ok", "<ok> !head-too-large"),
-        ("A: b\r\ncontent-length :\t2 \r\nC: d\r\n", "ok", "<ok> !space-before-colon !head-too-large"),
-        ("Content-Length: 2\nA: b\n", "ok", "<ok> !bare-lf !head-too-large"),
-        ("Transfer-Encoding: chunked\r\n", "2\r\nok\r\n0\r\n\r\n", "<ok> !head-too-large"),
-        ("Transfer-Encoding:\r\n chunked\r\n", "2\r\nok\r\n0\r\n\r\n", "<ok> !obs-fold !head-too-large"),
-        ("Content-Length: 2\r\nContent-Length: 3\r\n", "", "!conflicting-content-length !head-too-large"),
-        ("Content-Lengths: 2\r\nX-Content-Length: 3\r\n", "", "!head-too-large"),
-    ] {
-        let head = format!("POST /a HTTP/1.1\r\n{long}{fields}\r\n{body}");
-        request(head.as_bytes(), &format!("0 POST /a {want}"));
-    }
-    // Also when it stands on both sides of the cut, or across it.
-    for padding in (65_484..65_520).step_by(4) {
-        let fill = "x".repeat(padding);
-        let head = format!("POST /a HTTP/1.1\r\nHost: {fill}\r\nContent-Length: 2\r\nHost: {fill}\r\n\r\nok");
-        request(head.as_bytes(), "0 POST /a <ok> !head-too-large");
-    }
-    let head = format!("POST /a HTTP/1.1\r\nContent-Length: 2\r\n{long}Content-Length: 2\r\n\r\nok");
-    request(head.as_bytes(), "0 POST /a <ok> !repeated-content-length !head-too-large");
-    // What a 101 or a 2xx to CONNECT does, it does with a long head too.
-    check(
-        &[
-            C(b"CONNECT a:1 HTTP/1.1\r\n\r\n"),
-            S(format!("HTTP/1.1 200 OK\r\n{long}\r\n\x05\x06").as_bytes()),
-            C(b"\x05\x06"),
-        ],
-        &["0 CONNECT a:1", "0 200 OK !head-too-large"],
-    );
 }
 
 #[test]
@@ -536,133 +423,6 @@ fn what_a_relative_of_http_carries_is_not_reported() {
     let ran = run(&steps, WHOLE, true);
     assert!(ran.messages.done.is_empty(), "{:?}", ran.messages.done);
     assert_eq!(ran.ledger.bytes(Fate::NotHttp), ran.received as u64);
-}
-
-#[test]
-fn a_gap_inside_a_body_of_known_length_is_counted_and_passed() {
-    let head = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nab";
-    let next = Segment(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n");
-    let ask = C(b"GET /a HTTP/1.1\r\n\r\nGET /b HTTP/1.1\r\n\r\n");
-    let server = CLIENT.other();
-    check(
-        &[ask, S(head), Gap(server, 5), S(b"hij"), next],
-        &["0 GET /a", "1 GET /b", "0 200 OK <abhij> ~gap -5", "1 201 Created"],
-    );
-    // Up to its end: the message is cut, the place is known.
-    check(&[ask, S(head), Gap(server, 8), next], &["0 GET /a", "1 GET /b", "0 200 OK <ab> ~gap -8", "1 201 Created"]);
-    // Beyond it: how many messages were in the hole is not known, so what follows answers nobody.
-    check(&[ask, S(head), Gap(server, 9), next], &["0 GET /a", "1 GET /b", "0 200 OK <ab> ~gap -8", "2 201 Created"]);
-    // In a chunk.
-    let chunked = S(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\nab");
-    check(
-        &[ask, chunked, Gap(server, 4), S(b"gh\r\n0\r\n\r\n"), next],
-        &["0 GET /a", "1 GET /b", "0 200 OK <abgh> ~gap -4", "1 201 Created"],
-    );
-    check(&[ask, chunked, Gap(server, 9), next], &["0 GET /a", "1 GET /b", "0 200 OK <ab> ~gap", "2 201 Created"]);
-    // Until close there is no other end.
-    check(
-        &[ask, S(b"HTTP/1.0 200 OK\r\n\r\nab"), Gap(server, 4), S(b"cd"), FIN],
-        &["0 GET /a", "1 GET /b", "0 200 OK <abcd> ~gap -4"],
-    );
-}
-
-#[test]
-fn after_a_gap_a_message_starts_only_where_a_segment_does() {
-    let server = CLIENT.other();
-    check(
-        &[
-            C(b"GET /a HTTP/1.1\r\n\r\n"),
-            S(b"HTTP/1.1 200 OK\r\nA"),
-            Gap(server, 50),
-            S(b"rest\r\nHTTP/1.1 200 Fake\r\n\r\n"),
-            C(b"GET /b HTTP/1.1\r\n\r\n"),
-            Segment(b"HTTP/1.1 200 Real\r\nContent-Length: 0\r\n\r\n"),
-        ][..],
-        &["0 GET /a", "1 GET /b", "1 200 Real"],
-    );
-}
-
-#[test]
-fn the_start_line_after_a_gap_may_be_split_over_segments() {
-    let server = CLIENT.other();
-    let ask = C(b"GET /a HTTP/1.1\r\n\r\n");
-    let before = [ask, S(b"HTTP/1.1 200 OK\r\nA"), Gap(server, 50), C(b"GET /b HTTP/1.1\r\n\r\n")];
-    let pieces = [Segment(b"HTT"), Segment(b"P/1.1 20"), Segment(b"4 No Content\r"), Segment(b"\n\r\n")];
-    check(&[&before[..], &pieces].concat(), &["0 GET /a", "1 GET /b", "1 204 No Content"]);
-    // What only looked like one is counted, and the search goes on; it may have been the answer to /b.
-    let noise = [
-        Segment(b"HTTP/1."),
-        Segment(b"x is what it said\r\n"),
-        Segment(b"HTTP"),
-        Segment(b"HTTP/1.1 204 None\r\n\r\n"),
-    ];
-    check(&[&before[..], &noise].concat(), &["0 GET /a", "1 GET /b", "2 204 None"]);
-}
-
-#[test]
-fn the_answer_to_a_head_that_was_lost_does_not_swallow_the_next() {
-    let (client, next) = (CLIENT, Segment(b"HTTP/1.1 204 None\r\n\r\n"));
-    for framing in ["", "Content-Length: 500\r\n"] {
-        let head = format!("HTTP/1.1 200 OK\r\n{framing}\r\n");
-        let lost = [C(b"HEAD /a HT"), Gap(client, 30), Segment(head.as_bytes()), C(b"GET /b HTTP/1.1\r\n\r\n"), next];
-        check(&lost[..3], &["0 200 OK ~end"]);
-        let ran = run(&lost, WHOLE, true);
-        // Whether the second answers /b is not certain: the first might have been still under way when it was sent.
-        assert_eq!(ran.messages.done, ["1 GET /b", "0 200 OK", "2 204 None"], "{framing}");
-    }
-    // Behind the first bytes of a body of known length it is content.
-    let quoted = Segment(b"HTTP/1.1 204 None\r\n\r\n");
-    check(
-        &[Segment(b"HTTP/1.1 200 OK\r\nContent-Length: 23\r\n\r\nab"), quoted],
-        &["0 200 OK <abHTTP/1.1 204 None\\r\\n\\r\\n>"],
-    );
-}
-
-#[test]
-fn a_message_cut_by_the_end_says_why() {
-    let server = CLIENT.other();
-    let ask = C(b"GET /a HTTP/1.1\r\n\r\n");
-    let half = S(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nab");
-    for (cause, why) in [
-        (EndCause::Fin, "closed"),
-        (EndCause::Reset, "closed"),
-        (EndCause::Idle, "idle"),
-        (EndCause::Evicted, "evicted"),
-        (EndCause::EndOfCapture, "end"),
-    ] {
-        check(&[ask, half, End(server, cause)], &["0 GET /a", &format!("0 200 OK <ab> ~{why}")]);
-    }
-    // Only an orderly close ends a body without a length (RFC 9112 §8).
-    check(
-        &[ask, S(b"HTTP/1.1 200 OK\r\n\r\nab"), End(server, EndCause::Reset)],
-        &["0 GET /a", "0 200 OK <ab> ~closed"],
-    );
-    // A head that was never whole is counted only.
-    let ran = run(&[ask, S(b"HTTP/1.1 200 OK\r\nContent-Le"), FIN], WHOLE, true);
-    assert_eq!((ran.messages.done.len(), ran.ledger.bytes(Fate::Unparseable)), (1, 27));
-}
-
-#[test]
-fn a_proxy_preamble_is_skipped() {
-    for preamble in
-        [&b"PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\n"[..], b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c0123456789ab"]
-    {
-        let bytes = [preamble, b"GET /a HTTP/1.1\r\n\r\n"].concat();
-        request(&bytes, "0 GET /a");
-    }
-}
-
-#[test]
-fn a_long_preamble_may_be_cut_anywhere() {
-    // With TLVs a PROXY preamble is longer than a method can be, and need hold no LF. Found by fuzzing.
-    let mut bytes = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x09\x00".to_vec();
-    bytes.extend([b't'; 0x900]);
-    let length = bytes.len();
-    bytes.extend(b"GET /a HTTP/1.1\r\n\r\n");
-    check(&[C(&bytes)], &["0 GET /a"]);
-    for cut in [20, length - 1, length, length + 1, length + 5] {
-        check(&[C(&bytes[..100]), C(&bytes[100..cut.max(100)]), C(&bytes[cut.max(100)..])], &["0 GET /a"]);
-    }
 }
 
 #[test]

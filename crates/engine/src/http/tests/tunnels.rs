@@ -111,3 +111,59 @@ fn what_looks_like_tls_between_messages_does_not_blind() {
     let ran = run(&steps, WHOLE, true);
     assert_eq!(ran.messages.done, ["0 GET /a", "1 GET /b"]);
 }
+
+#[test]
+fn a_tunnel_carries_no_messages_unless_they_are_plain() {
+    const CONNECT: Step<'_> = C(b"CONNECT a:443 HTTP/1.1\r\n\r\n");
+    const OK: Step<'_> = S(b"HTTP/1.1 200 Connected\r\nContent-Length: 9\r\n\r\n");
+    check(
+        &[CONNECT, OK, C(b"\x16\x03\x01\0\x05hello"), S(b"\x16\x03\x03\0\x01x")],
+        &["0 CONNECT a:443", "0 200 Connected"],
+    );
+    check(&[CONNECT, OK, C(b"\x05binary"), S(b"SSH-2.0-x\r\n")], &["0 CONNECT a:443", "0 200 Connected"]);
+    let ran = run(&[CONNECT, OK, C(b"\x05binary"), S(b"SSH-2.0-x\r\n")], Cut::Pieces(3), true);
+    assert_eq!(ran.ledger.bytes(Fate::Tunnel), 7 + 11);
+    check(
+        &[CONNECT, OK, C(b"GET / HTTP/1.1\r\n\r\n"), S(b"HTTP/1.1 204 None\r\n\r\n")],
+        &["0 CONNECT a:443", "0 200 Connected", "1 GET /", "1 204 None"],
+    );
+    // A refusal is a response like any other.
+    check(&[CONNECT, S(b"HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno")], &["0 CONNECT a:443", "0 403 No <no>"]);
+}
+
+#[test]
+fn behind_a_101_nothing_is_http() {
+    let steps = [
+        C(b"GET /chat HTTP/1.1\r\nUpgrade: websocket\r\n\r\n"),
+        S(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\nGET / HTTP/1.1\r\n\r\n"),
+        C(b"GET / HTTP/1.1\r\n\r\n"),
+    ];
+    let want = ["0 GET /chat [Upgrade=websocket]", "0 101 Switching Protocols [Upgrade=websocket]"];
+    check(&steps, &want);
+    let ran = run(&steps, Cut::Pieces(5), true);
+    assert_eq!(ran.ledger.bytes(Fate::Tunnel), 36);
+    assert_eq!(ran.messages.other, ["Tunnel"]);
+}
+
+#[test]
+fn a_proxy_preamble_is_skipped() {
+    for preamble in
+        [&b"PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\n"[..], b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c0123456789ab"]
+    {
+        let bytes = [preamble, b"GET /a HTTP/1.1\r\n\r\n"].concat();
+        request(&bytes, "0 GET /a");
+    }
+}
+
+#[test]
+fn a_long_preamble_may_be_cut_anywhere() {
+    // With TLVs a PROXY preamble is longer than a method can be, and need hold no LF. Found by fuzzing.
+    let mut bytes = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x09\x00".to_vec();
+    bytes.extend([b't'; 0x900]);
+    let length = bytes.len();
+    bytes.extend(b"GET /a HTTP/1.1\r\n\r\n");
+    check(&[C(&bytes)], &["0 GET /a"]);
+    for cut in [20, length - 1, length, length + 1, length + 5] {
+        check(&[C(&bytes[..100]), C(&bytes[100..cut.max(100)]), C(&bytes[cut.max(100)..])], &["0 GET /a"]);
+    }
+}

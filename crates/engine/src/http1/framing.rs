@@ -230,8 +230,12 @@ impl TransferCoding {
             } else if coding.eq_ignore_ascii_case(b"chunked") {
                 if before == Self::Absent && plain { Self::Chunked } else { Self::ChunkedLast }
             } else if coding.eq_ignore_ascii_case(b"identity") {
-                // Behind chunked it is what others do not take for chunked (policy 12).
-                if matches!(before, Self::Absent | Self::Identity) { Self::Identity } else { Self::NotChunked }
+                match before {
+                    Self::Absent => Self::Identity,
+                    // It does nothing, so it takes nothing from the chunked before it: Zeek and tshark read it so.
+                    Self::Chunked => Self::ChunkedLast,
+                    before => before,
+                }
             } else {
                 Self::NotChunked
             };

@@ -297,6 +297,10 @@ impl Receiver for Behind<'_> {
         http::report(anomaly, &mut self.cx);
     }
 
+    fn may_begin(&self, bytes: &[u8]) -> bool {
+        http::may_begin(bytes)
+    }
+
     fn interest(&self, from: Side) -> Interest {
         self.http.interest(from)
     }

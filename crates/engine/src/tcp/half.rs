@@ -1,9 +1,16 @@
 //! One direction of a connection: from its first sequence number to its FIN.
 //!
 //! ```text
-//!   Unseen ──the peer acknowledged something──▶ Expected ──a segment──▶ Open ──FIN delivered──▶ Ended
-//!      └──────────────────── a segment ───────────────────────────────────▲
+//!   Unseen ──the peer acknowledged something──▶ Expected
+//!     │ └────────────────────────────┐             │ a segment
+//!     │ SYN                a segment ▼             ▼
+//!     └──────────▶ Open ◀──────── Joined ◀─────────┘
+//!                   │ FIN delivered
+//!                   ▼
+//!                 Ended
 //! ```
+//!
+//! What makes a joined stream open is in [`super::joined`].
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -21,6 +28,10 @@ const WINDOW_MAX: u32 = 65_535 << 14;
 /// Hops by which the packets of one side may differ without it meaning anything: routes change. Arbitrary.
 const TTL_TOLERANCE: u8 = 4;
 
+/// Where a stream starts as long as nothing stands before: so far on that whatever a sequence number can say is behind
+/// it has an offset too.
+const START: StreamOffset = StreamOffset(1 << 32);
+
 /// How much is known of where this direction's stream stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -28,19 +39,12 @@ pub(super) enum Phase {
     Unseen,
     /// Only the peer's acknowledgements were seen: they say where its next byte will stand.
     Expected,
-    /// Segments were seen.
+    /// Segments were seen, but no SYN, and nothing was delivered: an earlier segment may still come.
+    Joined,
+    /// Its start is known, or was settled on.
     Open,
     /// Its end was delivered.
     Ended,
-}
-
-/// What the peer would say of the sequence numbers of a segment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
-    /// At or behind what the stream began with.
-    At(StreamOffset),
-    /// This many bytes before the stream's start.
-    Before(u64),
 }
 
 /// A wait that must end: since when, and how many packets ago.
@@ -65,6 +69,8 @@ pub(super) struct Half {
     pub(super) phase: Phase,
     /// Sequence number of the byte at `next`.
     next_seq: SeqNumber,
+    /// The stream's first byte.
+    pub(super) start: StreamOffset,
     /// Delivered, or declared missing, up to here. Invariant: every waiting entry lies at or behind it.
     pub(super) next: StreamOffset,
     /// The peer acknowledged up to here (a FIN counts as one). May lie behind `next` or ahead of it.
@@ -100,15 +106,16 @@ impl Half {
         Self {
             phase: Phase::Unseen,
             next_seq: SeqNumber(0),
-            next: StreamOffset(0),
-            acked: StreamOffset(0),
+            start: START,
+            next: START,
+            acked: START,
             fin: None,
             waiting: None,
             recent: None,
             heard: false,
             interest: Interest::None,
             stall: None,
-            last_gap: (StreamOffset(0), StreamOffset(0)),
+            last_gap: (START, START),
             window: 0,
             scale: Scale::Unknown,
             ttl: 0,
@@ -119,16 +126,41 @@ impl Half {
         }
     }
 
-    /// Puts the stream's start at `seq`. Only while nothing was delivered.
+    /// Puts the stream's start at `seq`. Only while nothing was seen of it.
     pub(super) fn start_at(&mut self, seq: SeqNumber, phase: Phase) {
-        debug_assert_eq!(self.next, StreamOffset(0), "a stream is placed before its first byte");
+        debug_assert!(
+            matches!(self.phase, Phase::Unseen | Phase::Expected),
+            "a stream is placed before its first byte"
+        );
         self.next_seq = seq;
         self.phase = phase;
     }
 
+    /// The peer acknowledged up to `seq`, and nothing of this direction was seen.
+    pub(super) fn expect(&mut self, seq: SeqNumber) {
+        self.start_at(seq, Phase::Expected);
+        self.heard = true;
+    }
+
+    /// Puts the stream's start at an earlier place. Only while nothing was delivered.
+    pub(super) fn move_start(&mut self, at: StreamOffset) {
+        debug_assert!(self.next == self.start && at <= self.start, "what was delivered stays where it is");
+        self.next_seq = SeqNumber(self.next_seq.0.wrapping_sub(self.next.since(at) as u32));
+        self.start = at;
+        self.next = at;
+        if !self.heard {
+            self.acked = at;
+        }
+    }
+
     /// Whether `seq` is the number of the stream's first byte.
-    pub(super) const fn starts_at(&self, seq: SeqNumber) -> bool {
-        self.next_seq.0.wrapping_sub(self.next.0 as u32) == seq.0
+    pub(super) fn starts_at(&self, seq: SeqNumber) -> bool {
+        self.place(seq) == self.start
+    }
+
+    /// Whether nothing was delivered of it or waits.
+    pub(super) fn is_pristine(&self) -> bool {
+        self.next == self.start && self.waiting.is_none()
     }
 
     /// Sequence number of the next byte, when anything is known of it; a delivered FIN counts as one.
@@ -138,20 +170,17 @@ impl Half {
     }
 
     pub(super) const fn is_live(&self) -> bool {
-        matches!(self.phase, Phase::Open | Phase::Ended)
+        matches!(self.phase, Phase::Joined | Phase::Open | Phase::Ended)
     }
 
-    pub(super) fn place(&self, seq: SeqNumber) -> Place {
-        let distance = seq.offset_from(self.next_seq);
-        match self.next.checked_add_signed(distance) {
-            Some(at) => Place::At(at),
-            None => Place::Before(distance.unsigned_abs() - self.next.0),
-        }
+    /// The offset that a sequence number near the present place stands for.
+    pub(super) fn place(&self, seq: SeqNumber) -> StreamOffset {
+        StreamOffset(self.next.0.saturating_add_signed(seq.offset_from(self.next_seq)))
     }
 
     /// Whether a segment that ends at `end` goes beyond what was delivered.
     pub(super) fn is_new(&self, end: SeqNumber) -> bool {
-        matches!(self.place(end), Place::At(at) if at > self.next)
+        self.place(end) > self.next
     }
 
     /// The offset behind the last byte that was seen.
@@ -304,7 +333,7 @@ impl Half {
     ///
     /// One byte alone is not enough: the peer may have acknowledged a FIN that is not in the capture.
     pub(super) fn acknowledged_hole(&self) -> Option<StreamOffset> {
-        if self.phase != Phase::Open || self.acked <= self.next.add(1) {
+        if !matches!(self.phase, Phase::Joined | Phase::Open) || self.acked <= self.next.add(1) {
             return None;
         }
         let first = self.first_waiting().map(|(at, _)| at);

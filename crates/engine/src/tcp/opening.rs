@@ -1,9 +1,10 @@
 //! How connections begin: SYN, SYN-ACK, ports used again, data in a SYN (policy 4, RFC 7413).
 
 use super::connection::{Connection, Outcome};
-use super::half::{Phase, Place};
+use super::half::Phase;
 use super::{Delivery, Receiver};
 use crate::anomaly::Anomaly;
+use crate::config::Limits;
 use crate::decode::{Checksum, Flags, Options, Segment};
 use crate::frame::Stamp;
 use crate::key::Side;
@@ -39,13 +40,15 @@ impl Connection {
         segment: &Segment<'_>,
         side: Side,
         stamp: Stamp,
+        limits: &Limits,
         out: &mut R,
     ) -> Option<Outcome> {
         let start = segment.seq.add(1);
         let acknowledges = segment.flags.has(Flags::ACK);
         let fits = match self.half(side).phase {
             Phase::Unseen => true,
-            Phase::Expected => self.half(side).place(start) == Place::At(StreamOffset(0)),
+            Phase::Expected => self.half(side).starts_at(start),
+            Phase::Joined => self.half(side).reaches_back_to(start, limits),
             // The same SYN again, or one that the capture shows behind the data it precedes.
             Phase::Open | Phase::Ended => {
                 if self.half(side).starts_at(start) {
@@ -57,13 +60,13 @@ impl Connection {
             }
         };
         let peer = self.half(side.other());
-        let acked = match (acknowledges, peer.is_live()) {
-            (true, true) => match peer.place(segment.ack) {
-                // RFC 9293 §3.10.7.3: it must acknowledge the SYN, and with data in the SYN (RFC 7413) at most that.
-                Place::At(at) if at <= peer.highest().add(self.syn_data_len(side.other())) => Some(at),
-                _ => None,
-            },
-            _ => Some(StreamOffset(0)),
+        // RFC 9293 §3.10.7.3: it must acknowledge the SYN, and with data in the SYN (RFC 7413) at most that.
+        let highest = peer.highest().add(self.syn_data_len(side.other()));
+        let acked = match peer.phase {
+            _ if !acknowledges => Some(peer.start),
+            Phase::Unseen | Phase::Expected => Some(peer.start),
+            Phase::Joined if peer.reaches_back_to(segment.ack, limits) => Some(peer.place(segment.ack)),
+            _ => Some(peer.place(segment.ack)).filter(|at| (peer.start..=highest).contains(at)),
         };
         let Some(acked) = acked.filter(|_| fits) else {
             if acknowledges && let Some(outcome) = self.reopened_by(segment, side) {
@@ -79,14 +82,22 @@ impl Connection {
         };
         if acknowledges {
             let peer = self.half_mut(side.other());
-            if peer.phase == Phase::Unseen {
-                peer.start_at(segment.ack, Phase::Expected);
-            } else {
-                peer.acknowledged(acked);
+            match peer.phase {
+                Phase::Unseen | Phase::Expected => peer.expect(segment.ack),
+                Phase::Joined if acked <= peer.start => {
+                    peer.move_start(acked);
+                    peer.phase = Phase::Open;
+                }
+                Phase::Joined | Phase::Open | Phase::Ended => peer.acknowledged(acked),
             }
         }
         let half = self.half_mut(side);
-        half.start_at(start, Phase::Open);
+        if half.phase == Phase::Joined {
+            half.move_start(half.place(start));
+            half.phase = Phase::Open;
+        } else {
+            half.start_at(start, Phase::Open);
+        }
         half.see_syn(segment.window, segment.options.window_scale);
         half.ts_recent = segment.options.timestamps.map(|(value, _)| value);
         half.md5 = segment.options.md5;
@@ -144,7 +155,7 @@ impl Connection {
     /// Delivers the data of a SYN as far as it was taken; the rest will come again.
     pub(super) fn take_syn_data<R: Receiver>(&mut self, side: Side, acked: StreamOffset, out: &mut R) {
         let Some(data) = self.syn_data.take_if(|data| data.side == side) else { return };
-        let taken = (acked.0 as usize).min(data.bytes.len());
+        let taken = (acked.since(self.half(side).start) as usize).min(data.bytes.len());
         let (taken, left) = data.bytes.split_at(taken);
         out.ledger().count(Fate::Ignored, left.len());
         if !taken.is_empty() {

@@ -1,5 +1,7 @@
 //! Tables of segments and what they deliver, and a byte map beside the reorder buffer.
 
+mod joined;
+
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -52,6 +54,10 @@ impl Receiver for Log {
     fn report(&mut self, anomaly: Anomaly) {
         let blank = if self.text.is_empty() { "" } else { " " };
         write!(self.text, "{blank}?{anomaly}").unwrap();
+    }
+
+    fn may_begin(&self, bytes: &[u8]) -> bool {
+        bytes[0] != b'.'
     }
 
     fn interest(&self, _: Side) -> Interest {
@@ -425,6 +431,9 @@ proptest! {
                 }
                 fn note(&mut self, _: Side, _: Anomaly) {}
                 fn report(&mut self, _: Anomaly) {}
+                fn may_begin(&self, _: &[u8]) -> bool {
+                    true
+                }
                 fn interest(&self, _: Side) -> Interest {
                     Interest::Open
                 }

@@ -4,6 +4,7 @@
 
 mod closed;
 mod ids;
+mod slab;
 mod table;
 
 use crate::anomaly::Anomaly;

@@ -55,6 +55,14 @@ struct Stall {
     packets: u32,
 }
 
+/// What is rare, and kept apart because an idle connection is to be small.
+#[derive(Debug, Default)]
+struct Holes {
+    stall: Option<Stall>,
+    /// The last hole that was given up, to tell late bytes from duplicates.
+    given_up: Option<(StreamOffset, StreamOffset)>,
+}
+
 /// How a window field is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scale {
@@ -82,10 +90,7 @@ pub(super) struct Half {
     /// Whether the peer was heard to acknowledge anything: without that, nothing says when to forget.
     heard: bool,
     interest: Interest,
-    /// Rare, so that it is kept apart: an idle connection is to be small.
-    stall: Option<Box<Stall>>,
-    /// The last hole that was given up, to tell late bytes from duplicates.
-    last_gap: (StreamOffset, StreamOffset),
+    holes: Option<Box<Holes>>,
     /// Largest window that this side offered, in bytes.
     window: u32,
     scale: Scale,
@@ -114,8 +119,7 @@ impl Half {
             recent: None,
             heard: false,
             interest: Interest::None,
-            stall: None,
-            last_gap: (START, START),
+            holes: None,
             window: 0,
             scale: Scale::Unknown,
             ttl: 0,
@@ -231,11 +235,12 @@ impl Half {
 
     /// Whether `offset` lies in the hole that was last given up.
     pub(super) fn in_last_gap(&self, offset: StreamOffset) -> bool {
-        self.last_gap.0 <= offset && offset < self.last_gap.1
+        let given_up = self.holes.as_ref().and_then(|holes| holes.given_up);
+        given_up.is_some_and(|(from, to)| from <= offset && offset < to)
     }
 
     pub(super) fn give_up(&mut self, bytes: u64) {
-        self.last_gap = (self.next, self.next.add(bytes));
+        self.holes.get_or_insert_default().given_up = Some((self.next, self.next.add(bytes)));
         self.advance(bytes);
     }
 
@@ -313,9 +318,11 @@ impl Half {
         first
     }
 
-    /// Accounted bytes of the waiting room.
+    /// Accounted bytes on the heap.
     pub(super) fn held(&self) -> usize {
-        self.waiting.as_ref().map_or(0, |room| room.held()) + self.recent.as_ref().map_or(0, |recent| recent.held())
+        self.waiting.as_ref().map_or(0, |room| room.held())
+            + self.recent.as_ref().map_or(0, |recent| recent.held())
+            + self.holes.as_ref().map_or(0, |_| size_of::<Holes>())
     }
 
     /// Payload bytes in the waiting room.
@@ -352,24 +359,31 @@ impl Half {
 
     /// Whether a wait at the present place has lasted for the allowance; counts one packet.
     pub(super) fn stalled(&mut self, now: Timestamp, packet: bool, limits: &Limits) -> bool {
-        match &mut self.stall {
-            Some(stall) if stall.at == self.next => {
+        let at = self.next;
+        let holes = self.holes.get_or_insert_default();
+        match holes.stall.as_mut().filter(|stall| stall.at == at) {
+            Some(stall) => {
                 stall.packets += u32::from(packet);
                 stall.packets >= limits.hole_packets || now.since(stall.since) >= limits.hole_time
             }
-            _ => {
-                self.stall = Some(Box::new(Stall { at: self.next, since: now, packets: 0 }));
+            None => {
+                holes.stall = Some(Stall { at, since: now, packets: 0 });
                 limits.hole_packets == 0 || limits.hole_time == Duration::ZERO
             }
         }
     }
 
-    pub(super) const fn is_stalling(&self) -> bool {
-        self.stall.is_some()
+    pub(super) fn is_stalling(&self) -> bool {
+        self.holes.as_ref().is_some_and(|holes| holes.stall.is_some())
     }
 
     /// Nothing is waited for.
     pub(super) fn flows(&mut self) {
-        self.stall = None;
+        if let Some(holes) = &mut self.holes {
+            holes.stall = None;
+            if holes.given_up.is_none() {
+                self.holes = None;
+            }
+        }
     }
 }

@@ -111,6 +111,7 @@ impl Recent {
     pub(super) fn suspicion(&self, bytes: &[u8], back: u64, addresses: (IpAddr, IpAddr)) -> Suspicion {
         let mut found = Suspicion::NONE;
         let mut end = 0;
+        let mut whole = Vec::new();
         for &(len, origin) in self.origins.iter().rev() {
             // The segment's bytes stand from `start` to `end` before the place delivered up to.
             let start = end + u64::from(len);
@@ -120,11 +121,10 @@ impl Recent {
                 let new = &bytes[(back - overlap.0) as usize..(back - overlap.1) as usize];
                 let old = self.bytes.range((held - overlap.0) as usize..(held - overlap.1) as usize);
                 if old.zip(new).any(|(old, new)| old != new) {
-                    let whole: Vec<u8> = if start <= held {
-                        self.bytes.range((held - start) as usize..(held - end) as usize).copied().collect()
-                    } else {
-                        Vec::new()
-                    };
+                    whole.clear();
+                    if start <= held {
+                        whole.extend(self.bytes.range((held - start) as usize..(held - end) as usize));
+                    }
                     let checksum = start <= held && origin.is_wrong(addresses, &whole);
                     found = found.and(Suspicion { ttl: origin.ttl, checksum });
                 }
@@ -136,7 +136,7 @@ impl Recent {
 
     /// Accounted bytes.
     pub(super) fn held(&self) -> usize {
-        self.bytes.len() + self.origins.len() * size_of::<(u32, Origin)>()
+        size_of::<Self>() + self.bytes.capacity() + self.origins.capacity() * size_of::<(u32, Origin)>()
     }
 }
 

@@ -3,6 +3,7 @@
 //! How it begins is in [`super::opening`] and [`super::joined`], in which order bytes go on in [`super::order`].
 
 use super::half::{Half, Phase};
+use super::joined::takes_place;
 use super::opening::{PendingSyn, SynData};
 use super::order::{Heard, SIDES, deliver};
 use super::recent::{Origin, Suspicion};
@@ -116,6 +117,10 @@ impl Connection {
             }
             self.join(segment, side, limits, out);
             self.acknowledge(segment, side);
+            let acked = self.half(side.other()).place(segment.ack);
+            if self.syn_data_len(side.other()) > 0 && acked > self.half(side.other()).start {
+                self.take_syn_data(side.other(), acked, out);
+            }
             self.data(segment, side, stamp, limits, out);
         }
         let acked = self.half(side.other()).place(segment.ack);
@@ -197,14 +202,16 @@ impl Connection {
         {
             return Some(Anomaly::OldTimestamp);
         }
-        if peer.is_live() && peer.place(segment.ack) > peer.highest().add(half.plausible_ahead()) {
+        // RFC 5961 §5: neither of what was never sent, nor older than a window.
+        let (acked, ahead) = (peer.place(segment.ack), half.plausible_ahead());
+        if peer.is_live() && (acked > peer.highest().add(ahead) || acked.add(ahead) < peer.start) {
             peer.outlying_ack = Some(segment.ack);
-            let confirmed = peer.outlying_data.is_some_and(|seq| near(seq, segment.ack, half.plausible_ahead()));
+            let confirmed = peer.outlying_data.is_some_and(|seq| near(seq, segment.ack, ahead));
             if !confirmed {
                 return Some(Anomaly::BadAck);
             }
         }
-        if !segment.payload.is_empty() && half.place(segment.seq) > half.highest().add(peer.plausible_ahead()) {
+        if takes_place(segment) && half.place(segment.seq) > half.highest().add(peer.plausible_ahead()) {
             half.outlying_data = Some(segment.seq.add(segment.payload.len() as u32));
             let confirmed = half.outlying_ack.is_some_and(|ack| near(ack, segment.seq, peer.plausible_ahead()));
             if !confirmed {
@@ -264,8 +271,8 @@ impl Connection {
             starts_segment: true,
         };
         let end = arrival.offset.add(arrival.bytes.len() as u64 + arrival.cut);
-        // A FIN before bytes that were seen contradicts them: it is no end.
-        if segment.flags.has(Flags::FIN) && half.fin.is_none() && end >= half.received() {
+        // A FIN before bytes that were seen contradicts them: it is no end. Of two, the one in order is taken first.
+        if segment.flags.has(Flags::FIN) && end >= half.received() && half.fin.is_none_or(|fin| end < fin) {
             half.fin = Some(end);
         }
         if arrival.bytes.is_empty() && arrival.cut == 0 {

@@ -146,14 +146,14 @@ impl Half {
         self.heard = true;
     }
 
-    /// Puts the stream's start at an earlier place. Only while nothing was delivered.
-    pub(super) fn move_start(&mut self, at: StreamOffset) {
-        debug_assert!(self.next == self.start && at <= self.start, "what was delivered stays where it is");
-        self.next_seq = SeqNumber(self.next_seq.0.wrapping_sub(self.next.since(at) as u32));
-        self.start = at;
-        self.next = at;
+    /// Puts the stream's start elsewhere. Only while nothing was delivered.
+    pub(super) fn move_start(&mut self, seq: SeqNumber) {
+        debug_assert!(self.next == self.start, "what was delivered stays where it is");
+        self.start = self.place(seq);
+        self.next = self.start;
+        self.next_seq = seq;
         if !self.heard {
-            self.acked = at;
+            self.acked = self.start;
         }
     }
 

@@ -28,7 +28,7 @@ impl Connection {
                 half.md5 = segment.options.md5;
             }
             if takes_place(segment) && half.reaches_back_to(segment.seq, limits) && !half.is_probe(segment) {
-                half.move_start(half.place(segment.seq));
+                half.move_start(segment.seq);
             }
             if !segment.payload.is_empty() && out.may_begin(segment.payload) {
                 half.phase = Phase::Open;
@@ -78,6 +78,6 @@ impl Half {
 }
 
 /// Whether a segment occupies sequence numbers; where a bare acknowledgement stands, something else was.
-fn takes_place(segment: &Segment<'_>) -> bool {
+pub(super) fn takes_place(segment: &Segment<'_>) -> bool {
     !segment.payload.is_empty() || segment.cut > 0 || segment.flags.has(Flags::FIN)
 }

@@ -48,7 +48,11 @@ impl Connection {
         let fits = match self.half(side).phase {
             Phase::Unseen => true,
             Phase::Expected => self.half(side).starts_at(start),
-            Phase::Joined => self.half(side).reaches_back_to(start, limits),
+            // A handshake in four has an ACK with the number of the SYN before the SYN (RFC 9293 §3.5 joins the two).
+            Phase::Joined => {
+                let half = self.half(side);
+                half.reaches_back_to(start, limits) || (half.is_pristine() && half.starts_at(segment.seq))
+            }
             // The same SYN again, or one that the capture shows behind the data it precedes.
             Phase::Open | Phase::Ended => {
                 if self.half(side).starts_at(start) {
@@ -85,7 +89,7 @@ impl Connection {
             match peer.phase {
                 Phase::Unseen | Phase::Expected => peer.expect(segment.ack),
                 Phase::Joined if acked <= peer.start => {
-                    peer.move_start(acked);
+                    peer.move_start(segment.ack);
                     peer.phase = Phase::Open;
                 }
                 Phase::Joined | Phase::Open | Phase::Ended => peer.acknowledged(acked),
@@ -93,7 +97,7 @@ impl Connection {
         }
         let half = self.half_mut(side);
         if half.phase == Phase::Joined {
-            half.move_start(half.place(start));
+            half.move_start(start);
             half.phase = Phase::Open;
         } else {
             half.start_at(start, Phase::Open);

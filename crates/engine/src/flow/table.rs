@@ -171,3 +171,73 @@ impl Table {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+    use crate::frame::Stamp;
+    use crate::key::{Endpoint, FlowId, Side};
+    use crate::testkit::rng::Rng;
+
+    fn flow(n: usize) -> Flow {
+        let end = |port| Endpoint::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+        let (key, _) = FlowKey::of(end(n as u16), end(60_000));
+        Flow { id: FlowId::default(), slot: 0, key, first: Stamp::default(), server: Side::Low }
+    }
+
+    /// Oldest activity first.
+    struct List(Vec<(FlowKey, u32, Class, Timestamp)>);
+
+    impl List {
+        fn place(&self, key: &FlowKey) -> Option<usize> {
+            self.0.iter().position(|(known, ..)| known == key)
+        }
+    }
+
+    #[test]
+    fn it_does_what_a_list_does() {
+        for seed in 0..30 {
+            let mut rng = Rng::new(seed);
+            let (mut table, mut list) = (Table::new([seed, 2, 3, 4]), List(Vec::new()));
+            for step in 0..3_000_u64 {
+                let now = Timestamp::from_nanos(step / 3);
+                let wanted = flow(rng.below(300));
+                let found = list.place(&wanted.key);
+                let because = format!("seed {seed}, step {step}");
+                assert_eq!(table.find(&wanted.key), found.map(|at| list.0[at].1), "{because}");
+                match found {
+                    None => {
+                        let slot = table.insert(wanted.clone(), now);
+                        list.0.push((wanted.key, slot, Class::HalfOpen, now));
+                    }
+                    Some(at) if rng.chance(0.3) => {
+                        let (key, slot, ..) = list.0.remove(at);
+                        assert_eq!(table.remove(slot).map(|entry| entry.flow.key), Some(key), "{because}");
+                    }
+                    Some(at) => {
+                        let (key, slot, ..) = list.0.remove(at);
+                        let class = if rng.chance(0.5) { Class::Live } else { Class::HalfOpen };
+                        table.touch(slot, class, now);
+                        list.0.push((key, slot, class, now));
+                    }
+                }
+                // Eviction takes the least recently active of a class, as a flood would have it.
+                if rng.chance(0.1) {
+                    let class = if rng.chance(0.5) { Class::Live } else { Class::HalfOpen };
+                    let oldest = list.0.iter().position(|&(_, _, of, _)| of == class);
+                    assert_eq!(table.oldest(class), oldest.map(|at| list.0[at].1), "{because}");
+                    if let Some(at) = oldest {
+                        let (_, slot, _, last) = list.0.remove(at);
+                        assert_eq!(table.remove(slot).map(|entry| entry.last), Some(last), "{because}");
+                    }
+                }
+                assert_eq!(table.len(), list.0.len(), "{because}");
+            }
+            let mut slots: Vec<_> = list.0.iter().map(|&(key, slot, ..)| (slot, key)).collect();
+            slots.sort_unstable();
+            assert!(table.iter().map(|entry| (entry.flow.slot, entry.flow.key)).eq(slots), "seed {seed}");
+        }
+    }
+}

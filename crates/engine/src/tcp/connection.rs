@@ -202,9 +202,11 @@ impl Connection {
         {
             return Some(Anomaly::OldTimestamp);
         }
-        // RFC 5961 §5: neither of what was never sent, nor older than a window.
-        let (acked, ahead) = (peer.place(segment.ack), half.plausible_ahead());
-        if peer.is_live() && (acked > peer.highest().add(ahead) || acked.add(ahead) < peer.start) {
+        let ahead = half.plausible_ahead();
+        if peer.is_live() && peer.is_long_acknowledged(segment.ack, ahead) {
+            return Some(Anomaly::BadAck);
+        }
+        if peer.is_live() && peer.place(segment.ack) > peer.highest().add(ahead) {
             peer.outlying_ack = Some(segment.ack);
             let confirmed = peer.outlying_data.is_some_and(|seq| near(seq, segment.ack, ahead));
             if !confirmed {

@@ -182,6 +182,12 @@ impl Half {
         StreamOffset(self.next.0.saturating_add_signed(seq.offset_from(self.next_seq)))
     }
 
+    /// Whether an acknowledgement is older than `window` bytes before the latest one (RFC 5961 §5.2): a guess, since those
+    /// that are late are not that late.
+    pub(super) fn is_long_acknowledged(&self, ack: SeqNumber, window: u64) -> bool {
+        self.acked.since(self.place(ack)) > window
+    }
+
     /// Whether a segment that ends at `end` goes beyond what was delivered.
     pub(super) fn is_new(&self, end: SeqNumber) -> bool {
         self.place(end) > self.next

@@ -83,7 +83,7 @@ fn run(&(_, flood): &Row, n: u32, config: Config) -> Came {
         frames = frame.number;
         extractor.push(frame, &mut |message| {
             if message.head.path() == Some(HONEST) || message.head.status() == Some(200) {
-                honest.push(message);
+                honest.push(message.clone());
             }
         });
         accounted = accounted.max(extractor.held());

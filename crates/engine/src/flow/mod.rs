@@ -49,7 +49,7 @@ impl Flows {
         Self {
             table: Table::new(config.hash_key),
             closed: Closed::new(config.hash_key, &config.limits),
-            ids: Ids::default(),
+            ids: Ids::new(config.hash_key),
             stalled: Vec::new(),
             held: 0,
         }

@@ -6,6 +6,8 @@ mod closed;
 mod ids;
 mod slab;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use crate::anomaly::Anomaly;
 use crate::config::Config;
@@ -189,6 +191,12 @@ impl Flows {
             self.stalled.push(slot);
         }
         self.table.touch(slot, class, around.now);
+        // Slots of connections that ended stay in the list until the next tick, and time may stand still.
+        if self.stalled.len() > 2 * self.table.len() + 64 {
+            self.stalled.sort_unstable();
+            self.stalled.dedup();
+            self.stalled.retain(|&slot| self.table.get_mut(slot).is_some_and(|entry| entry.listed));
+        }
     }
 
     /// Lets time pass for connections without packets: allowances end, idle ones are given up.

@@ -1,7 +1,7 @@
-//! Writes a flood as a capture, to be measured: `flood NAME COUNT FILE`, or the names alone without arguments.
+//! Writes a flood as a capture to standard output, to be measured: `flood NAME COUNT`; without arguments, the names.
 //!
 //! ```sh
-//! cargo run --release -p sniffer-engine --features testkit --example flood -- syn 1000000 syn.pcap
+//! cargo run --release -p sniffer-engine --features testkit --example flood -- syn 1000000 > syn.pcap
 //! /usr/bin/time -v target/release/sniffer replay -f jsonl -o /dev/null syn.pcap
 //! ```
 
@@ -12,14 +12,14 @@ use sniffer_engine::testkit::flood::{ALL, Flood};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [name, count, file] = &arguments[..] else {
+    let [name, count] = &arguments[..] else {
         for (name, _) in ALL {
             writeln!(std::io::stdout(), "{name}")?;
         }
         return Ok(());
     };
     let (_, flood) = ALL.iter().find(|(known, _)| known == name).ok_or("no flood has this name")?;
-    let mut file = BufWriter::new(std::fs::File::create(file)?);
+    let mut file = BufWriter::new(std::io::stdout().lock());
     // pcap, microseconds, raw IP (draft-ietf-opsawg-pcap).
     for word in [0xa1b2_c3d4, 4 << 16 | 2, 0, 0, 262_144, 101_u32] {
         file.write_all(&word.to_le_bytes())?;

@@ -2,8 +2,6 @@
 //! accounted for (policy 21), an idle connection costs what it is said to, and the honest exchange behind each flood
 //! comes out.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 

@@ -115,13 +115,17 @@ impl Connection {
                 self.settle(now, None, limits, out);
                 return self.outcome();
             }
-            self.join(segment, side, limits, out);
+            if !self.halves.iter().all(Half::is_settled) {
+                self.join(segment, side, limits, out);
+            }
             self.acknowledge(segment, side);
-            let acked = self.half(side.other()).place(segment.ack);
-            if self.syn_data_len(side.other()) > 0 && acked > self.half(side.other()).start {
-                self.take_syn_data(side.other(), acked, out);
+            if self.syn_data.is_some() {
+                self.syn_data_acknowledged(segment, side.other(), out);
             }
             self.data(segment, side, stamp, limits, out);
+        }
+        if self.halves.iter().all(Half::is_quiet) {
+            return Outcome::Open;
         }
         let acked = self.half(side.other()).place(segment.ack);
         let heard = segment.flags.has(Flags::ACK).then_some(Heard { from: side, acked });

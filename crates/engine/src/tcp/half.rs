@@ -177,6 +177,16 @@ impl Half {
         matches!(self.phase, Phase::Joined | Phase::Open | Phase::Ended)
     }
 
+    /// Whether its start will not move any more.
+    pub(super) const fn is_settled(&self) -> bool {
+        matches!(self.phase, Phase::Open | Phase::Ended)
+    }
+
+    /// Whether nothing of it waits for anything: then nothing is to be settled after a packet.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.waiting.is_none() && self.holes.is_none() && self.fin.is_none() && self.acked <= self.next.add(1)
+    }
+
     /// The offset that a sequence number near the present place stands for.
     pub(super) fn place(&self, seq: SeqNumber) -> StreamOffset {
         StreamOffset(self.next.0.saturating_add_signed(seq.offset_from(self.next_seq)))

@@ -159,6 +159,14 @@ impl Connection {
         self.syn_data.as_ref().filter(|data| data.side == side).map_or(0, |data| data.bytes.len() as u64)
     }
 
+    /// A segment may say how much of the data in the SYN, or SYN-ACK, of `side` was taken.
+    pub(super) fn syn_data_acknowledged<R: Receiver>(&mut self, segment: &Segment<'_>, side: Side, out: &mut R) {
+        let acked = self.half(side).place(segment.ack);
+        if acked > self.half(side).start {
+            self.take_syn_data(side, acked, out);
+        }
+    }
+
     /// Delivers the data of a SYN as far as it was taken; the rest will come again.
     pub(super) fn take_syn_data<R: Receiver>(&mut self, side: Side, acked: StreamOffset, out: &mut R) {
         let Some(data) = self.syn_data.take_if(|data| data.side == side) else { return };

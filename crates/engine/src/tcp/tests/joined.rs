@@ -112,3 +112,41 @@ fn a_packet_that_acknowledges_less_does_not_count_against_a_hole() {
     ];
     check(&after_handshake(&rows), OPEN_END);
 }
+
+proptest! {
+    /// Nothing says where the stream starts, and its first segment, the only one that looks like a start, is seen among the
+    /// first four: everything is read, in order, whatever the order it is shown in.
+    #[test]
+    fn what_is_shown_in_any_order_within_the_allowance_is_read_in_order(
+        lengths in prop::collection::vec(1_usize..9, 2..8),
+        keys in prop::collection::vec(any::<u32>(), 8),
+        first in 0_usize..4,
+        isn in prop_oneof![Just(u32::MAX - 10), any::<u32>()],
+    ) {
+        let stream: Vec<u8> = std::iter::once(b'S').chain(std::iter::repeat_n(b'.', lengths.iter().sum::<usize>() - 1)).collect();
+        let mut pieces: Vec<(usize, &[u8])> = Vec::new();
+        let mut at = 0;
+        for len in &lengths {
+            pieces.push((at, &stream[at..at + len]));
+            at += len;
+        }
+        let start = pieces.remove(0);
+        let mut order: Vec<_> = pieces.into_iter().zip(&keys).collect();
+        order.sort_by_key(|&(_, key)| key);
+        let mut order: Vec<_> = order.into_iter().map(|(piece, _)| piece).collect();
+        order.insert(first.min(order.len()), start);
+        let (mut connection, mut log) = (Connection::new(), Log::default());
+        for (number, (at, bytes)) in order.into_iter().enumerate() {
+            let (side, _, mut segment) = segment("c 0 0 A");
+            segment.seq = SeqNumber(isn).add(at as u32);
+            segment.payload = bytes;
+            log.ledger.received(bytes.len());
+            let now = Timestamp::from_nanos(number as u64 * 100_000);
+            connection.segment(&segment, side, Stamp::default(), now, &Limits::default(), &mut log);
+        }
+        connection.end(EndCause::EndOfCapture, &mut log);
+        let read: String = log.text.split(' ').filter_map(|entry| entry.strip_prefix("c:")).collect();
+        prop_assert_eq!(read.as_bytes(), &stream[..], "{}", log.text);
+        prop_assert_eq!((log.ledger.balance(), log.ledger.missing()), (0, 0));
+    }
+}

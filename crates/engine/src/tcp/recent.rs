@@ -89,10 +89,12 @@ impl Recent {
         let keep = &bytes[bytes.len().saturating_sub(RECENT_MAX)..];
         let room = RECENT_MAX - keep.len();
         self.bytes.drain(..self.bytes.len().saturating_sub(room));
+        grow(&mut self.bytes, keep.len());
         self.bytes.extend(keep);
         if self.origins.len() == ORIGINS_MAX {
             self.origins.pop_front();
         }
+        grow(&mut self.origins, 1);
         self.origins.push_back((bytes.len() as u32, origin));
     }
 
@@ -136,7 +138,14 @@ impl Recent {
 
     /// Accounted bytes.
     pub(super) fn held(&self) -> usize {
-        size_of::<Self>() + self.bytes.capacity() + self.origins.capacity() * size_of::<(u32, Origin)>()
+        size_of::<Self>() + self.bytes.len() + self.origins.len() * size_of::<(u32, Origin)>()
+    }
+}
+
+/// Room for more, by a quarter and not twofold: many that grow in step must not take twice what is accounted for them.
+fn grow<T>(queue: &mut VecDeque<T>, more: usize) {
+    if queue.capacity() - queue.len() < more {
+        queue.reserve_exact(more.max(queue.len() / 4));
     }
 }
 

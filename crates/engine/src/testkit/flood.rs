@@ -100,6 +100,14 @@ pub const ALL: &[Row] = &[
             flood.server(0, 10 + i * 2 % 120_000, 1, ACK, b"y");
         }
     }),
+    // Many small pieces, and then what lies between them, all behind a hole.
+    ("pieces-filled-at-once", |flood, n| {
+        for i in 0..n / 701 {
+            flood.open(i);
+            (0..700).for_each(|k| flood.client(i, 100 + k * 2, 1, ACK, b"x"));
+            flood.client(i, 100, 1, ACK, &[b'y'; 1_400]);
+        }
+    }),
     ("one-in-reverse", |flood, n| {
         flood.open(0);
         (0..n).for_each(|i| flood.client(0, 120_000 - i % 119_000, 1, ACK, b"x"));

@@ -51,15 +51,6 @@ pub(super) fn detect(bytes: &[u8], first: bool) -> Found {
     }
 }
 
-/// Whether a stream can be taken to begin with these bytes, so that nothing is missed by not waiting for what stands before.
-pub(crate) fn may_begin(bytes: &[u8]) -> bool {
-    match detect(bytes, true) {
-        Found::Start { .. } | Found::Preamble(_) | Found::Tls | Found::Http2 => true,
-        Found::Undecided => head::may_become_strict(bytes),
-        Found::Neither => false,
-    }
-}
-
 /// Whether a PROXY protocol version 2 preamble starts here: it is decided by its length and need hold no line end.
 pub(super) fn starts_binary_preamble(bytes: &[u8]) -> bool {
     bytes.starts_with(PROXY2)
@@ -107,6 +98,14 @@ fn preamble(bytes: &[u8]) -> Option<Found> {
         };
     }
     None
+}
+
+/// Whether a stream can be taken to begin with these bytes, so that nothing is missed by not waiting for what stands before.
+pub(crate) fn may_begin(bytes: &[u8]) -> bool {
+    match detect(bytes, true) {
+        Found::Undecided => head::may_become_strict(bytes),
+        found => found != Found::Neither,
+    }
 }
 
 #[cfg(test)]

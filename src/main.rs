@@ -3,14 +3,24 @@
 //! Next: `cli` for what can be asked, `replay` for the one subcommand, `exit` for how a run may end.
 #![forbid(unsafe_code)]
 
+mod capture;
 mod cli;
+mod exchange;
 mod exit;
+mod filter;
+mod format;
 mod interrupt;
+mod json;
 mod output;
+mod pcapng;
+mod pipeline;
 mod pretty;
 mod progress;
+mod redact;
 mod replay;
+mod slice;
 mod stats;
+mod talk;
 mod text;
 
 use std::process::ExitCode;
@@ -18,6 +28,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let outcome = match cli::parse() {
         Ok(cli::Command::Replay(options)) => replay::run(&options),
+        Ok(cli::Command::Talk(options)) => talk::run(&options),
         Err(exit) => exit,
     };
     outcome.into()

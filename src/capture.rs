@@ -28,7 +28,8 @@ pub(crate) fn read(path: &Path, frames_max: usize, bytes_max: usize) -> Result<C
     while let Some(frame) = source.next(&mut || {}) {
         bytes += frame.bytes.len();
         if frames.len() == frames_max || bytes > bytes_max {
-            let line = format!("{input} has more than {frames_max} frames or {bytes_max} bytes, which is all that fits");
+            let line =
+                format!("{input} has more than {frames_max} frames or {bytes_max} bytes, which is all that fits");
             return Err((Exit::Failed, format!("{line}; cut it down first (editcap, replay --write-pcap)")));
         }
         frames.push(OwnedFrame {

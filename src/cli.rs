@@ -12,7 +12,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use crate::exit::{Exit, say};
 use crate::filter::Filter;
 pub(crate) use crate::format::Format;
-use crate::talk;
+use crate::{perturb, talk};
 
 const ABOUT: &str = "A passive HTTP sniffer: captures in, HTTP messages out";
 
@@ -53,6 +53,10 @@ pub(crate) enum Command {
     /// Turn a conversation written as text into a capture, or a capture into such text
     #[command(after_help = talk::EXAMPLES)]
     Talk(talk::Options),
+
+    /// Put a capture through a worse network: reordered, doubled, cut anew, fragmented, tunnelled, lossy
+    #[command(after_help = perturb::EXAMPLES)]
+    Perturb(perturb::Options),
 }
 
 /// Options of `sniffer replay`.

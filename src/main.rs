@@ -13,6 +13,7 @@ mod interrupt;
 mod json;
 mod output;
 mod pcapng;
+mod perturb;
 mod pipeline;
 mod pretty;
 mod progress;
@@ -28,6 +29,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let outcome = match cli::parse() {
         Ok(cli::Command::Replay(options)) => replay::run(&options),
+        Ok(cli::Command::Perturb(options)) => perturb::run(&options),
         Ok(cli::Command::Talk(options)) => talk::run(&options),
         Err(exit) => exit,
     };

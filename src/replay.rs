@@ -181,7 +181,10 @@ fn refuse_to_replace_an_input(output: Option<&Path>, inputs: &[Input]) -> Result
         if let Input::File(path) = input
             && std::fs::canonicalize(path).is_ok_and(|path| path == output)
         {
-            return Err((Exit::Wrong, format!("{input} is an input and cannot be the output too: choose another name")));
+            return Err((
+                Exit::Wrong,
+                format!("{input} is an input and cannot be the output too: choose another name"),
+            ));
         }
     }
     Ok(())

@@ -58,8 +58,11 @@ fn fragments(inputs: &[Input], chosen: &BTreeSet<FlowKey>, interrupt: &Interrupt
             let Decoded::Fragment(fragment) = decoded else { return };
             let mut outcome = defrag.push(&fragment, now, frame.stamp());
             while let Outcome::Whole(datagram) = outcome {
-                let parts: Vec<_> =
-                    datagram.frames.iter().flat_map(|part| carriers.remove(part).unwrap_or_else(|| vec![*part])).collect();
+                let parts: Vec<_> = datagram
+                    .frames
+                    .iter()
+                    .flat_map(|part| carriers.remove(part).unwrap_or_else(|| vec![*part]))
+                    .collect();
                 outcome = match decode_datagram(&datagram.facts, &datagram.bytes) {
                     Decoded::Segment(segment) => {
                         if chosen.contains(&key(&segment)) {

@@ -51,7 +51,11 @@ pub(super) fn write(message: &Message, out: &mut Vec<u8>) {
     let stdin = content(message, &mut words);
     let authority = host.unwrap_or(&server);
     if target.starts_with('/') && target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
-        words.extend(["--globoff".to_owned(), "--path-as-is".to_owned(), quoted(&format!("http://{authority}{target}"))]);
+        words.extend([
+            "--globoff".to_owned(),
+            "--path-as-is".to_owned(),
+            quoted(&format!("http://{authority}{target}")),
+        ]);
     } else {
         words.extend(["--request-target".to_owned(), quoted(target), quoted(&format!("http://{authority}/"))]);
     }
@@ -121,7 +125,8 @@ fn is_plain_host(host: &str) -> bool {
 fn quoted(word: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=,+@".contains(&byte);
     if word.chars().any(|c| is_unsafe(c) && !is_layout(c)) {
-        let spelled: String = word.bytes().map(|b| if plain(b) { char::from(b).into() } else { format!("\\{b:03o}") }).collect();
+        let spelled: String =
+            word.bytes().map(|b| if plain(b) { char::from(b).into() } else { format!("\\{b:03o}") }).collect();
         return format!("\"$(printf '{spelled}')\"");
     }
     match !word.is_empty() && word.bytes().all(plain) {

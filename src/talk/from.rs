@@ -27,9 +27,9 @@ pub(super) fn run(path: &Path, output: Option<&Path>) -> Result<Exit, (Exit, Str
     let text = if gives(&told, &wanted) {
         told.to_string()
     } else {
-        let verbatim = verbatim(&capture.frames, &name)
-            .filter(|talk| gives(talk, &wanted))
-            .ok_or_else(|| (Exit::Failed, format!("{name} cannot be told as a conversation that gives the same messages")))?;
+        let verbatim = verbatim(&capture.frames, &name).filter(|talk| gives(talk, &wanted)).ok_or_else(|| {
+            (Exit::Failed, format!("{name} cannot be told as a conversation that gives the same messages"))
+        })?;
         say(format_args!("{name}: told frame by frame, for the conversation alone gives other messages"));
         verbatim.to_string()
     };

@@ -11,7 +11,9 @@ use sniffer_engine::decode::{Decoded, Flags, Segment, decode_datagram, decode_ea
 use sniffer_engine::defrag::{Defrag, Outcome};
 use sniffer_engine::key::{Endpoint, FlowKey};
 use sniffer_engine::message::Message;
-use sniffer_engine::testkit::talk::{Action, BLOCK_MAX, Block, CONNECTIONS_MAX, Connection, Marks, Opening, Step, Talk};
+use sniffer_engine::testkit::talk::{
+    Action, BLOCK_MAX, Block, CONNECTIONS_MAX, Connection, Marks, Opening, Step, Talk,
+};
 use sniffer_engine::testkit::wire::{OwnedFrame, Way};
 use sniffer_engine::time::Timestamp;
 
@@ -31,7 +33,8 @@ pub(super) fn tell(frames: &[OwnedFrame], messages: &[Message], name: &str) -> T
     // Who is the server is known best where somebody said something.
     let servers = messages.iter().map(|m| (FlowKey::of(m.receiver, m.destination).0, m.receiver)).collect();
     let start = frames.first().map_or(Timestamp::ZERO, |frame| frame.time);
-    let mut teller = Teller { talk: Talk { start, ..Talk::default() }, servers, latest: BTreeMap::new(), ends: Vec::new() };
+    let mut teller =
+        Teller { talk: Talk { start, ..Talk::default() }, servers, latest: BTreeMap::new(), ends: Vec::new() };
     if let Some(first) = frames.first() {
         teller.talk.precision = first.precision;
     }

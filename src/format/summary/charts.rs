@@ -79,7 +79,8 @@ pub(super) fn statuses(total: &Group, codes: &BTreeMap<u16, u64>, page: &mut Str
         let y = at as f64 * row_height;
         let width = number as f64 / most as f64 * (HALF - left - 190.0);
         let of_class = |code: &&u16| class < 5 && usize::from(**code / 100) == class + 1;
-        let all: Vec<_> = codes.keys().filter(of_class).map(|code| format!("{code} × {}", grouped(codes[code]))).collect();
+        let all: Vec<_> =
+            codes.keys().filter(of_class).map(|code| format!("{code} × {}", grouped(codes[code]))).collect();
         let shown = if all.len() > 3 { format!("{}, …", all[..3].join(", ")) } else { all.join(", ") };
         label(page, left - 8.0, y + 19.0, "end", CLASSES[class])?;
         writeln!(

@@ -169,13 +169,7 @@ struct One {
 
 impl Default for Group {
     fn default() -> Self {
-        Self {
-            exchanges: 0,
-            classes: [0; CLASSES.len()],
-            latency: histogram(),
-            request_bytes: 0,
-            response_bytes: 0,
-        }
+        Self { exchanges: 0, classes: [0; CLASSES.len()], latency: histogram(), request_bytes: 0, response_bytes: 0 }
     }
 }
 

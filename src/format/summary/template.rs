@@ -47,7 +47,9 @@ fn placeholder(text: &str) -> Option<&'static str> {
             Some("{uuid}")
         }
         () if bytes.len() >= HEX_MIN && all(u8::is_ascii_hexdigit) => Some("{hex}"),
-        () if bytes.len() >= TOKEN_MIN && all(|b| b.is_ascii_alphanumeric() || b"-_=.~%".contains(b)) => Some("{token}"),
+        () if bytes.len() >= TOKEN_MIN && all(|b| b.is_ascii_alphanumeric() || b"-_=.~%".contains(b)) => {
+            Some("{token}")
+        }
         () => None,
     }
 }

@@ -107,8 +107,7 @@ fn row(name: &str, group: &Group, out: &mut Vec<u8>) -> std::io::Result<()> {
     let name = escape(name);
     let name = cut(&name, NAME);
     let pad = " ".repeat(NAME.saturating_sub(crate::text::columns(&name)));
-    let [p50, p90, p99] =
-        [50.0, 90.0, 99.0].map(|p| group.percentile(p).map_or_else(|| "–".to_owned(), duration));
+    let [p50, p90, p99] = [50.0, 90.0, 99.0].map(|p| group.percentile(p).map_or_else(|| "–".to_owned(), duration));
     let [four, five] = [group.classes[3], group.classes[4]].map(|n| if n == 0 { "–".to_owned() } else { grouped(n) });
     let down = size(group.response_bytes);
     let exchanges = grouped(group.exchanges);

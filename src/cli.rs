@@ -12,7 +12,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use crate::exit::{Exit, say};
 use crate::filter::Filter;
 pub(crate) use crate::format::Format;
-use crate::{perturb, talk};
+use crate::{perturb, talk, verify};
 
 const ABOUT: &str = "A passive HTTP sniffer: captures in, HTTP messages out";
 
@@ -49,6 +49,10 @@ pub(crate) enum Command {
     /// Read captures (pcap, pcapng; plain, gzip or zstd) and print the HTTP messages in them
     #[command(after_help = REPLAY_EXAMPLES)]
     Replay(Box<Replay>),
+
+    /// Compare every capture in a folder with its golden file
+    #[command(after_help = verify::EXAMPLES)]
+    Verify(verify::Options),
 
     /// Turn a conversation written as text into a capture, or a capture into such text
     #[command(after_help = talk::EXAMPLES)]

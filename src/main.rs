@@ -23,6 +23,7 @@ mod slice;
 mod stats;
 mod talk;
 mod text;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         Ok(cli::Command::Replay(options)) => replay::run(&options),
         Ok(cli::Command::Perturb(options)) => perturb::run(&options),
         Ok(cli::Command::Talk(options)) => talk::run(&options),
+        Ok(cli::Command::Verify(options)) => verify::run(&options),
         Err(exit) => exit,
     };
     outcome.into()

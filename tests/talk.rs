@@ -148,7 +148,9 @@ fn a_worse_network_that_loses_nothing_gives_the_same_messages() {
     let worse = folder.path().join("worse.pcap");
     // Joined in the middle or holed: what comes first, and where a segment begins behind a hole, decides what is read.
     let not_whole = ["midstream", "midbody", "snaplen", "lossy"];
-    for name in captures().iter().filter(|name| name.starts_with("real/") && !not_whole.iter().any(|n| name.contains(n))) {
+    for name in
+        captures().iter().filter(|name| name.starts_with("real/") && !not_whole.iter().any(|n| name.contains(n)))
+    {
         let path = capture(name);
         let wanted = essence(&path);
         for (seed, kinds) in (1..).zip(LOSSLESS) {
@@ -164,7 +166,8 @@ fn a_worse_network_that_loses_nothing_gives_the_same_messages() {
 #[test]
 fn the_seed_decides_alone() {
     let path = capture("real/nginx-keepalive.pcap");
-    let frames = |seed: &str| run(&["perturb", path.to_str().unwrap(), "--seed", seed, "--reorder", "--drop", "0.2"]).stdout;
+    let frames =
+        |seed: &str| run(&["perturb", path.to_str().unwrap(), "--seed", seed, "--reorder", "--drop", "0.2"]).stdout;
     assert_eq!(frames("7"), frames("7"));
     assert_ne!(frames("7"), frames("8"));
     assert!(frames("7").len() < fs::metadata(&path).unwrap().len() as usize, "some were dropped");
@@ -200,7 +203,8 @@ fn tshark_reads_what_is_written_without_complaint() {
     ] {
         assert!(run(arguments).status.success(), "{arguments:?}");
         let output = Command::new("tshark").args(["-r", name, "-Y", "_ws.malformed"]).output().unwrap();
-        let complaints: Vec<_> = text(&output.stderr).lines().filter(|line| !line.starts_with("Running as user")).collect();
+        let complaints: Vec<_> =
+            text(&output.stderr).lines().filter(|line| !line.starts_with("Running as user")).collect();
         assert!(output.status.success() && complaints.is_empty(), "{arguments:?}: {complaints:?}");
         assert_eq!(text(&output.stdout), "", "{arguments:?}: malformed");
     }

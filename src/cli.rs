@@ -12,7 +12,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use crate::exit::{Exit, say};
 use crate::filter::Filter;
 pub(crate) use crate::format::Format;
-use crate::{perturb, talk, verify};
+use crate::{perturb, talk, verify, why};
 
 const ABOUT: &str = "A passive HTTP sniffer: captures in, HTTP messages out";
 
@@ -49,6 +49,10 @@ pub(crate) enum Command {
     /// Read captures (pcap, pcapng; plain, gzip or zstd) and print the HTTP messages in them
     #[command(after_help = REPLAY_EXAMPLES)]
     Replay(Box<Replay>),
+
+    /// Say what became of a frame or a connection
+    #[command(after_help = why::EXAMPLES)]
+    Why(why::Options),
 
     /// Compare every capture in a folder with its golden file
     #[command(after_help = verify::EXAMPLES)]

@@ -24,6 +24,7 @@ mod stats;
 mod talk;
 mod text;
 mod verify;
+mod why;
 
 use std::process::ExitCode;
 
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Ok(cli::Command::Perturb(options)) => perturb::run(&options),
         Ok(cli::Command::Talk(options)) => talk::run(&options),
         Ok(cli::Command::Verify(options)) => verify::run(&options),
+        Ok(cli::Command::Why(options)) => why::run(&options),
         Err(exit) => exit,
     };
     outcome.into()

@@ -1,5 +1,5 @@
 //! Filters and slices from outside: which exchanges are chosen, and that a slice gives them again.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 

@@ -124,10 +124,11 @@ fn compare(capture: &Path, masks: &Masks, accept: bool) -> Outcome {
         Err(line) if accept => Outcome::Differs(vec![line]),
         Err(line) => return Outcome::Failed(line),
     };
-    if accept && !matches!(outcome, Outcome::Same) {
-        if let Err((_, line)) = capture::put(&found.lines(), Some(&path)) {
-            return Outcome::Failed(line);
-        }
+    if accept
+        && !matches!(outcome, Outcome::Same)
+        && let Err((_, line)) = capture::put(&found.lines(), Some(&path))
+    {
+        return Outcome::Failed(line);
     }
     outcome
 }

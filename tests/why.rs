@@ -67,7 +67,7 @@ fn a_frame_that_waits_and_the_one_that_lets_it_go_on() {
             "a part of the response 200 (exchange 0), which began in frame 6 and was whole with frame 6.",
         ],
     );
-    tells(REORDERED, 6, &["It let 5 bytes go on that had waited.", "Counted with it: 38 as head, 10 as body."]);
+    tells(REORDERED, 6, &["It let 5 bytes go on that had waited.", "Counted with it: 39 as head, 10 as body."]);
 }
 
 #[test]

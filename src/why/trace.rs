@@ -285,11 +285,7 @@ impl Sink for Notes {
                     });
                 }
             }
-            Event::Anomaly { flow, .. } => {
-                if let Some(flow) = flow {
-                    self.meet(flow);
-                }
-            }
+            Event::Anomaly { flow: Some(flow), .. } => self.meet(flow),
             Event::Recognised { flow, protocol } => {
                 self.protocols.insert(flow.slot, protocol);
                 self.meet(flow);

@@ -29,7 +29,7 @@ impl Pipeline {
 
     /// Takes a message and appends what can be written now.
     #[inline]
-    pub(crate) fn message(&mut self, message: Message, out: &mut Vec<u8>) {
+    pub(crate) fn message(&mut self, message: &mut Message, out: &mut Vec<u8>) {
         let Self { filtering, chosen, redaction, form } = self;
         match filtering {
             None => written(message, chosen, redaction, form, out),
@@ -58,7 +58,7 @@ impl Pipeline {
 }
 
 fn written(
-    mut message: Message,
+    message: &mut Message,
     chosen: &mut Option<BTreeSet<FlowKey>>,
     redaction: &Redaction,
     form: &mut Form,
@@ -67,6 +67,6 @@ fn written(
     if let Some(chosen) = chosen {
         chosen.insert(FlowKey::of(message.receiver, message.destination).0);
     }
-    redaction.apply(&mut message);
+    redaction.apply(message);
     form.message(message, out);
 }

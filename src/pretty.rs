@@ -71,10 +71,10 @@ impl Pretty {
     }
 
     /// Appends a message, or keeps it until its exchange is whole.
-    pub(crate) fn message(&mut self, message: Message, out: &mut Vec<u8>) {
+    pub(crate) fn message(&mut self, message: &mut Message, out: &mut Vec<u8>) {
         let Self { exchanges, page } = self;
         match exchanges {
-            None => page.write(&message, out),
+            None => page.write(message, out),
             Some(exchanges) => {
                 exchanges.push(message, &Whole, &mut |exchange| exchange.iter().for_each(|m| page.write(m, out)));
             }

@@ -228,9 +228,9 @@ struct Writer<'a> {
 }
 
 impl Receiver for Writer<'_> {
-    fn message(&mut self, message: Message) {
+    fn message(&mut self, mut message: Message) {
         let Self { output, pipeline, .. } = self;
-        output.append(|buffer| pipeline.message(message, buffer));
+        output.append(|buffer| pipeline.message(&mut message, buffer));
     }
 
     fn before_block(&mut self) {

@@ -191,6 +191,14 @@ fn a_shell_takes_every_command_apart_as_it_was_meant() {
     assert_eq!(words.iter().filter(|word| *word == b"END").count(), 6, "a command a request: {script}");
 }
 
+#[test]
+fn no_field_makes_curl_read_a_file() {
+    let file = common::talk("# File\n>>>\n| GET / HTTP/1.1\n| @/etc/passwd: x\n| Host: a.test\n|\n");
+    let words = words(&shown("curl", file.path()));
+    assert!(words.iter().any(|word| word == b"http://a.test/"), "the command is there");
+    assert!(words.iter().all(|word| !word.starts_with(b"@/")), "{words:?}");
+}
+
 /// Takes one request and answers it; gives what came.
 fn served(listener: &TcpListener) -> Vec<u8> {
     let (mut stream, _) = listener.accept().unwrap();
@@ -313,6 +321,32 @@ fn pretty_puts_a_response_below_its_request() {
     assert!(lines[1].starts_with("10.0.0.1:40001 → 10.0.0.2:80 #0  GET /b"), "{page}");
     assert_eq!(lines[2].trim_end(), format!("{:14} ←{:17}200 OK  0 B  1.00 ms", "", ""), "{page}");
     assert!(lines[3].contains("GET /a") && lines[4].contains("404 No"), "{page}");
+}
+
+#[test]
+fn a_reader_that_had_enough_is_no_error() {
+    let keepalive = capture("real/nginx-keepalive.pcap");
+    let keepalive = keepalive.to_str().unwrap();
+    let talk = capture("tcp/a-hole-in-a-body-is-a-gap-of-its-length.talk");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(keepalive, folder.path().join("x.pcap")).unwrap();
+    for arguments in [
+        &["replay", "-f", "summary", keepalive][..],
+        &["replay", "-f", "html", keepalive],
+        &["replay", "-f", "har", keepalive],
+        &["replay", "-f", "curl", keepalive],
+        &["replay", "--status", "200", keepalive],
+        &["talk", talk.to_str().unwrap()],
+        &["talk", "--from", keepalive],
+        &["perturb", "--wrap", keepalive],
+        &["why", "--frame", "4", keepalive],
+        &["verify", "--accept", folder.path().to_str().unwrap()],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = Command::new(common::binary()).args(arguments).stdout(writer).output().unwrap();
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""), "{arguments:?}");
+    }
 }
 
 #[test]

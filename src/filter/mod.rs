@@ -135,13 +135,13 @@ impl Filtering {
     }
 
     /// Takes a message and gives those that are chosen by it.
-    pub(crate) fn push(&mut self, message: Message, out: &mut dyn FnMut(Message)) {
-        self.exchanges.push(message, &self.filter, &mut |chosen| chosen.into_iter().for_each(&mut *out));
+    pub(crate) fn push(&mut self, message: &mut Message, out: &mut dyn FnMut(&mut Message)) {
+        self.exchanges.push(message, &self.filter, &mut |chosen| chosen.iter_mut().for_each(&mut *out));
     }
 
     /// The capture is over.
-    pub(crate) fn finish(&mut self, out: &mut dyn FnMut(Message)) {
-        self.exchanges.finish(&self.filter, &mut |chosen| chosen.into_iter().for_each(&mut *out));
+    pub(crate) fn finish(&mut self, out: &mut dyn FnMut(&mut Message)) {
+        self.exchanges.finish(&self.filter, &mut |chosen| chosen.iter_mut().for_each(&mut *out));
     }
 
     /// Exchanges that could not be followed to their end.

@@ -79,7 +79,8 @@ fn fields(message: &Message, host: Option<&str>, words: &mut Vec<String>) {
     let fields = message.head.fields();
     for (name, value) in fields.iter() {
         let own = FRAMING.contains(&name) && !(name == "host" && host != Some(value));
-        if own {
+        // curl would read a file of that name; no field name has an `@` in it.
+        if own || name.starts_with('@') {
             continue;
         }
         // `name;` is how curl is told to send a field without a value; `name:` would take it out.
@@ -123,7 +124,7 @@ fn is_plain_host(host: &str) -> bool {
 
 /// In single quotes where it must be; what a terminal would obey is spelled out for `printf`.
 fn quoted(word: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=,+@".contains(&byte);
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:,+@".contains(&byte);
     if word.chars().any(|c| is_unsafe(c) && !is_layout(c)) {
         let spelled: String =
             word.bytes().map(|b| if plain(b) { char::from(b).into() } else { format!("\\{b:03o}") }).collect();

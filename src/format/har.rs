@@ -22,14 +22,14 @@ pub(crate) struct Har {
 }
 
 impl Har {
-    pub(super) fn message(&mut self, message: Message, out: &mut Vec<u8>) {
+    pub(super) fn message(&mut self, message: &mut Message, out: &mut Vec<u8>) {
         let Self { exchanges, begun } = self;
-        exchanges.push(message, &Whole, &mut |exchange| entries(&exchange, begun, out));
+        exchanges.push(message, &Whole, &mut |exchange| entries(exchange, begun, out));
     }
 
     pub(super) fn finish(&mut self, out: &mut Vec<u8>) {
         let Self { exchanges, begun } = self;
-        exchanges.finish(&Whole, &mut |exchange| entries(&exchange, begun, out));
+        exchanges.finish(&Whole, &mut |exchange| entries(exchange, begun, out));
         begin(begun, out);
         out.extend_from_slice(b"\n]}}\n");
     }

@@ -69,13 +69,13 @@ impl Form {
 
     /// Appends a message, or keeps it for later.
     #[inline]
-    pub(crate) fn message(&mut self, message: Message, out: &mut Vec<u8>) {
+    pub(crate) fn message(&mut self, message: &mut Message, out: &mut Vec<u8>) {
         match self {
             Self::Jsonl => message.write_line(out),
             Self::Pretty(pretty) => pretty.message(message, out),
             Self::Har(har) => har.message(message, out),
             Self::Summary(report) | Self::Html(report) => report.message(message),
-            Self::Curl => curl::write(&message, out),
+            Self::Curl => curl::write(message, out),
         }
     }
 

@@ -6,6 +6,8 @@ use crate::filter::path_of;
 
 /// A segment of this length with digits and letters in it is taken for an id.
 const TOKEN_MIN: usize = 20;
+/// Characters of a path, a host or a method that are told apart.
+const NAME_MAX: usize = 200;
 /// Shortest word that is taken for a number in hexadecimal.
 const HEX_MIN: usize = 8;
 
@@ -14,7 +16,15 @@ pub(super) fn of(target: &str) -> String {
     let path = path_of(target);
     let path = path.split('?').next().unwrap_or(path);
     let segments: Vec<_> = path.split('/').map(segment).collect();
-    segments.join("/")
+    short(&segments.join("/"))
+}
+
+/// So much of a name that a thousand of them do not matter.
+pub(super) fn short(name: &str) -> String {
+    match name.char_indices().nth(NAME_MAX) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name.to_owned(),
+    }
 }
 
 /// What stands before the last dot may be an id too: `4711.json`.

@@ -12,6 +12,7 @@ use sniffer_replay::source::{Input, Source};
 use crate::exit::{Exit, say};
 use crate::output::Output;
 use crate::pcapng::Pcapng;
+use crate::progress::Progress;
 
 /// Frames of a capture, and how reading them ended.
 pub(crate) struct Capture {
@@ -25,6 +26,7 @@ pub(crate) fn read(path: &Path, frames_max: usize, bytes_max: usize) -> Result<C
     let input = Input::from(path.as_os_str().to_owned());
     let mut source = Source::open(std::slice::from_ref(&input)).map_err(|error| (Exit::Failed, error.to_string()))?;
     let (mut frames, mut bytes) = (Vec::new(), 0);
+    let mut progress = Progress::new(&source, true);
     while let Some(frame) = source.next(&mut || {}) {
         bytes += frame.bytes.len();
         if frames.len() == frames_max || bytes > bytes_max {
@@ -40,7 +42,9 @@ pub(crate) fn read(path: &Path, frames_max: usize, bytes_max: usize) -> Result<C
             bytes: frame.bytes.to_vec(),
             wire_len: frame.wire_len,
         });
+        progress.frame(&source);
     }
+    drop(progress);
     let mut exit = Exit::Well;
     for damage in source.damages() {
         say(damage);

@@ -143,7 +143,9 @@ impl Page {
         spans.push(first);
         if !rest.is_empty() {
             let taken = spans.iter().chain(&after).map(|(_, text)| columns(text)).sum::<usize>() + 1;
-            let room = self.width.map_or(usize::MAX, |width| width.saturating_sub(taken).max(TARGET_MIN));
+            // A reason says little that its number does not; a target must stay recognisable.
+            let least = if message.head.method().is_some() { TARGET_MIN } else { 0 };
+            let room = self.width.map_or(usize::MAX, |width| width.saturating_sub(taken).max(least));
             spans.push((plain, format!(" {}", cut(&rest, room))));
         }
         spans.extend(after);

@@ -93,7 +93,8 @@ fn try_run(options: &Replay) -> Result<Exit, (Exit, String)> {
     }
     if let Some(path) = &options.write_pcap {
         let fragmented = summary.ledger.frames_with(FrameFate::Fragment) > 0;
-        let written = slice::write(&inputs, &pipeline.into_chosen(), fragmented, path, &interrupt);
+        let passes = slice::Passes { interrupt: &interrupt, progress: !options.no_progress };
+        let written = slice::write(&inputs, &pipeline.into_chosen(), fragmented, path, &passes);
         // After a signal its number is the exit code.
         match written {
             Err(line) if interrupt.signal().is_some() => say(line),

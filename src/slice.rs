@@ -19,6 +19,14 @@ use sniffer_replay::source::{Input, Source};
 use crate::interrupt::Interrupt;
 use crate::output::Output;
 use crate::pcapng::Pcapng;
+use crate::progress::Progress;
+
+/// What surrounds every pass over the capture.
+pub(crate) struct Passes<'a> {
+    pub(crate) interrupt: &'a Interrupt,
+    /// Whether a bar is wanted.
+    pub(crate) progress: bool,
+}
 
 /// Writes the frames between these endpoints; `fragmented` when there are IP fragments among all. An error in one line.
 pub(crate) fn write(
@@ -26,14 +34,14 @@ pub(crate) fn write(
     chosen: &BTreeSet<FlowKey>,
     fragmented: bool,
     path: &Path,
-    interrupt: &Interrupt,
+    passes: &Passes<'_>,
 ) -> Result<(), String> {
     let failed = |error| format!("cannot write to {}: {error}", path.display());
     let mut output = Output::file(path).map_err(failed)?;
-    let fragments = if fragmented { fragments(inputs, chosen, interrupt)? } else { BTreeSet::new() };
+    let fragments = if fragmented { fragments(inputs, chosen, passes)? } else { BTreeSet::new() };
     let mut pcapng = Pcapng::default();
     output.append(|out| pcapng.begin(out));
-    each_frame(inputs, interrupt, |frame| {
+    each_frame(inputs, passes, |frame| {
         let mut wanted = fragments.contains(&frame.number);
         decode_each(frame, |decoded| wanted |= matches!(&decoded, Decoded::Segment(s) if chosen.contains(&key(s))));
         if wanted {
@@ -45,14 +53,14 @@ pub(crate) fn write(
 }
 
 /// Numbers of the frames whose fragments, put together, are segments between these endpoints.
-fn fragments(inputs: &[Input], chosen: &BTreeSet<FlowKey>, interrupt: &Interrupt) -> Result<BTreeSet<u64>, String> {
+fn fragments(inputs: &[Input], chosen: &BTreeSet<FlowKey>, passes: &Passes<'_>) -> Result<BTreeSet<u64>, String> {
     let config = Config::default();
     let mut wanted = BTreeSet::new();
     // Frames of datagrams that hold a fragment of one further in, by the first of them, which stands for all there.
     let mut carriers: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
     let mut defrag = Defrag::new(config.limits.defrag, config.hash_key);
     let mut clock = Clock::default();
-    each_frame(inputs, interrupt, |frame| {
+    each_frame(inputs, passes, |frame| {
         let now = clock.read(frame.time).now;
         decode_each(frame, |decoded| {
             let Decoded::Fragment(fragment) = decoded else { return };
@@ -88,13 +96,15 @@ fn key(segment: &Segment<'_>) -> FlowKey {
 }
 
 /// Every frame of the inputs until `each` has enough or a signal comes. Damage was told when they were read first.
-fn each_frame(inputs: &[Input], interrupt: &Interrupt, mut each: impl FnMut(&Frame<'_>) -> bool) -> Result<(), String> {
+fn each_frame(inputs: &[Input], passes: &Passes<'_>, mut each: impl FnMut(&Frame<'_>) -> bool) -> Result<(), String> {
     let mut source = Source::open(inputs).map_err(|error| error.to_string())?;
+    let mut progress = Progress::new(&source, passes.progress);
     while let Some(frame) = source.next(&mut || {}) {
         if !each(&frame) {
             break;
         }
-        if interrupt.signal().is_some() {
+        progress.frame(&source);
+        if passes.interrupt.signal().is_some() {
             return Err("interrupted: the slice was not written".to_owned());
         }
     }

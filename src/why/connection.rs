@@ -15,6 +15,7 @@ use sniffer_replay::source::Source;
 
 use super::tell::wrapped;
 use super::trace::name;
+use crate::progress::Progress;
 use crate::text::{count, cut, escape};
 
 /// Messages that are named.
@@ -31,8 +32,10 @@ pub(super) struct Found {
 pub(super) fn find(source: &mut Source, id: &str) -> Option<Found> {
     let mut engine = Engine::new(Config::default());
     let mut found = None;
+    let mut progress = Progress::new(source, true);
     while let Some(frame) = source.next(&mut || {}) {
         engine.push(&frame, &mut sink_fn(|event| closed(event, id, Some(frame.number), &mut found)));
+        progress.frame(source);
     }
     engine.finish(&mut sink_fn(|event| closed(event, id, None, &mut found)));
     found
@@ -68,6 +71,7 @@ pub(super) fn tell(source: &mut Source, found: &Found) -> String {
     let mut engine = Engine::new(Config::default());
     let mut counts = Counts::default();
     let mut names = BTreeMap::new();
+    let mut progress = Progress::new(source, true);
     while let Some(frame) = source.next(&mut || {}) {
         let within = frame.number >= flow.first.number && closed_with.is_none_or(|closed| frame.number <= closed);
         let mut payload = None;
@@ -87,6 +91,7 @@ pub(super) fn tell(source: &mut Source, found: &Found) -> String {
             counts.payload += payload;
             counts.moved(&before, engine.ledger());
         }
+        progress.frame(source);
     }
     counts.current = None;
     engine.finish(&mut sink_fn(|event| counts.note(event, flow, &mut names)));

@@ -17,6 +17,8 @@ use sniffer_engine::key::{Endpoint, FlowKey};
 use sniffer_engine::ledger::{Fate, FrameFate, Ledger};
 use sniffer_replay::source::Source;
 
+use crate::progress::Progress;
+
 /// Everything that is known of a frame in the end.
 #[derive(Debug)]
 pub(super) struct Fates {
@@ -112,6 +114,7 @@ pub(super) fn frame(source: &mut Source, number: u64) -> Result<Fates, u64> {
     let mut fragments = Fragments::new(number);
     let mut fates = None;
     let mut count = 0;
+    let mut progress = Progress::new(source, true);
     while let Some(frame) = source.next(&mut || {}) {
         count = frame.number;
         let whole = fragments.push(&frame);
@@ -150,6 +153,7 @@ pub(super) fn frame(source: &mut Source, number: u64) -> Result<Fates, u64> {
             }
             fates.moved(&before, after);
         }
+        progress.frame(source);
     }
     notes.current = None;
     engine.finish(&mut notes);

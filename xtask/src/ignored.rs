@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use crate::steps::{Failed, cargo, files, run, top, works};
 
 /// Programs that tests may need, and the Debian package that has each.
-const PACKAGES: [(&str, &str); 2] = [("tshark", "tshark"), ("tcpdump", "tcpdump")];
+const PACKAGES: [(&str, &str); 3] = [("tshark", "tshark"), ("tcpdump", "tcpdump"), ("curl", "curl")];
 
 /// Finds the ignored tests and runs those whose need can be met.
 pub(crate) fn run_all() -> Result<(), Failed> {

@@ -57,8 +57,13 @@ pub struct Message {
 impl Message {
     /// Replaces the values of these fields, trailers too, by `[REDACTED]`; names compare without case.
     pub fn redact(&mut self, names: &[String]) {
-        self.head.fields.redact(names);
-        self.trailers.redact(names);
+        self.redact_with(names, &mut |_, _| "[REDACTED]".to_owned());
+    }
+
+    /// Replaces the values of these fields, trailers too, by what `replace` makes of name (in lower case) and value.
+    pub fn redact_with(&mut self, names: &[String], replace: &mut dyn FnMut(&str, &str) -> String) {
+        self.head.fields.redact(names, replace);
+        self.trailers.redact(names, replace);
     }
 
     /// What orders messages that one frame completed, before their place in the stream.
@@ -242,7 +247,7 @@ impl Fields {
         (&self.text[start..name as usize], &self.text[name as usize..value as usize])
     }
 
-    fn redact(&mut self, names: &[String]) {
+    fn redact(&mut self, names: &[String], replace: &mut dyn FnMut(&str, &str) -> String) {
         if !self.iter().any(|(name, _)| names.iter().any(|n| n.eq_ignore_ascii_case(name))) {
             return;
         }
@@ -250,8 +255,10 @@ impl Fields {
         for (name, value) in self.iter() {
             redacted.text.push_str(name);
             let name_end = redacted.text.len() as u32;
-            let secret = names.iter().any(|n| n.eq_ignore_ascii_case(name));
-            redacted.text.push_str(if secret { "[REDACTED]" } else { value });
+            match names.iter().any(|n| n.eq_ignore_ascii_case(name)) {
+                true => redacted.text.push_str(&replace(name, value)),
+                false => redacted.text.push_str(value),
+            }
             redacted.ends.push((name_end, redacted.text.len() as u32));
         }
         *self = redacted;

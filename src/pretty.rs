@@ -121,7 +121,7 @@ impl Pretty {
         match &message.body {
             Body::Text(text) => {
                 out.push(b'\n');
-                for line in text.lines() {
+                for line in text.as_str().lines() {
                     // A tab is what it looks like; every other control character is not.
                     let parts: Vec<_> = line.split('\t').map(escape).collect();
                     let _ = writeln!(out, "    {}", parts.join("\t"));

@@ -197,13 +197,13 @@ struct Writer<'a> {
 }
 
 impl Receiver for Writer<'_> {
-    fn message(&mut self, mut message: Message) {
+    fn message(&mut self, message: &mut Message) {
         if !self.redact.is_empty() {
             message.redact(self.redact);
         }
         match &mut self.pretty {
-            Some(pretty) => self.output.append(|buffer| pretty.write(&message, buffer)),
-            None => self.output.append(|buffer| message.write_line(buffer)),
+            Some(pretty) => self.output.append(|lines| lines.append(|buffer| pretty.write(message, buffer))),
+            None => self.output.append(|lines| lines.push(message)),
         }
     }
 

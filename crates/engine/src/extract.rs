@@ -27,8 +27,9 @@ impl Extractor {
         }
     }
 
-    /// Takes the next frame and gives the messages it completes, in order.
-    pub fn push(&mut self, frame: &Frame<'_>, out: &mut dyn FnMut(Message)) {
+    /// Takes the next frame and lends the messages it completes, in order. Who wants to keep one clones it: its memory is used
+    /// again.
+    pub fn push(&mut self, frame: &Frame<'_>, out: &mut dyn FnMut(&mut Message)) {
         let before = self.ledger().payload();
         self.engine.push(frame, &mut self.collector);
         let payload = self.ledger().payload() - before;
@@ -39,13 +40,13 @@ impl Extractor {
     }
 
     /// Lets time pass without a frame.
-    pub fn advance(&mut self, now: Timestamp, out: &mut dyn FnMut(Message)) {
+    pub fn advance(&mut self, now: Timestamp, out: &mut dyn FnMut(&mut Message)) {
         self.engine.advance(now, &mut self.collector);
         self.give(out);
     }
 
     /// Ends the capture: gives what is open, flagged. Nothing may be pushed after it.
-    pub fn finish(&mut self, out: &mut dyn FnMut(Message)) {
+    pub fn finish(&mut self, out: &mut dyn FnMut(&mut Message)) {
         self.engine.finish(&mut self.collector);
         self.give(out);
     }
@@ -75,11 +76,11 @@ impl Extractor {
         while self.held() > target && self.engine.evict(&mut self.collector) {}
     }
 
-    fn give(&mut self, out: &mut dyn FnMut(Message)) {
+    fn give(&mut self, out: &mut dyn FnMut(&mut Message)) {
         for anomaly in self.collector.drain_anomalies() {
             self.engine.count_anomaly(anomaly);
         }
         self.collector.sort();
-        self.collector.drain().for_each(out);
+        self.collector.drain(out);
     }
 }

@@ -129,9 +129,16 @@ impl FlowId {
     }
 }
 
+impl FlowId {
+    /// Its text: 16 digits, ASCII.
+    pub(crate) fn digits(self) -> [u8; 16] {
+        std::array::from_fn(|place| b"0123456789abcdef"[(self.0 >> (60 - 4 * place)) as usize & 15])
+    }
+}
+
 impl fmt::Display for FlowId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
+        f.write_str(str::from_utf8(&self.digits()).expect("hexadecimal digits"))
     }
 }
 

@@ -28,7 +28,7 @@ mod flow;
 pub mod frame;
 mod http;
 mod http1;
-mod json;
+pub mod json;
 pub mod key;
 pub mod ledger;
 pub mod message;

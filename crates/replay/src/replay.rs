@@ -13,7 +13,7 @@ use crate::source::Source;
 /// Takes what a replay gives. **`message` may be called any number of times between two calls of `next`.**
 pub trait Receiver {
     /// A message, in the order of output.
-    fn message(&mut self, message: Message);
+    fn message(&mut self, message: &mut Message);
 
     /// The next read may wait for somebody else: what was taken so far should be handed on now.
     fn before_block(&mut self) {}
@@ -102,7 +102,7 @@ mod tests {
     struct After(usize, Next);
 
     impl Receiver for After {
-        fn message(&mut self, _message: Message) {}
+        fn message(&mut self, _message: &mut Message) {}
 
         fn next(&mut self, _source: &Source) -> Next {
             self.0 -= 1;

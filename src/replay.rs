@@ -7,13 +7,16 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::hash::BuildHasher;
 use std::io::{self, IsTerminal};
+use std::num::NonZeroUsize;
 use std::path::Path;
+use std::thread;
 
 use sniffer_engine::config::Config;
+use sniffer_engine::json::Lines;
 use sniffer_engine::ledger::FrameFate;
 use sniffer_engine::message::Message;
 use sniffer_replay::source::{Input, Source, SourceError};
-use sniffer_replay::{Next, Receiver, Summary};
+use sniffer_replay::{Next, Receiver, Summary, parallel};
 
 use crate::cli::{Format, Replay};
 use crate::exit::{Exit, say};
@@ -64,7 +67,15 @@ fn try_run(options: &Replay) -> Result<Exit, (Exit, String)> {
         // A pipe's reader ends by itself when a signal comes, after what is still on its way.
         interrupt: (!pipe).then_some(&interrupt),
     };
-    let summary = sniffer_replay::replay(&mut source, config(options), &mut writer);
+    let config = config(options);
+    let summary = match threads(options, format) {
+        NonZeroUsize::MIN => sniffer_replay::replay(&mut source, config, &mut writer),
+        threads => {
+            let redact = &options.redact;
+            let write = |message: &mut Message, lines: &mut Lines| write_line(message, redact, lines);
+            parallel::replay(&mut source, &config, threads, &write, &mut writer)
+        }
+    };
     let Writer { output, progress, .. } = writer;
     drop(progress);
 
@@ -187,6 +198,20 @@ fn config(options: &Replay) -> Config {
     config
 }
 
+fn write_line(message: &mut Message, redact: &[String], lines: &mut Lines) {
+    message.redact(redact);
+    lines.push(message);
+}
+
+/// How many threads work on connections.
+fn threads(options: &Replay, format: Format) -> NonZeroUsize {
+    match format {
+        Format::Jsonl => options.threads.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN),
+        // Each line depends on the one before it.
+        Format::Pretty => NonZeroUsize::MIN,
+    }
+}
+
 /// Takes messages and writes them.
 struct Writer<'a> {
     output: Output,
@@ -198,13 +223,17 @@ struct Writer<'a> {
 
 impl Receiver for Writer<'_> {
     fn message(&mut self, message: &mut Message) {
-        if !self.redact.is_empty() {
-            message.redact(self.redact);
-        }
         match &mut self.pretty {
-            Some(pretty) => self.output.append(|lines| lines.append(|buffer| pretty.write(message, buffer))),
-            None => self.output.append(|lines| lines.push(message)),
+            Some(pretty) => {
+                message.redact(self.redact);
+                self.output.append(|lines| lines.append(|buffer| pretty.write(message, buffer)));
+            }
+            None => self.output.append(|lines| write_line(message, self.redact, lines)),
         }
+    }
+
+    fn lines(&mut self, lines: &[u8]) {
+        self.output.append(|buffer| buffer.append(|buffer| buffer.extend_from_slice(lines)));
     }
 
     fn before_block(&mut self) {

@@ -2,7 +2,6 @@
 //!
 //! Knows nothing of packets; at most one message is open in each direction of a connection.
 
-use std::cmp::Reverse;
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::anomaly::{Anomaly, AnomalySet};
@@ -11,7 +10,7 @@ use crate::content;
 use crate::event::{About, Completion, Direction, Event, Head, Sink};
 use crate::frame::Stamp;
 use crate::key::{Endpoint, FlowId};
-use crate::message::{Body, Fields, HeadText, Message};
+use crate::message::{Body, Fields, HeadText, Message, Order};
 
 /// Messages whose memory is kept for later ones, at most (arbitrary: more than are open at once in most captures).
 const SPARE_MAX: usize = 64;
@@ -37,6 +36,13 @@ pub struct Collector {
     spare: Vec<Box<Open>>,
     /// What was odd about contents, which only shows here.
     odd: Vec<Anomaly>,
+}
+
+/// Where an open message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    slot: u32,
+    direction: Direction,
 }
 
 #[derive(Debug)]
@@ -65,6 +71,12 @@ impl Collector {
     /// Accounted bytes of messages that are not whole yet.
     pub const fn held(&self) -> usize {
         self.held
+    }
+
+    /// Whether anything ended or was odd since the last call.
+    #[inline]
+    pub(crate) const fn has_news(&self) -> bool {
+        !self.ready.is_empty() || !self.odd.is_empty()
     }
 
     /// Anomalies of contents since the last call, for the accounts.
@@ -142,31 +154,25 @@ impl Collector {
         self.held += grown;
     }
 
-    /// Takes back the kept bytes of bodies, largest first, until this many accounted bytes are free or none are left
-    /// (policy 21). The messages say so.
-    pub(crate) fn shed_bodies(&mut self, bytes: usize) {
-        let mut bodies: Vec<_> = self
-            .open
-            .iter_mut()
-            .flatten()
-            .flatten()
-            .filter(|open| open.body.len() >= SHED_MIN)
-            .map(|open| (Reverse(open.body.len()), open.message.order(), open))
-            .collect();
-        // Equal ones in the order of output, so that nothing depends on slots.
-        bodies.sort_by_key(|&(size, order, _)| (size, order));
-        let mut freed = 0;
-        for (Reverse(size), _, open) in bodies {
-            if freed >= bytes {
-                break;
-            }
-            freed += size;
-            open.body = Vec::new();
-            open.held -= size;
-            open.message.body_truncated = true;
-            open.message.anomalies.insert(Anomaly::BodyShed);
-            self.odd.push(Anomaly::BodyShed);
-        }
+    /// Bodies that are worth taking back: their kept bytes, the order of their messages, and where they are.
+    pub(crate) fn bodies(&self) -> impl Iterator<Item = (usize, Order, Place)> {
+        self.open.iter().enumerate().flat_map(|(slot, pair)| {
+            [Direction::Request, Direction::Response].into_iter().filter_map(move |direction| {
+                let open = pair[direction.index()].as_ref()?;
+                let place = Place { slot: slot as u32, direction };
+                (open.body.len() >= SHED_MIN).then(|| (open.body.len(), open.message.order(), place))
+            })
+        })
+    }
+
+    /// Takes back the kept bytes of a body (policy 21). Its message says so.
+    pub(crate) fn shed_body(&mut self, place: Place) {
+        let Some(open) = self.open(place.slot, place.direction) else { return };
+        let freed = std::mem::take(&mut open.body).len();
+        open.held -= freed;
+        open.message.body_truncated = true;
+        open.message.anomalies.insert(Anomaly::BodyShed);
+        self.odd.push(Anomaly::BodyShed);
         self.held -= freed;
     }
 

@@ -1,19 +1,19 @@
-//! Frames in, whole messages out: an [`Engine`] with a [`Collector`] behind it, in the order of output.
+//! Frames in, whole messages out: an [`Intake`] with one [`Shard`] behind it, under the memory budget.
 
 use crate::budget::Budget;
-use crate::collect::Collector;
 use crate::config::Config;
-use crate::engine::Engine;
 use crate::frame::Frame;
+use crate::intake::{Intake, Step};
 use crate::ledger::Ledger;
 use crate::message::Message;
+use crate::shard::{Shard, shed};
 use crate::time::Timestamp;
 
 /// The upper height of the API, made only of the lower.
 #[derive(Debug)]
 pub struct Extractor {
-    engine: Engine,
-    collector: Collector,
+    intake: Intake,
+    shard: Shard,
     budget: Budget,
 }
 
@@ -21,66 +21,56 @@ impl Extractor {
     /// An extractor that has seen nothing.
     pub fn new(config: Config) -> Self {
         Self {
-            collector: Collector::new(&config),
+            intake: Intake::new(&config),
             budget: Budget::new(config.limits.held_bytes_max),
-            engine: Engine::new(config),
+            shard: Shard::new(config),
         }
     }
 
     /// Takes the next frame and lends the messages it completes, in order. Who wants to keep one clones it: its memory is used
     /// again.
     pub fn push(&mut self, frame: &Frame<'_>, out: &mut dyn FnMut(&mut Message)) {
-        let before = self.ledger().payload();
-        self.engine.push(frame, &mut self.collector);
-        let payload = self.ledger().payload() - before;
-        if self.budget.spend(payload as usize) && self.held() > self.budget.max() {
-            self.shed();
+        let Self { intake, shard, budget } = self;
+        let mut payload = 0;
+        intake.push(frame, |step, moment| {
+            if let Step::Segment { segment, .. } = step {
+                payload += segment.payload.len();
+            }
+            shard.take(step, moment);
+        });
+        if budget.spend(payload) && self.held() > self.budget.max() {
+            let target = self.budget.target().saturating_sub(self.intake.held());
+            shed(&mut [&mut self.shard], target, self.intake.moment());
         }
-        self.give(out);
+        self.shard.give(out);
     }
 
     /// Lets time pass without a frame.
     pub fn advance(&mut self, now: Timestamp, out: &mut dyn FnMut(&mut Message)) {
-        self.engine.advance(now, &mut self.collector);
-        self.give(out);
+        let Self { intake, shard, .. } = self;
+        intake.advance(now, |step, moment| shard.take(step, moment));
+        self.shard.give(out);
     }
 
     /// Ends the capture: gives what is open, flagged. Nothing may be pushed after it.
     pub fn finish(&mut self, out: &mut dyn FnMut(&mut Message)) {
-        self.engine.finish(&mut self.collector);
-        self.give(out);
+        let moment = self.intake.finish();
+        self.shard.finish(moment);
+        self.shard.give(out);
     }
 
     /// The accounts so far.
     pub const fn ledger(&self) -> &Ledger {
-        self.engine.ledger()
+        self.shard.ledger()
     }
 
     /// Payload bytes that are held and have no fate yet.
     pub fn pending(&self) -> usize {
-        self.engine.pending()
+        self.shard.pending()
     }
 
     /// Accounted bytes held.
     pub fn held(&self) -> usize {
-        self.engine.held() + self.collector.held()
-    }
-
-    /// Gives memory back in the order of policy 21: copies kept for comparing, bodies, then connections.
-    fn shed(&mut self) {
-        let target = self.budget.target();
-        self.engine.forget_copies();
-        if let Some(over) = self.held().checked_sub(target) {
-            self.collector.shed_bodies(over);
-        }
-        while self.held() > target && self.engine.evict(&mut self.collector) {}
-    }
-
-    fn give(&mut self, out: &mut dyn FnMut(&mut Message)) {
-        for anomaly in self.collector.drain_anomalies() {
-            self.engine.count_anomaly(anomaly);
-        }
-        self.collector.sort();
-        self.collector.drain(out);
+        self.intake.held() + self.shard.held()
     }
 }

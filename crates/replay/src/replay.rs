@@ -15,6 +15,9 @@ pub trait Receiver {
     /// A message, in the order of output.
     fn message(&mut self, message: &mut Message);
 
+    /// Messages that were written on other threads, in the order of output: what [`crate::parallel::replay`] gives instead.
+    fn lines(&mut self, _lines: &[u8]) {}
+
     /// The next read may wait for somebody else: what was taken so far should be handed on now.
     fn before_block(&mut self) {}
 
@@ -71,7 +74,7 @@ pub fn replay(source: &mut Source, config: Config, receiver: &mut dyn Receiver) 
 
 /// A list, not a map: a capture has few link types, and their order is output.
 #[cold]
-fn count(links: &mut Vec<(LinkType, u64)>, link: LinkType) {
+pub(crate) fn count(links: &mut Vec<(LinkType, u64)>, link: LinkType) {
     match links.iter_mut().find(|(known, _)| *known == link) {
         Some((_, frames)) => *frames += 1,
         None => links.push((link, 1)),

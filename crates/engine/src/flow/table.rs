@@ -14,7 +14,7 @@ use crate::time::Timestamp;
 const NONE: u32 = u32::MAX;
 
 /// Which list a connection is in: what is given up first, and the rest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Class {
     HalfOpen,
     Live,
@@ -30,7 +30,9 @@ pub(super) struct Entry {
     pub(super) held: usize,
     /// Whether it is in the list of those that wait for an allowance.
     pub(super) listed: bool,
-    class: Class,
+    pub(super) class: Class,
+    /// Of the segment that was last: orders connections of several tables.
+    pub(super) serial: u64,
     older: u32,
     newer: u32,
 }
@@ -117,7 +119,7 @@ impl Table {
     }
 
     /// Puts a connection in, as the most recently active of the half-open ones.
-    pub(super) fn insert(&mut self, mut flow: Flow, now: Timestamp) -> u32 {
+    pub(super) fn insert(&mut self, mut flow: Flow, now: Timestamp, serial: u64) -> u32 {
         let slot = match self.free {
             NONE => {
                 self.slots.push(Slot::Free { next: NONE });
@@ -138,6 +140,7 @@ impl Table {
             held: 0,
             listed: false,
             class: Class::HalfOpen,
+            serial,
             older: NONE,
             newer: NONE,
         });
@@ -167,9 +170,10 @@ impl Table {
     }
 
     /// Makes a connection the most recently active of its class.
-    pub(super) fn touch(&mut self, slot: u32, class: Class, now: Timestamp) {
+    pub(super) fn touch(&mut self, slot: u32, class: Class, now: Timestamp, serial: u64) {
         let entry = self.entry_mut(slot);
         entry.last = now;
+        entry.serial = serial;
         if entry.class == class && entry.newer == NONE {
             return;
         }

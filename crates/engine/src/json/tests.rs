@@ -21,7 +21,7 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         prop::collection::vec(any::<u8>(), 0..40),
         prop::collection::vec(0_u8..0x30, 0..40),
-        prop::collection::vec(b'a'..b'z', 0..200),
+        prop::collection::vec(b'a'..=b'z', 0..200),
         "[a-z\"\\\\\u{85}\u{2028}\u{2029}é“\u{0}-\u{1f}]{0,90}".prop_map(String::into_bytes),
     ];
     prop::collection::vec(piece, 0..5).prop_map(|pieces| pieces.concat())

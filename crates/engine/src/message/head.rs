@@ -235,7 +235,7 @@ impl Fields {
     }
 
     pub(super) fn redact(&mut self, names: &[String]) {
-        if !self.iter().any(|(name, _)| names.iter().any(|n| n.eq_ignore_ascii_case(name))) {
+        if names.is_empty() || !self.iter().any(|(name, _)| names.iter().any(|n| n.eq_ignore_ascii_case(name))) {
             return;
         }
         let mut redacted = Self { text: self.before().to_owned(), start: self.start, ends: Vec::new() };

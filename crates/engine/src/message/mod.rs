@@ -61,9 +61,24 @@ impl Message {
     }
 
     /// What orders messages that one frame completed, before their place in the stream.
-    pub const fn order(&self) -> (u64, u32, Direction) {
-        (self.connection_first, self.exchange, self.direction)
+    pub const fn order(&self) -> Order {
+        Order {
+            connection_first: self.connection_first,
+            connection: self.connection,
+            exchange: self.exchange,
+            direction: self.direction,
+        }
     }
+}
+
+/// The order of output among messages that one frame completed: the connection's first frame, then (one frame can open several,
+/// in an 802.11 aggregate) the connection itself, exchange, request before response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Order {
+    connection_first: u64,
+    connection: FlowId,
+    exchange: u32,
+    direction: Direction,
 }
 
 /// Content as text where it is UTF-8.

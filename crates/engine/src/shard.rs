@@ -1,0 +1,103 @@
+//! A part of the connections, with the messages in them: what several threads share the work by.
+//!
+//! Which part a connection is in depends on its endpoints alone ([`shard_of`]). Nothing that is said of one connection
+//! depends on another, but for the memory budget: [`shed`] looks at all parts together, between frames. So the number of parts
+//! never shows. Next: [`crate::extract`], which is an intake with one part behind it.
+
+use std::cmp::Reverse;
+
+use crate::collect::Collector;
+use crate::config::Config;
+use crate::decode::Segment;
+use crate::engine::Tracker;
+use crate::intake::{Moment, Step};
+use crate::key::FlowKey;
+use crate::ledger::Ledger;
+use crate::message::Message;
+
+/// Which of `shards` parts a segment is for.
+#[inline]
+pub fn shard_of(segment: &Segment<'_>, shards: usize) -> usize {
+    FlowKey::of(segment.src, segment.dst).0.bucket() % shards
+}
+
+/// Steps in, messages out.
+#[derive(Debug)]
+pub struct Shard {
+    tracker: Tracker,
+    collector: Collector,
+}
+
+impl Shard {
+    /// A part that has seen nothing.
+    pub fn new(config: Config) -> Self {
+        Self { collector: Collector::new(&config), tracker: Tracker::new(config) }
+    }
+
+    /// Takes a step; what it completes is [`Self::give`]n after.
+    #[inline]
+    pub fn take(&mut self, step: Step<'_, '_>, moment: Moment) {
+        self.tracker.take(step, moment, &mut self.collector);
+    }
+
+    /// Ends the capture: gives up what is open, flagged.
+    pub fn finish(&mut self, moment: Moment) {
+        self.tracker.finish(moment, &mut self.collector);
+    }
+
+    /// Lends the messages that are complete, in the order of output.
+    #[inline]
+    pub fn give(&mut self, out: &mut dyn FnMut(&mut Message)) {
+        if !self.collector.has_news() {
+            return;
+        }
+        for anomaly in self.collector.drain_anomalies() {
+            self.tracker.count_anomaly(anomaly);
+        }
+        self.collector.sort();
+        self.collector.drain(out);
+    }
+
+    /// The accounts so far.
+    pub const fn ledger(&self) -> &Ledger {
+        self.tracker.ledger()
+    }
+
+    /// Payload bytes that are held and have no fate yet.
+    pub fn pending(&self) -> usize {
+        self.tracker.pending()
+    }
+
+    /// Accounted bytes held.
+    pub fn held(&self) -> usize {
+        self.tracker.held() + self.collector.held()
+    }
+}
+
+/// Gives memory back in the order of policy 21 until `target` accounted bytes are held by all parts, or nothing more can be
+/// given: copies kept for comparing, bodies (the largest first), then connections.
+pub fn shed(shards: &mut [&mut Shard], target: usize, moment: Moment) {
+    let held = |shards: &[&mut Shard]| shards.iter().map(|shard| shard.held()).sum::<usize>();
+    shards.iter_mut().for_each(|shard| shard.tracker.forget_copies());
+    if let Some(mut over) = held(shards).checked_sub(target) {
+        let bodies = |(at, shard): (usize, &&mut Shard)| {
+            shard.collector.bodies().map(|(size, order, place)| (Reverse(size), order, at, place)).collect::<Vec<_>>()
+        };
+        let mut bodies: Vec<_> = shards.iter().enumerate().flat_map(bodies).collect();
+        // Equal ones in the order of output, so that nothing depends on slots.
+        bodies.sort_unstable();
+        for (Reverse(size), _, at, place) in bodies {
+            if over == 0 {
+                break;
+            }
+            over = over.saturating_sub(size);
+            shards[at].collector.shed_body(place);
+        }
+    }
+    while held(shards) > target {
+        let oldest = |shard: &&mut &mut Shard| shard.tracker.least_missed();
+        let least = shards.iter_mut().filter(|shard| shard.tracker.least_missed().is_some()).min_by_key(oldest);
+        let Some(Shard { tracker, collector }) = least else { return };
+        tracker.evict(moment, collector);
+    }
+}

@@ -193,6 +193,9 @@ impl Connection {
         {
             return Some(Anomaly::OldTimestamp);
         }
+        if peer.is_live() && peer.is_long_acknowledged(segment.ack, half.plausible_ahead()) {
+            return Some(Anomaly::BadAck);
+        }
         if peer.is_live()
             && let Place::At(at) = peer.place(segment.ack)
             && at > peer.highest().add(half.plausible_ahead())

@@ -149,6 +149,16 @@ impl Half {
         }
     }
 
+    /// Whether an acknowledgement is older than `window` bytes before the latest one (RFC 5961 §5.2): a guess, since those
+    /// that are late are not that late.
+    pub(super) fn is_long_acknowledged(&self, ack: SeqNumber, window: u64) -> bool {
+        let behind = match self.place(ack) {
+            Place::At(at) => self.acked.since(at),
+            Place::Before(distance) => self.acked.0 + distance,
+        };
+        behind > window
+    }
+
     /// Whether a segment that ends at `end` goes beyond what was delivered.
     pub(super) fn is_new(&self, end: SeqNumber) -> bool {
         matches!(self.place(end), Place::At(at) if at > self.next)

@@ -127,6 +127,9 @@ impl Connection {
 
     /// A segment that shows the kept SYN to have been answered although the answer was not seen.
     pub(super) fn confirm_pending(&mut self, segment: &Segment<'_>, side: Side) -> Option<Outcome> {
+        // What the living connection waits for belongs to it: a SYN forged one number before it must not end it.
+        let half = self.half(side);
+        let is_expected = half.is_live() && half.place(segment.seq) == Place::At(half.next);
         let pending = self.pending_syn.as_mut()?;
         let confirmed = if pending.side == side {
             !pending.answered && segment.seq == pending.seq.add(1) && !segment.payload.is_empty()
@@ -134,7 +137,7 @@ impl Connection {
             pending.answered = true;
             segment.ack == pending.seq.add(1) && pending.ack == Some(segment.seq)
         };
-        if confirmed { self.pending_syn.take().map(Outcome::Reopen) } else { None }
+        if confirmed && !is_expected { self.pending_syn.take().map(Outcome::Reopen) } else { None }
     }
 
     pub(super) fn syn_data_len(&self, side: Side) -> u64 {

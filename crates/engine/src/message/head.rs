@@ -188,18 +188,13 @@ impl Fields {
         self.ends.len()
     }
 
-    /// Whether a name may come more than once; says so too often, never too rarely.
+    /// Which names may come more than once: more than do, never fewer.
     ///
-    /// A Bloom filter of 512 bits: comparing every name with every other was a tenth of writing a message.
-    pub(super) fn may_repeat(&self) -> bool {
-        let mut seen = [0_u64; 8];
-        self.lines().any(|(name, _)| {
-            let [first, last] = [name.first(), name.last()].map(|byte| usize::from(byte.copied().unwrap_or(0)));
-            let bit = (name.len() * 37 + first * 7 + last * 3) % 512;
-            let before = seen[bit / 64];
-            seen[bit / 64] |= 1 << (bit % 64);
-            seen[bit / 64] == before
-        })
+    /// Comparing every name with every other was a tenth of writing a message of ten fields, and grew with their square.
+    pub(super) fn repeats(&self) -> Repeats {
+        let mut repeats = Repeats::default();
+        self.lines().for_each(|(name, _)| repeats.note(name));
+        repeats
     }
 
     fn before(&self) -> &[u8] {
@@ -252,6 +247,37 @@ impl Fields {
     /// Accounted bytes on the heap, by what is used.
     pub(crate) fn held(&self) -> usize {
         self.text.len() + self.ends.len() * size_of::<(u32, u32)>()
+    }
+}
+
+/// Two Bloom filters of 1024 bits: names that came, and names that came again.
+#[derive(Debug, Default)]
+pub(super) struct Repeats {
+    once: [u64; 16],
+    again: [u64; 16],
+}
+
+impl Repeats {
+    fn note(&mut self, name: &[u8]) {
+        let (word, bit) = Self::place(name);
+        self.again[word] |= self.once[word] & bit;
+        self.once[word] |= bit;
+    }
+
+    pub(super) fn may_have(&self, name: &[u8]) -> bool {
+        let (word, bit) = Self::place(name);
+        self.again[word] & bit != 0
+    }
+
+    /// By both ends of the name, which together are nearly always all of it.
+    fn place(name: &[u8]) -> (usize, u64) {
+        let ends = match (name.first_chunk(), name.last_chunk()) {
+            (Some(first), Some(last)) => [u64::from_le_bytes(*first), u64::from_le_bytes(*last)],
+            _ => [name.iter().fold(0, |all, &byte| all << 8 | u64::from(byte)), 0],
+        };
+        // Two odd numbers without pattern: digits of π, as in `Config::hash_key`.
+        let mixed = ends[0].wrapping_mul(0x243f_6a88_85a3_08d3) ^ ends[1].wrapping_mul(0x1319_8a2e_0370_7345);
+        ((mixed >> 60) as usize, 1 << (mixed >> 54 & 63))
     }
 }
 

@@ -95,7 +95,7 @@ impl Tracker {
                 let mut around = surroundings(&self.config, &mut self.ledger, sink, moment.frame, moment);
                 self.flows.tick(&mut around);
             }
-            Step::Segment { segment, stamp, odd } => {
+            Step::Segment { segment, stamp, odd, .. } => {
                 self.ledger.received(segment.payload.len());
                 let mut around = surroundings(&self.config, &mut self.ledger, sink, stamp, moment);
                 self.flows.segment(segment, odd, &mut around);
@@ -109,8 +109,8 @@ impl Tracker {
     }
 
     /// What [`Self::evict`] would take next; the least of several trackers is the one to go.
-    pub(crate) fn least_missed(&self) -> Option<Activity> {
-        self.flows.least_missed()
+    pub(crate) fn least_missed(&self, moment: Moment) -> Option<Activity> {
+        self.flows.least_missed(moment.serial)
     }
 
     pub(crate) fn evict(&mut self, moment: Moment, sink: &mut dyn Sink) -> bool {

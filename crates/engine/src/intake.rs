@@ -7,7 +7,7 @@ use crate::anomaly::Anomaly;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::decode::{self, Decoded, Layer, Segment, Skipped};
-use crate::defrag::{self, Datagram, Defrag};
+use crate::defrag::{self, Carriers, Datagram, Defrag};
 use crate::frame::{Frame, Stamp};
 use crate::ledger::FrameFate;
 use crate::time::Timestamp;
@@ -28,6 +28,8 @@ pub enum Step<'s, 'a> {
         stamp: Stamp,
         /// What was odd about its datagram.
         odd: Option<Anomaly>,
+        /// The frames that carried its datagram, when they are tracked and were several.
+        carriers: &'s [u64],
     },
 }
 
@@ -48,6 +50,8 @@ pub struct Moment {
 pub struct Intake {
     clock: Clock,
     defrag: Defrag,
+    /// Only when frames are tracked.
+    carriers: Option<Carriers>,
     moment: Moment,
 }
 
@@ -57,6 +61,7 @@ impl Intake {
         Self {
             clock: Clock::default(),
             defrag: Defrag::new(config.limits.defrag, config.hash_key),
+            carriers: config.track_frames.then(|| Carriers::new(config.hash_key)),
             moment: Moment::default(),
         }
     }
@@ -77,7 +82,13 @@ impl Intake {
                 to(Step::Frame(frame_fate(&decoded)), self.moment);
             }
             match decoded {
-                Decoded::Segment(segment) => self.segment(&segment, frame.stamp(), None, &mut to),
+                Decoded::Segment(segment) => {
+                    self.moment.serial += 1;
+                    to(
+                        Step::Segment { segment: &segment, stamp: frame.stamp(), odd: None, carriers: &[] },
+                        self.moment,
+                    );
+                }
                 Decoded::Fragment(fragment) => {
                     if let defrag::Outcome::Whole(datagram) = self.defrag.push(&fragment, reading.now, frame.stamp()) {
                         self.datagram(datagram, &mut to);
@@ -91,9 +102,17 @@ impl Intake {
     /// Takes a datagram that was put together; it may hold a fragment of another, one tunnel further in.
     fn datagram(&mut self, mut datagram: Datagram, to: &mut impl FnMut(Step<'_, '_>, Moment)) {
         loop {
+            if let Some(carriers) = &mut self.carriers {
+                carriers.remember(&datagram);
+            }
             let conflict = (datagram.overlap == defrag::Overlap::Conflicting).then_some(Anomaly::FragmentOverlap);
             let next = match decode::decode_datagram(&datagram.facts, &datagram.bytes) {
-                Decoded::Segment(segment) => return self.segment(&segment, datagram.first, conflict, to),
+                Decoded::Segment(segment) => {
+                    self.moment.serial += 1;
+                    let stamp = datagram.first;
+                    let carriers = self.carriers.as_ref().map_or(&[][..], |carriers| carriers.of(stamp.number));
+                    return to(Step::Segment { segment: &segment, stamp, odd: conflict, carriers }, self.moment);
+                }
                 Decoded::Fragment(fragment) => self.defrag.push(&fragment, self.moment.now, datagram.first),
                 Decoded::Skipped(_) => return,
             };
@@ -132,18 +151,6 @@ impl Intake {
     fn tick(&mut self, to: &mut impl FnMut(Step<'_, '_>, Moment)) {
         self.defrag.clear_expired(self.moment.now);
         to(Step::Tick, self.moment);
-    }
-
-    #[inline]
-    fn segment(
-        &mut self,
-        segment: &Segment<'_>,
-        stamp: Stamp,
-        odd: Option<Anomaly>,
-        to: &mut impl FnMut(Step<'_, '_>, Moment),
-    ) {
-        self.moment.serial += 1;
-        to(Step::Segment { segment, stamp, odd }, self.moment);
     }
 }
 

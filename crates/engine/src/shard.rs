@@ -9,16 +9,21 @@ use std::cmp::Reverse;
 use crate::collect::Collector;
 use crate::config::Config;
 use crate::decode::Segment;
+use crate::defrag::Carriers;
 use crate::engine::Tracker;
 use crate::intake::{Moment, Step};
-use crate::key::FlowKey;
+use crate::key::{BUCKETS, Endpoint, FlowKey};
 use crate::ledger::Ledger;
 use crate::message::Message;
 
 /// Which of `shards` parts a segment is for.
 #[inline]
 pub fn shard_of(segment: &Segment<'_>, shards: usize) -> usize {
-    FlowKey::of(segment.src, segment.dst).0.bucket() % shards
+    bucket_of(segment.src, segment.dst) % shards
+}
+
+fn bucket_of(one: Endpoint, other: Endpoint) -> usize {
+    FlowKey::of(one, other).0.bucket()
 }
 
 /// Steps in, messages out.
@@ -26,17 +31,29 @@ pub fn shard_of(segment: &Segment<'_>, shards: usize) -> usize {
 pub struct Shard {
     tracker: Tracker,
     collector: Collector,
+    /// By bucket; none unless frames are tracked.
+    carriers: Vec<Carriers>,
 }
 
 impl Shard {
     /// A part that has seen nothing.
     pub fn new(config: Config) -> Self {
-        Self { collector: Collector::new(&config), tracker: Tracker::new(config) }
+        let buckets = if config.track_frames { BUCKETS } else { 0 };
+        Self {
+            collector: Collector::new(&config),
+            carriers: (0..buckets).map(|_| Carriers::of_bucket(config.hash_key)).collect(),
+            tracker: Tracker::new(config),
+        }
     }
 
     /// Takes a step; what it completes is [`Self::give`]n after.
     #[inline]
     pub fn take(&mut self, step: Step<'_, '_>, moment: Moment) {
+        if let Step::Segment { segment, stamp, carriers, .. } = step
+            && !carriers.is_empty()
+        {
+            self.carriers[bucket_of(segment.src, segment.dst)].note(stamp.number, carriers.to_vec());
+        }
         self.tracker.take(step, moment, &mut self.collector);
     }
 
@@ -55,7 +72,12 @@ impl Shard {
             self.tracker.count_anomaly(anomaly);
         }
         self.collector.sort();
-        self.collector.drain(out);
+        self.collector.drain(|message| {
+            if !self.carriers.is_empty() {
+                self.carriers[bucket_of(message.receiver, message.destination)].add_to(&mut message.frames);
+            }
+            out(message);
+        });
     }
 
     /// The accounts so far.
@@ -95,9 +117,9 @@ pub fn shed(shards: &mut [&mut Shard], target: usize, moment: Moment) {
         }
     }
     while held(shards) > target {
-        let oldest = |shard: &&mut &mut Shard| shard.tracker.least_missed();
-        let least = shards.iter_mut().filter(|shard| shard.tracker.least_missed().is_some()).min_by_key(oldest);
-        let Some(Shard { tracker, collector }) = least else { return };
+        let activity = |shard: &Shard| shard.tracker.least_missed(moment);
+        let least = shards.iter_mut().filter(|shard| activity(shard).is_some()).min_by_key(|shard| activity(shard));
+        let Some(Shard { tracker, collector, .. }) = least else { return };
         tracker.evict(moment, collector);
     }
 }

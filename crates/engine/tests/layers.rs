@@ -31,7 +31,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("collect", &["event", "message", "content", "config"]),
     ("engine", &["intake", "flow", "event", "config"]),
     ("budget", &[]),
-    ("shard", &["intake", "decode", "engine", "collect", "message", "config"]),
+    ("shard", &["intake", "decode", "defrag", "engine", "collect", "message", "config"]),
     ("extract", &["budget", "intake", "shard", "message", "config"]),
     // For tests: it may see everything.
     ("testkit", &["*"]),

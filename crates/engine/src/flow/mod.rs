@@ -4,7 +4,12 @@
 
 mod closed;
 mod ids;
+mod slab;
 mod table;
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Reverse;
 
 use crate::anomaly::Anomaly;
 use crate::config::Config;
@@ -43,8 +48,8 @@ struct Past {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Activity {
     class: Class,
-    /// Of the segment that was last.
-    serial: u64,
+    /// Segments since the last of its own.
+    age: Reverse<u32>,
 }
 
 /// What every operation on the connections may touch.
@@ -65,7 +70,7 @@ impl Flows {
         Self {
             table: Table::new(config.hash_key),
             past: (0..BUCKETS)
-                .map(|_| Past { closed: Closed::new(config.hash_key, &config.limits), ids: Ids::default() })
+                .map(|_| Past { closed: Closed::new(config.hash_key, &config.limits), ids: Ids::new(config.hash_key) })
                 .collect(),
             stalled: Vec::new(),
             held: 0,
@@ -169,7 +174,7 @@ impl Flows {
         let id = self.past[key.bucket()].ids.next(&key, segment.seq, first.time.as_micros());
         let server = first_guess(&key, side, segment, &around.config.ports);
         let flow = Flow { id, slot: 0, key, first, server };
-        let slot = self.table.insert(flow, around.now, around.serial);
+        let slot = self.table.insert(flow, around.now, around.serial as u32);
         self.held += Table::ENTRY_BYTES;
         slot
     }
@@ -206,7 +211,13 @@ impl Flows {
             entry.listed = true;
             self.stalled.push(slot);
         }
-        self.table.touch(slot, class, around.now, around.serial);
+        self.table.touch(slot, class, around.now, around.serial as u32);
+        // Slots of connections that ended stay in the list until the next tick, and time may stand still.
+        if self.stalled.len() > 2 * self.table.len() + 64 {
+            self.stalled.sort_unstable();
+            self.stalled.dedup();
+            self.stalled.retain(|&slot| self.table.get_mut(slot).is_some_and(|entry| entry.listed));
+        }
     }
 
     /// Lets time pass for connections without packets: allowances end, idle ones are given up.
@@ -245,10 +256,10 @@ impl Flows {
         [Class::HalfOpen, Class::Live].into_iter().find_map(|class| self.table.oldest(class))
     }
 
-    /// How much the connection would be missed that is evicted next.
-    pub(crate) fn least_missed(&self) -> Option<Activity> {
-        let Entry { class, serial, .. } = *self.table.entry(self.victim()?);
-        Some(Activity { class, serial })
+    /// How much the connection would be missed that is evicted next, after so many segments.
+    pub(crate) fn least_missed(&self, serial: u64) -> Option<Activity> {
+        let entry = self.table.entry(self.victim()?);
+        Some(Activity { class: entry.class, age: Reverse((serial as u32).wrapping_sub(entry.serial)) })
     }
 
     /// Gives up a connection for its memory: half-open ones first, then the least recently active (policy 21).
@@ -327,6 +338,10 @@ impl Receiver for Behind<'_> {
 
     fn report(&mut self, anomaly: Anomaly) {
         http::report(anomaly, &mut self.cx);
+    }
+
+    fn may_begin(&self, bytes: &[u8]) -> bool {
+        http::may_begin(bytes)
     }
 
     fn interest(&self, from: Side) -> Interest {

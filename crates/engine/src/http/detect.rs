@@ -115,6 +115,14 @@ fn preamble(bytes: &[u8]) -> Option<Found> {
     None
 }
 
+/// Whether a stream can be taken to begin with these bytes, so that nothing is missed by not waiting for what stands before.
+pub(crate) fn may_begin(bytes: &[u8]) -> bool {
+    match detect(bytes, true) {
+        Found::Undecided => head::may_become_strict(bytes),
+        found => found != Found::Neither,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

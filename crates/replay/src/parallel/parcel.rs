@@ -40,6 +40,7 @@ struct Packed {
     end: usize,
     stamp: Stamp,
     odd: Option<Anomaly>,
+    carriers: Vec<u64>,
 }
 
 impl Parcel {
@@ -47,7 +48,13 @@ impl Parcel {
         self.items.push((moment, Item::Tick));
     }
 
-    pub(super) fn segment(&mut self, segment: &Segment<'_>, stamp: Stamp, odd: Option<Anomaly>, moment: Moment) {
+    pub(super) fn segment(
+        &mut self,
+        segment: &Segment<'_>,
+        (stamp, carriers): (Stamp, &[u64]),
+        odd: Option<Anomaly>,
+        moment: Moment,
+    ) {
         let (whole, bytes) = match segment.checksum {
             Checksum::Of(whole) => (true, whole),
             Checksum::Unknown => (false, segment.payload),
@@ -69,6 +76,7 @@ impl Parcel {
             end: self.bytes.len(),
             stamp,
             odd,
+            carriers: carriers.to_vec(),
         };
         self.items.push((moment, Item::Segment(packed)));
     }
@@ -95,7 +103,8 @@ impl Parcel {
                         ttl: packed.ttl,
                         checksum: if packed.whole { Checksum::Of(bytes) } else { Checksum::Unknown },
                     };
-                    to(Step::Segment { segment: &segment, stamp: packed.stamp, odd: packed.odd }, *moment);
+                    let Packed { stamp, odd, ref carriers, .. } = *packed;
+                    to(Step::Segment { segment: &segment, stamp, odd, carriers }, *moment);
                     continue;
                 }
             };

@@ -63,9 +63,9 @@ impl Rounds {
     pub(super) fn add(&mut self, step: Step<'_, '_>, moment: Moment) {
         match step {
             Step::Tick => self.filling.iter_mut().for_each(|parcel| parcel.tick(moment)),
-            Step::Segment { segment, stamp, odd } => {
+            Step::Segment { segment, stamp, odd, carriers } => {
                 let shard = shard_of(segment, self.filling.len());
-                self.filling[shard].segment(segment, stamp, odd, moment);
+                self.filling[shard].segment(segment, (stamp, carriers), odd, moment);
             }
             _ => {}
         }

@@ -173,7 +173,7 @@ impl Flows {
         around.ledger.count_connection();
         let id = self.past[key.bucket()].ids.next(&key, segment.seq, first.time.as_micros());
         let server = first_guess(&key, side, segment, &around.config.ports);
-        let flow = Flow { id, slot: 0, key, first, server };
+        let flow = Flow { id, slot: 0, key, first, server, server_by_syn: segment.flags.has(Flags::SYN) };
         let slot = self.table.insert(flow, around.now, around.serial as u32);
         self.held += Table::ENTRY_BYTES;
         slot

@@ -152,7 +152,7 @@ impl Connection {
             }
             State::Trailers(partial, open) => self.trailers(from, partial, open, bytes, stamp, cx),
             State::Lost(fate) => {
-                if starts_segment && head::is_strict_start(bytes) && self.may_send(from, bytes) {
+                if starts_segment && head::is_strict_start(bytes) && self.may_send(from, bytes, true, cx.flow) {
                     return 0;
                 }
                 if starts_segment && head::may_become_strict(bytes) {

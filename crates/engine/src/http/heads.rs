@@ -6,7 +6,7 @@ use super::connection::{Connection, Context, Tunnel, report};
 use super::detect::{Found, detect, starts_binary_preamble};
 use super::stream::{Body, Open, Overlong, State, Untouched};
 use crate::anomaly::{Anomaly, AnomalySet};
-use crate::event::{About, Completion, Direction, Event, Protocol, StartLine};
+use crate::event::{About, Completion, Direction, Event, Flow, Protocol, StartLine};
 use crate::frame::Stamp;
 use crate::http1::beyond::Beyond;
 use crate::http1::chunked::Dechunker;
@@ -77,7 +77,8 @@ impl Connection {
             None => {
                 let blank = match detect(all, self.sides[from.index()].untouched.0) {
                     Found::Start { blank }
-                        if (!strict || head::is_strict_start(all)) && self.may_send(from, &all[blank..]) =>
+                        if (!strict || head::is_strict_start(all))
+                            && self.may_send(from, &all[blank..], strict, cx.flow) =>
                     {
                         blank
                     }
@@ -144,9 +145,13 @@ impl Connection {
         self.begin_body(from, open, framing, upgrade, stamp, cx);
     }
 
-    /// Whether a start line of this kind may come from this side; learns who is the client from the first one.
-    pub(super) fn may_send(&mut self, from: Side, line: &[u8]) -> bool {
+    /// Whether a start line of this kind may come from this side; learns who is the client from the first one. Where the
+    /// place was lost it may be a body that quotes one, so there the SYN is believed first.
+    pub(super) fn may_send(&mut self, from: Side, line: &[u8], is_lost: bool, flow: &Flow) -> bool {
         let client = if line.starts_with(b"HTTP/") { from.other() } else { from };
+        if self.client.is_none() && is_lost && flow.server_by_syn && flow.server == client {
+            return false;
+        }
         *self.client.get_or_insert(client) == client
     }
 

@@ -33,6 +33,9 @@ pub(super) struct SynData {
     pub(super) bytes: Vec<u8>,
 }
 
+/// How far behind the next byte a retransmission is looked for: what a path has under way, rounded up. Arbitrary.
+const AGAIN_MAX: u64 = 1 << 20;
+
 impl Connection {
     /// A segment with SYN; `None` when it changes nothing more than what was done.
     pub(super) fn syn<R: Receiver>(
@@ -142,9 +145,11 @@ impl Connection {
 
     /// A segment that shows the kept SYN to have been answered although the answer was not seen.
     pub(super) fn confirm_pending(&mut self, segment: &Segment<'_>, side: Side) -> Option<Outcome> {
-        // What the living connection waits for belongs to it: a SYN forged one number before it must not end it.
+        // What the living connection waits for, or may send again, belongs to it: a SYN forged one number before it must not
+        // end it.
         let half = self.half(side);
-        let is_expected = half.is_live() && half.place(segment.seq) == half.next;
+        let at = half.place(segment.seq);
+        let is_expected = half.is_live() && at <= half.next && half.next.since(at) <= AGAIN_MAX;
         let pending = self.pending_syn.as_mut()?;
         let confirmed = if pending.side == side {
             !pending.answered && segment.seq == pending.seq.add(1) && !segment.payload.is_empty()

@@ -52,13 +52,13 @@ fn bench(scale: f64, turns: usize) -> io::Result<String> {
             words(&[&program("sniffer"), "replay", &path]),
         ];
         let costs = in_turns(&commands, turns)?;
-        // Others are ten times as slow and more: a turn or two is enough to see it.
+        // Others are ten times as slow and more: once is enough to see it.
         let mut others = Vec::new();
         let folder = top().join("target/bench/others");
         for (name, command) in report::others(&path, &folder.display().to_string()) {
             std::fs::create_dir_all(&folder)?;
-            if let Ok(costs) = in_turns(&[command], turns.min(2)) {
-                others.push((name, costs.concat()));
+            if let Ok(cost) = measure::once(&command) {
+                others.push((name, cost.cpu));
             }
             std::fs::remove_dir_all(&folder)?;
         }

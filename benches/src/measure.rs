@@ -32,7 +32,8 @@ pub(crate) fn in_turns(commands: &[Vec<String>], turns: usize) -> io::Result<Vec
     Ok(costs)
 }
 
-fn once(command: &[String]) -> io::Result<Cost> {
+/// Runs a command once.
+pub(crate) fn once(command: &[String]) -> io::Result<Cost> {
     let output = Command::new(std::env::current_exe()?).arg(RUN).args(command).stderr(Stdio::inherit()).output()?;
     let text = String::from_utf8_lossy(&output.stdout);
     let mut numbers = text.split_whitespace().map(str::parse::<f64>);

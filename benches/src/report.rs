@@ -17,7 +17,8 @@ pub(crate) struct Row {
     pub(crate) messages: u64,
     /// Of one thread, the floor, the floor without JSON, and the default.
     pub(crate) costs: Vec<Vec<Cost>>,
-    pub(crate) others: Vec<(&'static str, Vec<Cost>)>,
+    /// CPU seconds.
+    pub(crate) others: Vec<(&'static str, f64)>,
 }
 
 #[derive(Default)]
@@ -96,10 +97,9 @@ impl Table {
         text += "\n## Other tools\n\nCPU seconds, and how many times the replay's on one thread. tshark is asked for \
                  start lines only; tcpflow writes bodies to files.\n\n| capture | tool | CPU s | times |\n|---|---|---|---|\n";
         for row in &self.rows {
-            for (name, costs) in &row.others {
+            for (name, cpu) in &row.others {
                 let own = spread(row.costs[0].iter().map(|cost| cost.cpu))[1];
-                let cpu = spread(costs.iter().map(|cost| cost.cpu));
-                let _ = writeln!(text, "| {} | {name} | {} | {:.0} |", row.name, range(cpu), cpu[1] / own);
+                let _ = writeln!(text, "| {} | {name} | {cpu:.2} | {:.0} |", row.name, cpu / own);
             }
         }
         text += "\n## Memory and the size of the file\n\n| MB | peak MiB |\n|---|---|\n";

@@ -35,6 +35,7 @@ pub(crate) struct Flows {
     stalled: Vec<u32>,
     /// Accounted bytes of all connections.
     held: usize,
+    spares: tcp::Spares,
 }
 
 /// What outlives connections.
@@ -74,6 +75,7 @@ impl Flows {
                 .collect(),
             stalled: Vec::new(),
             held: 0,
+            spares: tcp::Spares::default(),
         }
     }
 
@@ -189,6 +191,7 @@ impl Flows {
         let Entry { flow, tcp, http, held, .. } = self.table.entry_mut(slot);
         let mut behind = Behind {
             http,
+            spares: &mut self.spares,
             cx: http::Context {
                 flow,
                 config: around.config,
@@ -324,6 +327,7 @@ fn first_guess(key: &FlowKey, side: Side, segment: &Segment<'_>, ports: &[u16]) 
 /// A connection's HTTP, as what its TCP delivers to.
 struct Behind<'a> {
     http: &'a mut http::Connection,
+    spares: &'a mut tcp::Spares,
     cx: http::Context<'a>,
 }
 
@@ -346,6 +350,10 @@ impl Receiver for Behind<'_> {
 
     fn interest(&self, from: Side) -> Interest {
         self.http.interest(from)
+    }
+
+    fn spares(&mut self) -> Option<&mut tcp::Spares> {
+        Some(self.spares)
     }
 
     fn ledger(&mut self) -> &mut Ledger {

@@ -145,11 +145,19 @@ impl Lines {
     /// Appends a string of less than a chunk.
     #[inline]
     fn short(&mut self, text: &[u8]) {
-        let mut padded = [b' '; CHUNK];
-        padded[..text.len()].copy_from_slice(text);
-        self.raw(b"\"");
-        self.padded(padded, text.len());
-        self.raw(b"\"");
+        let padded = (load(text) | SPACES.checked_shl(8 * text.len() as u32).unwrap_or(0)).to_le_bytes();
+        if is_clean(&padded) {
+            self.with_room(CHUNK + 2, |room| {
+                room[0] = b'"';
+                room[1..1 + CHUNK].copy_from_slice(&padded);
+                room[1 + text.len()] = b'"';
+                text.len() + 2
+            });
+        } else {
+            self.raw(b"\"");
+            self.escape(text);
+            self.raw(b"\"");
+        }
     }
 
     /// Appends the first `length` bytes of a chunk whose other bytes need no escape.
@@ -195,6 +203,19 @@ impl Lines {
 
 /// What eight bytes are written to: stores reach beyond what counts of them.
 const EIGHT_ROOM: usize = 64 + 8;
+
+/// Less than a chunk as the low bytes of a number: two loads that overlap, where a copy of unknown length is a call.
+#[inline(always)]
+fn load(text: &[u8]) -> u128 {
+    let last = |width: usize| 8 * (text.len() - width) as u32;
+    if let (Some(low), Some(high)) = (text.first_chunk(), text.last_chunk()) {
+        return u128::from(u64::from_le_bytes(*low)) | u128::from(u64::from_le_bytes(*high)) << last(8);
+    }
+    if let (Some(low), Some(high)) = (text.first_chunk(), text.last_chunk()) {
+        return u128::from(u32::from_le_bytes(*low)) | u128::from(u32::from_le_bytes(*high)) << last(4);
+    }
+    text.iter().rev().fold(0, |all, &byte| all << 8 | u128::from(byte))
+}
 
 const SPACES: u128 = u128::from_le_bytes([b' '; CHUNK]);
 

@@ -4,6 +4,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
@@ -122,6 +123,10 @@ pub(crate) struct Replay {
     /// With the pretty format: headers and bodies too
     #[arg(short, long)]
     pub(crate) verbose: bool,
+
+    /// Threads to work on connections with; the output is the same for any number [default: one for each core]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
 
     /// No progress bar
     #[arg(long)]

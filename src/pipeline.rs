@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use sniffer_engine::json::Lines;
 use sniffer_engine::key::FlowKey;
 use sniffer_engine::message::Message;
 use sniffer_replay::Summary;
@@ -27,9 +28,19 @@ impl Pipeline {
         Self { filtering, chosen: slice.then(BTreeSet::new), redaction, form }
     }
 
+    /// Whether what is written of a message depends on that message alone.
+    pub(crate) const fn is_by_message(&self) -> bool {
+        self.filtering.is_none() && self.chosen.is_none() && matches!(self.form, Form::Jsonl)
+    }
+
+    /// What becomes of secrets.
+    pub(crate) const fn redaction(&self) -> &Redaction {
+        &self.redaction
+    }
+
     /// Takes a message and appends what can be written now.
     #[inline]
-    pub(crate) fn message(&mut self, message: &mut Message, out: &mut Vec<u8>) {
+    pub(crate) fn message(&mut self, message: &mut Message, out: &mut Lines) {
         let Self { filtering, chosen, redaction, form } = self;
         match filtering {
             None => written(message, chosen, redaction, form, out),
@@ -40,7 +51,7 @@ impl Pipeline {
     }
 
     /// Nothing more comes: appends what was waiting. How many exchanges a filter could not follow to their end.
-    pub(crate) fn finish(&mut self, summary: &Summary, damaged: bool, out: &mut Vec<u8>) -> u64 {
+    pub(crate) fn finish(&mut self, summary: &Summary, damaged: bool, out: &mut Lines) -> u64 {
         let Self { filtering, chosen, redaction, form } = self;
         let mut given_up = 0;
         if let Some(filtering) = filtering {
@@ -62,7 +73,7 @@ fn written(
     chosen: &mut Option<BTreeSet<FlowKey>>,
     redaction: &Redaction,
     form: &mut Form,
-    out: &mut Vec<u8>,
+    out: &mut Lines,
 ) {
     if let Some(chosen) = chosen {
         chosen.insert(FlowKey::of(message.receiver, message.destination).0);

@@ -165,6 +165,7 @@ impl Page {
         match &message.body {
             Body::Text(text) => {
                 out.push(b'\n');
+                let text = text.as_str();
                 let indented = indented(text);
                 for line in indented.as_deref().unwrap_or(text).lines() {
                     // A tab is what it looks like; every other control character is not.

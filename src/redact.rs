@@ -18,12 +18,14 @@ const KEY_MIN: usize = 16;
 const TOKEN: usize = 16;
 
 /// Which fields, and how.
+#[derive(Clone)]
 pub(crate) struct Redaction {
     names: Vec<String>,
     key: Option<Key>,
 }
 
 /// The key, ready for use.
+#[derive(Clone)]
 struct Key(Hmac<Sha256>);
 
 impl Redaction {

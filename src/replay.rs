@@ -7,13 +7,16 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::hash::BuildHasher;
 use std::io::{self, IsTerminal};
+use std::num::NonZeroUsize;
 use std::path::Path;
+use std::thread;
 
 use sniffer_engine::config::Config;
+use sniffer_engine::json::Lines;
 use sniffer_engine::ledger::FrameFate;
 use sniffer_engine::message::Message;
 use sniffer_replay::source::{Input, Source, SourceError};
-use sniffer_replay::{Next, Receiver, Summary};
+use sniffer_replay::{Next, Receiver, Summary, parallel};
 
 use crate::cli::{Format, Replay};
 use crate::exit::{Exit, say};
@@ -78,11 +81,22 @@ fn try_run(options: &Replay) -> Result<Exit, (Exit, String)> {
         // A pipe's reader ends by itself when a signal comes, after what is still on its way.
         interrupt: (!pipe).then_some(&interrupt),
     };
-    let summary = sniffer_replay::replay(&mut source, config(options, format), &mut writer);
+    let config = config(options, format);
+    let summary = match threads(options, &writer.pipeline) {
+        NonZeroUsize::MIN => sniffer_replay::replay(&mut source, config, &mut writer),
+        threads => {
+            let redaction = writer.pipeline.redaction().clone();
+            let write = |message: &mut Message, lines: &mut Lines| {
+                redaction.apply(message);
+                lines.push(message);
+            };
+            parallel::replay(&mut source, &config, threads, &write, &mut writer)
+        }
+    };
     let Writer { mut output, mut pipeline, progress, .. } = writer;
     drop(progress);
     let mut given_up = 0;
-    output.append(|buffer| given_up = pipeline.finish(&summary, !source.damages().is_empty(), buffer));
+    output.append_lines(|lines| given_up = pipeline.finish(&summary, !source.damages().is_empty(), lines));
 
     let name = output.name().to_owned();
     match output.finish() {
@@ -220,6 +234,14 @@ fn config(options: &Replay, format: Format) -> Config {
     config
 }
 
+/// How many threads work on connections: one, where what is written of a message depends on those before it.
+fn threads(options: &Replay, pipeline: &Pipeline) -> NonZeroUsize {
+    if !pipeline.is_by_message() {
+        return NonZeroUsize::MIN;
+    }
+    options.threads.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
+}
+
 /// Takes messages and writes them.
 struct Writer<'a> {
     output: Output,
@@ -229,9 +251,13 @@ struct Writer<'a> {
 }
 
 impl Receiver for Writer<'_> {
-    fn message(&mut self, mut message: Message) {
+    fn message(&mut self, message: &mut Message) {
         let Self { output, pipeline, .. } = self;
-        output.append(|buffer| pipeline.message(&mut message, buffer));
+        output.append_lines(|lines| pipeline.message(message, lines));
+    }
+
+    fn lines(&mut self, lines: &[u8]) {
+        self.output.append(|buffer| buffer.extend_from_slice(lines));
     }
 
     fn before_block(&mut self) {

@@ -102,11 +102,15 @@ fn fields(message: &Message, host: Option<&str>, words: &mut Vec<String>) {
     }
 }
 
+fn can_be_typed(text: &str) -> bool {
+    !text.chars().any(|c| is_unsafe(c) && !is_layout(c))
+}
+
 /// The body as an argument, or else what must come from standard input, in base64.
 fn content(message: &Message, words: &mut Vec<String>) -> Option<String> {
     match &message.body {
-        Body::Text(text) if text.len() <= ARGUMENT_MAX && !text.chars().any(|c| is_unsafe(c) && !is_layout(c)) => {
-            words.extend(["--data-raw".to_owned(), quoted(text)]);
+        Body::Text(text) if text.as_bytes().len() <= ARGUMENT_MAX && can_be_typed(text.as_str()) => {
+            words.extend(["--data-raw".to_owned(), quoted(text.as_str())]);
             None
         }
         Body::Text(_) | Body::Binary(_) => {

@@ -8,6 +8,7 @@ mod har;
 mod summary;
 
 use clap::ValueEnum;
+use sniffer_engine::json::Lines;
 use sniffer_engine::message::Message;
 use sniffer_replay::Summary;
 
@@ -69,24 +70,24 @@ impl Form {
 
     /// Appends a message, or keeps it for later.
     #[inline]
-    pub(crate) fn message(&mut self, message: &mut Message, out: &mut Vec<u8>) {
+    pub(crate) fn message(&mut self, message: &mut Message, out: &mut Lines) {
         match self {
-            Self::Jsonl => message.write_line(out),
-            Self::Pretty(pretty) => pretty.message(message, out),
-            Self::Har(har) => har.message(message, out),
+            Self::Jsonl => out.push(message),
+            Self::Pretty(pretty) => out.append(|out| pretty.message(message, out)),
+            Self::Har(har) => out.append(|out| har.message(message, out)),
             Self::Summary(report) | Self::Html(report) => report.message(message),
-            Self::Curl => curl::write(message, out),
+            Self::Curl => out.append(|out| curl::write(message, out)),
         }
     }
 
     /// Nothing more comes: appends the rest.
-    pub(crate) fn finish(&mut self, summary: &Summary, damaged: bool, out: &mut Vec<u8>) {
-        match self {
+    pub(crate) fn finish(&mut self, summary: &Summary, damaged: bool, out: &mut Lines) {
+        out.append(|out| match self {
             Self::Jsonl | Self::Curl => {}
             Self::Pretty(pretty) => pretty.finish(out),
             Self::Har(har) => har.finish(out),
             Self::Summary(report) => report.write_text(&summary.ledger, damaged, out),
             Self::Html(report) => report.write_html(&summary.ledger, damaged, out),
-        }
+        });
     }
 }

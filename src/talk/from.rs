@@ -48,9 +48,9 @@ fn messages_of(frames: &[OwnedFrame]) -> Vec<Message> {
     let mut extractor = Extractor::new(Config::default());
     let mut messages = Vec::new();
     for frame in frames {
-        extractor.push(&frame.as_frame(), &mut |message| messages.push(message));
+        extractor.push(&frame.as_frame(), &mut |message| messages.push(message.clone()));
     }
-    extractor.finish(&mut |message| messages.push(message));
+    extractor.finish(&mut |message| messages.push(message.clone()));
     messages
 }
 

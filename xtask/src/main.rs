@@ -1,9 +1,10 @@
-//! What developers and CI run, each as one command: `cargo xtask test`, `cargo xtask corpus`.
+//! What developers and CI run, each as one command: `cargo xtask test`, `corpus`, `bench`, `instructions`.
 //!
 //! It says every command before it runs it and installs nothing without saying so. It never changes a snapshot.
-//! Next: `steps` for running programs, `ignored` for the tests that need more than Rust.
+//! Next: `steps` for running programs, `ignored` for the tests that need more than Rust, `instructions` for what is counted.
 
 mod ignored;
+mod instructions;
 mod steps;
 
 use std::process::ExitCode;
@@ -13,14 +14,18 @@ use steps::{Failed, cargo, top};
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
-  test     everything CI runs: formatting, clippy, all tests, snapshots
-  corpus   write the capture of every conversation (corpus/**/*.talk) anew";
+  test           everything CI runs: formatting, clippy, all tests, snapshots, instructions
+  corpus         write the capture of every conversation (corpus/**/*.talk) anew
+  bench [--quick]   measure the replay beside a floor and other tools; writes benches/RESULTS.md
+  instructions   count the instructions of each stage anew (benches/instructions.txt)";
 
 fn main() -> ExitCode {
     let command = std::env::args().nth(1);
     let done = match command.as_deref() {
         Some("test") => test(),
         Some("corpus") => corpus(),
+        Some("bench") => bench(),
+        Some("instructions") => instructions::write(),
         _ => Err(Failed(USAGE.to_owned())),
     };
     match done {
@@ -42,8 +47,17 @@ fn test() -> Result<(), Failed> {
     cargo(&["test", "--workspace", "--all-features"])?;
     ignored::run_all()?;
     no_pending_snapshots()?;
+    instructions::check()?;
     println!("xtask: all well");
     Ok(())
+}
+
+fn bench() -> Result<(), Failed> {
+    cargo(&["build", "--release", "-p", "sniffer", "-p", "sniffer-bench"])?;
+    let arguments: Vec<_> = std::env::args().skip(2).collect();
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let program = top().join("target/release/sniffer-bench");
+    steps::quietly(&program.display().to_string(), &arguments)
 }
 
 fn no_pending_snapshots() -> Result<(), Failed> {

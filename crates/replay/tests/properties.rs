@@ -192,7 +192,7 @@ proptest! {
         }
         prop_assert_eq!(&before[..], &whole[..before.len()]);
         let mut cut_off = Vec::new();
-        extractor.finish(&mut |message| cut_off.push(message));
+        extractor.finish(&mut |message| cut_off.push(message.clone()));
         prop_assert!(cut_off.iter().all(|message| message.incomplete.is_some()), "what was not whole says so");
     }
 

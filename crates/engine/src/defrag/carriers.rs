@@ -1,7 +1,8 @@
 //! Which frames each datagram came in, when somebody wants to know: later stages know a datagram by one frame, that of its
 //! first byte.
 //!
-//! It knows nothing of what was in them. Next: [`crate::extract`], which asks when a message goes out.
+//! It knows nothing of what was in them. The intake keeps one for datagrams in datagrams, a shard one for each bucket of
+//! connections, whose messages ask it when they go out. Next: [`crate::shard`].
 
 use std::collections::VecDeque;
 
@@ -9,6 +10,7 @@ use ahash::RandomState;
 use hashbrown::HashMap;
 
 use crate::defrag::Datagram;
+use crate::key::BUCKETS;
 
 /// Frame numbers remembered, at most; the oldest datagrams are forgotten first. Arbitrary: half a mebibyte.
 const NUMBERS_MAX: usize = 65_536;
@@ -20,28 +22,48 @@ pub(crate) struct Carriers {
     frames: HashMap<u64, Vec<u64>, RandomState>,
     order: VecDeque<u64>,
     numbers: usize,
+    numbers_max: usize,
 }
 
 impl Carriers {
     pub(crate) fn new(key: [u64; 4]) -> Self {
+        Self::with_max(key, NUMBERS_MAX)
+    }
+
+    /// For the connections of one bucket: with its share of what is remembered.
+    pub(crate) fn of_bucket(key: [u64; 4]) -> Self {
+        Self::with_max(key, NUMBERS_MAX / BUCKETS)
+    }
+
+    fn with_max(key: [u64; 4], numbers_max: usize) -> Self {
         let hasher = RandomState::with_seeds(key[0], key[1], key[2], key[3]);
-        Self { frames: HashMap::with_hasher(hasher), order: VecDeque::new(), numbers: 0 }
+        Self { frames: HashMap::with_hasher(hasher), order: VecDeque::new(), numbers: 0, numbers_max }
     }
 
     /// A datagram was put together; its fragments may have come in datagrams themselves, one tunnel further out.
     pub(crate) fn remember(&mut self, datagram: &Datagram) {
         let mut frames = datagram.frames.clone();
         self.add_to(&mut frames);
+        self.note(datagram.first.number, frames);
+    }
+
+    /// A datagram known by `first` came in these frames.
+    pub(crate) fn note(&mut self, first: u64, frames: Vec<u64>) {
         self.numbers += frames.len();
-        match self.frames.insert(datagram.first.number, frames) {
+        match self.frames.insert(first, frames) {
             Some(before) => self.numbers -= before.len(),
-            None => self.order.push_back(datagram.first.number),
+            None => self.order.push_back(first),
         }
-        while self.numbers > NUMBERS_MAX
+        while self.numbers > self.numbers_max
             && let Some(oldest) = self.order.pop_front()
         {
             self.numbers -= self.frames.remove(&oldest).map_or(0, |frames| frames.len());
         }
+    }
+
+    /// The frames of the datagram that is known by this one.
+    pub(crate) fn of(&self, first: u64) -> &[u64] {
+        self.frames.get(&first).map_or(&[], Vec::as_slice)
     }
 
     /// Adds to these frames those that came with them; sorted, each once.

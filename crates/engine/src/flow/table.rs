@@ -15,7 +15,7 @@ use crate::time::Timestamp;
 const NONE: u32 = u32::MAX;
 
 /// Which list a connection is in: what is given up first, and the rest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Class {
     HalfOpen,
     Live,
@@ -31,7 +31,10 @@ pub(super) struct Entry {
     pub(super) held: usize,
     /// Whether it is in the list of those that wait for an allowance.
     pub(super) listed: bool,
-    class: Class,
+    pub(super) class: Class,
+    /// Low bits of the number of the segment that was last: orders connections of several tables. A connection that is older
+    /// than they can tell is idle long since.
+    pub(super) serial: u32,
     older: u32,
     newer: u32,
 }
@@ -95,7 +98,7 @@ impl Table {
     }
 
     /// Puts a connection in, as the most recently active of the half-open ones.
-    pub(super) fn insert(&mut self, mut flow: Flow, now: Timestamp) -> u32 {
+    pub(super) fn insert(&mut self, mut flow: Flow, now: Timestamp, serial: u32) -> u32 {
         let hash = self.hasher.hash_one(flow.key);
         let slot = self.slots.insert_with(|slot| {
             flow.slot = slot;
@@ -107,6 +110,7 @@ impl Table {
                 held: 0,
                 listed: false,
                 class: Class::HalfOpen,
+                serial,
                 older: NONE,
                 newer: NONE,
             }
@@ -128,9 +132,10 @@ impl Table {
     }
 
     /// Makes a connection the most recently active of its class.
-    pub(super) fn touch(&mut self, slot: u32, class: Class, now: Timestamp) {
+    pub(super) fn touch(&mut self, slot: u32, class: Class, now: Timestamp, serial: u32) {
         let entry = self.entry_mut(slot);
         entry.last = now;
+        entry.serial = serial;
         if entry.class == class && entry.newer == NONE {
             return;
         }
@@ -209,7 +214,7 @@ mod tests {
                 assert_eq!(table.find(&wanted.key), found.map(|at| list.0[at].1), "{because}");
                 match found {
                     None => {
-                        let slot = table.insert(wanted.clone(), now);
+                        let slot = table.insert(wanted.clone(), now, step as u32);
                         list.0.push((wanted.key, slot, Class::HalfOpen, now));
                     }
                     Some(at) if rng.chance(0.3) => {
@@ -219,7 +224,7 @@ mod tests {
                     Some(at) => {
                         let (key, slot, ..) = list.0.remove(at);
                         let class = if rng.chance(0.5) { Class::Live } else { Class::HalfOpen };
-                        table.touch(slot, class, now);
+                        table.touch(slot, class, now, step as u32);
                         list.0.push((key, slot, class, now));
                     }
                 }

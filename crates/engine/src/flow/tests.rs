@@ -32,7 +32,7 @@ fn push(flows: &mut Flows, ledger: &mut Ledger, number: u64, seq: u32, ack: Opti
     flows.segment(
         &segment,
         None,
-        &mut Surroundings { config: &config, ledger, sink: &mut sink, stamp, now: stamp.time },
+        &mut Surroundings { config: &config, ledger, sink: &mut sink, stamp, now: stamp.time, serial: stamp.number },
     );
 }
 

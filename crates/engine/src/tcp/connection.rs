@@ -118,7 +118,7 @@ impl Connection {
             if !self.halves.iter().all(Half::is_settled) {
                 self.join(segment, side, limits, out);
             }
-            self.acknowledge(segment, side);
+            self.acknowledge(segment, side, out);
             if self.syn_data.is_some() {
                 self.syn_data_acknowledged(segment, side.other(), out);
             }
@@ -238,7 +238,7 @@ impl Connection {
     // The living connection.
 
     /// Notes what a segment says of both directions' places.
-    fn acknowledge(&mut self, segment: &Segment<'_>, side: Side) {
+    fn acknowledge<R: Receiver>(&mut self, segment: &Segment<'_>, side: Side, out: &mut R) {
         let (half, peer) = self.both(side);
         half.see_window(segment.window, peer);
         half.ttl = half.ttl.max(segment.ttl);
@@ -253,7 +253,7 @@ impl Connection {
         match peer.phase {
             // Nothing of that direction is in the capture: it cannot be waited for.
             Phase::Unseen | Phase::Expected => peer.expect(segment.ack),
-            Phase::Joined | Phase::Open | Phase::Ended => peer.acknowledged(peer.place(segment.ack)),
+            Phase::Joined | Phase::Open | Phase::Ended => peer.acknowledged(peer.place(segment.ack), out),
         }
     }
 

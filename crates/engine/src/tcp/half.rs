@@ -15,9 +15,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::Interest;
-use super::recent::{Origin, Recent, Suspicion};
+use super::recent::{Origin, Recent, Spares, Suspicion};
 use super::waiting::{Arrival, Entered, WaitingRoom};
+use super::{Interest, Receiver};
 use crate::config::Limits;
 use crate::seq::{SeqNumber, StreamOffset};
 use crate::time::Timestamp;
@@ -263,22 +263,28 @@ impl Half {
     // What was delivered, for telling conflicting copies.
 
     /// Keeps bytes that were just delivered for as long as the receiver's interest in other copies lasts.
-    pub(super) fn remember(&mut self, bytes: &[u8], interest: Interest, origin: impl FnOnce() -> Origin) {
+    pub(super) fn remember<R: Receiver>(
+        &mut self,
+        bytes: &[u8],
+        interest: Interest,
+        origin: impl FnOnce() -> Origin,
+        out: &mut R,
+    ) {
         self.interest = interest;
         if self.forgets_all() {
-            self.recent = None;
+            Spares::keep(out.spares(), self.recent.take());
         } else {
-            self.recent.get_or_insert_default().push(bytes, origin());
+            self.recent.get_or_insert_with(|| Spares::give(out.spares())).push(bytes, origin());
         }
     }
 
     /// The peer acknowledged up to `at`.
-    pub(super) fn acknowledged(&mut self, at: StreamOffset) {
+    pub(super) fn acknowledged<R: Receiver>(&mut self, at: StreamOffset, out: &mut R) {
         self.heard = true;
         if at > self.acked {
             self.acked = at;
             if self.forgets_all() {
-                self.recent = None;
+                Spares::keep(out.spares(), self.recent.take());
             }
         }
     }

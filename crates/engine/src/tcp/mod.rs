@@ -14,6 +14,7 @@ mod tests;
 mod waiting;
 
 pub(crate) use connection::{Connection, Outcome};
+pub(crate) use recent::Spares;
 
 use crate::anomaly::Anomaly;
 use crate::frame::Stamp;
@@ -89,6 +90,11 @@ pub(crate) trait Receiver {
 
     /// What another copy of the bytes last delivered from this side could change.
     fn interest(&self, from: Side) -> Interest;
+
+    /// Memory for copies of what was delivered, from connections that need theirs no more.
+    fn spares(&mut self) -> Option<&mut Spares> {
+        None
+    }
 
     /// The accounts, for bytes that are not delivered.
     fn ledger(&mut self) -> &mut Ledger;

@@ -95,7 +95,7 @@ impl Connection {
                     peer.move_start(segment.ack);
                     peer.phase = Phase::Open;
                 }
-                Phase::Joined | Phase::Open | Phase::Ended => peer.acknowledged(acked),
+                Phase::Joined | Phase::Open | Phase::Ended => peer.acknowledged(acked, out),
             }
         }
         let half = self.half_mut(side);

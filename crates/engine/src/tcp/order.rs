@@ -136,7 +136,7 @@ pub(super) fn deliver<R: Receiver>(
             side,
             Delivery::Bytes { bytes: arrival.bytes, stamp: arrival.stamp, starts_segment: arrival.starts_segment },
         );
-        half.remember(arrival.bytes, out.interest(side), origin);
+        half.remember(arrival.bytes, out.interest(side), origin, out);
     }
     if arrival.cut > 0 {
         half.advance(arrival.cut);

@@ -78,7 +78,7 @@ impl Suspicion {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Recent {
+pub(crate) struct Recent {
     bytes: VecDeque<u8>,
     /// How many bytes each segment brought, and where they came from.
     origins: VecDeque<(u32, Origin)>,
@@ -139,6 +139,33 @@ impl Recent {
     /// Accounted bytes.
     pub(super) fn held(&self) -> usize {
         size_of::<Self>() + self.bytes.len() + self.origins.len() * size_of::<(u32, Origin)>()
+    }
+}
+
+/// Copies that are kept for their memory: nearly every message begins and ends with some, and three allocations a message were
+/// a fifteenth of a replay.
+#[derive(Debug, Default)]
+#[expect(clippy::vec_box, reason = "a connection keeps a pointer, as most of them keep no copy")]
+pub(crate) struct Spares(Vec<Box<Recent>>);
+
+/// How many, and of how much memory each at most: half a mebibyte in sum (arbitrary).
+const SPARES_MAX: usize = 32;
+const SPARE_BYTES_MAX: usize = 16 << 10;
+
+impl Spares {
+    pub(super) fn give(from: Option<&mut Self>) -> Box<Recent> {
+        from.and_then(|spares| spares.0.pop()).unwrap_or_default()
+    }
+
+    pub(super) fn keep(into: Option<&mut Self>, recent: Option<Box<Recent>>) {
+        if let (Some(Self(spares)), Some(mut recent)) = (into, recent)
+            && spares.len() < SPARES_MAX
+            && recent.bytes.capacity() <= SPARE_BYTES_MAX
+        {
+            recent.bytes.clear();
+            recent.origins.clear();
+            spares.push(recent);
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use sniffer_engine::event::Direction;
+use sniffer_engine::json::Lines;
 use sniffer_engine::key::FlowId;
 use sniffer_engine::message::Message;
 use tracing::{info, warn};
@@ -30,7 +31,7 @@ pub(super) struct Emitter {
     posts: HashSet<FlowId>,
     posts_said: bool,
     /// Room for a line.
-    line: Vec<u8>,
+    line: Lines,
 }
 
 /// A line's buffer keeps this much at most.
@@ -40,7 +41,7 @@ impl Emitter {
     pub(super) fn new(outputs: Arc<[Output]>, redact: Vec<String>) -> Self {
         let full = outputs.iter().map(|_| Throttle::new(1)).collect();
         let (interim, posts) = (HashMap::new(), HashSet::new());
-        Self { outputs, full, redact, interim, posts, posts_said: false, line: Vec::new() }
+        Self { outputs, full, redact, interim, posts, posts_said: false, line: Lines::default() }
     }
 
     pub(super) fn outputs(&self) -> &[Output] {
@@ -56,10 +57,9 @@ impl Emitter {
         message.redact(&self.redact);
         let mut line = Bytes::new();
         if self.outputs.iter().any(|output| !output.wants_message) {
-            self.line.clear();
-            message.write_line(&mut self.line);
-            line = Bytes::copy_from_slice(&self.line);
-            self.line.shrink_to(LINE);
+            self.line.push(message);
+            line = Bytes::copy_from_slice(self.line.as_bytes());
+            self.line.clear(LINE);
         }
         for (output, full) in self.outputs.iter().zip(&mut self.full) {
             let parcel = match output.wants_message {

@@ -96,7 +96,7 @@ impl Desk {
             self.tell(Instant::now());
         }
         let emitter = &mut self.emitter;
-        self.extractor.finish(&mut |mut message| emitter.message(&mut message));
+        self.extractor.finish(&mut |message| emitter.message(message));
         // The recorder ends when nobody can send to it.
         self.recorder = None;
     }
@@ -128,7 +128,7 @@ impl Desk {
             self.frames += 1;
             let frame = Frame::new(self.frames, packet.time, self.link, bytes).with_wire_len(packet.wire_len);
             let not_http = self.extractor.ledger().bytes(Fate::NotHttp);
-            self.extractor.push(&frame, &mut |mut message| emitter.message(&mut message));
+            self.extractor.push(&frame, &mut |message| emitter.message(message));
             let grown = self.extractor.ledger().bytes(Fate::NotHttp) > not_http;
             let watch = self.extractor.watcher();
             if grown {
@@ -137,7 +137,7 @@ impl Desk {
             emitter.forget(watch.just_closed());
         }
         if let Some(now) = batch.quiet_until {
-            self.extractor.advance(now, &mut |mut message| emitter.message(&mut message));
+            self.extractor.advance(now, &mut |message| emitter.message(message));
             emitter.forget(self.extractor.watcher().just_closed());
         }
         if !batch.is_empty() {

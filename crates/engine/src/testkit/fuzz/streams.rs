@@ -184,7 +184,8 @@ pub(super) fn run(config: &Config, steps: &[Step<'_>], pieces: Pieces) -> Ran {
         assert_eq!(ledger.balance(), connection.held_payload() as i128, "bytes without a fate after step {number}");
     }
     assert_eq!(ledger.balance(), 0, "bytes without a fate at the end");
-    let messages: Vec<_> = both.collector.drain().collect();
+    let mut messages = Vec::new();
+    both.collector.drain(|message| messages.push(message.clone()));
     assert_eq!(ledger.messages(), messages.len() as u64, "every message that was counted came out");
     assert_eq!(both.collector.held(), 0, "nothing is held behind the end");
     Ran { messages, other: both.other, ledger }

@@ -8,9 +8,14 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::exit::{Exit, say};
+use crate::filter::Filter;
+pub(crate) use crate::format::Format;
+use crate::{perturb, talk, verify, why};
+
+pub(crate) mod live;
 
 const ABOUT: &str = "A passive HTTP sniffer: captures in, HTTP messages out";
 
@@ -21,6 +26,10 @@ Examples:
   sniffer replay -f jsonl capture.pcap | jq .path   as JSON lines, which is what a pipe gets anyway
   sniffer replay day.pcap.0 day.pcap.1 -o day.jsonl several files as one timeline
   sniffer replay --stats -o /dev/null capture.pcap  where every byte went, and nothing else
+  sniffer replay --host api.test --status 5xx x.pcap exchanges that failed there, requests and responses
+  sniffer replay -f html -o x.html x.pcap           what is in it, as a page for a browser (summary: for a terminal)
+  sniffer replay --status 5xx --write-pcap only.pcapng x.pcap
+                                                    and the frames of their connections, for Wireshark
   tcpdump -i any -U -w - tcp | sniffer replay -     as it happens
 
 Exit codes:
@@ -42,7 +51,30 @@ struct Cli {
 pub(crate) enum Command {
     /// Read captures (pcap, pcapng; plain, gzip or zstd) and print the HTTP messages in them
     #[command(after_help = REPLAY_EXAMPLES)]
-    Replay(Replay),
+    Replay(Box<Replay>),
+
+    /// Say what became of a frame or a connection
+    #[command(after_help = why::EXAMPLES)]
+    Why(why::Options),
+
+    /// Compare every capture in a folder with its golden file
+    #[command(after_help = verify::EXAMPLES)]
+    Verify(verify::Options),
+
+    /// Turn a conversation written as text into a capture, or a capture into such text
+    #[command(after_help = talk::EXAMPLES)]
+    Talk(talk::Options),
+
+    /// Put a capture through a worse network: reordered, doubled, cut anew, fragmented, tunnelled, lossy
+    #[command(after_help = perturb::EXAMPLES)]
+    Perturb(perturb::Options),
+
+    /// Capture from an interface until Ctrl-C or SIGTERM, and print or post the HTTP messages
+    #[command(after_help = live::EXAMPLES)]
+    Live(live::Options),
+
+    /// List what can be captured on, and why not
+    Interfaces,
 }
 
 /// Options of `sniffer replay`.
@@ -76,6 +108,10 @@ pub(crate) struct Replay {
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = field_name)]
     pub(crate) redact: Vec<String>,
 
+    /// Redact with tokens that are equal for equal secrets, made with the key in this file (HMAC-SHA256)
+    #[arg(long, value_name = "KEYFILE", requires = "redact")]
+    pub(crate) redact_keyed: Option<PathBuf>,
+
     /// Add the numbers of the frames that carried each message, counted from 1
     #[arg(long)]
     pub(crate) frames: bool,
@@ -95,15 +131,13 @@ pub(crate) struct Replay {
     /// No progress bar
     #[arg(long)]
     pub(crate) no_progress: bool,
-}
 
-/// How messages are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// One JSON object a line
-    Jsonl,
-    /// For people
-    Pretty,
+    /// Write the frames of the connections whose messages were given to this file, as pcapng
+    #[arg(long, value_name = "FILE")]
+    pub(crate) write_pcap: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) filter: Filter,
 }
 
 /// How the accounts are written.
@@ -149,11 +183,11 @@ fn one_line(error: &clap::Error) -> String {
         }
         text.push_str(part);
     }
-    let inside = match std::env::args_os().nth(1) {
-        Some(argument) if argument == "replay" => "sniffer replay",
-        _ => "sniffer",
-    };
-    format!("{text} (see {inside} --help)")
+    let first = std::env::args_os().nth(1).and_then(|argument| argument.into_string().ok()).unwrap_or_default();
+    match Cli::command().find_subcommand(&first) {
+        Some(_) => format!("{text} (see sniffer {first} --help)"),
+        None => format!("{text} (see sniffer --help)"),
+    }
 }
 
 /// A field name is a token (RFC 9110 §5.6.2); anything else would silently redact nothing.
@@ -171,7 +205,6 @@ mod tests {
 
     #[test]
     fn the_definition_holds_together() {
-        use clap::CommandFactory;
         Cli::command().debug_assert();
     }
 }

@@ -90,9 +90,15 @@ impl Output {
         &self.name
     }
 
-    /// Lets `write` append to the buffer.
+    /// Lets `write` append bytes to the buffer.
     #[inline]
-    pub(crate) fn append(&mut self, write: impl FnOnce(&mut Lines)) {
+    pub(crate) fn append(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        self.append_lines(|lines| lines.append(write));
+    }
+
+    /// Lets `write` append lines to the buffer.
+    #[inline]
+    pub(crate) fn append_lines(&mut self, write: impl FnOnce(&mut Lines)) {
         if self.failure.is_none() {
             write(&mut self.buffer);
             if self.buffer.len() >= BUFFER {

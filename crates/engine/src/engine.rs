@@ -10,6 +10,7 @@ use crate::event::Sink;
 use crate::flow::{Activity, Flows, Surroundings};
 use crate::frame::{Frame, Stamp};
 use crate::intake::{Intake, Moment, Step};
+use crate::key::Endpoint;
 use crate::ledger::Ledger;
 use crate::time::Timestamp;
 
@@ -56,6 +57,11 @@ impl Engine {
     /// Gives up the copies of delivered bytes that are kept to tell conflicting ones: they cost no message.
     pub fn forget_copies(&mut self) {
         self.tracker.forget_copies();
+    }
+
+    /// Counts connections with this endpoint as our own traffic from here on.
+    pub fn leave_out(&mut self, own: Endpoint) {
+        self.tracker.leave_out(own);
     }
 
     /// The accounts so far.
@@ -120,6 +126,12 @@ impl Tracker {
 
     pub(crate) fn forget_copies(&mut self) {
         self.flows.forget_copies();
+    }
+
+    pub(crate) fn leave_out(&mut self, own: Endpoint) {
+        if !self.config.own_traffic.contains(&own) {
+            self.config.own_traffic.push(own);
+        }
     }
 
     pub(crate) const fn ledger(&self) -> &Ledger {

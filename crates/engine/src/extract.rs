@@ -2,28 +2,38 @@
 
 use crate::budget::Budget;
 use crate::config::Config;
+use crate::event::Sink;
 use crate::frame::Frame;
 use crate::intake::{Intake, Step};
+use crate::key::Endpoint;
 use crate::ledger::Ledger;
 use crate::message::Message;
+pub use crate::shard::Unwatched;
 use crate::shard::{Shard, shed};
 use crate::time::Timestamp;
 
-/// The upper height of the API, made only of the lower.
+/// The upper height of the API, made only of the lower. A watcher sees the events that the messages are made of.
 #[derive(Debug)]
-pub struct Extractor {
+pub struct Extractor<W = Unwatched> {
     intake: Intake,
-    shard: Shard,
+    shard: Shard<W>,
     budget: Budget,
 }
 
 impl Extractor {
     /// An extractor that has seen nothing.
     pub fn new(config: Config) -> Self {
+        Self::watched(config, Unwatched)
+    }
+}
+
+impl<W: Sink> Extractor<W> {
+    /// An extractor that has seen nothing, with a watcher.
+    pub fn watched(config: Config, watcher: W) -> Self {
         Self {
             intake: Intake::new(&config),
             budget: Budget::new(config.limits.held_bytes_max),
-            shard: Shard::new(config),
+            shard: Shard::watched(config, watcher),
         }
     }
 
@@ -57,6 +67,16 @@ impl Extractor {
         let moment = self.intake.finish();
         self.shard.finish(moment);
         self.shard.give(out);
+    }
+
+    /// The watcher.
+    pub const fn watcher(&mut self) -> &mut W {
+        self.shard.watcher()
+    }
+
+    /// Counts connections with this endpoint as our own traffic from here on.
+    pub fn leave_out(&mut self, own: Endpoint) {
+        self.shard.leave_out(own);
     }
 
     /// The accounts so far.

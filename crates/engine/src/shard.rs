@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::decode::Segment;
 use crate::defrag::Carriers;
 use crate::engine::Tracker;
+use crate::event::{Event, Sink};
 use crate::intake::{Moment, Step};
 use crate::key::{BUCKETS, Endpoint, FlowKey};
 use crate::ledger::Ledger;
@@ -26,23 +27,52 @@ fn bucket_of(one: Endpoint, other: Endpoint) -> usize {
     FlowKey::of(one, other).0.bucket()
 }
 
-/// Steps in, messages out.
+/// Steps in, messages out. A watcher sees the events that the messages are made of.
 #[derive(Debug)]
-pub struct Shard {
+pub struct Shard<W = Unwatched> {
     tracker: Tracker,
     collector: Collector,
+    watcher: W,
     /// By bucket; none unless frames are tracked.
     carriers: Vec<Carriers>,
+}
+
+/// No watcher.
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct Unwatched;
+
+impl Sink for Unwatched {
+    #[inline(always)]
+    fn event(&mut self, _event: Event<'_>) {}
+}
+
+/// Collects, and lets the watcher see.
+struct Both<'a, W>(&'a mut Collector, &'a mut W);
+
+impl<W: Sink> Sink for Both<'_, W> {
+    fn event(&mut self, event: Event<'_>) {
+        self.1.event(event);
+        self.0.event(event);
+    }
 }
 
 impl Shard {
     /// A part that has seen nothing.
     pub fn new(config: Config) -> Self {
+        Self::watched(config, Unwatched)
+    }
+}
+
+impl<W: Sink> Shard<W> {
+    /// A part that has seen nothing, with a watcher.
+    pub fn watched(config: Config, watcher: W) -> Self {
         let buckets = if config.track_frames { BUCKETS } else { 0 };
         Self {
             collector: Collector::new(&config),
             carriers: (0..buckets).map(|_| Carriers::of_bucket(config.hash_key)).collect(),
             tracker: Tracker::new(config),
+            watcher,
         }
     }
 
@@ -54,12 +84,12 @@ impl Shard {
         {
             self.carriers[bucket_of(segment.src, segment.dst)].note(stamp.number, carriers.to_vec());
         }
-        self.tracker.take(step, moment, &mut self.collector);
+        self.tracker.take(step, moment, &mut Both(&mut self.collector, &mut self.watcher));
     }
 
     /// Ends the capture: gives up what is open, flagged.
     pub fn finish(&mut self, moment: Moment) {
-        self.tracker.finish(moment, &mut self.collector);
+        self.tracker.finish(moment, &mut Both(&mut self.collector, &mut self.watcher));
     }
 
     /// Lends the messages that are complete, in the order of output.
@@ -80,6 +110,16 @@ impl Shard {
         });
     }
 
+    /// The watcher.
+    pub const fn watcher(&mut self) -> &mut W {
+        &mut self.watcher
+    }
+
+    /// Counts connections with this endpoint as our own traffic from here on.
+    pub fn leave_out(&mut self, own: Endpoint) {
+        self.tracker.leave_out(own);
+    }
+
     /// The accounts so far.
     pub const fn ledger(&self) -> &Ledger {
         self.tracker.ledger()
@@ -98,11 +138,11 @@ impl Shard {
 
 /// Gives memory back in the order of policy 21 until `target` accounted bytes are held by all parts, or nothing more can be
 /// given: copies kept for comparing, bodies (the largest first), then connections.
-pub fn shed(shards: &mut [&mut Shard], target: usize, moment: Moment) {
-    let held = |shards: &[&mut Shard]| shards.iter().map(|shard| shard.held()).sum::<usize>();
+pub fn shed<W: Sink>(shards: &mut [&mut Shard<W>], target: usize, moment: Moment) {
+    let held = |shards: &[&mut Shard<W>]| shards.iter().map(|shard| shard.held()).sum::<usize>();
     shards.iter_mut().for_each(|shard| shard.tracker.forget_copies());
     if let Some(mut over) = held(shards).checked_sub(target) {
-        let bodies = |(at, shard): (usize, &&mut Shard)| {
+        let bodies = |(at, shard): (usize, &&mut Shard<W>)| {
             shard.collector.bodies().map(|(size, order, place)| (Reverse(size), order, at, place)).collect::<Vec<_>>()
         };
         let mut bodies: Vec<_> = shards.iter().enumerate().flat_map(bodies).collect();
@@ -117,9 +157,9 @@ pub fn shed(shards: &mut [&mut Shard], target: usize, moment: Moment) {
         }
     }
     while held(shards) > target {
-        let activity = |shard: &Shard| shard.tracker.least_missed(moment);
+        let activity = |shard: &Shard<W>| shard.tracker.least_missed(moment);
         let least = shards.iter_mut().filter(|shard| activity(shard).is_some()).min_by_key(|shard| activity(shard));
-        let Some(Shard { tracker, collector, .. }) = least else { return };
-        tracker.evict(moment, collector);
+        let Some(Shard { tracker, collector, watcher, .. }) = least else { return };
+        tracker.evict(moment, &mut Both(collector, watcher));
     }
 }

@@ -119,8 +119,8 @@ impl HeadText {
         &self.fields
     }
 
-    pub(super) fn redact(&mut self, names: &[String]) {
-        self.fields.redact(names);
+    pub(super) fn redact(&mut self, names: &[String], replace: &mut dyn FnMut(&str, &str) -> String) {
+        self.fields.redact(names, replace);
     }
 
     /// Accounted bytes on the heap.
@@ -230,7 +230,7 @@ impl Fields {
         memchr::memchr(b'\n', &self.text).is_none() && (self.text.is_ascii() || utf8())
     }
 
-    pub(super) fn redact(&mut self, names: &[String]) {
+    pub(super) fn redact(&mut self, names: &[String], replace: &mut dyn FnMut(&str, &str) -> String) {
         if names.is_empty() || !self.iter().any(|(name, _)| names.iter().any(|n| n.eq_ignore_ascii_case(name))) {
             return;
         }
@@ -238,8 +238,10 @@ impl Fields {
         for (name, value) in self.iter() {
             redacted.text.extend_from_slice(name.as_bytes());
             let name_end = redacted.text.len() as u32;
-            let secret = names.iter().any(|n| n.eq_ignore_ascii_case(name));
-            redacted.text.extend_from_slice(if secret { b"[REDACTED]" } else { value.as_bytes() });
+            match names.iter().any(|n| n.eq_ignore_ascii_case(name)) {
+                true => redacted.text.extend_from_slice(replace(name, value).as_bytes()),
+                false => redacted.text.extend_from_slice(value.as_bytes()),
+            }
             redacted.ends.push((name_end, redacted.text.len() as u32));
         }
         *self = redacted;

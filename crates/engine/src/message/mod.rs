@@ -56,8 +56,13 @@ pub struct Message {
 impl Message {
     /// Replaces the values of these fields, trailers too, by `[REDACTED]`; names compare without case.
     pub fn redact(&mut self, names: &[String]) {
-        self.head.redact(names);
-        self.trailers.redact(names);
+        self.redact_with(names, &mut |_, _| "[REDACTED]".to_owned());
+    }
+
+    /// Replaces the values of these fields, trailers too, by what `replace` makes of name (in lower case) and value.
+    pub fn redact_with(&mut self, names: &[String], replace: &mut dyn FnMut(&str, &str) -> String) {
+        self.head.redact(names, replace);
+        self.trailers.redact(names, replace);
     }
 
     /// What orders messages that one frame completed, before their place in the stream.
@@ -97,6 +102,12 @@ pub enum Body {
 /// UTF-8 that was checked once; whoever needs bytes only pays for no second look.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text(Vec<u8>);
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self(text.into_bytes())
+    }
+}
 
 impl Text {
     /// The text; looks at every byte again.

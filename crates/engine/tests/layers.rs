@@ -31,8 +31,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("collect", &["event", "message", "content", "config"]),
     ("engine", &["intake", "flow", "event", "config"]),
     ("budget", &[]),
-    ("shard", &["intake", "decode", "defrag", "engine", "collect", "message", "config"]),
-    ("extract", &["budget", "intake", "shard", "message", "config"]),
+    ("shard", &["event", "intake", "decode", "defrag", "engine", "collect", "message", "config"]),
+    ("extract", &["event", "budget", "intake", "shard", "message", "config"]),
     // For tests: it may see everything.
     ("testkit", &["*"]),
 ];

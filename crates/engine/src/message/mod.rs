@@ -103,6 +103,12 @@ pub enum Body {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text(Vec<u8>);
 
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self(text.into_bytes())
+    }
+}
+
 impl Text {
     /// The text; looks at every byte again.
     ///

@@ -24,6 +24,8 @@ pub struct Engine {
     config: Config,
     clock: Clock,
     defrag: Defrag,
+    /// Only when frames are tracked.
+    carriers: Option<defrag::Carriers>,
     flows: Flows,
     ledger: Ledger,
     /// The last frame pushed.
@@ -36,6 +38,7 @@ impl Engine {
         Self {
             clock: Clock::default(),
             defrag: Defrag::new(config.limits.defrag, config.hash_key),
+            carriers: config.track_frames.then(|| defrag::Carriers::new(config.hash_key)),
             flows: Flows::new(&config),
             ledger: Ledger::default(),
             stamp: Stamp::default(),
@@ -71,6 +74,9 @@ impl Engine {
     /// Takes a datagram that was put together; it may hold a fragment of another, one tunnel further in.
     fn datagram(&mut self, mut datagram: Datagram, sink: &mut dyn Sink) {
         loop {
+            if let Some(carriers) = &mut self.carriers {
+                carriers.remember(&datagram);
+            }
             let conflict = (datagram.overlap == defrag::Overlap::Conflicting).then_some(Anomaly::FragmentOverlap);
             let next = match decode::decode_datagram(&datagram.facts, &datagram.bytes) {
                 Decoded::Segment(segment) => return self.segment(&segment, datagram.first, conflict, sink),
@@ -113,6 +119,13 @@ impl Engine {
     /// The accounts so far.
     pub const fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// Adds to the numbers of frames those of the other fragments of datagrams whose first byte they carried.
+    pub(crate) fn add_carriers(&self, frames: &mut Vec<u64>) {
+        if let Some(carriers) = &self.carriers {
+            carriers.add_to(frames);
+        }
     }
 
     /// Counts what only a later stage can see.

@@ -80,6 +80,9 @@ impl Extractor {
             self.engine.count_anomaly(anomaly);
         }
         self.collector.sort();
-        self.collector.drain().for_each(out);
+        self.collector.drain().for_each(|mut message| {
+            self.engine.add_carriers(&mut message.frames);
+            out(message);
+        });
     }
 }

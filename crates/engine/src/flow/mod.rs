@@ -4,7 +4,10 @@
 
 mod closed;
 mod ids;
+mod slab;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use crate::anomaly::Anomaly;
 use crate::config::Config;
@@ -48,7 +51,7 @@ impl Flows {
         Self {
             table: Table::new(config.hash_key),
             closed: Closed::new(config.hash_key, &config.limits),
-            ids: Ids::default(),
+            ids: Ids::new(config.hash_key),
             stalled: Vec::new(),
             held: 0,
         }
@@ -149,7 +152,7 @@ impl Flows {
         around.ledger.count_connection();
         let id = self.ids.next(&key, segment.seq, first.time.as_micros());
         let server = first_guess(&key, side, segment, &around.config.ports);
-        let flow = Flow { id, slot: 0, key, first, server };
+        let flow = Flow { id, slot: 0, key, first, server, server_by_syn: segment.flags.has(Flags::SYN) };
         let slot = self.table.insert(flow, around.now);
         self.held += Table::ENTRY_BYTES;
         slot
@@ -188,6 +191,12 @@ impl Flows {
             self.stalled.push(slot);
         }
         self.table.touch(slot, class, around.now);
+        // Slots of connections that ended stay in the list until the next tick, and time may stand still.
+        if self.stalled.len() > 2 * self.table.len() + 64 {
+            self.stalled.sort_unstable();
+            self.stalled.dedup();
+            self.stalled.retain(|&slot| self.table.get_mut(slot).is_some_and(|entry| entry.listed));
+        }
     }
 
     /// Lets time pass for connections without packets: allowances end, idle ones are given up.
@@ -295,6 +304,10 @@ impl Receiver for Behind<'_> {
 
     fn report(&mut self, anomaly: Anomaly) {
         http::report(anomaly, &mut self.cx);
+    }
+
+    fn may_begin(&self, bytes: &[u8]) -> bool {
+        http::may_begin(bytes)
     }
 
     fn interest(&self, from: Side) -> Interest {

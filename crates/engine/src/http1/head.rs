@@ -9,6 +9,7 @@ use memchr::memchr;
 
 use crate::anomaly::{Anomaly, AnomalySet};
 use crate::event::{Field, Head, StartLine, Version};
+use crate::http1::framing::Delimiters;
 
 /// Where a head ends, looked for piece by piece without looking at a byte twice.
 #[derive(Debug, Clone, Copy, Default)]
@@ -105,20 +106,77 @@ fn sort_status(rest: &[u8]) -> Sort {
     }
 }
 
+/// Methods to resynchronise at: those of the IANA registry, and what media servers, caches and UPnP use besides. Of any
+/// token as elsewhere, the rest of a method that a segment cut in two would be one: `HE`, `AD / HTTP/1.1`.
+const KNOWN_METHODS: [&[u8]; 50] = [
+    b"ACL",
+    b"BASELINE-CONTROL",
+    b"BIND",
+    b"BCOPY",
+    b"BDELETE",
+    b"BMOVE",
+    b"BPROPFIND",
+    b"BPROPPATCH",
+    b"CHECKIN",
+    b"CHECKOUT",
+    b"CONNECT",
+    b"COPY",
+    b"DELETE",
+    b"GET",
+    b"HEAD",
+    b"LABEL",
+    b"LINK",
+    b"LOCK",
+    b"M-SEARCH",
+    b"MERGE",
+    b"MKACTIVITY",
+    b"MKCALENDAR",
+    b"MKCOL",
+    b"MKREDIRECTREF",
+    b"MKWORKSPACE",
+    b"MOVE",
+    b"NOTIFY",
+    b"OPTIONS",
+    b"ORDERPATCH",
+    b"PATCH",
+    b"POST",
+    b"PROPFIND",
+    b"PROPPATCH",
+    b"PURGE",
+    b"PUT",
+    b"QUERY",
+    b"REBIND",
+    b"REPORT",
+    b"RPC_IN_DATA",
+    b"RPC_OUT_DATA",
+    b"SEARCH",
+    b"SOURCE",
+    b"SUBSCRIBE",
+    b"TRACE",
+    b"UNBIND",
+    b"UNCHECKOUT",
+    b"UNLINK",
+    b"UNLOCK",
+    b"UNSUBSCRIBE",
+    b"UPDATE",
+];
+
 /// Whether `bytes` starts with a start line strict enough to resynchronise at (policy 15).
 pub(crate) fn is_strict_start(bytes: &[u8]) -> bool {
+    if bytes.starts_with(b"HTTP/") {
+        return sort(bytes) == Sort::Response;
+    }
     let Some(lf) = memchr(b'\n', bytes) else { return false };
     let line = &bytes[..lf + 1];
     match sort(line) {
-        Sort::Response => true,
         Sort::Request => {
             let mut parts = line.split(|&b| b == b' ');
             let (method, target, rest) = (parts.next(), parts.next(), parts.next());
-            let upper = method.is_some_and(|m| m.iter().all(|b| b.is_ascii_uppercase() || matches!(b, b'-' | b'_')));
+            let known = method.is_some_and(|method| KNOWN_METHODS.contains(&method));
             let target = target.is_some_and(|t| !t.is_empty() && t.iter().all(|b| b.is_ascii_graphic() || *b >= 0x80));
-            upper && target && rest.is_some_and(|v| v.starts_with(b"HTTP/1.")) && parts.next().is_none()
+            known && target && rest.is_some_and(|v| v.starts_with(b"HTTP/1.")) && parts.next().is_none()
         }
-        Sort::Undecided | Sort::Neither => false,
+        Sort::Response | Sort::Undecided | Sort::Neither => false,
     }
 }
 
@@ -132,7 +190,12 @@ pub(crate) fn may_become_strict(bytes: &[u8]) -> bool {
         return true;
     }
     let mut parts = bytes.split(|&b| b == b' ');
-    let method = parts.next().is_some_and(|m| m.iter().all(|b| b.is_ascii_uppercase() || matches!(b, b'-' | b'_')));
+    let method = parts.next().unwrap_or(bytes);
+    let method = if method.len() == bytes.len() {
+        KNOWN_METHODS.iter().any(|known| known.starts_with(method))
+    } else {
+        KNOWN_METHODS.contains(&method)
+    };
     let target = parts.next().is_none_or(|t| t.iter().all(|b| b.is_ascii_graphic() || *b >= 0x80));
     let version = parts.next().is_none_or(|v| b"HTTP/1.1\r".starts_with(v) || b"HTTP/1.0\r".starts_with(v));
     method && target && version && parts.next().is_none()
@@ -143,7 +206,8 @@ const FIELDS_FAST: usize = 64;
 
 /// Reads a whole head, start line to blank line, and hands it on.
 ///
-/// `None` when its first line is no start line. At most `fields_max` fields are read; more are named and cut.
+/// `None` when its first line is no start line. Of the fields beyond `fields_max`, which are named, only those that
+/// delimit the body are in the head.
 pub(crate) fn read<T>(bytes: &[u8], fields_max: usize, mut found: impl FnMut(Head<'_>, AnomalySet) -> T) -> Option<T> {
     let mut storage = [const { MaybeUninit::uninit() }; FIELDS_FAST];
     let mut fields = [Field { name: b"", value: b"" }; FIELDS_FAST];
@@ -193,7 +257,11 @@ fn version(minor: u8) -> Version {
 }
 
 /// Reads a head line by line, naming what RFC 9112 forbids.
-fn read_lenient<T>(bytes: &[u8], fields_max: usize, mut found: impl FnMut(Head<'_>, AnomalySet) -> T) -> Option<T> {
+pub(super) fn read_lenient<T>(
+    bytes: &[u8],
+    fields_max: usize,
+    mut found: impl FnMut(Head<'_>, AnomalySet) -> T,
+) -> Option<T> {
     let mut anomalies = AnomalySet::EMPTY;
     if memchr(0, bytes).is_some() {
         anomalies.insert(Anomaly::NulInHead);
@@ -225,7 +293,8 @@ fn start_line<'a>(line: &'a [u8], anomalies: &mut AnomalySet) -> Option<(StartLi
     let (minor, target_end) = version_of(line)?;
     let target = line.get(method_end..target_end)?;
     let trimmed = trim(target);
-    if target.len() != trimmed.len() + 2 || target.first() != Some(&b' ') || trimmed.iter().any(|b| is_blank(*b)) {
+    let single = target.len() == trimmed.len() + 2 && target.first() == Some(&b' ') && target.last() == Some(&b' ');
+    if !single || trimmed.iter().any(|b| is_blank(*b)) || line.last().is_some_and(|b| is_blank(*b)) {
         anomalies.insert(Anomaly::StartLineWhitespace);
     }
     if trimmed.is_empty() {
@@ -243,7 +312,8 @@ fn version_of(line: &[u8]) -> Option<(u8, usize)> {
     (separated && line[at..].starts_with(b"HTTP/1.")).then_some((minor - b'0', at))
 }
 
-/// Reads field lines up to the blank line or the end of `bytes`; used for trailers too.
+/// Reads field lines up to the blank line or the end of `bytes`; used for trailers too. Of those beyond `fields_max`, only
+/// what delimits a body: a limit of ours must not move its end.
 pub(crate) fn read_fields<'a>(
     bytes: &'a [u8],
     fields_max: usize,
@@ -251,8 +321,7 @@ pub(crate) fn read_fields<'a>(
     anomalies: &mut AnomalySet,
 ) {
     let mut at = 0;
-    // Where the field began whose value may go on in the next line.
-    let mut open: Option<usize> = None;
+    let mut last = Last::None;
     while at < bytes.len() {
         let end = memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |lf| at + lf);
         let line = trim_end(&bytes[at..end]);
@@ -261,24 +330,42 @@ pub(crate) fn read_fields<'a>(
         }
         note_bare_cr(line, anomalies);
         if is_blank(line[0]) {
-            if let (Some(start), Some(last)) = (open, fields.last_mut()) {
-                // RFC 9112 §5.2: the value goes on. It is reported with the fold as it stood.
-                anomalies.insert(Anomaly::ObsFold);
-                last.value = trim(&bytes[start..at + line.len()]);
-            } else {
-                anomalies.insert(Anomaly::InvalidFieldLine);
+            match (last, fields.last_mut()) {
+                (Last::Kept { value_at }, Some(field)) => {
+                    // RFC 9112 §5.2: the value goes on. It is reported with the fold as it stood.
+                    anomalies.insert(Anomaly::ObsFold);
+                    field.value = trim(&bytes[value_at..at + line.len()]);
+                }
+                (Last::Dropped, _) => anomalies.insert(Anomaly::ObsFold),
+                (Last::Kept { .. } | Last::None, _) => anomalies.insert(Anomaly::InvalidFieldLine),
             }
-        } else if fields.len() == fields_max {
-            anomalies.insert(Anomaly::TooManyFields);
-            return;
         } else {
-            open = field(line, anomalies).map(|(field, value_at)| {
-                fields.push(field);
-                at + value_at
-            });
+            let beyond = fields.len() >= fields_max;
+            if beyond {
+                anomalies.insert(Anomaly::TooManyFields);
+            }
+            last = match field(line, anomalies) {
+                None => Last::None,
+                Some((field, _)) if beyond && !Delimiters::names_one(field.name) => Last::Dropped,
+                Some((field, value_at)) => {
+                    fields.push(field);
+                    Last::Kept { value_at: at + value_at }
+                }
+            };
         }
         at = end + 1;
     }
+}
+
+/// The field line before, which may go on in a line that starts with white space.
+#[derive(Clone, Copy)]
+enum Last {
+    /// It was none.
+    None,
+    /// Its value starts here.
+    Kept { value_at: usize },
+    /// It is beyond the limit.
+    Dropped,
 }
 
 /// One field line: the field, and where in the line its value starts.
@@ -318,7 +405,7 @@ pub(crate) fn trim(bytes: &[u8]) -> &[u8] {
     &bytes[start..end]
 }
 
-const fn is_blank(byte: u8) -> bool {
+pub(crate) const fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 

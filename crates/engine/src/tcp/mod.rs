@@ -5,6 +5,7 @@
 
 mod connection;
 mod half;
+mod joined;
 mod opening;
 mod order;
 mod recent;
@@ -81,6 +82,10 @@ pub(crate) trait Receiver {
 
     /// Something odd that touched no bytes.
     fn report(&mut self, anomaly: Anomaly);
+
+    /// Whether a stream that the capture joined in its middle may be taken to begin with these bytes: not if they look like
+    /// the rest of something.
+    fn may_begin(&self, bytes: &[u8]) -> bool;
 
     /// What another copy of the bytes last delivered from this side could change.
     fn interest(&self, from: Side) -> Interest;

@@ -1,5 +1,8 @@
 //! Tables of segments and what they deliver, and a byte map beside the reorder buffer.
 
+mod evasion;
+mod joined;
+
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -54,6 +57,10 @@ impl Receiver for Log {
         write!(self.text, "{blank}?{anomaly}").unwrap();
     }
 
+    fn may_begin(&self, bytes: &[u8]) -> bool {
+        bytes[0] != b'.'
+    }
+
     fn interest(&self, _: Side) -> Interest {
         self.interest.unwrap_or(Interest::Open)
     }
@@ -65,7 +72,7 @@ impl Receiver for Log {
 
 /// A segment in words: `c 1 1 A hello`: who, sequence and acknowledgement number relative to the ISNs, flags, payload.
 ///
-/// Behind the flags may stand `+N` (N more bytes cut by the snapshot length), `w N` (window), `t N` (TSval), `m` (MD5),
+/// Behind the flags may stand `+N` (N more bytes cut by the snapshot length), `w N` (window), `t N` (TSval), `scale N`, `m` (MD5),
 /// `@N` (milliseconds since the segment before; 1 otherwise). ISNs are near the wrap.
 fn segment(row: &str) -> (Side, u64, Segment<'_>) {
     const ISN: [u32; 2] = [u32::MAX - 3, 0x7fff_fffe];
@@ -90,6 +97,7 @@ fn segment(row: &str) -> (Side, u64, Segment<'_>) {
         match word {
             "w" => window = words.next().unwrap().parse().unwrap(),
             "t" => options.timestamps = Some((words.next().unwrap().parse().unwrap(), 0)),
+            "scale" => options.window_scale = Some(words.next().unwrap().parse().unwrap()),
             "m" => options.md5 = true,
             _ if word.starts_with('@') => later = word[1..].parse().unwrap(),
             _ if word.starts_with('+') => cut = word[1..].parse().unwrap(),
@@ -425,6 +433,9 @@ proptest! {
                 }
                 fn note(&mut self, _: Side, _: Anomaly) {}
                 fn report(&mut self, _: Anomaly) {}
+                fn may_begin(&self, _: &[u8]) -> bool {
+                    true
+                }
                 fn interest(&self, _: Side) -> Interest {
                     Interest::Open
                 }

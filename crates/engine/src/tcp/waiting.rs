@@ -14,8 +14,12 @@ use super::recent::{Origin, Suspicion};
 use crate::frame::Stamp;
 use crate::seq::StreamOffset;
 
-/// Accounted bytes of an entry beyond its payload: the map's node share and the vector's header, rounded up.
-const ENTRY_OVERHEAD: usize = 128;
+/// Accounted bytes of an entry beyond its payload: its place in a node of the map, which may be half empty, and what the
+/// allocator adds.
+const ENTRY_OVERHEAD: usize = 2 * size_of::<(u64, Waiting)>() + 16;
+
+/// Accounted bytes of a room in which anything waits: itself, and the map's first node, which has places for 11.
+const ROOM_OVERHEAD: usize = size_of::<WaitingRoom>() + 9 * size_of::<(u64, Waiting)>();
 
 /// A segment, or the part of one that was new when it arrived.
 #[derive(Debug)]
@@ -50,7 +54,7 @@ pub(super) struct Entered {
 #[derive(Debug, Default)]
 pub(super) struct WaitingRoom {
     entries: BTreeMap<u64, Waiting>,
-    held: usize,
+    payload: usize,
 }
 
 /// A segment on its way in; `bytes` starts at `offset`.
@@ -66,13 +70,13 @@ pub(super) struct Arrival<'a> {
 
 impl WaitingRoom {
     /// Accounted bytes.
-    pub(super) const fn held(&self) -> usize {
-        self.held
+    pub(super) fn held(&self) -> usize {
+        ROOM_OVERHEAD + self.entries.len() * ENTRY_OVERHEAD + self.payload
     }
 
     /// Payload bytes held.
-    pub(super) fn payload(&self) -> usize {
-        self.held - self.entries.len() * ENTRY_OVERHEAD
+    pub(super) const fn payload(&self) -> usize {
+        self.payload
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -91,7 +95,7 @@ impl WaitingRoom {
 
     pub(super) fn pop_first(&mut self) -> Option<(StreamOffset, Waiting)> {
         let (at, entry) = self.entries.pop_first()?;
-        self.held -= entry.bytes.len() + ENTRY_OVERHEAD;
+        self.payload -= entry.bytes.len();
         Some((StreamOffset(at), entry))
     }
 
@@ -123,7 +127,7 @@ impl WaitingRoom {
         let place = |offset: u64| (offset.min(data_end) - arrival.offset.0) as usize;
         let bytes = arrival.bytes[place(from)..place(until)].to_vec();
         let cut = (until - from) - bytes.len() as u64;
-        self.held += bytes.len() + ENTRY_OVERHEAD;
+        self.payload += bytes.len();
         let starts_segment = arrival.starts_segment && from == arrival.offset.0;
         let Arrival { stamp, requires, .. } = *arrival;
         self.entries.insert(from, Waiting { bytes, cut, stamp, requires, starts_segment, origin });

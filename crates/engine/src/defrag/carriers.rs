@@ -1,0 +1,100 @@
+//! Which frames each datagram came in, when somebody wants to know: later stages know a datagram by one frame, that of its
+//! first byte.
+//!
+//! It knows nothing of what was in them. Next: [`crate::extract`], which asks when a message goes out.
+
+use std::collections::VecDeque;
+
+use ahash::RandomState;
+use hashbrown::HashMap;
+
+use crate::defrag::Datagram;
+
+/// Frame numbers remembered, at most; the oldest datagrams are forgotten first. Arbitrary: half a mebibyte.
+const NUMBERS_MAX: usize = 65_536;
+
+/// The frames of the datagrams that came in more than one.
+#[derive(Debug)]
+pub(crate) struct Carriers {
+    /// By the frame of the datagram's first byte. Never iterated.
+    frames: HashMap<u64, Vec<u64>, RandomState>,
+    order: VecDeque<u64>,
+    numbers: usize,
+}
+
+impl Carriers {
+    pub(crate) fn new(key: [u64; 4]) -> Self {
+        let hasher = RandomState::with_seeds(key[0], key[1], key[2], key[3]);
+        Self { frames: HashMap::with_hasher(hasher), order: VecDeque::new(), numbers: 0 }
+    }
+
+    /// A datagram was put together; its fragments may have come in datagrams themselves, one tunnel further out.
+    pub(crate) fn remember(&mut self, datagram: &Datagram) {
+        let mut frames = datagram.frames.clone();
+        self.add_to(&mut frames);
+        self.numbers += frames.len();
+        match self.frames.insert(datagram.first.number, frames) {
+            Some(before) => self.numbers -= before.len(),
+            None => self.order.push_back(datagram.first.number),
+        }
+        while self.numbers > NUMBERS_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.numbers -= self.frames.remove(&oldest).map_or(0, |frames| frames.len());
+        }
+    }
+
+    /// Adds to these frames those that came with them; sorted, each once.
+    pub(crate) fn add_to(&self, frames: &mut Vec<u64>) {
+        let more: Vec<u64> = frames.iter().filter_map(|number| self.frames.get(number)).flatten().copied().collect();
+        if !more.is_empty() {
+            frames.extend(more);
+            frames.sort_unstable();
+            frames.dedup();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+    use crate::decode::DatagramFacts;
+    use crate::defrag::Overlap;
+    use crate::frame::Stamp;
+
+    fn datagram(first: u64, frames: &[u64]) -> Datagram {
+        let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let facts = DatagramFacts { src: ip, dst: ip, protocol: 6, ttl: 64, depth: 0, cut: 0 };
+        let first = Stamp { number: first, ..Stamp::default() };
+        Datagram { facts, bytes: Vec::new(), overlap: Overlap::None, first, frames: frames.to_vec() }
+    }
+
+    #[test]
+    fn a_frame_stands_for_all_that_came_with_it() {
+        let mut carriers = Carriers::new([1, 2, 3, 4]);
+        carriers.remember(&datagram(5, &[7, 5, 6]));
+        // Fragments in fragments: the outer datagram is known by its own first frame.
+        carriers.remember(&datagram(5, &[5, 9]));
+        carriers.remember(&datagram(20, &[20, 21]));
+        for (frames, all) in [(vec![1, 5, 8], vec![1, 5, 6, 7, 8, 9]), (vec![20], vec![20, 21]), (vec![3], vec![3])] {
+            let mut got = frames;
+            carriers.add_to(&mut got);
+            assert_eq!(got, all);
+        }
+    }
+
+    #[test]
+    fn it_is_bounded_and_forgets_the_oldest() {
+        let mut carriers = Carriers::new([1, 2, 3, 4]);
+        for first in 0..100_000 {
+            carriers.remember(&datagram(10 * first, &[10 * first, 10 * first + 1]));
+        }
+        assert!(carriers.numbers <= NUMBERS_MAX && carriers.order.len() <= NUMBERS_MAX / 2);
+        let (mut old, mut new) = (vec![0], vec![999_990]);
+        carriers.add_to(&mut old);
+        carriers.add_to(&mut new);
+        assert_eq!((old, new), (vec![0], vec![999_990, 999_991]));
+    }
+}

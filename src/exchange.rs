@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use sniffer_engine::event::Direction;
 use sniffer_engine::key::FlowId;
 use sniffer_engine::message::Message;
 

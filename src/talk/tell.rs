@@ -129,7 +129,11 @@ struct End {
 impl End {
     fn add(&mut self, start: i64, end: i64) {
         self.next = self.next.max(end);
-        self.beyond.push((start, end));
+        match self.beyond.last_mut() {
+            // The common case behind a hole, kept short so that a long stream there stays one range.
+            Some(last) if last.1 == start => last.1 = end.max(start),
+            _ => self.beyond.push((start, end)),
+        }
         while let Some(at) = self.beyond.iter().position(|(start, _)| *start <= self.seen) {
             let (_, end) = self.beyond.swap_remove(at);
             self.seen = self.seen.max(end);

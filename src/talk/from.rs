@@ -18,10 +18,13 @@ use sniffer_engine::testkit::wire::{OwnedFrame, link_name};
 use super::tell::{Telling, tell};
 use crate::capture;
 use crate::exit::{Exit, say};
+use crate::text::escape;
 
 pub(super) fn run(path: &Path, output: Option<&Path>) -> Result<Exit, (Exit, String)> {
     let capture = capture::read(path, FRAMES_MAX, PAYLOAD_MAX)?;
     let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
+    // It becomes a line of the text.
+    let name = escape(&name).into_owned();
     let messages = messages_of(&capture.frames);
     let wanted = essence(&messages);
     let tellings =
@@ -58,7 +61,7 @@ fn messages_of(frames: &[OwnedFrame]) -> Vec<Message> {
 }
 
 /// The messages between each pair of endpoints, in order, without what another capture of the same may change.
-pub(crate) fn essence(messages: &[Message]) -> BTreeMap<String, Vec<String>> {
+fn essence(messages: &[Message]) -> BTreeMap<String, Vec<String>> {
     let mut between: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for message in messages {
         let mut value = serde_json::to_value(message).unwrap_or_default();

@@ -14,6 +14,8 @@ use crate::filter::Filter;
 pub(crate) use crate::format::Format;
 use crate::{perturb, talk, verify, why};
 
+pub(crate) mod live;
+
 const ABOUT: &str = "A passive HTTP sniffer: captures in, HTTP messages out";
 
 const REPLAY_EXAMPLES: &str = "\
@@ -65,6 +67,13 @@ pub(crate) enum Command {
     /// Put a capture through a worse network: reordered, doubled, cut anew, fragmented, tunnelled, lossy
     #[command(after_help = perturb::EXAMPLES)]
     Perturb(perturb::Options),
+
+    /// Capture from an interface until Ctrl-C or SIGTERM, and print or post the HTTP messages
+    #[command(after_help = live::EXAMPLES)]
+    Live(live::Options),
+
+    /// List what can be captured on, and why not
+    Interfaces,
 }
 
 /// Options of `sniffer replay`.

@@ -30,6 +30,14 @@ impl Interrupt {
         }
     }
 
+    /// Calls when the first signal comes, in a thread of its own.
+    #[cfg(feature = "live")]
+    pub(crate) fn then(&self, call: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        #[cfg(unix)]
+        unix::then(call)?;
+        Ok(())
+    }
+
     /// A pipe as a reader whose waiting ends when a signal comes.
     pub(crate) fn reader(&self, pipe: File) -> io::Result<impl Read + Send + 'static> {
         #[cfg(unix)]
@@ -70,6 +78,22 @@ mod unix {
             flag::register(number, Arc::clone(&armed))?;
             flag::register_usize(number, Arc::clone(signal), number.unsigned_abs() as usize)?;
         }
+        Ok(())
+    }
+
+    #[cfg(feature = "live")]
+    pub(super) fn then(call: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let (mut wake, waker) = UnixStream::pair()?;
+        for number in SIGNALS {
+            low_level::pipe::register(number, waker.try_clone()?)?;
+        }
+        let wait = move || {
+            // One byte a signal; the first is enough.
+            if wake.read_exact(&mut [0]).is_ok() {
+                call();
+            }
+        };
+        std::thread::Builder::new().name("sniffer-signal".to_owned()).spawn(wait)?;
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! The `sniffer` binary: options in, exit code out; all else lives in the crates.
 //!
-//! Next: `cli` for what can be asked, `replay` for the one subcommand, `exit` for how a run may end.
+//! Next: `cli` for what can be asked, `replay` and `live` for the subcommands, `exit` for how a run may end.
 #![forbid(unsafe_code)]
 
 mod capture;
@@ -11,6 +11,8 @@ mod filter;
 mod format;
 mod interrupt;
 mod json;
+#[cfg(feature = "live")]
+mod live;
 mod output;
 mod pcapng;
 mod perturb;
@@ -35,6 +37,18 @@ fn main() -> ExitCode {
         Ok(cli::Command::Talk(options)) => talk::run(&options),
         Ok(cli::Command::Verify(options)) => verify::run(&options),
         Ok(cli::Command::Why(options)) => why::run(&options),
+        #[cfg(feature = "live")]
+        Ok(cli::Command::Live(options)) => live::run(&options),
+        #[cfg(feature = "live")]
+        Ok(cli::Command::Interfaces) => live::interfaces(),
+        #[cfg(not(feature = "live"))]
+        Ok(cli::Command::Live(_) | cli::Command::Interfaces) => {
+            exit::say(
+                "this was built without live capture; `cargo install --path . --features live` has it (needs the headers of \
+                 libpcap: libpcap-dev on Debian, libpcap-devel on Fedora)",
+            );
+            exit::Exit::Wrong
+        }
         Err(exit) => exit,
     };
     outcome.into()

@@ -1,31 +1,76 @@
-//! Tests that need a program which is not Rust's: `#[ignore = "needs tshark"]`.
+//! Tests that need what is not Rust's: `#[ignore = "needs tshark"]`, `#[ignore = "needs capture rights, nginx and wrk"]`.
 //!
-//! Plain `cargo test` leaves them out; here they run wherever their program is, or can be installed as root with apt-get.
-//! Which were run and which were not is always said.
+//! Plain `cargo test` leaves them out; here they run wherever what they need is, or can be installed as root with apt-get.
+//! Which were run and which were not is always said. A new need gets its line in [`NEEDS`].
 
 use std::collections::BTreeMap;
 
-use crate::steps::{Failed, cargo, files, run, top, works};
+use crate::steps::{Failed, cargo, files, install, is_root, top, works};
 
-/// Programs that tests may need, and the Debian package that has each.
-const PACKAGES: [(&str, &str); 3] = [("tshark", "tshark"), ("tcpdump", "tcpdump"), ("curl", "curl")];
+/// What tests may need.
+const NEEDS: [(&str, Need); 10] = [
+    ("tshark", Need::Program { check: &["tshark", "--version"], package: "tshark" }),
+    ("tcpdump", Need::Program { check: &["tcpdump", "--version"], package: "tcpdump" }),
+    ("curl", Need::Program { check: &["curl", "--version"], package: "curl" }),
+    ("nginx", Need::Program { check: &["nginx", "-v"], package: "nginx-light" }),
+    // It has no option that ends well.
+    ("wrk", Need::Program { check: &["which", "wrk"], package: "wrk" }),
+    ("ip", Need::Program { check: &["ip", "-V"], package: "iproute2" }),
+    ("ethtool", Need::Program { check: &["ethtool", "--version"], package: "ethtool" }),
+    ("setpriv", Need::Program { check: &["setpriv", "--version"], package: "util-linux" }),
+    ("setcap", Need::Program { check: &["setcap", "-h"], package: "libcap2-bin" }),
+    ("capture rights", Need::CaptureRights),
+];
 
-/// Finds the ignored tests and runs those whose need can be met.
+enum Need {
+    Program {
+        check: &'static [&'static str],
+        package: &'static str,
+    },
+    /// Root in a place where network namespaces can be made.
+    CaptureRights,
+}
+
+impl Need {
+    /// Whether it is met, after an attempt to.
+    fn is_met(&self) -> Result<bool, Failed> {
+        match self {
+            Self::Program { check, package } => Ok(works(check[0], &check[1..]) || install(package)?),
+            Self::CaptureRights => Ok(is_root() && works("unshare", &["--net", "true"])),
+        }
+    }
+}
+
+/// Finds the ignored tests and runs those whose needs can be met, one at a time: they share interfaces and ports.
 pub(crate) fn run_all() -> Result<(), Failed> {
-    for (program, tests) in ignored() {
-        if !works(&program, &["--version"]) && !install(&program)? {
-            println!("xtask: not run, for want of {program}: {}", tests.join(", "));
+    for (needs, tests) in ignored() {
+        let mut missing = Vec::new();
+        for name in parts(&needs) {
+            let need = NEEDS.iter().find(|(known, _)| *known == name).map(|(_, need)| need);
+            let need =
+                need.ok_or_else(|| Failed(format!("{}: a need that xtask does not know: {name}", tests.join(", "))))?;
+            if !need.is_met()? {
+                missing.push(name);
+            }
+        }
+        if !missing.is_empty() {
+            println!("xtask: not run, for want of {}: {}", missing.join(", "), tests.join(", "));
             continue;
         }
-        let mut arguments = vec!["test", "--workspace", "--all-features", "--", "--ignored"];
+        let mut arguments = vec!["test", "--workspace", "--all-features", "--", "--ignored", "--test-threads=1"];
         arguments.extend(tests.iter().map(String::as_str));
         cargo(&arguments)?;
-        println!("xtask: run with {program}: {}", tests.join(", "));
+        println!("xtask: run with {needs}: {}", tests.join(", "));
     }
     Ok(())
 }
 
-/// The ignored tests by the program they need.
+/// The parts of "capture rights, nginx and wrk".
+fn parts(needs: &str) -> Vec<&str> {
+    needs.split(", ").flat_map(|part| part.split(" and ")).map(str::trim).collect()
+}
+
+/// The ignored tests by what they need.
 fn ignored() -> BTreeMap<String, Vec<String>> {
     let mut tests: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for folder in ["src", "tests", "crates"] {
@@ -52,24 +97,19 @@ fn needs(source: &str) -> Vec<(String, String)> {
     found
 }
 
-fn install(program: &str) -> Result<bool, Failed> {
-    let Some((_, package)) = PACKAGES.iter().find(|(known, _)| *known == program) else { return Ok(false) };
-    let root = std::process::Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n");
-    if !root || !works("apt-get", &["--version"]) {
-        return Ok(false);
-    }
-    println!("xtask: {program} is missing; installing the package {package}");
-    run("apt-get", &["install", "--yes", "--no-install-recommends", package])?;
-    Ok(true)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::needs;
+    use super::{needs, parts};
 
     #[test]
     fn a_test_states_its_need() {
         let source = "#[test]\n#[ignore = \"needs tshark\"]\nfn agrees() {}\n#[ignore = \"slow\"]\nfn other() {}\n";
         assert_eq!(needs(source), [("tshark".to_owned(), "agrees".to_owned())]);
+    }
+
+    #[test]
+    fn a_need_may_have_several_parts() {
+        assert_eq!(parts("tshark"), ["tshark"]);
+        assert_eq!(parts("capture rights, nginx and wrk"), ["capture rights", "nginx", "wrk"]);
     }
 }

@@ -35,6 +35,7 @@ fn main() -> ExitCode {
 fn test() -> Result<(), Failed> {
     steps::component("rustfmt")?;
     steps::component("clippy")?;
+    steps::libpcap()?;
     cargo(&["fmt", "--all", "--check"])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"])?;
     // Named, because plain `cargo test` leaves out what needs more than Rust. Runs the doc tests too.

@@ -37,6 +37,38 @@ pub(crate) fn works(program: &str, arguments: &[&str]) -> bool {
     output.is_ok_and(|status| status.success())
 }
 
+/// Whether this is root.
+pub(crate) fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
+}
+
+/// Installs a Debian package where that can be done; whether it was.
+pub(crate) fn install(package: &str) -> Result<bool, Failed> {
+    if !is_root() || !works("apt-get", &["--version"]) {
+        return Ok(false);
+    }
+    println!("xtask: installing the package {package}");
+    if run("apt-get", &["install", "--yes", "--no-install-recommends", package]).is_ok() {
+        return Ok(true);
+    }
+    // The lists may be old, or not there yet.
+    run("apt-get", &["update"])?;
+    run("apt-get", &["install", "--yes", "--no-install-recommends", package])?;
+    Ok(true)
+}
+
+/// Makes sure that live capture can be built.
+pub(crate) fn libpcap() -> Result<(), Failed> {
+    if works("pcap-config", &["--version"]) || works("pkg-config", &["--exists", "libpcap"]) {
+        return Ok(());
+    }
+    println!("xtask: the headers of libpcap are missing");
+    match install("libpcap-dev")? {
+        true => Ok(()),
+        false => Err(Failed("xtask: live capture needs the headers of libpcap: install libpcap-dev".to_owned())),
+    }
+}
+
 /// Makes sure that a part of the toolchain is there.
 pub(crate) fn component(name: &str) -> Result<(), Failed> {
     let command = name.trim_start_matches("rust");

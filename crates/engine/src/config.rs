@@ -5,6 +5,8 @@
 use std::time::Duration;
 
 use crate::defrag::DefragLimits;
+use crate::key::{Endpoint, FlowKey, Side};
+use crate::ledger::Fate;
 
 /// How the engine works. Made with [`Config::default`], then fields are set.
 #[derive(Debug, Clone)]
@@ -13,6 +15,11 @@ pub struct Config {
     /// Server ports. Empty: HTTP is recognised on any port. Otherwise connections without one of them are counted as
     /// filtered, and the side with one of them is the server when no SYN was seen.
     pub ports: Vec<u16>,
+    /// Fraction of connections to follow, 0–1, chosen by [`FlowKey::stable_hash`]: both directions and every machine agree.
+    /// The others are counted as sampled out. Default 1.
+    pub sample_rate: f64,
+    /// Endpoints whose connections are our own traffic: counted, not read. Live adds those of its webhook.
+    pub own_traffic: Vec<Endpoint>,
     /// Undo content codings (gzip, deflate, br, zstd) in [`crate::message::Message`] bodies.
     pub decode_content: bool,
     /// Keep the numbers of the frames that carried each message.
@@ -28,11 +35,29 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             ports: Vec::new(),
+            sample_rate: 1.0,
+            own_traffic: Vec::new(),
             decode_content: true,
             track_frames: false,
             hash_key: [0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7344, 0xa409_3822_299f_31d0, 0x082e_fa98_ec4e_6c89],
             limits: Limits::default(),
         }
+    }
+}
+
+impl Config {
+    /// Why a connection is not followed, if it is not.
+    pub(crate) fn leaves_out(&self, key: &FlowKey) -> Option<Fate> {
+        if !self.ports.is_empty() && !self.ports.iter().any(|&port| key.has_port(port)) {
+            return Some(Fate::Filtered);
+        }
+        if self.own_traffic.iter().any(|&own| [Side::Low, Side::High].into_iter().any(|side| key.endpoint(side) == own))
+        {
+            return Some(Fate::OwnTraffic);
+        }
+        // 53 bits of the hash are a fraction that a double holds exactly.
+        let fraction = || (key.stable_hash() >> 11) as f64 / (1_u64 << 53) as f64;
+        (self.sample_rate < 1.0 && fraction() >= self.sample_rate).then_some(Fate::SampledOut)
     }
 }
 
@@ -84,5 +109,44 @@ impl Default for Limits {
             closed_max: 16_384,
             defrag: DefragLimits::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+
+    fn key(client: u16, server: u16) -> FlowKey {
+        let end = |last, port| Endpoint::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, last)), port);
+        FlowKey::of(end(1, client), end(2, server)).0
+    }
+
+    #[test]
+    fn sampling_follows_the_fraction_of_connections_that_was_asked_for() {
+        for (rate, least, most) in [(0.0, 0, 0), (0.1, 900, 1_100), (0.5, 4_850, 5_150), (1.0, 10_000, 10_000)] {
+            let config = Config { sample_rate: rate, ..Config::default() };
+            let followed = (10_000..20_000).filter(|&port| config.leaves_out(&key(port, 80)).is_none()).count();
+            assert!((least..=most).contains(&followed), "{followed} of 10000 at {rate}");
+        }
+    }
+
+    #[test]
+    fn a_larger_fraction_follows_what_a_smaller_one_does() {
+        let at = |rate| Config { sample_rate: rate, ..Config::default() };
+        for port in 10_000..12_000 {
+            let small = at(0.2).leaves_out(&key(port, 80)).is_none();
+            assert!(!small || at(0.3).leaves_out(&key(port, 80)).is_none());
+        }
+    }
+
+    #[test]
+    fn own_traffic_has_the_address_and_the_port() {
+        let own = Endpoint::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)), 80);
+        let config = Config { ports: vec![80, 81], own_traffic: vec![own], ..Config::default() };
+        assert_eq!(config.leaves_out(&key(40_000, 80)), Some(Fate::OwnTraffic));
+        assert_eq!(config.leaves_out(&key(40_000, 81)), None);
+        assert_eq!(config.leaves_out(&key(40_000, 82)), Some(Fate::Filtered));
     }
 }

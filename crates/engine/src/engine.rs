@@ -12,6 +12,7 @@ use crate::defrag::{self, Datagram, Defrag};
 use crate::event::Sink;
 use crate::flow::{Flows, Surroundings};
 use crate::frame::{Frame, Stamp};
+use crate::key::Endpoint;
 use crate::ledger::{FrameFate, Ledger};
 use crate::time::Timestamp;
 
@@ -114,6 +115,13 @@ impl Engine {
     /// Gives up the copies of delivered bytes that are kept to tell conflicting ones: they cost no message.
     pub fn forget_copies(&mut self) {
         self.flows.forget_copies();
+    }
+
+    /// Counts connections with this endpoint as our own traffic from here on.
+    pub fn leave_out(&mut self, own: Endpoint) {
+        if !self.config.own_traffic.contains(&own) {
+            self.config.own_traffic.push(own);
+        }
     }
 
     /// The accounts so far.

@@ -70,9 +70,8 @@ impl Flows {
     /// Takes a segment whose payload was counted as received, and what was odd about its datagram.
     pub(crate) fn segment(&mut self, segment: &Segment<'_>, odd: Option<Anomaly>, around: &mut Surroundings<'_>) {
         let (key, side) = FlowKey::of(segment.src, segment.dst);
-        let ports = &around.config.ports;
-        if !ports.is_empty() && !ports.iter().any(|&port| key.has_port(port)) {
-            around.ledger.count(Fate::Filtered, segment.payload.len());
+        if let Some(fate) = around.config.leaves_out(&key) {
+            around.ledger.count(fate, segment.payload.len());
             return;
         }
         let mut found = self.table.find(&key);

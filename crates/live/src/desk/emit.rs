@@ -1,0 +1,108 @@
+//! From a message to the queues: redaction first, then the line, once for all outputs.
+//!
+//! It also holds back what some sniffer posted: where a collector is watched, by us or by another sniffer, every post would
+//! be posted again. The webhook's own address is left out by the engine; this catches the same posts behind a proxy or an
+//! address translation, by the header that every post carries.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use sniffer_engine::event::Direction;
+use sniffer_engine::key::FlowId;
+use sniffer_engine::message::Message;
+use tracing::{info, warn};
+
+use crate::log::Throttle;
+use crate::output::Output;
+use crate::output::parcel::{Key, Parcel};
+use crate::output::queue::Reason;
+use crate::output::webhook::post::SCHEMA;
+
+pub(super) struct Emitter {
+    outputs: Arc<[Output]>,
+    full: Vec<Throttle>,
+    redact: Vec<String>,
+    /// Connections with 1xx responses in their latest exchange: which, and how many. Gone with the connection.
+    interim: HashMap<FlowId, (u32, u32)>,
+    /// Connections that carry posts of a sniffer. Gone with the connection.
+    posts: HashSet<FlowId>,
+    posts_said: bool,
+    /// Room for a line.
+    line: Vec<u8>,
+}
+
+/// A line's buffer keeps this much at most.
+const LINE: usize = 1 << 20;
+
+impl Emitter {
+    pub(super) fn new(outputs: Arc<[Output]>, redact: Vec<String>) -> Self {
+        let full = outputs.iter().map(|_| Throttle::new(1)).collect();
+        let (interim, posts) = (HashMap::new(), HashSet::new());
+        Self { outputs, full, redact, interim, posts, posts_said: false, line: Vec::new() }
+    }
+
+    pub(super) fn outputs(&self) -> &[Output] {
+        &self.outputs
+    }
+
+    /// Gives a message to every output.
+    pub(super) fn message(&mut self, message: &mut Message) {
+        let key = self.key(message);
+        if self.is_post(message) {
+            return;
+        }
+        message.redact(&self.redact);
+        let mut line = Bytes::new();
+        if self.outputs.iter().any(|output| !output.wants_message) {
+            self.line.clear();
+            message.write_line(&mut self.line);
+            line = Bytes::copy_from_slice(&self.line);
+            self.line.shrink_to(LINE);
+        }
+        for (output, full) in self.outputs.iter().zip(&mut self.full) {
+            let parcel = match output.wants_message {
+                true => Parcel { key, line: Bytes::new(), message: Some(Box::new(message.clone())) },
+                false => Parcel { key, line: line.clone(), message: None },
+            };
+            if output.queue.offer(parcel) == Err(Reason::QueueFull)
+                && let Some(held_back) = full.pass(Instant::now())
+            {
+                let dropped = output.queue.tally().dropped(Reason::QueueFull);
+                warn!(output = output.name, dropped, notLogged = held_back, "message dropped: the output is too slow");
+            }
+        }
+    }
+
+    /// Forgets connections that are gone.
+    pub(super) fn forget(&mut self, closed: impl Iterator<Item = FlowId>) {
+        for id in closed {
+            self.interim.remove(&id);
+            self.posts.remove(&id);
+        }
+    }
+
+    fn key(&mut self, message: &Message) -> Key {
+        let Message { connection, exchange, direction, .. } = *message;
+        let mut before = 0;
+        if let Some(status) = message.head.status() {
+            let counted = self.interim.get(&connection).filter(|(of, _)| *of == exchange);
+            before = counted.map_or(0, |(_, count)| *count);
+            if status < 200 {
+                self.interim.insert(connection, (exchange, before + 1));
+            }
+        }
+        Key { connection, exchange, direction, before }
+    }
+
+    fn is_post(&mut self, message: &Message) -> bool {
+        if message.direction == Direction::Request && message.head.fields().values(SCHEMA).next().is_some() {
+            self.posts.insert(message.connection);
+            if !std::mem::replace(&mut self.posts_said, true) {
+                info!(receiver = %message.receiver, "posts of a sniffer are not reported; their connections are left out");
+            }
+        }
+        self.posts.contains(&message.connection)
+    }
+}

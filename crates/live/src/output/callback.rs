@@ -1,0 +1,101 @@
+//! Messages into a function of the program that this is part of, in batches.
+//!
+//! The function runs in a thread of ours and may pass a batch on to another (Node's event loop): what a batch holds counts
+//! as queued until it is settled, so the queue's bound holds for whoever is slow. It needs no async runtime.
+
+use std::fmt;
+use std::sync::Arc;
+
+use sniffer_engine::message::Message;
+
+use super::queue::{Queue, Reason, Ticket};
+
+/// Messages in a batch at most: enough that crossing into another language is paid by the many.
+const BATCH: usize = 256;
+
+/// What takes the messages.
+pub type Callback = Arc<dyn Fn(Batch) + Send + Sync>;
+
+/// Some messages, in order. Dropped before [`Batch::delivered`], they count as failed.
+pub struct Batch {
+    tickets: Vec<Ticket>,
+}
+
+impl Batch {
+    /// The messages.
+    pub fn messages(&self) -> impl ExactSizeIterator<Item = &Message> {
+        self.tickets
+            .iter()
+            .map(|ticket| ticket.parcel().message.as_deref().expect("a parcel for the callback holds its message"))
+    }
+
+    /// All of them reached whom they were for.
+    pub fn delivered(self) {
+        self.tickets.into_iter().for_each(Ticket::delivered);
+    }
+
+    /// None of them did.
+    pub fn dropped(self) {
+        self.tickets.into_iter().for_each(|ticket| ticket.dropped(Reason::Failed));
+    }
+}
+
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch").field("messages", &self.tickets.len()).finish()
+    }
+}
+
+/// Calls until the queue ends.
+pub(crate) fn run(queue: &Arc<Queue>, callback: &Callback) {
+    while let Some(first) = queue.take() {
+        let mut tickets = vec![first];
+        tickets.extend(queue.take_ready(BATCH - 1));
+        callback(Batch { tickets });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::output::parcel::tests::parcel;
+
+    #[test]
+    fn batches_are_bounded_and_keep_the_order() {
+        let queue = Queue::new();
+        (0..600).for_each(|n| queue.offer(parcel(n, 1)).unwrap());
+        queue.close();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let callback: Callback = {
+            let seen = Arc::clone(&seen);
+            Arc::new(move |batch: Batch| {
+                let exchanges: Vec<_> = batch.tickets.iter().map(|ticket| ticket.parcel().key.exchange).collect();
+                seen.lock().unwrap().push(exchanges);
+                batch.delivered();
+            })
+        };
+        run(&queue, &callback);
+        let batches = seen.lock().unwrap();
+        assert_eq!(batches.iter().map(Vec::len).collect::<Vec<_>>(), [256, 256, 88]);
+        assert!(batches.concat().into_iter().eq(0..600));
+        assert_eq!(queue.tally().delivered, 600);
+    }
+
+    #[test]
+    fn a_batch_that_somebody_keeps_is_still_queued() {
+        let queue = Queue::new();
+        queue.offer(parcel(1, 1)).unwrap();
+        queue.close();
+        let kept = Arc::new(Mutex::new(None));
+        let callback: Callback = {
+            let kept = Arc::clone(&kept);
+            Arc::new(move |batch| *kept.lock().unwrap() = Some(batch))
+        };
+        run(&queue, &callback);
+        assert_eq!(queue.tally().queued, 1);
+        kept.lock().unwrap().take().unwrap().delivered();
+        assert_eq!((queue.tally().queued, queue.tally().delivered), (0, 1));
+    }
+}

@@ -1,0 +1,430 @@
+//! The bounded queue in front of an output, and its accounts.
+//!
+//! **At every instant: emitted = delivered + dropped (by reason) + queued**, where queued counts what waits and what an
+//! output has in its hands. All of it changes under one lock. What does not fit is dropped, the newest first; offering
+//! never waits. Next: [`super`].
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use super::parcel::Parcel;
+
+/// Messages that may be queued for an output (arbitrary: eight seconds at 2 000 a second).
+const MESSAGES_MAX: usize = 16_384;
+
+/// Their bytes: three outputs and the capture's buffers stay within 256 MiB beside the engine's 128.
+const BYTES_MAX: usize = 16 << 20;
+
+/// Why a message was not delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The output was slower than the messages.
+    QueueFull,
+    /// The receiver said that it does not want it.
+    Refused,
+    /// It failed on every try.
+    Failed,
+    /// The output had ended: a closed or full standard output.
+    OutputEnded,
+    /// The time for draining was over.
+    DrainTimeout,
+}
+
+impl Reason {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::QueueFull, Self::Refused, Self::Failed, Self::OutputEnded, Self::DrainTimeout];
+
+    /// As it stands in logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queueFull",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::OutputEnded => "outputEnded",
+            Self::DrainTimeout => "drainTimeout",
+        }
+    }
+}
+
+/// The accounts of an output, in messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Tally {
+    /// Offered to the output.
+    pub emitted: u64,
+    /// Taken by its receiver.
+    pub delivered: u64,
+    /// Waiting, or being delivered.
+    pub queued: u64,
+    /// Tries beyond the first.
+    pub retried: u64,
+    dropped: [u64; Reason::ALL.len()],
+}
+
+impl Tally {
+    /// Dropped for this reason.
+    pub const fn dropped(&self, reason: Reason) -> u64 {
+        self.dropped[reason as usize]
+    }
+
+    /// Dropped for any reason.
+    pub fn dropped_in_all(&self) -> u64 {
+        self.dropped.iter().sum()
+    }
+}
+
+/// The queue; shared by who offers and the output.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    inner: Mutex<Inner>,
+    changed: Condvar,
+    /// The same for who waits without a thread.
+    notify: Notify,
+    messages_max: usize,
+    bytes_max: usize,
+}
+
+#[derive(Debug)]
+struct Inner {
+    waiting: VecDeque<Parcel>,
+    in_hand: usize,
+    /// Bytes of both.
+    bytes: usize,
+    state: State,
+    /// Tickets of an earlier round are void: what they were for is counted already.
+    round: u64,
+    tally: Tally,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    /// Nothing new comes; what there is may still be delivered.
+    Closed,
+    /// Nothing is delivered any more.
+    Ended(Reason),
+}
+
+/// A message in an output's hands. Dropped undelivered, it counts as failed.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    queue: Arc<Queue>,
+    parcel: Parcel,
+    round: u64,
+    settled: bool,
+}
+
+impl Queue {
+    pub(crate) fn new() -> Arc<Self> {
+        Self::bounded(MESSAGES_MAX, BYTES_MAX)
+    }
+
+    fn bounded(messages_max: usize, bytes_max: usize) -> Arc<Self> {
+        let inner = Inner {
+            waiting: VecDeque::new(),
+            in_hand: 0,
+            bytes: 0,
+            state: State::Open,
+            round: 0,
+            tally: Tally::default(),
+        };
+        let (changed, notify) = (Condvar::new(), Notify::new());
+        Arc::new(Self { inner: Mutex::new(inner), changed, notify, messages_max, bytes_max })
+    }
+
+    /// A panic elsewhere leaves numbers that are whole: each change is one step under the lock.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wake(&self) {
+        self.changed.notify_all();
+        self.notify.notify_one();
+    }
+
+    /// Puts a message in, or says why not.
+    pub(crate) fn offer(&self, parcel: Parcel) -> Result<(), Reason> {
+        let mut inner = self.lock();
+        inner.tally.emitted += 1;
+        let size = parcel.size();
+        let full = inner.waiting.len() + inner.in_hand >= self.messages_max
+            // One that is larger than all the room there is passes alone.
+            || inner.bytes > 0 && inner.bytes + size > self.bytes_max;
+        let refused = match inner.state {
+            State::Ended(reason) => Some(reason),
+            State::Closed => Some(Reason::OutputEnded),
+            State::Open => full.then_some(Reason::QueueFull),
+        };
+        if let Some(reason) = refused {
+            inner.tally.dropped[reason as usize] += 1;
+            return Err(reason);
+        }
+        inner.bytes += size;
+        inner.waiting.push_back(parcel);
+        drop(inner);
+        self.wake();
+        Ok(())
+    }
+
+    /// The next message, waited for; `None` once there will be no more.
+    pub(crate) fn take(self: &Arc<Self>) -> Option<Ticket> {
+        let mut inner = self.lock();
+        loop {
+            if let Some(parcel) = inner.waiting.pop_front() {
+                return Some(self.ticket(&mut inner, parcel));
+            }
+            if inner.state != State::Open {
+                return None;
+            }
+            inner = self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Those that are there, at most so many.
+    pub(crate) fn take_ready(self: &Arc<Self>, most: usize) -> Vec<Ticket> {
+        let mut inner = self.lock();
+        let count = inner.waiting.len().min(most);
+        (0..count).filter_map(|_| inner.waiting.pop_front().map(|parcel| self.ticket(&mut inner, parcel))).collect()
+    }
+
+    /// As [`Self::take`], for a task.
+    pub(crate) async fn next(self: &Arc<Self>) -> Option<Ticket> {
+        loop {
+            {
+                let mut inner = self.lock();
+                if let Some(parcel) = inner.waiting.pop_front() {
+                    return Some(self.ticket(&mut inner, parcel));
+                }
+                if inner.state != State::Open {
+                    return None;
+                }
+            }
+            // A message that came in between has left a permit.
+            self.notify.notified().await;
+        }
+    }
+
+    /// Until it is ended, for a task; not while another waits for [`Self::next`].
+    pub(crate) async fn ended(&self) {
+        while !self.has_ended() {
+            self.notify.notified().await;
+        }
+    }
+
+    fn ticket(self: &Arc<Self>, inner: &mut Inner, parcel: Parcel) -> Ticket {
+        inner.in_hand += 1;
+        Ticket { queue: Arc::clone(self), parcel, round: inner.round, settled: false }
+    }
+
+    /// Nothing new comes.
+    pub(crate) fn close(&self) {
+        let mut inner = self.lock();
+        if inner.state == State::Open {
+            inner.state = State::Closed;
+        }
+        drop(inner);
+        self.wake();
+    }
+
+    /// Ends it: what is queued is dropped for this reason, and so is what comes.
+    pub(crate) fn end(&self, reason: Reason) {
+        let mut inner = self.lock();
+        let queued = inner.waiting.len() + inner.in_hand;
+        inner.tally.dropped[reason as usize] += queued as u64;
+        inner.waiting.clear();
+        (inner.in_hand, inner.bytes) = (0, 0);
+        inner.round += 1;
+        if !matches!(inner.state, State::Ended(_)) {
+            inner.state = State::Ended(reason);
+        }
+        drop(inner);
+        self.wake();
+    }
+
+    /// Whether it was ended, so that who has a message in hand may let go of it.
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(self.lock().state, State::Ended(_))
+    }
+
+    /// Waits until nothing is queued, or until then; whether nothing is.
+    pub(crate) fn drained(&self, until: Instant) -> bool {
+        let mut inner = self.lock();
+        loop {
+            if inner.waiting.is_empty() && inner.in_hand == 0 {
+                return true;
+            }
+            let rest = until.saturating_duration_since(Instant::now());
+            if rest == Duration::ZERO {
+                return false;
+            }
+            inner = self.changed.wait_timeout(inner, rest).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// One more try.
+    pub(crate) fn count_retry(&self) {
+        self.lock().tally.retried += 1;
+    }
+
+    /// The accounts, all of the same instant.
+    pub(crate) fn tally(&self) -> Tally {
+        let inner = self.lock();
+        Tally { queued: (inner.waiting.len() + inner.in_hand) as u64, ..inner.tally }
+    }
+}
+
+impl Ticket {
+    pub(crate) const fn parcel(&self) -> &Parcel {
+        &self.parcel
+    }
+
+    /// It reached its receiver.
+    pub(crate) fn delivered(mut self) {
+        self.settle(|tally| tally.delivered += 1);
+    }
+
+    /// It did not.
+    pub(crate) fn dropped(mut self, reason: Reason) {
+        self.settle(|tally| tally.dropped[reason as usize] += 1);
+    }
+
+    fn settle(&mut self, count: impl FnOnce(&mut Tally)) {
+        if std::mem::replace(&mut self.settled, true) {
+            return;
+        }
+        let mut inner = self.queue.lock();
+        if inner.round == self.round {
+            inner.in_hand -= 1;
+            inner.bytes -= self.parcel.size();
+            count(&mut inner.tally);
+        }
+        drop(inner);
+        self.queue.changed.notify_all();
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.settle(|tally| tally.dropped[Reason::Failed as usize] += 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    use super::*;
+    use crate::output::parcel::tests::parcel;
+
+    #[track_caller]
+    fn balances(tally: &Tally) {
+        assert_eq!(tally.emitted, tally.delivered + tally.dropped_in_all() + tally.queued, "{tally:?}");
+    }
+
+    #[test]
+    fn a_full_queue_drops_the_newest() {
+        let queue = Queue::bounded(2, usize::MAX);
+        assert_eq!([1, 2, 3].map(|n| queue.offer(parcel(n, 10))), [Ok(()), Ok(()), Err(Reason::QueueFull)]);
+        let first = queue.take().unwrap();
+        assert_eq!(first.parcel().key.exchange, 1);
+        assert_eq!(
+            queue.offer(parcel(4, 10)),
+            Err(Reason::QueueFull),
+            "what is in hand takes its place until it is settled"
+        );
+        first.delivered();
+        assert_eq!(queue.offer(parcel(5, 10)), Ok(()));
+        let tally = queue.tally();
+        assert_eq!((tally.delivered, tally.queued, tally.dropped(Reason::QueueFull)), (1, 2, 2));
+        balances(&tally);
+    }
+
+    #[test]
+    fn bytes_are_bounded_too_but_a_huge_message_passes_alone() {
+        let queue = Queue::bounded(100, 1000);
+        assert_eq!(queue.offer(parcel(1, 5000)), Ok(()));
+        assert_eq!(queue.offer(parcel(2, 1)), Err(Reason::QueueFull));
+        queue.take().unwrap().delivered();
+        assert_eq!(queue.offer(parcel(3, 400)), Ok(()));
+        balances(&queue.tally());
+    }
+
+    #[test]
+    fn what_is_let_go_of_counts_as_failed() {
+        let queue = Queue::bounded(9, usize::MAX);
+        queue.offer(parcel(1, 1)).unwrap();
+        drop(queue.take());
+        assert_eq!(queue.tally().dropped(Reason::Failed), 1);
+        balances(&queue.tally());
+    }
+
+    #[test]
+    fn the_end_counts_what_waits_and_what_is_in_hand_once() {
+        let queue = Queue::bounded(9, usize::MAX);
+        (0..3).for_each(|n| queue.offer(parcel(n, 1)).unwrap());
+        let in_hand = queue.take().unwrap();
+        queue.close();
+        assert!(!queue.drained(Instant::now()));
+        queue.end(Reason::DrainTimeout);
+        in_hand.delivered();
+        assert!(queue.offer(parcel(9, 1)).is_err());
+        assert!(queue.take().is_none() && queue.drained(Instant::now()));
+        let tally = queue.tally();
+        assert_eq!((tally.dropped(Reason::DrainTimeout), tally.delivered), (4, 0));
+        balances(&tally);
+    }
+
+    #[test]
+    fn a_closed_queue_is_emptied_before_it_ends() {
+        let queue = Queue::bounded(9, usize::MAX);
+        queue.offer(parcel(1, 1)).unwrap();
+        queue.close();
+        assert_eq!(queue.offer(parcel(2, 1)), Err(Reason::OutputEnded));
+        queue.take().unwrap().delivered();
+        assert!(queue.take().is_none());
+        balances(&queue.tally());
+    }
+
+    #[test]
+    fn the_accounts_balance_at_every_instant() {
+        let queue = Queue::bounded(50, 2000);
+        let over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let takers: Vec<_> = (0..3)
+                .map(|which| {
+                    let queue = &queue;
+                    scope.spawn(move || {
+                        let mut took = 0;
+                        while let Some(ticket) = queue.take() {
+                            took += 1;
+                            match (took + which) % 5 {
+                                0 => ticket.dropped(Reason::Refused),
+                                1 => drop(ticket),
+                                _ => ticket.delivered(),
+                            }
+                        }
+                        took
+                    })
+                })
+                .collect();
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    balances(&queue.tally());
+                }
+            });
+            let accepted = (0..20_000).filter(|&n| queue.offer(parcel(n, n as usize % 97)).is_ok()).count();
+            queue.close();
+            let taken: usize = takers.into_iter().map(|taker| taker.join().unwrap()).sum();
+            over.store(true, Ordering::Relaxed);
+            let tally = queue.tally();
+            assert_eq!((tally.emitted, tally.queued), (20_000, 0));
+            assert_eq!(tally.emitted - tally.dropped(Reason::QueueFull), accepted as u64);
+            assert_eq!(accepted, taken);
+        });
+    }
+}

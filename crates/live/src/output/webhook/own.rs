@@ -1,0 +1,102 @@
+//! Our own posts, kept out of what is captured: otherwise each would be captured and posted, for ever.
+//!
+//! The addresses that the webhook's name resolves to are told to the engine before the first connection to them, and it
+//! counts their traffic as our own.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use reqwest::Url;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use sniffer_engine::key::Endpoint;
+
+/// Endpoints of the webhook; grows when its name resolves to others.
+#[derive(Debug, Default)]
+pub(crate) struct Own {
+    endpoints: Mutex<Vec<Endpoint>>,
+    /// How many there are, to look without the lock.
+    count: AtomicUsize,
+}
+
+impl Own {
+    fn add(&self, address: SocketAddr) {
+        let endpoint = Endpoint::new(address.ip().to_canonical(), address.port());
+        let mut endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
+        if !endpoints.contains(&endpoint) {
+            endpoints.push(endpoint);
+            self.count.store(endpoints.len(), Ordering::Release);
+        }
+    }
+
+    /// Those beyond the first `known`.
+    pub(crate) fn beyond(&self, known: usize) -> Vec<Endpoint> {
+        if self.count.load(Ordering::Acquire) == known {
+            return Vec::new();
+        }
+        self.endpoints.lock().unwrap_or_else(PoisonError::into_inner)[known..].to_vec()
+    }
+}
+
+/// Looks names up as the system does, and remembers what it found when the webhook's port is watched.
+#[derive(Debug, Clone)]
+pub(crate) struct Resolver {
+    port: u16,
+    own: Option<Arc<Own>>,
+}
+
+impl Resolver {
+    /// For this URL; with `own` when its port is watched. An address in the URL itself is never looked up, so it is told
+    /// now.
+    pub(crate) fn new(url: &Url, own: Option<Arc<Own>>) -> Self {
+        let port = url.port_or_known_default().unwrap_or_default();
+        let host = url.host_str().unwrap_or_default();
+        if let (Some(own), Ok(ip)) = (&own, host.trim_start_matches('[').trim_end_matches(']').parse()) {
+            own.add(SocketAddr::new(ip, port));
+        }
+        Self { port, own }
+    }
+}
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let Self { port, own } = self.clone();
+        Box::pin(async move {
+            let found: Vec<_> = tokio::net::lookup_host((name.as_str(), port)).await?.collect();
+            if let Some(own) = own {
+                found.iter().for_each(|&address| own.add(address));
+            }
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn addresses_are_told_once_before_they_are_used() {
+        let own = Arc::new(Own::default());
+        let resolver = Resolver::new(&"http://localhost:8080/".parse().unwrap(), Some(Arc::clone(&own)));
+        assert!(own.beyond(0).is_empty(), "a name is looked up when it is used");
+        let found: Vec<_> = resolver.resolve("localhost".parse().unwrap()).await.unwrap().collect();
+        assert_eq!(own.beyond(0).len(), found.len());
+        assert!(own.beyond(0).iter().all(|endpoint| endpoint.ip.is_loopback() && endpoint.port == 8080));
+        let _ = resolver.resolve("localhost".parse().unwrap()).await.unwrap();
+        assert!(own.beyond(found.len()).is_empty());
+    }
+
+    #[test]
+    fn an_address_in_the_url_is_known_at_once() {
+        for (url, ip, port) in [
+            ("http://10.0.0.1/x", "10.0.0.1", 80),
+            ("https://[2001:db8::1]/", "2001:db8::1", 443),
+            ("http://[::ffff:10.0.0.1]:8080/", "10.0.0.1", 8080),
+        ] {
+            let own = Arc::new(Own::default());
+            Resolver::new(&url.parse().unwrap(), Some(Arc::clone(&own)));
+            assert_eq!(own.beyond(0), [Endpoint::new(ip.parse().unwrap(), port)], "{url}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! `sniffer live` and `sniffer interfaces`: arguments and environment into a configuration, then the sniffer runs.
+//!
+//! No rule about a value lives here: the configuration has them. Next: the crate `sniffer-live`.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use sniffer_live::config::{Field, Values};
+use sniffer_live::log::Logging;
+use sniffer_live::sniffer::Extras;
+use sniffer_live::{Config, End, Sniffer, StartError};
+
+use crate::cli::live::Options;
+use crate::exit::{Exit, say};
+use crate::interrupt::Interrupt;
+use crate::text::escape;
+
+/// Runs until it is stopped; everything there is to say has been said when it returns.
+pub(crate) fn run(options: &Options) -> Exit {
+    let environment = |name: &str| std::env::var(name).ok();
+    let config = match Config::new(&values(options, &environment), &environment) {
+        Ok(config) => config,
+        Err(error) => {
+            say(error);
+            return Exit::Wrong;
+        }
+    };
+    // Lines still on their way are written when it is dropped.
+    let _logging = Logging::to_stderr();
+    let mut extras = Extras::default();
+    extras.record = options.write_pcap.clone();
+    let sniffer = Arc::new(Sniffer::new(config, extras));
+    let stopped = {
+        let sniffer = Arc::clone(&sniffer);
+        Interrupt::install().and_then(|interrupt| interrupt.then(move || sniffer.stop()).map(|()| interrupt))
+    };
+    let interrupt = match stopped {
+        Ok(interrupt) => interrupt,
+        Err(error) => {
+            say(format_args!("cannot watch for signals: {error}"));
+            return Exit::Failed;
+        }
+    };
+    if let Err(error) = sniffer.start() {
+        return refused(&error);
+    }
+    // A signal that came before there was anything to stop.
+    if interrupt.signal().is_some() {
+        sniffer.stop();
+    }
+    match sniffer.wait().map(|report| report.end) {
+        Some(End::OutputFailed(_) | End::CaptureFailed(_)) => Exit::Failed,
+        _ => Exit::Well,
+    }
+}
+
+/// Lists what can be captured on.
+pub(crate) fn interfaces() -> Exit {
+    let interfaces = match sniffer_live::interfaces() {
+        Ok(interfaces) => interfaces,
+        Err(words) => {
+            say(words);
+            return Exit::Failed;
+        }
+    };
+    let mut text = String::new();
+    let width = interfaces.iter().map(|interface| interface.name.len()).max().unwrap_or_default();
+    for interface in &interfaces {
+        let mut about: Vec<_> = interface.addresses.iter().map(ToString::to_string).collect();
+        about.extend(interface.loopback.then(|| "loopback".to_owned()));
+        about.extend((!interface.up).then(|| "down".to_owned()));
+        about.extend(interface.description.clone());
+        about.extend(interface.probe().err().map(|words| format!("not now: {words}")));
+        let line = format!("{:<width$}  {}", interface.name, about.join(", "));
+        text.push_str(&escape(line.trim_end()));
+        text.push('\n');
+    }
+    // A reader that has enough is no error.
+    let _ = io::stdout().write_all(text.as_bytes());
+    Exit::Well
+}
+
+/// Environment first, then arguments, which win.
+fn values(options: &Options, environment: &dyn Fn(&str) -> Option<String>) -> Values {
+    let mut values = Values::from_environment(environment);
+    let lists = [(Field::Ports, &options.ports, "--port"), (Field::RedactHeaders, &options.redact, "--redact")];
+    for (field, given, by) in lists {
+        if !given.is_empty() {
+            values.set_text(field, &given.join(","), by);
+        }
+    }
+    let texts = [
+        (Field::Interface, &options.interface, "--interface"),
+        (Field::OutputUrl, &options.output_url, "--output-url"),
+        (Field::SampleRate, &options.sample_rate, "--sample-rate"),
+        (Field::MaxBodySize, &options.max_body_size, "--max-body-size"),
+        (Field::MaxConcurrentConnections, &options.max_connections, "--max-connections"),
+        (Field::ConnectionIdleTimeoutMs, &options.idle_timeout_ms, "--idle-timeout-ms"),
+        (Field::BufferSizeBytes, &options.buffer_size, "--buffer-size"),
+        (Field::Snaplen, &options.snaplen, "--snaplen"),
+        (Field::DrainTimeoutMs, &options.drain_timeout_ms, "--drain-timeout-ms"),
+    ];
+    for (field, given, by) in texts {
+        if let Some(text) = given {
+            values.set_text(field, text, by);
+        }
+    }
+    if options.promiscuous {
+        values.set_text(Field::Promiscuous, "true", "--promiscuous");
+    }
+    // Somebody who says nothing about outputs wants to see something.
+    if options.stdout || !values.has(Field::OutputUrl) && !values.has(Field::OutputStdout) {
+        values.set_text(Field::OutputStdout, "true", "--stdout");
+    }
+    values
+}
+
+fn refused(error: &StartError) -> Exit {
+    match error.remedy() {
+        Some(remedy) => say(format_args!("{error}; {remedy}")),
+        None => say(error),
+    }
+    Exit::Failed
+}

@@ -25,10 +25,10 @@ Examples:
   sniffer perturb x.pcap --resegment --tunnel vlan:7,vxlan:42 | sniffer replay -
   sniffer perturb x.pcap --drop 0.01 -o lossy.pcap
 
-The same capture, options and seed give the same frames on every machine. All kinds but --drop lose nothing: a tool
-that reads the worse capture must find the same messages, in the same order on each connection, if the capture has all of
-its connections from their beginning. Frames that are not understood (not TCP, already in a tunnel, cut) stay as they are.
-The kinds act in the order in which they are listed here.
+The same capture, options and seed give the same frames on every machine. All kinds but --drop lose nothing: \
+a tool that reads the worse capture must find the same messages, in the same order on each connection, if the capture \
+has all of its connections from their beginning. Frames that are not understood (not TCP, already in a tunnel, cut) stay \
+as they are. The kinds act in the order in which they are listed here.
 
 Exit codes: 0 all well, 1 wrong arguments, 2 cannot open or write, or damaged";
 
@@ -51,7 +51,7 @@ pub(crate) struct Options {
     #[arg(long)]
     resegment: bool,
 
-    /// Frames come up to N places later
+    /// Frames come up to N places later, 6 when N is not given
     #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "6")]
     reorder: Option<usize>,
 
@@ -59,11 +59,11 @@ pub(crate) struct Options {
     #[arg(long)]
     reorder_acks: bool,
 
-    /// This share of the frames comes twice
+    /// This share of the frames comes twice, 0.2 when not given
     #[arg(long, value_name = "SHARE", num_args = 0..=1, require_equals = true, default_missing_value = "0.2", value_parser = share)]
     duplicate: Option<f64>,
 
-    /// This share of the segments comes in IP fragments
+    /// This share of the segments comes in IP fragments, 0.3 when not given
     #[arg(long, value_name = "SHARE", num_args = 0..=1, require_equals = true, default_missing_value = "0.3", value_parser = share)]
     fragment: Option<f64>,
 

@@ -10,9 +10,15 @@ use std::process::{Command, Output};
 
 use common::{capture, captures, messages, replay, sniffer, text};
 
-/// Captures that can only be told frame by frame, because what they show is not part of a conversation: TTLs, checksums,
-/// TCP options, urgent pointers, conflicting fragments, and SYNs and resets at numbers made up to deceive.
-const FRAME_BY_FRAME_MAX: usize = 10;
+/// Captures that can only be told frame by frame: what decides in them is a TCP timestamp, the acknowledgement number of a
+/// segment, data in a SYN that the server did not take, or one fragment of many.
+const FRAME_BY_FRAME: [&str; 5] = [
+    "ip/of-conflicting-ipv4-fragments-the-first-copy-wins.pcap",
+    "tcp/a-joined-stream-starts-where-its-first-segment-stands.pcap",
+    "tcp/an-ack-of-what-is-long-past-is-ignored.pcap",
+    "tcp/an-old-timestamp-is-ignored.pcap",
+    "tcp/data-in-the-syn-that-is-not-acknowledged-comes-again.pcap",
+];
 
 fn run(arguments: &[&str]) -> Output {
     sniffer().args(arguments).output().unwrap()
@@ -60,7 +66,9 @@ fn every_capture_told_and_played_gives_the_same_messages() {
         assert_eq!(output.status.code(), Some(0), "{name}: {}", text(&output.stderr));
         assert_eq!(essence(&path), essence(&played), "{name}\n{}", fs::read_to_string(&told).unwrap());
     }
-    assert!(frame_by_frame.len() <= FRAME_BY_FRAME_MAX, "{frame_by_frame:#?}");
+    let unexpected: Vec<_> = frame_by_frame.iter().filter(|name| !FRAME_BY_FRAME.contains(&name.as_str())).collect();
+    // Others may need it as the corpus grows, but it stays the exception.
+    assert!(unexpected.len() * 20 <= captures().len(), "{unexpected:#?}");
 }
 
 #[test]
@@ -103,6 +111,29 @@ fn a_capture_is_told_as_it_was_said() {
 | b\\
 ";
     assert_eq!(text(&output.stdout), told);
+}
+
+#[test]
+fn what_somebody_made_up_is_told_as_forged() {
+    for (name, told) in [
+        ("tcp/a-blind-reset-ends-nothing.pcap", "<<< rst forged seq+1000\n"),
+        ("tcp/a-syn-inside-a-connection-changes-nothing.pcap", ">>> syn forged no-ack seq+7000\n"),
+        ("tcp/an-unsolicited-md5-option-is-ignored.pcap", " md5"),
+        ("tcp/a-later-copy-with-a-wrong-checksum-is-named.pcap", " bad-checksum"),
+    ] {
+        // The same words as in the conversation that it was made from, but for their order.
+        let words = |text: &str| -> Vec<String> {
+            let mut words: Vec<_> = text.split_whitespace().map(str::to_owned).collect();
+            words.sort();
+            words
+        };
+        let output = run(&["talk", "--from", capture(name).to_str().unwrap()]);
+        let text = text(&output.stdout);
+        let found = text
+            .lines()
+            .any(|line| if told.starts_with(' ') { line.contains(told) } else { words(line) == words(told) });
+        assert!(found, "{told:?} in\n{text}");
+    }
 }
 
 #[test]

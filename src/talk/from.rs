@@ -2,8 +2,9 @@
 //!
 //! The first telling is the one for people: who said what in which order, what was lost, came twice or was cut, without
 //! link layers, tunnels and fragments. It is played and must give the same messages as the capture (but for times, frame
-//! numbers and connection ids); where it does not, the frames are written out one by one, which reads badly and loses
-//! nothing. Next: `tell` for the first.
+//! numbers and connection ids). Where it does not, a second telling marks what a third party may have made up and how packets
+//! looked; where that does not either, the frames are written out one by one, which reads badly and loses nothing. Next:
+//! `tell` for the first two.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,17 +15,22 @@ use sniffer_engine::message::Message;
 use sniffer_engine::testkit::talk::{Action, FRAMES_MAX, PAYLOAD_MAX, Step, Talk};
 use sniffer_engine::testkit::wire::{OwnedFrame, link_name};
 
-use super::tell::tell;
+use super::tell::{Telling, tell};
 use crate::capture;
 use crate::exit::{Exit, say};
+use crate::text::escape;
 
 pub(super) fn run(path: &Path, output: Option<&Path>) -> Result<Exit, (Exit, String)> {
     let capture = capture::read(path, FRAMES_MAX, PAYLOAD_MAX)?;
     let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
+    // It becomes a line of the text.
+    let name = escape(&name).into_owned();
     let messages = messages_of(&capture.frames);
     let wanted = essence(&messages);
-    let told = tell(&capture.frames, &messages, &name);
-    let text = if gives(&told, &wanted) {
+    let tellings =
+        [Telling::Plain, Telling::Suspicious].into_iter().map(|how| tell(&capture.frames, &messages, &name, how));
+    let told = tellings.into_iter().find(|talk| gives(talk, &wanted));
+    let text = if let Some(told) = told {
         told.to_string()
     } else {
         let verbatim = verbatim(&capture.frames, &name).filter(|talk| gives(talk, &wanted)).ok_or_else(|| {
@@ -55,7 +61,7 @@ fn messages_of(frames: &[OwnedFrame]) -> Vec<Message> {
 }
 
 /// The messages between each pair of endpoints, in order, without what another capture of the same may change.
-pub(crate) fn essence(messages: &[Message]) -> BTreeMap<String, Vec<String>> {
+fn essence(messages: &[Message]) -> BTreeMap<String, Vec<String>> {
     let mut between: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for message in messages {
         let mut value = serde_json::to_value(message).unwrap_or_default();

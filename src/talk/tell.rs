@@ -4,7 +4,7 @@
 //! expected needs a mark. Handshakes and acknowledgements are left to the player, which writes them truthfully; what was
 //! acknowledged and is not in the capture is told as `lost`. Whether it all comes out right is for the caller to check.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sniffer_engine::config::Config;
 use sniffer_engine::decode::{Decoded, Flags, Segment, decode_datagram, decode_each};
@@ -26,15 +26,34 @@ const MERGED_MAX: usize = 64 << 10;
 /// Longest segment that one can be written as.
 const SEGMENT_MAX: usize = 65_000;
 
+/// Shortest segments of which several are told as one thing said: the least that every host takes (RFC 9293 §3.7.1).
+const MERGED_MIN: usize = 536;
+
+/// How much is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Telling {
+    /// What was said.
+    Plain,
+    /// Also how packets looked; and SYNs that nobody answered and resets at other numbers than expected are taken for
+    /// forged.
+    Suspicious,
+}
+
 /// The conversation of these frames, which gave these messages.
-pub(super) fn tell(frames: &[OwnedFrame], messages: &[Message], name: &str) -> Talk {
+pub(super) fn tell(frames: &[OwnedFrame], messages: &[Message], name: &str, telling: Telling) -> Talk {
     let config = Config::default();
     let mut defrag = Defrag::new(config.limits.defrag, config.hash_key);
     // Who is the server is known best where somebody said something.
     let servers = messages.iter().map(|m| (FlowKey::of(m.receiver, m.destination).0, m.receiver)).collect();
     let start = frames.first().map_or(Timestamp::ZERO, |frame| frame.time);
-    let mut teller =
-        Teller { talk: Talk { start, ..Talk::default() }, servers, latest: BTreeMap::new(), ends: Vec::new() };
+    let mut teller = Teller {
+        talk: Talk { start, ..Talk::default() },
+        telling,
+        servers,
+        answered: answered(frames),
+        latest: BTreeMap::new(),
+        ends: Vec::new(),
+    };
     if let Some(first) = frames.first() {
         teller.talk.precision = first.precision;
     }
@@ -65,10 +84,28 @@ pub(super) fn tell(frames: &[OwnedFrame], messages: &[Message], name: &str) -> T
     teller.finish(name, left_out)
 }
 
+/// Initial sequence numbers of SYNs that were answered.
+fn answered(frames: &[OwnedFrame]) -> BTreeSet<(FlowKey, u32)> {
+    let mut numbers = BTreeSet::new();
+    for frame in frames {
+        decode_each(&frame.as_frame(), |decoded| {
+            if let Decoded::Segment(segment) = decoded
+                && segment.flags.has(Flags::SYN)
+                && segment.flags.has(Flags::ACK)
+            {
+                numbers.insert((FlowKey::of(segment.src, segment.dst).0, segment.ack.0.wrapping_sub(1)));
+            }
+        });
+    }
+    numbers
+}
+
 /// The conversation so far.
 struct Teller {
     talk: Talk,
+    telling: Telling,
     servers: BTreeMap<FlowKey, Endpoint>,
+    answered: BTreeSet<(FlowKey, u32)>,
     /// Index of the last connection between two endpoints.
     latest: BTreeMap<FlowKey, usize>,
     /// Client and server of each connection.
@@ -92,7 +129,11 @@ struct End {
 impl End {
     fn add(&mut self, start: i64, end: i64) {
         self.next = self.next.max(end);
-        self.beyond.push((start, end));
+        match self.beyond.last_mut() {
+            // The common case behind a hole, kept short so that a long stream there stays one range.
+            Some(last) if last.1 == start => last.1 = end.max(start),
+            _ => self.beyond.push((start, end)),
+        }
         while let Some(at) = self.beyond.iter().position(|(start, _)| *start <= self.seen) {
             let (_, end) = self.beyond.swap_remove(at);
             self.seen = self.seen.max(end);
@@ -114,6 +155,9 @@ impl Teller {
     fn segment(&mut self, segment: &Segment<'_>) {
         let Some((connection, way)) = self.connection_of(segment) else { return };
         let syn = segment.flags.has(Flags::SYN);
+        if self.is_made_up(connection, way, segment) {
+            return self.forged(connection, way, segment);
+        }
         self.learn(connection, way, segment);
         let length = segment.payload.len() + segment.cut as usize;
         if length > SEGMENT_MAX {
@@ -146,11 +190,50 @@ impl Teller {
             ack: length == 0 && !(syn || fin || rst),
             ack_shift: acked.unwrap_or(0),
             cut: (segment.cut > 0).then_some(segment.payload.len()),
-            ..Marks::default()
+            ..self.looks(connection, segment)
         };
         if !self.merge(connection, way, &payload, &marks) {
             self.push(Action::Send(Block { connection, way, payload, marks }));
         }
+    }
+
+    /// How a packet looked, where that is told.
+    fn looks(&self, connection: usize, segment: &Segment<'_>) -> Marks {
+        if self.telling == Telling::Plain {
+            return Marks::default();
+        }
+        let usual = self.talk.connections[connection].ttl;
+        Marks {
+            ttl: (segment.ttl != usual).then_some(segment.ttl.into()),
+            bad_checksum: segment.checksum_is_wrong() == Some(true),
+            md5: segment.options.md5,
+            urgent: segment.flags.has(Flags::URG).then_some(segment.payload.len()),
+            ..Marks::default()
+        }
+    }
+
+    /// Whether the peer will not have believed it: a SYN inside the connection that nobody answered, a reset elsewhere.
+    fn is_made_up(&self, connection: usize, way: Way, segment: &Segment<'_>) -> bool {
+        let end = &self.ends[connection][way.index()];
+        let elsewhere = end.isn.is_some() && end.position(segment.seq.0) != end.next;
+        let opens = segment.flags.has(Flags::SYN) && end.next > 1;
+        self.telling == Telling::Suspicious && elsewhere && (opens || segment.flags.has(Flags::RST))
+    }
+
+    /// Tells a segment that changes nothing for either end.
+    fn forged(&mut self, connection: usize, way: Way, segment: &Segment<'_>) {
+        let end = &self.ends[connection][way.index()];
+        let (syn, position) = (segment.flags.has(Flags::SYN), end.position(segment.seq.0));
+        let marks = Marks {
+            forged: true,
+            syn,
+            rst: segment.flags.has(Flags::RST),
+            no_ack: !segment.flags.has(Flags::ACK),
+            seq: if syn { position } else { position - end.next },
+            ..self.looks(connection, segment)
+        };
+        let payload = segment.payload.to_vec();
+        self.push(Action::Send(Block { connection, way, payload, marks }));
     }
 
     /// A segment that is longer than any that can be written, as several.
@@ -178,8 +261,12 @@ impl Teller {
         Some((at, if self.talk.connections[at].client == segment.src { Way::ToServer } else { Way::ToClient }))
     }
 
-    /// Whether a SYN opens a connection of its own: another number than the one it is compared with.
+    /// Whether a SYN opens a connection of its own: at another number, and if there is doubt only when it was answered.
     fn is_reuse(&self, at: usize, segment: &Segment<'_>) -> bool {
+        let key = FlowKey::of(segment.src, segment.dst).0;
+        if self.telling == Telling::Suspicious && !self.answered.contains(&(key, segment.seq.0)) {
+            return false;
+        }
         let way = if self.talk.connections[at].client == segment.src { Way::ToServer } else { Way::ToClient };
         self.ends[at][way.index()].isn.is_some_and(|isn| isn != segment.seq.0)
     }
@@ -197,17 +284,24 @@ impl Teller {
             None => lower_port,
         };
         let client = if server == segment.src { segment.dst } else { segment.src };
+        let ttl = if self.telling == Telling::Suspicious { segment.ttl } else { 64 };
         let usual = Connection::usual(&format!("c{}", at + 1), at, client.ip.is_ipv6());
-        let opening = match opens && client == segment.src && segment.payload.is_empty() {
-            true => Opening::Handshake,
-            false if segment.flags.has(Flags::SYN) => Opening::ByHand,
+        let syn = segment.flags.has(Flags::SYN);
+        // From the SYN, or from its answer when the SYN is not in the capture.
+        let handshake = syn && segment.payload.is_empty() && (if opens { client } else { server }) == segment.src;
+        let opening = match syn {
+            true if handshake => Opening::Handshake,
+            true => Opening::ByHand,
             false => Opening::NoHandshake,
         };
-        let ends = <[End; 2]>::default().map(|end| match opening {
-            Opening::NoHandshake => End { next: 1, seen: 1, ..end },
-            _ => end,
-        });
-        self.talk.connections.push(Connection { client, server, opening, ..usual });
+        let established = |end: End| End { next: 1, seen: 1, ..end };
+        let [client_end, server_end] = <[End; 2]>::default();
+        let ends = match opening {
+            Opening::NoHandshake => [established(client_end), established(server_end)],
+            Opening::Handshake if !opens => [established(client_end), server_end],
+            _ => [client_end, server_end],
+        };
+        self.talk.connections.push(Connection { client, server, opening, ttl, ..usual });
         self.ends.push(ends);
         self.latest.insert(key, at);
         Some(at)
@@ -266,7 +360,7 @@ impl Teller {
             && before.way == way
             && before.marks == plain
             && *marks == Marks::default()
-            && size > 0
+            && size >= MERGED_MIN
             && before.payload.len().is_multiple_of(size)
             && payload.len() <= size
             && before.payload.len() + payload.len() <= MERGED_MAX;

@@ -28,12 +28,12 @@ Examples:
   sniffer verify captures/ --accept          show what differs, then take it as right
   sniffer verify captures/ --junit out.xml   and write what CI reads
 
-The golden file of x.pcap is x.pcap.jsonl: the messages as `sniffer replay` prints them, and for a capture that is
-damaged a last line with the exit code and what was said. Fields that change from run to run are masked by a file
+The golden file of x.pcap is x.pcap.jsonl: the messages as `sniffer replay` prints them, and for a capture that is \
+damaged a last line with the exit code and what was said. Fields that change from run to run are masked by a file \
 verify.toml in the folder:
   mask = [\"timestamp\", \"connection\", \"headers.date\"]
 
-Exit codes: 0 no difference, or all accepted; 3 a difference, a capture without golden file, or a golden file without
+Exit codes: 0 no difference, or all accepted; 3 a difference, a capture without golden file, or a golden file without \
 capture; 2 something could not be read or written; 1 wrong arguments or masks";
 
 /// Names of captures end so, packed or not.

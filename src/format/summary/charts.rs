@@ -60,9 +60,9 @@ pub(super) fn over_time(timeline: &Timeline, page: &mut String) -> Result {
     close(page)
 }
 
-/// `12:00:00.123456` of an RFC 3339 time.
+/// `12:00:00` of an RFC 3339 time, with decimals where they say something.
 fn clock(time: &str) -> &str {
-    time.split_once('T').map_or(time, |(_, clock)| clock.trim_end_matches('Z'))
+    time.split_once('T').map_or(time, |(_, clock)| clock.trim_end_matches(['Z', '0']).trim_end_matches('.'))
 }
 
 /// A bar a class, with the codes in it.
@@ -77,11 +77,11 @@ pub(super) fn statuses(total: &Group, codes: &BTreeMap<u16, u64>, page: &mut Str
     for (at, class) in rows.into_iter().enumerate() {
         let number = total.classes[class];
         let y = at as f64 * row_height;
-        let width = number as f64 / most as f64 * (HALF - left - 190.0);
+        let width = number as f64 / most as f64 * (HALF - left - 210.0);
         let of_class = |code: &&u16| class < 5 && usize::from(**code / 100) == class + 1;
         let all: Vec<_> =
             codes.keys().filter(of_class).map(|code| format!("{code} × {}", grouped(codes[code]))).collect();
-        let shown = if all.len() > 3 { format!("{}, …", all[..3].join(", ")) } else { all.join(", ") };
+        let shown = if all.len() > 2 { format!("{}, …", all[..2].join(", ")) } else { all.join(", ") };
         label(page, left - 8.0, y + 19.0, "end", CLASSES[class])?;
         writeln!(
             page,

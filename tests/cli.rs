@@ -213,3 +213,10 @@ fn stats_say_what_was_lost_and_when_there_was_nothing_to_see() {
     let nothing = said(KEEPALIVE, &["-p", "80"]);
     assert!(nothing.contains("\nSaw nothing: ") && nothing.contains("on other ports"), "{nothing}");
 }
+
+#[test]
+#[cfg(not(feature = "live"))]
+fn without_live_capture_it_says_how_to_get_it() {
+    refused(&["live", "-p", "80"], 1, &["--features live", "libpcap-dev"]);
+    refused(&["interfaces"], 1, &["--features live"]);
+}

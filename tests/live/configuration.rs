@@ -78,3 +78,9 @@ fn help_shows_every_option() {
         assert!(help.contains(word), "{word} in {help}");
     }
 }
+
+#[test]
+#[ignore = "needs capture rights"]
+fn a_link_type_that_libpcap_cannot_filter_is_said_in_its_words() {
+    refused(&["-i", "nflog", "-p", "80"], &[], 2, "libpcap rejects the filter \"tcp port 80");
+}

@@ -1,5 +1,7 @@
 //! The manifests and the Dockerfile have the shape that the sniffer needs. Nothing is built or run: that takes a cluster.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

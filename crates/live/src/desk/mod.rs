@@ -4,6 +4,7 @@
 //! [`report`], what is said every minute and at the end.
 
 mod emit;
+mod posts;
 pub(crate) mod report;
 mod watch;
 
@@ -24,12 +25,13 @@ use crate::log::Throttle;
 use crate::output::Output;
 use crate::output::webhook::own::Own;
 use emit::Emitter;
+use posts::Posts;
 use watch::Watch;
 
 /// How often the counters are told.
 const REPORT: Duration = Duration::from_secs(60);
 
-/// Without a packet for so long there is a hint, once.
+/// Without a packet for so long there is a hint, once in a run.
 const HINT: Duration = Duration::from_secs(30);
 
 /// The thread's state.
@@ -66,9 +68,10 @@ pub(crate) struct Parts {
 impl Desk {
     pub(crate) fn new(parts: Parts) -> Self {
         let now = Instant::now();
+        let posts = Posts::default();
         Self {
-            extractor: Extractor::watched(engine_config(&parts.config), Watch::default()),
-            emitter: Emitter::new(parts.outputs, parts.config.redact_headers.clone()),
+            extractor: Extractor::watched(engine_config(&parts.config), Watch::new(posts.clone())),
+            emitter: Emitter::new(parts.outputs, parts.config.redact_headers.clone(), posts),
             link: parts.link,
             frames: 0,
             counters: parts.counters,
@@ -141,7 +144,7 @@ impl Desk {
             emitter.forget(self.extractor.watcher().just_closed());
         }
         if !batch.is_empty() {
-            self.hint_at = None;
+            self.hint_at = self.hint_at.map(|_| Instant::now() + HINT);
         }
         self.record(batch);
     }
@@ -195,3 +198,6 @@ fn engine_config(config: &Config) -> sniffer_engine::config::Config {
     engine.hash_key = [0_u64, 1, 2, 3].map(|word| random.hash_one(word));
     engine
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,11 @@
-//! What developers and CI run, each as one command: `cargo xtask test`, `cargo xtask corpus`.
+//! What developers and CI run, each as one command: `cargo xtask test`, `cargo xtask corpus`, `cargo xtask mutants`.
 //!
 //! It says every command before it runs it and installs nothing without saying so. It never changes a snapshot.
-//! Next: `steps` for running programs, `ignored` for the tests that need more than Rust.
+//! Next: `steps` for running programs, `ignored` for the tests that need more than Rust,
+//! `mutants` for how well the tests would notice.
 
 mod ignored;
+mod mutants;
 mod steps;
 
 use std::process::ExitCode;
@@ -14,13 +16,15 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   test     everything CI runs: formatting, clippy, all tests, snapshots
-  corpus   write the capture of every conversation (corpus/**/*.talk) anew";
+  corpus   write the capture of every conversation (corpus/**/*.talk) anew
+  mutants  plant bugs in TCP, HTTP/1 and defragmentation, and see that tests notice; half an hour, not part of `test`";
 
 fn main() -> ExitCode {
     let command = std::env::args().nth(1);
     let done = match command.as_deref() {
         Some("test") => test(),
         Some("corpus") => corpus(),
+        Some("mutants") => mutants::run(),
         _ => Err(Failed(USAGE.to_owned())),
     };
     match done {

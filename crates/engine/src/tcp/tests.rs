@@ -1,6 +1,8 @@
 //! Tables of segments and what they deliver, and a byte map beside the reorder buffer.
 
+mod bounds;
 mod evasion;
+mod held;
 mod joined;
 
 use std::fmt::Write as _;
@@ -23,6 +25,8 @@ const SERVER: Side = Side::High;
 #[derive(Default)]
 struct Log {
     text: String,
+    /// Of each piece that was delivered, whether a segment started at its first byte.
+    starts: Vec<bool>,
     interest: Option<Interest>,
     ledger: Ledger,
 }
@@ -38,7 +42,8 @@ impl Log {
 impl Receiver for Log {
     fn deliver(&mut self, from: Side, delivery: Delivery<'_>) {
         match delivery {
-            Delivery::Bytes { bytes, .. } => {
+            Delivery::Bytes { bytes, starts_segment, .. } => {
+                self.starts.push(starts_segment);
                 self.ledger.count(Fate::Body, bytes.len());
                 self.entry(from, format_args!(":{}", bytes.escape_ascii()));
             }
@@ -125,7 +130,11 @@ fn segment(row: &str) -> (Side, u64, Segment<'_>) {
 /// Each row is a segment and what it delivers; at the end the connection is ended as at the end of a capture.
 #[track_caller]
 fn check(rows: &[(&str, &str)], end: &str) -> Ledger {
-    let limits = Limits::default();
+    check_with(&Limits::default(), rows, end)
+}
+
+#[track_caller]
+fn check_with(limits: &Limits, rows: &[(&str, &str)], end: &str) -> Ledger {
     let mut connection = Connection::new();
     let mut log = Log::default();
     let mut received = 0;
@@ -137,7 +146,7 @@ fn check(rows: &[(&str, &str)], end: &str) -> Ledger {
         let stamp = Stamp { number: number as u64 + 1, time: now, ..Stamp::default() };
         received += segment.payload.len();
         log.ledger.received(segment.payload.len());
-        let outcome = connection.segment(&segment, side, stamp, now, &limits, &mut log);
+        let outcome = connection.segment(&segment, side, stamp, now, limits, &mut log);
         if matches!(outcome, Outcome::Reopen(_)) {
             log.entry(side, format_args!("!reopen"));
         }

@@ -100,6 +100,34 @@ fn segments_of_one_byte_in_reverse_are_no_probes() {
 }
 
 #[test]
+fn only_what_takes_its_place_in_the_stream_moves_the_start() {
+    // A bare acknowledgement tells nothing, and neither does a keep-alive probe (RFC 9293 §3.8.4) …
+    check(&[("c 500 900 A ..a", ""), ("c 490 900 A", "")], "c:..a c.endofcapture s.endofcapture");
+    check(&[("c 500 900 A", ""), ("c 499 900 A x", "")], OPEN_END);
+    // … but two bytes, one of a longer segment that was cut, or one with the FIN are none; nor is one while more waits.
+    check(&[("c 500 900 A", ""), ("c 499 900 A xy", "c:xy")], OPEN_END);
+    check(&[("c 500 900 A", ""), ("c 499 900 A +1 x", "c:x c-1!")], OPEN_END);
+    check(&[("c 500 900 A", ""), ("c 499 900 FA x", "c:x c.fin")], "s.endofcapture");
+    check(&[("c 500 900 A ..a", ""), ("c 499 900 A x", "c:x c:..a")], OPEN_END);
+    // What was cut takes its place too.
+    check(&[("c 500 900 A ..a", ""), ("c 490 900 A +5", "")], "c-5! c-5 c:..a c.endofcapture s.endofcapture");
+}
+
+#[test]
+fn an_acknowledgement_of_nothing_new_does_not_end_the_wait_for_a_start() {
+    let rows = [("c 500 900 A ..a", ""), ("s 900 500 A", ""), ("c 495 900 A start", "c:start c:..a")];
+    check(&rows, OPEN_END);
+}
+
+#[test]
+fn who_signs_is_known_from_the_first_segment() {
+    // RFC 2385; a segment without the option in between does not make the next with it unsolicited.
+    let rows = [("c 500 900 A m ..a", ""), ("c 503 900 A ..b", ""), ("c 506 900 A m ..c", "")];
+    check(&rows, "c:..a c:..b c:..c c.endofcapture s.endofcapture");
+    check(&[("c 500 900 A ..a", ""), ("c 503 900 A m ..b", "c?unsolicited-md5")], &["c:..a", OPEN_END].join(" "));
+}
+
+#[test]
 fn a_packet_that_acknowledges_less_does_not_count_against_a_hole() {
     // The second and third acknowledgement are older than the first: the capture is behind, not the data lost.
     let rows = [

@@ -1,6 +1,8 @@
 //! Streams that the capture joined in their middle (policy 6). Payload that begins with a dot looks like the rest of
 //! something.
 
+use proptest::prelude::*;
+
 use super::*;
 
 const OPEN_END: &str = "c.endofcapture s.endofcapture";

@@ -24,14 +24,15 @@ fn a_datagram_that_left_early_keeps_none_alive() {
         defrag.push(&fragment(&row(offset, 8, more, 1), false, id), at(secs), stamp(1));
         defrag.stats().timed_out
     };
-    // Id 1 comes round again while the datagram in between waits.
-    push(0, 1, 0, true);
-    push(0, 1, 8, false);
-    push(5, 2, 0, true);
+    // Id 1 comes round again while others wait that stand before and behind its first datagram in line.
+    push(0, 2, 0, true);
+    push(1, 1, 0, true);
+    push(1, 1, 8, false);
+    push(2, 3, 0, true);
     push(20, 1, 0, true);
-    assert_eq!(push(34, 3, 0, true), 0);
-    assert_eq!(push(36, 4, 0, true), 1);
-    assert_eq!(push(51, 5, 0, true), 2);
+    assert_eq!(push(29, 4, 0, true), 0);
+    assert_eq!(push(33, 5, 0, true), 2);
+    assert_eq!(push(51, 6, 0, true), 3);
 }
 
 #[test]

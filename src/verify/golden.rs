@@ -106,6 +106,6 @@ struct Collected<'a> {
 
 impl Receiver for Collected<'_> {
     fn message(&mut self, message: &mut Message) {
-        self.golden.add(serde_json::to_value(&message).unwrap_or_default(), self.masks);
+        self.golden.add(serde_json::to_value(message).unwrap_or_default(), self.masks);
     }
 }

@@ -1,10 +1,12 @@
-//! What developers and CI run, each as one command: `cargo xtask test`, `corpus`, `bench`, `instructions`.
+//! What developers and CI run, each as one command: `cargo xtask test`, `corpus`, `bench`, `instructions`, `mutants`.
 //!
 //! It says every command before it runs it and installs nothing without saying so. It never changes a snapshot.
-//! Next: `steps` for running programs, `ignored` for the tests that need more than Rust, `instructions` for what is counted.
+//! Next: `steps` for running programs, `ignored` for the tests that need more than Rust, `instructions` for what is counted,
+//! `mutants` for how well the tests would notice.
 
 mod ignored;
 mod instructions;
+mod mutants;
 mod steps;
 
 use std::process::ExitCode;
@@ -17,7 +19,8 @@ usage: cargo xtask COMMAND
   test           everything CI runs: formatting, clippy, all tests, snapshots, instructions
   corpus         write the capture of every conversation (corpus/**/*.talk) anew
   bench [--quick]   measure the replay beside a floor and other tools; writes benches/RESULTS.md
-  instructions   count the instructions of each stage anew (benches/instructions.txt)";
+  instructions   count the instructions of each stage anew (benches/instructions.txt)
+  mutants        plant bugs in TCP, HTTP/1 and defragmentation, and see that tests notice; half an hour, not part of `test`";
 
 fn main() -> ExitCode {
     let command = std::env::args().nth(1);
@@ -26,6 +29,7 @@ fn main() -> ExitCode {
         Some("corpus") => corpus(),
         Some("bench") => bench(),
         Some("instructions") => instructions::write(),
+        Some("mutants") => mutants::run(),
         _ => Err(Failed(USAGE.to_owned())),
     };
     match done {

@@ -134,12 +134,6 @@ impl Tracker {
         self.flows.forget_copies();
     }
 
-    pub(crate) fn leave_out(&mut self, own: Endpoint) {
-        if !self.config.own_traffic.contains(&own) {
-            self.config.own_traffic.push(own);
-        }
-    }
-
     pub(crate) const fn ledger(&self) -> &Ledger {
         &self.ledger
     }

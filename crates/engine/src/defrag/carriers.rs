@@ -105,6 +105,23 @@ mod tests {
             carriers.add_to(&mut got);
             assert_eq!(got, all);
         }
+        assert_eq!(carriers.numbers, 4 + 2, "each number is counted once");
+    }
+
+    #[test]
+    fn it_is_filled_before_it_forgets() {
+        let mut carriers = Carriers::new([1, 2, 3, 4]);
+        let oldest = |carriers: &Carriers| {
+            let mut frames = vec![0];
+            carriers.add_to(&mut frames);
+            frames
+        };
+        for first in 0..NUMBERS_MAX as u64 / 2 {
+            carriers.remember(&datagram(10 * first, &[10 * first, 10 * first + 1]));
+        }
+        assert_eq!((carriers.numbers, oldest(&carriers)), (NUMBERS_MAX, vec![0, 1]));
+        carriers.remember(&datagram(9_999_999, &[9_999_999]));
+        assert_eq!((carriers.numbers, oldest(&carriers)), (NUMBERS_MAX - 1, vec![0]));
     }
 
     #[test]

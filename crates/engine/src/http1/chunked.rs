@@ -68,10 +68,10 @@ impl Dechunker {
                 Self::Size { value, seen, digits } => {
                     if let Some(digit) = char::from(byte).to_digit(16) {
                         // RFC 9112 §7.1: any number of digits, so zeros may lead; the value is what must not overflow.
-                        if *value > (i64::MAX as u64) >> 4 {
+                        if *value > i64::MAX as u64 / 16 {
                             return bad(at, Anomaly::BadChunkSize);
                         }
-                        *value = *value << 4 | u64::from(digit);
+                        *value = *value * 16 + u64::from(digit);
                         *digits = true;
                     } else if !*digits && is_blank(byte) {
                         // Not in the grammar, but what reads a number skips it, and evasions live on that.

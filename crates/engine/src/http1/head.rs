@@ -27,14 +27,14 @@ impl EndFinder {
         let from = self.searched;
         for found in memchr_iter(b'\n', &bytes[from..]) {
             let lf = from + found;
-            let crlf = lf > self.line && bytes[lf - 1] == b'\r';
-            if !crlf {
+            let line = &bytes[self.line..lf];
+            let text = trim_end(line);
+            if text.len() == line.len() {
                 self.anomalies.insert(Anomaly::BareLf);
             }
-            let length = lf - self.line - usize::from(crlf);
             self.searched = lf + 1;
             self.line = lf + 1;
-            if length == 0 {
+            if text.is_empty() {
                 return Some(lf + 1);
             }
         }
@@ -73,7 +73,6 @@ pub(crate) fn sort(bytes: &[u8]) -> Sort {
     let common = bytes.len().min(RESPONSE.len());
     if bytes[..common] == RESPONSE[..common] {
         return match &bytes[common..] {
-            _ if common < RESPONSE.len() => Sort::Undecided,
             [] => Sort::Undecided,
             [minor, rest @ ..] if minor.is_ascii_digit() => sort_status(rest),
             _ => Sort::Neither,
@@ -95,7 +94,7 @@ fn sort_status(rest: &[u8]) -> Sort {
     let digits = &rest[blanks..];
     for place in 0..3 {
         match digits.get(place) {
-            None if blanks == rest.len() || place > 0 => return Sort::Undecided,
+            None => return Sort::Undecided,
             Some(b) if blanks > 0 && b.is_ascii_digit() => {}
             _ => return Sort::Neither,
         }
@@ -316,7 +315,7 @@ fn version_of(line: &[u8]) -> Option<(u8, usize)> {
     let line = &line[..line.iter().rposition(|b| !is_blank(*b))? + 1];
     let at = line.len().checked_sub(b"HTTP/1.1".len())?;
     let minor = line.last().filter(|b| b.is_ascii_digit())?;
-    let separated = at > 0 && is_blank(line[at - 1]);
+    let separated = line[..at].last().is_some_and(|&b| is_blank(b));
     (separated && line[at..].starts_with(b"HTTP/1.")).then_some((minor - b'0', at))
 }
 
@@ -330,8 +329,8 @@ pub(crate) fn read_fields<'a>(
 ) {
     let mut at = 0;
     let mut last = Last::None;
-    while at < bytes.len() {
-        let end = memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |lf| at + lf);
+    while let Some(rest) = bytes.get(at..) {
+        let end = memchr(b'\n', rest).map_or(bytes.len(), |lf| at + lf);
         let line = trim_end(&bytes[at..end]);
         if line.is_empty() {
             return;

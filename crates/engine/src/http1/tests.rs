@@ -1,7 +1,7 @@
 //! Slow, obvious models beside the machines, fed the same random input. The seed is in every failure.
 
 use super::chunked::{Dechunker, Piece};
-use super::head::{read, read_lenient};
+use super::head::{EndFinder, METHOD_MAX, Sort, is_strict_start, may_become_strict, read, read_lenient, sort};
 use crate::anomaly::{Anomaly, AnomalySet};
 use crate::event::{Head, StartLine, Version};
 use crate::testkit::rng::Rng;
@@ -208,4 +208,176 @@ fn the_lenient_reader_reads_what_httparse_reads() {
         assert_eq!(fast, lenient, "seed {seed}: {}", head.escape_ascii());
     }
     assert!(accepted > 5_000, "{accepted} accepted: the generator is one-sided");
+}
+
+#[test]
+fn a_first_line_is_told_as_soon_as_its_bytes_allow() {
+    let (longest, longer) = ([b'M'; METHOD_MAX], [b'M'; METHOD_MAX + 1]);
+    for (bytes, want) in [
+        (&b""[..], Sort::Undecided),
+        (b"H", Sort::Undecided),
+        (b"HTTP/1", Sort::Undecided),
+        (b"HTTP/1.", Sort::Undecided),
+        (b"HTTP/1.1", Sort::Undecided),
+        (b"HTTP/1.1 ", Sort::Undecided),
+        (b"HTTP/1.1 2", Sort::Undecided),
+        (b"HTTP/1.1 20", Sort::Undecided),
+        (b"HTTP/1.1 200", Sort::Undecided),
+        (b"HTTP/1.1 200\r", Sort::Response),
+        (b"HTTP/1.1 200 ", Sort::Response),
+        (b"HTTP/1.x", Sort::Neither),
+        (b"HTTP/1.12", Sort::Neither),
+        (b"HTTP/1.1 x", Sort::Neither),
+        (b"HTTP/1.1 2x", Sort::Neither),
+        (b"HTTP/1.1 2000", Sort::Neither),
+        (b"HTTP/1.1 099 ", Sort::Neither),
+        (b"HTTP/2", Sort::Neither),
+        (b"GET", Sort::Undecided),
+        (b"GET / HTTP/1.1\r", Sort::Undecided),
+        (b"GET / HTTP/1.1\r\n", Sort::Request),
+        (b"GET /\r\n", Sort::Neither),
+        (b" HTTP/1.1\r\n", Sort::Neither),
+        (b"X TTP/1.1\r\n", Sort::Neither),
+        (b"GE\0", Sort::Neither),
+        (&longest, Sort::Undecided),
+        (&longer, Sort::Neither),
+    ] {
+        assert_eq!(sort(bytes), want, "{}", bytes.escape_ascii());
+    }
+}
+
+/// Policy 15: with a known method, single spaces and a target of visible characters.
+#[test]
+fn a_strict_start_line_is_one_that_nothing_else_looks_like() {
+    for (line, want) in [
+        (&b"GET / HTTP/1.1"[..], true),
+        (b"GET /\xc3\xa9 HTTP/1.0", true),
+        (b"HTTP/1.1 200 OK", true),
+        (b"HTTP/1.1 20x OK", false),
+        (b"FOO / HTTP/1.1", false),
+        (b"AD / HTTP/1.1", false),
+        (b"GET  / HTTP/1.1", false),
+        (b"GET /a\x01 HTTP/1.1", false),
+        (b"GET / HTTP/1.1 ", false),
+        (b"GET / x\tHTTP/1.1", false),
+        (b"GET /a b HTTP/1.1", false),
+        (b"GET /", false),
+    ] {
+        let whole = [line, b"\r\n"].concat();
+        assert_eq!(is_strict_start(&whole), want, "{}", line.escape_ascii());
+        assert!(!is_strict_start(&line[..line.len().min(8)]), "it needs its line, or its status");
+        // What is one when it is whole may become one from its first byte on; a status decides before the line ends.
+        for cut in 1..line.len() {
+            let before = &line[..cut];
+            let open = sort(before) == Sort::Undecided;
+            assert!(!want || may_become_strict(before) == open, "{}", before.escape_ascii());
+        }
+        assert!(!may_become_strict(&whole), "{} is whole", line.escape_ascii());
+    }
+    for bytes in [
+        &b"GE"[..],
+        b"GET",
+        b"GET ",
+        b"GET /a",
+        b"GET / ",
+        b"GET / HTTP/1.",
+        b"GET / HTTP/1.0\r",
+        b"HTT",
+        b"HTTP/1.1 20",
+    ] {
+        assert!(may_become_strict(bytes), "{}", bytes.escape_ascii());
+    }
+    for bytes in [
+        &b"GETX"[..],
+        b"GE ",
+        b"AD /",
+        b"GET /\x01",
+        b"GET / FOO",
+        b"GET / HTTP/1.2",
+        b"GET / HTTP/1.1 ",
+        b"GET / HTTP/1.1 x",
+        b"FOO / HTTP/1.1",
+        b"HTTP/2",
+    ] {
+        assert!(!may_become_strict(bytes), "{}", bytes.escape_ascii());
+    }
+}
+
+#[test]
+fn a_head_ends_at_its_first_empty_line_however_it_comes() {
+    for (bytes, length, bare) in [
+        (&b"GET / HTTP/1.1\r\nA: b\r\n\r\nbody\r\n\r\n"[..], Some(24), false),
+        (b"GET / HTTP/1.1\n\nbody", Some(16), true),
+        (b"GET / HTTP/1.1\r\n\nbody", Some(17), true),
+        (b"GET / HTTP/1.1\r\n\r", None, false),
+        (b"\n", Some(1), true),
+        (b"\r\n", Some(2), false),
+        (b"\r\r\n\r\n", Some(5), false),
+    ] {
+        let (mut whole, mut pieces) = (EndFinder::default(), EndFinder::default());
+        assert_eq!(whole.find(bytes), length, "{}", bytes.escape_ascii());
+        let found = (1..=bytes.len()).find_map(|end| pieces.find(&bytes[..end]));
+        assert_eq!(found, length, "{} byte by byte", bytes.escape_ascii());
+        for finder in [whole, pieces] {
+            assert_eq!(finder.anomalies.contains(Anomaly::BareLf), bare, "{}", bytes.escape_ascii());
+        }
+    }
+    let mut finder = EndFinder::default();
+    finder.find(b"GET / HTTP/1.1\r\nA: b\r\nC: ");
+    assert_eq!(finder.complete_lines(), 22);
+}
+
+/// What RFC 9112 forbids and is read all the same (policy 14), and what is no start line.
+#[test]
+fn the_lenient_reader_takes_lines_apart_as_they_stand() {
+    for (head, want, odd) in [
+        ("GET  / HTTP/1.0\n", Some("1.0 GET / "), &["start-line-whitespace"][..]),
+        ("GET\t/ HTTP/1.1\n", Some("1.1 GET / "), &["start-line-whitespace"]),
+        ("GET / HTTP/1.1\t\n", Some("1.1 GET / "), &["start-line-whitespace"]),
+        ("HTTP/1.0 \t 204 x\n", Some("1.0 204 x "), &["start-line-whitespace"]),
+        ("HTTP/1.1\t204\tx\n", Some("1.1 204 x "), &["start-line-whitespace"]),
+        ("HTTP/1.1 204\n", Some("1.1 204  "), &[]),
+        ("HTTP/1.1204 x\n", None, &[]),
+        ("HTTP/1.x 204 x\n", None, &[]),
+        ("HTTP/1.1 2x4 x\n", None, &[]),
+        ("HTTP/1.1 20\n", None, &[]),
+        ("GET HTTP/1.1\n", None, &[]),
+        (" / HTTP/1.1\n", None, &[]),
+        ("GET / HTTP/1.1", None, &[]),
+        ("GET / HTTP/1.1\nA:b\n\nC: d\n", Some("1.1 GET / [A=b]"), &[]),
+        ("GET / HTTP/1.1\nA: b", Some("1.1 GET / [A=b]"), &[]),
+        ("GET / HTTP/1.1\nA : b\n", Some("1.1 GET / [A=b]"), &["space-before-colon"]),
+        ("GET / HTTP/1.1\nA: b\n c\n\td\nE:f\n", Some("1.1 GET / [A=b\\n c\\n\\td][E=f]"), &["obs-fold"]),
+        ("GET / HTTP/1.1\nA:\n b\n", Some("1.1 GET / [A=b]"), &["obs-fold"]),
+        ("GET / HTTP/1.1\n A: b\nC: d\n", Some("1.1 GET / [C=d]"), &["invalid-field-line"]),
+        ("GET / HTTP/1.1\n: b\nC: d\n", Some("1.1 GET / [C=d]"), &["invalid-field-line"]),
+        ("GET / HTTP/1.1\nno\nC: d\n", Some("1.1 GET / [C=d]"), &["invalid-field-line"]),
+        ("GET / HTTP/1.1\nA(: b\n", Some("1.1 GET / [A(=b]"), &["invalid-field-name"]),
+        ("GET / HTTP/1.1\nA: b\rc\n", Some("1.1 GET / [A=b\\rc]"), &["bare-cr"]),
+    ] {
+        let got = read_lenient(head.as_bytes(), 16, |head, odd| (said(head), odd));
+        let names: Vec<_> = got.iter().flat_map(|(_, odd)| odd.iter().map(Anomaly::name)).collect();
+        assert_eq!(got.as_ref().map(|(said, _)| said.as_str()), want, "{head:?}");
+        assert!(names.len() == odd.len() && odd.iter().all(|name| names.contains(name)), "{head:?}: {names:?}");
+    }
+}
+
+/// Of the fields beyond the limit only those that delimit the body are read (policy 19).
+#[test]
+fn a_limit_on_fields_counts_them_exactly() {
+    let head = |fields: &str| format!("GET / HTTP/1.1\r\n{fields}\r\n");
+    for (fields, want, over) in [
+        ("A: 1\r\nB: 2\r\n", "1.1 GET / [A=1][B=2]", false),
+        ("A: 1\r\nB: 2\r\nC: 3\r\n", "1.1 GET / [A=1][B=2]", true),
+        ("A: 1\r\nB: 2\r\nC: 3\r\n 4\r\nD: 5\r\n", "1.1 GET / [A=1][B=2]", true),
+        ("A: 1\r\nB: 2\r\nContent-Length: 3\r\nC: 4\r\n", "1.1 GET / [A=1][B=2][Content-Length=3]", true),
+    ] {
+        let got = read(head(fields).as_bytes(), 2, |head, odd| (said(head), odd.contains(Anomaly::TooManyFields)));
+        assert_eq!(got, Some((want.to_owned(), over)), "{fields:?}");
+    }
+    let response = |n: usize| format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: b\r\n".repeat(n));
+    for (n, over) in [(2, false), (3, true)] {
+        let got = read(response(n).as_bytes(), 2, |_, odd| odd.contains(Anomaly::TooManyFields));
+        assert_eq!(got, Some(over), "{n} fields of 2");
+    }
 }

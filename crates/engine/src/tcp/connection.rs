@@ -278,8 +278,8 @@ impl Connection {
         };
         let end = arrival.offset.add(arrival.bytes.len() as u64 + arrival.cut);
         // A FIN before bytes that were seen contradicts them: it is no end. Of two, the one in order is taken first.
-        if segment.flags.has(Flags::FIN) && end >= half.received() && half.fin.is_none_or(|fin| end < fin) {
-            half.fin = Some(end);
+        if segment.flags.has(Flags::FIN) && end >= half.received() {
+            half.fin = Some(half.fin.unwrap_or(end).min(end));
         }
         if arrival.bytes.is_empty() && arrival.cut == 0 {
             return;

@@ -233,15 +233,9 @@ impl Half {
     /// Bytes beyond what this side acknowledged that its peer may have sent without anybody doubting it.
     ///
     /// Twice the largest window: captures lose acknowledgements too, and "far outside" (policy 2) is farther than that.
-    pub(super) const fn plausible_ahead(&self) -> u64 {
-        let window = if !self.is_live() {
-            WINDOW_MAX
-        } else if self.window > 65_535 {
-            self.window
-        } else {
-            65_535
-        };
-        2 * window as u64
+    pub(super) fn plausible_ahead(&self) -> u64 {
+        let window = if self.is_live() { self.window.max(65_535) } else { WINDOW_MAX };
+        2 * u64::from(window)
     }
 
     pub(super) fn advance(&mut self, bytes: u64) {
@@ -281,11 +275,9 @@ impl Half {
     /// The peer acknowledged up to `at`.
     pub(super) fn acknowledged<R: Receiver>(&mut self, at: StreamOffset, out: &mut R) {
         self.heard = true;
-        if at > self.acked {
-            self.acked = at;
-            if self.forgets_all() {
-                Spares::keep(out.spares(), self.recent.take());
-            }
+        self.acked = self.acked.max(at);
+        if self.forgets_all() {
+            Spares::keep(out.spares(), self.recent.take());
         }
     }
 

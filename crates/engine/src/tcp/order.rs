@@ -47,7 +47,10 @@ impl Connection {
             }
         }
         for side in SIDES {
-            while self.is_blocked(side) && self.half_mut(side).stalled(now, from == Some(side), limits) {
+            while !self.is_held_back(side)
+                && self.is_blocked(side)
+                && self.half_mut(side).stalled(now, from == Some(side), limits)
+            {
                 self.deliver_first(side, out);
                 self.drain(out);
             }
@@ -98,6 +101,7 @@ impl Connection {
     }
 
     pub(super) fn deliver_first<R: Receiver>(&mut self, side: Side, out: &mut R) {
+        self.settle_start(side);
         let half = self.half_mut(side);
         if let Some((offset, entry)) = half.pop_waiting() {
             debug_assert_eq!(offset, half.next, "what is delivered is next");

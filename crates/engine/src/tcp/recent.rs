@@ -226,6 +226,15 @@ mod tests {
         }
     }
 
+    #[test]
+    fn it_accounts_for_its_bytes_and_where_they_came_from() {
+        let mut recent = Recent::default();
+        for n in 1..3 {
+            recent.push(b"hello", ORIGIN);
+            assert_eq!(recent.held(), size_of::<Recent>() + n * (5 + size_of::<(u32, Origin)>()));
+        }
+    }
+
     /// The whole stream, and which segment brought each byte.
     #[test]
     fn it_does_what_a_full_copy_does() {

@@ -1,6 +1,8 @@
 //! Streams that the capture joined in their middle (policy 6). Payload that begins with a dot looks like the rest of
 //! something.
 
+use proptest::prelude::*;
+
 use super::*;
 
 const OPEN_END: &str = "c.endofcapture s.endofcapture";
@@ -46,6 +48,22 @@ fn the_wait_for_a_start_ends() {
     check(&[("c 500 900 A ..a", ""), ("c 503 900 A next", "c:..a c:next")], OPEN_END);
     // … or with the capture.
     check(&[("c 500 900 A ..a", "")], "c:..a c.endofcapture s.endofcapture");
+}
+
+#[test]
+fn what_waits_for_the_other_side_too_is_delivered_from_its_start() {
+    // The client had 95 bytes more of the server than the capture shows: its bytes wait for those, and for what may stand
+    // before them: three packets after the one that showed where they start, each counted once.
+    let rows = [
+        ("s 900 500 A start", "s:start"),
+        ("c 500 1000 A ..b", ""),
+        ("c 503 1000 A ..c", ""),
+        ("c 490 1000 A .......a..", ""),
+        ("c 506 1000 A ..d", "s-95"),
+        ("c 509 1000 A ..e", ""),
+        ("c 512 1000 A ..f", "c:.......a.. c:..b c:..c c:..d c:..e c:..f"),
+    ];
+    check(&rows, OPEN_END);
 }
 
 #[test]
@@ -97,6 +115,34 @@ fn a_fin_alone_is_no_end_while_its_data_may_come() {
 #[test]
 fn segments_of_one_byte_in_reverse_are_no_probes() {
     check(&[("c 502 900 A .", ""), ("c 501 900 A .", ""), ("c 500 900 A s", "c:s c:. c:.")], OPEN_END);
+}
+
+#[test]
+fn only_what_takes_its_place_in_the_stream_moves_the_start() {
+    // A bare acknowledgement tells nothing, and neither does a keep-alive probe (RFC 9293 §3.8.4) …
+    check(&[("c 500 900 A ..a", ""), ("c 490 900 A", "")], "c:..a c.endofcapture s.endofcapture");
+    check(&[("c 500 900 A", ""), ("c 499 900 A x", "")], OPEN_END);
+    // … but two bytes, one of a longer segment that was cut, or one with the FIN are none; nor is one while more waits.
+    check(&[("c 500 900 A", ""), ("c 499 900 A xy", "c:xy")], OPEN_END);
+    check(&[("c 500 900 A", ""), ("c 499 900 A +1 x", "c:x c-1!")], OPEN_END);
+    check(&[("c 500 900 A", ""), ("c 499 900 FA x", "c:x c.fin")], "s.endofcapture");
+    check(&[("c 500 900 A ..a", ""), ("c 499 900 A x", "c:x c:..a")], OPEN_END);
+    // What was cut takes its place too.
+    check(&[("c 500 900 A ..a", ""), ("c 490 900 A +5", "")], "c-5! c-5 c:..a c.endofcapture s.endofcapture");
+}
+
+#[test]
+fn an_acknowledgement_of_nothing_new_does_not_end_the_wait_for_a_start() {
+    let rows = [("c 500 900 A ..a", ""), ("s 900 500 A", ""), ("c 495 900 A start", "c:start c:..a")];
+    check(&rows, OPEN_END);
+}
+
+#[test]
+fn who_signs_is_known_from_the_first_segment() {
+    // RFC 2385; a segment without the option in between does not make the next with it unsolicited.
+    let rows = [("c 500 900 A m ..a", ""), ("c 503 900 A ..b", ""), ("c 506 900 A m ..c", "")];
+    check(&rows, "c:..a c:..b c:..c c.endofcapture s.endofcapture");
+    check(&[("c 500 900 A ..a", ""), ("c 503 900 A m ..b", "c?unsolicited-md5")], &["c:..a", OPEN_END].join(" "));
 }
 
 #[test]

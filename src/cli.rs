@@ -4,12 +4,18 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::exit::{Exit, say};
+use crate::filter::Filter;
+pub(crate) use crate::format::Format;
+use crate::{perturb, talk, verify, why};
+
+pub(crate) mod live;
 
 const ABOUT: &str = "A passive HTTP sniffer: captures in, HTTP messages out";
 
@@ -20,6 +26,10 @@ Examples:
   sniffer replay -f jsonl capture.pcap | jq .path   as JSON lines, which is what a pipe gets anyway
   sniffer replay day.pcap.0 day.pcap.1 -o day.jsonl several files as one timeline
   sniffer replay --stats -o /dev/null capture.pcap  where every byte went, and nothing else
+  sniffer replay --host api.test --status 5xx x.pcap exchanges that failed there, requests and responses
+  sniffer replay -f html -o x.html x.pcap           what is in it, as a page for a browser (summary: for a terminal)
+  sniffer replay --status 5xx --write-pcap only.pcapng x.pcap
+                                                    and the frames of their connections, for Wireshark
   tcpdump -i any -U -w - tcp | sniffer replay -     as it happens
 
 Exit codes:
@@ -27,22 +37,6 @@ Exit codes:
   1      wrong arguments
   2      cannot open, cannot write, or damaged: what came before is still output
   128+n  ended by signal n";
-
-const LIVE_EXAMPLES: &str = "\
-Examples:
-  sniffer live -p 8080                              every interface, JSON lines to standard output
-  sniffer live -i eth0 -p 80,8080 --output-url https://collector.example/in
-  sniffer live -i lo -p 8080 --write-pcap seen.pcapng   and again: sniffer replay -p 8080 seen.pcapng
-
-Every option can come from the environment, where an option wins over it: PORTS, INTERFACE, OUTPUT_URL, OUTPUT_STDOUT,
-SAMPLE_RATE, MAX_BODY_SIZE, MAX_CONCURRENT_CONNECTIONS, CONNECTION_IDLE_TIMEOUT_MS, REDACT_HEADERS, PROMISCUOUS,
-BUFFER_SIZE_BYTES, SNAPLEN, DRAIN_TIMEOUT_MS. OUTPUT_URL_AUTH_TOKEN, the bearer token, comes from there only.
-
-Exit codes:
-  0      it was stopped (Ctrl-C, SIGTERM), or the reader of the last output had enough
-  1      wrong arguments or configuration
-  2      cannot open, no such interface, the capture or the last output failed
-  128+n  ended at once by a second signal n";
 
 #[derive(Debug, Parser)]
 #[command(name = "sniffer", version, about = ABOUT, max_term_width = 120, disable_help_subcommand = true)]
@@ -57,10 +51,28 @@ struct Cli {
 pub(crate) enum Command {
     /// Read captures (pcap, pcapng; plain, gzip or zstd) and print the HTTP messages in them
     #[command(after_help = REPLAY_EXAMPLES)]
-    Replay(Replay),
+    Replay(Box<Replay>),
+
+    /// Say what became of a frame or a connection
+    #[command(after_help = why::EXAMPLES)]
+    Why(why::Options),
+
+    /// Compare every capture in a folder with its golden file
+    #[command(after_help = verify::EXAMPLES)]
+    Verify(verify::Options),
+
+    /// Turn a conversation written as text into a capture, or a capture into such text
+    #[command(after_help = talk::EXAMPLES)]
+    Talk(talk::Options),
+
+    /// Put a capture through a worse network: reordered, doubled, cut anew, fragmented, tunnelled, lossy
+    #[command(after_help = perturb::EXAMPLES)]
+    Perturb(perturb::Options),
+
     /// Capture from an interface until Ctrl-C or SIGTERM, and print or post the HTTP messages
-    #[command(after_help = LIVE_EXAMPLES)]
-    Live(Live),
+    #[command(after_help = live::EXAMPLES)]
+    Live(live::Options),
+
     /// List what can be captured on, and why not
     Interfaces,
 }
@@ -96,6 +108,10 @@ pub(crate) struct Replay {
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = field_name)]
     pub(crate) redact: Vec<String>,
 
+    /// Redact with tokens that are equal for equal secrets, made with the key in this file (HMAC-SHA256)
+    #[arg(long, value_name = "KEYFILE", requires = "redact")]
+    pub(crate) redact_keyed: Option<PathBuf>,
+
     /// Add the numbers of the frames that carried each message, counted from 1
     #[arg(long)]
     pub(crate) frames: bool,
@@ -108,78 +124,20 @@ pub(crate) struct Replay {
     #[arg(short, long)]
     pub(crate) verbose: bool,
 
+    /// Threads to work on connections with; the output is the same for any number [default: one for each core]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+
     /// No progress bar
     #[arg(long)]
     pub(crate) no_progress: bool,
-}
 
-/// Options of `sniffer live`. Values are checked where those of the environment are, in the configuration.
-#[derive(Debug, Args)]
-pub(crate) struct Live {
-    /// Server port; repeat it, or separate several by commas
-    #[arg(short, long = "port", value_name = "PORT", allow_hyphen_values = true)]
-    pub(crate) ports: Vec<String>,
-
-    /// Where to capture [default: any, on Linux]
-    #[arg(short, long, value_name = "NAME")]
-    pub(crate) interface: Option<String>,
-
-    /// Post every message to this URL
-    #[arg(long, value_name = "URL")]
-    pub(crate) output_url: Option<String>,
-
-    /// JSON lines on standard output; without --output-url that is the default
-    #[arg(long)]
-    pub(crate) stdout: bool,
-
-    /// Write the captured packets to this file, as pcapng
+    /// Write the frames of the connections whose messages were given to this file, as pcapng
     #[arg(long, value_name = "FILE")]
     pub(crate) write_pcap: Option<PathBuf>,
 
-    /// Fraction of connections to follow [default: 1]
-    #[arg(long, value_name = "0..1", allow_hyphen_values = true)]
-    pub(crate) sample_rate: Option<String>,
-
-    /// Bytes of each body to keep; the rest is counted only [default: 1048576]
-    #[arg(long, value_name = "BYTES", allow_hyphen_values = true)]
-    pub(crate) max_body_size: Option<String>,
-
-    /// Connections followed at once; beyond it the least recently active is given up [default: 10000]
-    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
-    pub(crate) max_connections: Option<String>,
-
-    /// Time without packets after which a connection is given up [default: 300000]
-    #[arg(long, value_name = "MS", allow_hyphen_values = true)]
-    pub(crate) idle_timeout_ms: Option<String>,
-
-    /// Header and trailer whose values become "[REDACTED]" [default: authorization, cookie, proxy-authorization, set-cookie]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) redact: Vec<String>,
-
-    /// Ask the interface for packets that are not for this host
-    #[arg(long)]
-    pub(crate) promiscuous: bool,
-
-    /// The kernel's buffer for packets [default: 33554432]
-    #[arg(long, value_name = "BYTES", allow_hyphen_values = true)]
-    pub(crate) buffer_size: Option<String>,
-
-    /// Bytes of each packet to capture [default: 262144]
-    #[arg(long, value_name = "BYTES", allow_hyphen_values = true)]
-    pub(crate) snaplen: Option<String>,
-
-    /// How long outputs may take at the end [default: 10000]
-    #[arg(long, value_name = "MS", allow_hyphen_values = true)]
-    pub(crate) drain_timeout_ms: Option<String>,
-}
-
-/// How messages are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// One JSON object a line
-    Jsonl,
-    /// For people
-    Pretty,
+    #[command(flatten)]
+    pub(crate) filter: Filter,
 }
 
 /// How the accounts are written.
@@ -225,12 +183,11 @@ fn one_line(error: &clap::Error) -> String {
         }
         text.push_str(part);
     }
-    let inside = match std::env::args_os().nth(1) {
-        Some(argument) if argument == "replay" => "sniffer replay",
-        Some(argument) if argument == "live" => "sniffer live",
-        _ => "sniffer",
-    };
-    format!("{text} (see {inside} --help)")
+    let first = std::env::args_os().nth(1).and_then(|argument| argument.into_string().ok()).unwrap_or_default();
+    match Cli::command().find_subcommand(&first) {
+        Some(_) => format!("{text} (see sniffer {first} --help)"),
+        None => format!("{text} (see sniffer --help)"),
+    }
 }
 
 /// A field name is a token (RFC 9110 §5.6.2); anything else would silently redact nothing.
@@ -248,7 +205,6 @@ mod tests {
 
     #[test]
     fn the_definition_holds_together() {
-        use clap::CommandFactory;
         Cli::command().debug_assert();
     }
 }

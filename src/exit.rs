@@ -17,6 +17,8 @@ pub(crate) enum Exit {
     Wrong,
     /// It failed while running: cannot open, cannot write, damaged.
     Failed,
+    /// `verify` found a difference.
+    Differs,
     /// A signal ended it.
     Signal(u8),
 }
@@ -27,6 +29,7 @@ impl From<Exit> for ExitCode {
             Exit::Well => 0,
             Exit::Wrong => 1,
             Exit::Failed => 2,
+            Exit::Differs => 3,
             Exit::Signal(number) => 128_u8.saturating_add(number),
         })
     }

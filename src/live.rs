@@ -10,13 +10,13 @@ use sniffer_live::log::Logging;
 use sniffer_live::sniffer::Extras;
 use sniffer_live::{Config, End, Sniffer, StartError};
 
-use crate::cli::Live;
+use crate::cli::live::Options;
 use crate::exit::{Exit, say};
 use crate::interrupt::Interrupt;
 use crate::text::escape;
 
 /// Runs until it is stopped; everything there is to say has been said when it returns.
-pub(crate) fn run(options: &Live) -> Exit {
+pub(crate) fn run(options: &Options) -> Exit {
     let environment = |name: &str| std::env::var(name).ok();
     let config = match Config::new(&values(options, &environment), &environment) {
         Ok(config) => config,
@@ -81,7 +81,7 @@ pub(crate) fn interfaces() -> Exit {
 }
 
 /// Environment first, then arguments, which win.
-fn values(options: &Live, environment: &dyn Fn(&str) -> Option<String>) -> Values {
+fn values(options: &Options, environment: &dyn Fn(&str) -> Option<String>) -> Values {
     let mut values = Values::from_environment(environment);
     let lists = [(Field::Ports, &options.ports, "--port"), (Field::RedactHeaders, &options.redact, "--redact")];
     for (field, given, by) in lists {

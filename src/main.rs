@@ -3,23 +3,40 @@
 //! Next: `cli` for what can be asked, `replay` and `live` for the subcommands, `exit` for how a run may end.
 #![forbid(unsafe_code)]
 
+mod capture;
 mod cli;
+mod exchange;
 mod exit;
+mod filter;
+mod format;
 mod interrupt;
+mod json;
 #[cfg(feature = "live")]
 mod live;
 mod output;
+mod pcapng;
+mod perturb;
+mod pipeline;
 mod pretty;
 mod progress;
+mod redact;
 mod replay;
+mod slice;
 mod stats;
+mod talk;
 mod text;
+mod verify;
+mod why;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let outcome = match cli::parse() {
         Ok(cli::Command::Replay(options)) => replay::run(&options),
+        Ok(cli::Command::Perturb(options)) => perturb::run(&options),
+        Ok(cli::Command::Talk(options)) => talk::run(&options),
+        Ok(cli::Command::Verify(options)) => verify::run(&options),
+        Ok(cli::Command::Why(options)) => why::run(&options),
         #[cfg(feature = "live")]
         Ok(cli::Command::Live(options)) => live::run(&options),
         #[cfg(feature = "live")]

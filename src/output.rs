@@ -7,13 +7,15 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
+use sniffer_engine::json::Lines;
+
 /// Size of one write: large enough that system calls do not show, small enough for the second-level cache.
 const BUFFER: usize = 256 * 1024;
 
 /// Data on its way out.
 pub(crate) struct Output {
     sink: File,
-    buffer: Vec<u8>,
+    buffer: Lines,
     terminal: bool,
     /// What to call it in errors.
     name: String,
@@ -74,8 +76,7 @@ impl Output {
     }
 
     fn new(sink: File, terminal: bool, name: String, unfinished: Option<Unfinished>) -> Self {
-        // Room for one ordinary message beyond the mark, so that it does not grow.
-        let buffer = Vec::with_capacity(BUFFER + BUFFER / 4);
+        let buffer = Lines::default();
         Self { sink, buffer, terminal, name, unfinished, failure: None }
     }
 
@@ -90,8 +91,13 @@ impl Output {
     }
 
     /// Lets `write` append to the buffer.
-    #[inline]
     pub(crate) fn append(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        self.append_lines(|lines| lines.append(write));
+    }
+
+    /// Lets `write` append messages to the buffer.
+    #[inline]
+    pub(crate) fn append_lines(&mut self, write: impl FnOnce(&mut Lines)) {
         if self.failure.is_none() {
             write(&mut self.buffer);
             if self.buffer.len() >= BUFFER {
@@ -103,10 +109,9 @@ impl Output {
     /// Hands on what there is.
     pub(crate) fn flush(&mut self) {
         if self.failure.is_none() && !self.buffer.is_empty() {
-            self.failure = write(&self.sink, &self.buffer).err();
-            self.buffer.clear();
+            self.failure = write(&self.sink, self.buffer.as_bytes()).err();
             // One message of many MiB must not hold its memory for good.
-            self.buffer.shrink_to(2 * BUFFER);
+            self.buffer.clear(2 * BUFFER);
         }
     }
 

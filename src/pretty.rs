@@ -1,19 +1,24 @@
 //! A line a message, for people; with `-v` headers and bodies below it.
 //!
-//! Nothing from the wire reaches the terminal as it came: see `text`. Times are UTC, whatever the machine thinks.
+//! A response stands below its request, and does not repeat who talks. From files a request waits for that, within the
+//! bounds of `exchange`; what comes from a pipe is shown as it comes. Nothing from the wire reaches the terminal as it
+//! came: see `text`. Times are UTC, whatever the machine thinks.
 //!
 //! ```text
 //! ── 2026-11-23 UTC ──
 //! 08:51:02.123456  127.0.0.1:43210 → 127.0.0.1:80 #0  GET /index.html
-//! 08:51:02.123700  127.0.0.1:43210 ← 127.0.0.1:80 #0  200 OK  48 B  244 µs
+//! 08:51:02.123700                  ←                  200 OK  48 B  244 µs
 //! ```
 
 use std::io::Write;
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
+use sniffer_engine::key::FlowId;
 use sniffer_engine::message::{Body, Fields, Message};
 
+use crate::exchange::{Exchanges, Whole};
+use crate::json::indented;
 use crate::text::{columns, cut, duration, escape, size};
 
 const DIM: Style = Style::new().dimmed();
@@ -35,34 +40,67 @@ const HEX_ROWS: usize = 16;
 
 /// Writes messages for people.
 pub(crate) struct Pretty {
+    /// Exchanges that wait to be whole; none when messages are shown as they come.
+    exchanges: Option<Exchanges>,
+    page: Page,
+}
+
+/// What is shown so far, and how.
+struct Page {
     colours: bool,
     width: Option<usize>,
     verbose: bool,
     /// Date of the message before.
     day: String,
+    /// Exchange of the message before.
+    exchange: Option<(FlowId, u32)>,
 }
 
 /// A piece of a line with its look.
 type Span = (Style, String);
 
 impl Pretty {
-    /// For a terminal, or for something that only wants the text.
-    pub(crate) fn new(terminal: bool, verbose: bool) -> Self {
+    /// For a terminal, or for something that only wants the text; `at_once` when nothing may wait.
+    pub(crate) fn new(terminal: bool, verbose: bool, at_once: bool) -> Self {
         // Knows NO_COLOR, CLICOLOR, CLICOLOR_FORCE and TERM=dumb.
         let choice = AutoStream::choice(&std::io::stdout());
         let width = terminal.then(terminal_size::terminal_size).flatten().map(|(width, _)| usize::from(width.0));
-        Self { colours: terminal && choice != ColorChoice::Never, width, verbose, day: String::new() }
+        let colours = terminal && choice != ColorChoice::Never;
+        let page = Page { colours, width, verbose, day: String::new(), exchange: None };
+        Self { exchanges: (!at_once).then(Exchanges::default), page }
     }
 
-    /// Appends a message.
-    pub(crate) fn write(&mut self, message: &Message, out: &mut Vec<u8>) {
+    /// Appends a message, or keeps it until its exchange is whole.
+    pub(crate) fn message(&mut self, message: &mut Message, out: &mut Vec<u8>) {
+        let Self { exchanges, page } = self;
+        match exchanges {
+            None => page.write(message, out),
+            Some(exchanges) => {
+                exchanges.push(message, &Whole, &mut |exchange| exchange.iter().for_each(|m| page.write(m, out)));
+            }
+        }
+    }
+
+    /// Appends what was waiting.
+    pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
+        let Self { exchanges, page } = self;
+        if let Some(exchanges) = exchanges {
+            exchanges.finish(&Whole, &mut |exchange| exchange.iter().for_each(|m| page.write(m, out)));
+        }
+    }
+}
+
+impl Page {
+    fn write(&mut self, message: &Message, out: &mut Vec<u8>) {
         let at = message.started.time.rfc3339(message.started.precision).to_string();
         let (day, time) = at.trim_end_matches('Z').split_once('T').unwrap_or(("", &at));
         if day != self.day {
             self.line(&[(DIM, format!("── {day} UTC ──"))], out);
             day.clone_into(&mut self.day);
         }
-        self.head(message, time, out);
+        let follows = self.exchange.replace((message.connection, message.exchange));
+        let follows = follows == self.exchange && message.head.status().is_some();
+        self.head(message, time, follows, out);
         if self.verbose {
             self.fields(message.head.fields(), out);
             self.body(message, out);
@@ -71,7 +109,7 @@ impl Pretty {
         }
     }
 
-    fn head(&self, message: &Message, time: &str, out: &mut Vec<u8>) {
+    fn head(&self, message: &Message, time: &str, follows: bool, out: &mut Vec<u8>) {
         let plain = Style::new();
         let arrow = if message.head.method().is_some() { '→' } else { '←' };
         let mut before = vec![
@@ -84,6 +122,10 @@ impl Pretty {
             // What was said matters more than to whom: the server is left out, and the time's finer half.
             let time = time.get(..MILLIS).unwrap_or(time);
             before = vec![(DIM, format!("{time} ")), (plain, format!("{} {arrow} ", message.destination))];
+        }
+        if follows {
+            // Who talks stands in the line above.
+            before.iter_mut().skip(1).for_each(|(_, text)| *text = blank(text, arrow));
         }
         let (first, rest) = match (message.head.method(), message.head.status()) {
             (Some(method), _) => (
@@ -101,7 +143,9 @@ impl Pretty {
         spans.push(first);
         if !rest.is_empty() {
             let taken = spans.iter().chain(&after).map(|(_, text)| columns(text)).sum::<usize>() + 1;
-            let room = self.width.map_or(usize::MAX, |width| width.saturating_sub(taken).max(TARGET_MIN));
+            // A reason says little that its number does not; a target must stay recognisable.
+            let least = if message.head.method().is_some() { TARGET_MIN } else { 0 };
+            let room = self.width.map_or(usize::MAX, |width| width.saturating_sub(taken).max(least));
             spans.push((plain, format!(" {}", cut(&rest, room))));
         }
         spans.extend(after);
@@ -121,7 +165,9 @@ impl Pretty {
         match &message.body {
             Body::Text(text) => {
                 out.push(b'\n');
-                for line in text.lines() {
+                let text = text.as_str();
+                let indented = indented(text);
+                for line in indented.as_deref().unwrap_or(text).lines() {
                     // A tab is what it looks like; every other control character is not.
                     let parts: Vec<_> = line.split('\t').map(escape).collect();
                     let _ = writeln!(out, "    {}", parts.join("\t"));
@@ -171,6 +217,11 @@ impl Pretty {
             };
         }
     }
+}
+
+/// Spaces in place of everything but the arrow.
+fn blank(text: &str, arrow: char) -> String {
+    text.chars().map(|c| if c == arrow { c } else { ' ' }).collect()
 }
 
 /// What follows the start line: size, latency, and what was wrong.

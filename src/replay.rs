@@ -7,21 +7,28 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::hash::BuildHasher;
 use std::io::{self, IsTerminal};
+use std::num::NonZeroUsize;
 use std::path::Path;
+use std::thread;
 
 use sniffer_engine::config::Config;
+use sniffer_engine::json::Lines;
 use sniffer_engine::ledger::FrameFate;
 use sniffer_engine::message::Message;
 use sniffer_replay::source::{Input, Source, SourceError};
-use sniffer_replay::{Next, Receiver, Summary};
+use sniffer_replay::{Next, Receiver, Summary, parallel};
 
 use crate::cli::{Format, Replay};
 use crate::exit::{Exit, say};
+use crate::filter::Filtering;
+use crate::format::Form;
 use crate::interrupt::Interrupt;
 use crate::output::Output;
+use crate::pipeline::Pipeline;
 use crate::pretty::Pretty;
 use crate::progress::Progress;
-use crate::{stats, text};
+use crate::redact::Redaction;
+use crate::{slice, stats, text};
 
 /// Does what was asked; everything there is to say has been said when it returns.
 pub(crate) fn run(options: &Replay) -> Exit {
@@ -41,9 +48,17 @@ fn try_run(options: &Replay) -> Result<Exit, (Exit, String)> {
         let line = "standard input is a terminal; pipe a capture in, as in `tcpdump -U -w - | sniffer replay -`";
         return Err((Exit::Wrong, line.to_owned()));
     }
-    refuse_to_replace_an_input(options, &inputs)?;
+    refuse_to_replace_an_input(options.output.as_deref(), &inputs)?;
+    refuse_to_replace_an_input(options.write_pcap.as_deref(), &inputs)?;
+    let redaction =
+        Redaction::new(&options.redact, options.redact_keyed.as_deref()).map_err(|line| (Exit::Wrong, line))?;
     let interrupt =
         Interrupt::install().map_err(|error| (Exit::Failed, format!("cannot watch for signals: {error}")))?;
+    let pipes = || inputs.iter().any(|input| !matches!(input, Input::File(path) if path.is_file()));
+    if options.write_pcap.is_some() && pipes() {
+        let line = "--write-pcap reads the input twice, which a pipe is not there for: save it to a file first";
+        return Err((Exit::Wrong, line.to_owned()));
+    }
     let (mut source, pipe) = open(&inputs, &interrupt).map_err(|error| (exit_of(&error), error.to_string()))?;
     let output = match &options.output {
         Some(path) if path.as_os_str() != "-" => Output::file(path),
@@ -56,17 +71,32 @@ fn try_run(options: &Replay) -> Result<Exit, (Exit, String)> {
         _ => Format::Jsonl,
     });
     let wanted = !options.no_progress && !streams && !output.is_terminal();
+    let names = inputs.iter().map(Input::to_string).collect::<Vec<_>>().join(", ");
+    let form = Form::new(format, names, || Pretty::new(output.is_terminal(), options.verbose, streams || pipe));
+    let filtering = (!options.filter.is_empty()).then(|| Filtering::new(options.filter.clone()));
     let mut writer = Writer {
-        pretty: (format == Format::Pretty).then(|| Pretty::new(output.is_terminal(), options.verbose)),
+        pipeline: Pipeline::new(filtering, options.write_pcap.is_some(), redaction, form),
         progress: Progress::new(&source, wanted),
         output,
-        redact: &options.redact,
         // A pipe's reader ends by itself when a signal comes, after what is still on its way.
         interrupt: (!pipe).then_some(&interrupt),
     };
-    let summary = sniffer_replay::replay(&mut source, config(options), &mut writer);
-    let Writer { output, progress, .. } = writer;
+    let config = config(options, format);
+    let summary = match threads(options, &writer.pipeline) {
+        NonZeroUsize::MIN => sniffer_replay::replay(&mut source, config, &mut writer),
+        threads => {
+            let redaction = writer.pipeline.redaction().clone();
+            let write = |message: &mut Message, lines: &mut Lines| {
+                redaction.apply(message);
+                lines.push(message);
+            };
+            parallel::replay(&mut source, &config, threads, &write, &mut writer)
+        }
+    };
+    let Writer { mut output, mut pipeline, progress, .. } = writer;
     drop(progress);
+    let mut given_up = 0;
+    output.append_lines(|lines| given_up = pipeline.finish(&summary, !source.damages().is_empty(), lines));
 
     let name = output.name().to_owned();
     match output.finish() {
@@ -75,8 +105,21 @@ fn try_run(options: &Replay) -> Result<Exit, (Exit, String)> {
         Err(error) => return Err((Exit::Failed, cannot_write(Some(Path::new(&name)), &error))),
         Ok(()) => {}
     }
+    if let Some(path) = &options.write_pcap {
+        let fragmented = summary.ledger.frames_with(FrameFate::Fragment) > 0;
+        let passes = slice::Passes { interrupt: &interrupt, progress: !options.no_progress };
+        let written = slice::write(&inputs, &pipeline.into_chosen(), fragmented, path, &passes);
+        // After a signal its number is the exit code.
+        match written {
+            Err(line) if interrupt.signal().is_some() => say(line),
+            written => written.map_err(|line| (Exit::Failed, line))?,
+        }
+    }
     if let Some(form) = options.stats {
         stats::print(&summary.ledger, form, !source.damages().is_empty());
+    }
+    if given_up > 0 {
+        say(format_args!("{} waited too long to be decided by the filters", text::count(given_up, "exchange")));
     }
     Ok(conclude(&summary, &source, pipe, interrupt.signal()))
 }
@@ -142,8 +185,8 @@ fn pipe(input: &Input) -> io::Result<Option<File>> {
 }
 
 /// `-o` naming an input would lose the capture.
-fn refuse_to_replace_an_input(options: &Replay, inputs: &[Input]) -> Result<(), (Exit, String)> {
-    let Some(output) = options.output.as_deref().and_then(|path| std::fs::canonicalize(path).ok()) else {
+fn refuse_to_replace_an_input(output: Option<&Path>, inputs: &[Input]) -> Result<(), (Exit, String)> {
+    let Some(output) = output.and_then(|path| std::fs::canonicalize(path).ok()) else {
         return Ok(());
     };
     if !output.is_file() {
@@ -153,7 +196,10 @@ fn refuse_to_replace_an_input(options: &Replay, inputs: &[Input]) -> Result<(), 
         if let Input::File(path) = input
             && std::fs::canonicalize(path).is_ok_and(|path| path == output)
         {
-            return Err((Exit::Wrong, format!("{input} is an input and cannot be the output too: choose another -o")));
+            return Err((
+                Exit::Wrong,
+                format!("{input} is an input and cannot be the output too: choose another name"),
+            ));
         }
     }
     Ok(())
@@ -175,36 +221,43 @@ fn cannot_write(path: Option<&Path>, error: &io::Error) -> String {
     line
 }
 
-fn config(options: &Replay) -> Config {
+fn config(options: &Replay, format: Format) -> Config {
     let mut config = Config::default();
     config.ports = options.ports.clone();
-    config.decode_content = !options.no_decode;
+    config.decode_content = !options.no_decode && format.wants_decoded();
     config.track_frames = options.frames;
-    config.limits.body_bytes_max = usize::try_from(options.max_body_size).unwrap_or(usize::MAX);
+    let body_bytes_max = usize::try_from(options.max_body_size).unwrap_or(usize::MAX);
+    config.limits.body_bytes_max = if format.wants_bodies() { body_bytes_max } else { 0 };
     // Random, so that nobody can choose addresses that collide; nothing that is output depends on it.
     let random = RandomState::new();
     config.hash_key = [0_u64, 1, 2, 3].map(|word| random.hash_one(word));
     config
 }
 
+/// How many threads work on connections: one, where what is written of a message depends on those before it.
+fn threads(options: &Replay, pipeline: &Pipeline) -> NonZeroUsize {
+    if !pipeline.is_by_message() {
+        return NonZeroUsize::MIN;
+    }
+    options.threads.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
+}
+
 /// Takes messages and writes them.
 struct Writer<'a> {
     output: Output,
-    pretty: Option<Pretty>,
+    pipeline: Pipeline,
     progress: Progress,
-    redact: &'a [String],
     interrupt: Option<&'a Interrupt>,
 }
 
 impl Receiver for Writer<'_> {
-    fn message(&mut self, mut message: Message) {
-        if !self.redact.is_empty() {
-            message.redact(self.redact);
-        }
-        match &mut self.pretty {
-            Some(pretty) => self.output.append(|buffer| pretty.write(&message, buffer)),
-            None => self.output.append(|buffer| message.write_line(buffer)),
-        }
+    fn message(&mut self, message: &mut Message) {
+        let Self { output, pipeline, .. } = self;
+        output.append_lines(|lines| pipeline.message(message, lines));
+    }
+
+    fn lines(&mut self, lines: &[u8]) {
+        self.output.append(|buffer| buffer.extend_from_slice(lines));
     }
 
     fn before_block(&mut self) {

@@ -85,7 +85,7 @@ fn share(part: u64, whole: u64) -> String {
 }
 
 /// One sentence: nothing to see, something lost, or all well.
-fn verdict_of(ledger: &Ledger, damaged: bool) -> String {
+pub(crate) fn verdict_of(ledger: &Ledger, damaged: bool) -> String {
     let mut lost = Vec::new();
     let mut say = |number: u64, words: &str| {
         if number > 0 {
@@ -109,6 +109,12 @@ fn verdict_of(ledger: &Ledger, damaged: bool) -> String {
         (_, true) => format!("Lost nothing{}.", unread(ledger)),
         (_, false) => format!("Lost something: {}{}.", lost.join(", "), unread(ledger)),
     }
+}
+
+/// The anomalies that were seen, with how often, in the order in which they are printed.
+pub(crate) fn anomalies(ledger: &Ledger) -> Vec<(&'static str, u64)> {
+    let all = Anomaly::ALL.iter().map(|&anomaly| (anomaly.name(), ledger.anomalies(anomaly)));
+    all.filter(|&(_, number)| number > 0).collect()
 }
 
 /// What was seen whole and is not HTTP/1 that was asked for.

@@ -33,7 +33,7 @@ pub(crate) fn escape(text: &str) -> Cow<'_, str> {
 
 /// Control characters, C1 included (8-bit terminals obey U+009B as CSI), and what changes how the characters around it
 /// are laid out: bidirectional controls, line separators, zero-width characters, tags (Unicode TR 36, TR 39).
-fn is_unsafe(c: char) -> bool {
+pub(crate) fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(
             c,

@@ -145,3 +145,44 @@ fn wait_for_message(folder: &std::path::Path) {
         std::thread::yield_now();
     }
 }
+
+/// Where so many records of a little-endian pcap end.
+fn records(bytes: &[u8], count: usize) -> usize {
+    (0..count).fold(24, |at, _| {
+        let length = u32::from_le_bytes(bytes[at + 8..at + 12].try_into().unwrap());
+        at + 16 + length as usize
+    })
+}
+
+#[test]
+fn neither_a_filter_nor_pretty_keeps_back_what_is_decided() {
+    let whole = fs::read(capture(KEEPALIVE)).unwrap();
+    // The handshake and the first request: a request that hangs is just what somebody looks for.
+    let request = &whole[..records(&whole, 4)];
+    for arguments in [&["--path", "/hello.txt", "-"][..], &["--client", "127.0.0.1", "-"], &["-f", "pretty", "-"]] {
+        let mut child = start(arguments);
+        let stdin = feed(&mut child, request);
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        while !line.contains("/hello.txt") {
+            assert!(stdout.read_line(&mut line).unwrap() > 0, "{arguments:?}: {line}");
+        }
+        drop(stdin);
+        assert!(child.wait().unwrap().success());
+    }
+}
+
+#[test]
+fn a_filter_on_statuses_waits_for_the_response_and_no_longer() {
+    let whole = fs::read(capture(KEEPALIVE)).unwrap();
+    let mut child = start(&["--status", "200", "-"]);
+    // Six frames: the first response is complete.
+    let stdin = feed(&mut child, &whole[..records(&whole, 6)]);
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let (mut first, mut second) = (String::new(), String::new());
+    stdout.read_line(&mut first).unwrap();
+    stdout.read_line(&mut second).unwrap();
+    assert_eq!((&message(&first)["path"], &message(&second)["statusCode"]), (&"/hello.txt".into(), &200.into()));
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
+}

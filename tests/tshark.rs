@@ -25,10 +25,12 @@ const KNOWN: &[(&str, &str)] = &[
     ("a-gap-over-a-chunk-line-resynchronises", BEHIND),
     ("a-length-repeated-alike-is-one-length", "tshark does not read `5, 5` (RFC 9110 §8.6)"),
     ("a-proxy-preamble-is-skipped", "tshark does not look behind a PROXY preamble on this port"),
+    ("a-request-that-may-have-been-answered-in-a-gap-is-not-paired", BEHIND),
     ("a-refused-connect-stays-http", "tshark takes a connection for a tunnel after a CONNECT that was refused"),
     ("after-connect-the-tunnel-may-hold-http", "tshark leaves what is in a CONNECT tunnel to the port it names"),
     ("any-port-speaks-http", "tshark goes by ports"),
     ("any-token-is-a-method-and-the-target-is-verbatim", "tshark knows registered methods only"),
+    ("chunked-before-another-coding-is-not-chunked", "tshark looks for chunked anywhere in Transfer-Encoding"),
     (
         "chunked-with-extensions-and-trailers",
         "tshark does not know `Chunked`: it compares codings with case (RFC 9112 §7 does not)",
@@ -38,6 +40,11 @@ const KNOWN: &[(&str, &str)] = &[
     (
         "pipelined-requests-pair-in-order",
         "tshark pairs every answer with the last request, so an answer to HEAD gets a body",
+    ),
+    ("the-rest-of-a-method-is-no-start-line", BEHIND),
+    (
+        "what-follows-a-connect-before-its-answer-is-of-the-tunnel",
+        "tshark takes all of a connection for SSH, CONNECT too, once a banner went through it",
     ),
     ("white-space-before-the-colon-is-read-and-named", "tshark does not read `Content-Length :`"),
     ("four-tunnels-are-opened-and-a-fifth-is-not", "we stop at four tunnels"),

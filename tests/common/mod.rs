@@ -181,3 +181,12 @@ pub(crate) fn segment(payload: &[u8]) -> Vec<u8> {
     packet.extend(payload);
     packet
 }
+
+/// The capture of a conversation (`corpus/TALK.md`), as `sniffer talk` writes it.
+#[track_caller]
+pub(crate) fn talk(text: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::Builder::new().suffix(".pcap").tempfile().unwrap();
+    let output = sniffer().args(["talk", "-", "-o"]).arg(file.path()).write_stdin(text).output().unwrap();
+    assert!(output.status.success(), "{}", self::text(&output.stderr));
+    file
+}

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use crate::steps::{Failed, cargo, files, install, is_root, top, works};
 
 /// What tests may need.
-const NEEDS: [(&str, Need); 9] = [
+const NEEDS: [(&str, Need); 10] = [
     ("tshark", Need::Program { check: &["tshark", "--version"], package: "tshark" }),
     ("tcpdump", Need::Program { check: &["tcpdump", "--version"], package: "tcpdump" }),
+    ("curl", Need::Program { check: &["curl", "--version"], package: "curl" }),
     ("nginx", Need::Program { check: &["nginx", "-v"], package: "nginx-light" }),
     // It has no option that ends well.
     ("wrk", Need::Program { check: &["which", "wrk"], package: "wrk" }),

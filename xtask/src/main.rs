@@ -1,9 +1,12 @@
-//! What developers and CI run, each as one command: `cargo xtask test`, `cargo xtask corpus`.
+//! What developers and CI run, each as one command: `cargo xtask test`, `corpus`, `bench`, `instructions`, `mutants`.
 //!
 //! It says every command before it runs it and installs nothing without saying so. It never changes a snapshot.
-//! Next: `steps` for running programs, `ignored` for the tests that need more than Rust, `node` for the npm package.
+//! Next: `steps` for running programs, `ignored` for the tests that need more than Rust, `instructions` for what is counted,
+//! `node` for the npm package, `mutants` for how well the tests would notice.
 
 mod ignored;
+mod instructions;
+mod mutants;
 mod node;
 mod steps;
 
@@ -14,14 +17,20 @@ use steps::{Failed, cargo, top};
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
-  test     everything CI runs: formatting, clippy, all tests, snapshots
-  corpus   write the capture of every conversation (corpus/**/*.talk) anew";
+  test           everything CI runs: formatting, clippy, all tests, snapshots, instructions
+  corpus         write the capture of every conversation (corpus/**/*.talk) anew
+  bench [--quick]   measure the replay beside a floor and other tools; writes benches/RESULTS.md
+  instructions   count the instructions of each stage anew (benches/instructions.txt)
+  mutants        plant bugs in TCP, HTTP/1 and defragmentation, and see that tests notice; half an hour, not part of `test`";
 
 fn main() -> ExitCode {
     let command = std::env::args().nth(1);
     let done = match command.as_deref() {
         Some("test") => test(),
         Some("corpus") => corpus(),
+        Some("bench") => bench(),
+        Some("instructions") => instructions::write(),
+        Some("mutants") => mutants::run(),
         _ => Err(Failed(USAGE.to_owned())),
     };
     match done {
@@ -44,8 +53,17 @@ fn test() -> Result<(), Failed> {
     ignored::run_all()?;
     node::test()?;
     no_pending_snapshots()?;
+    instructions::check()?;
     println!("xtask: all well");
     Ok(())
+}
+
+fn bench() -> Result<(), Failed> {
+    cargo(&["build", "--release", "-p", "sniffer", "-p", "sniffer-bench"])?;
+    let arguments: Vec<_> = std::env::args().skip(2).collect();
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let program = top().join("target/release/sniffer-bench");
+    steps::quietly(&program.display().to_string(), &arguments)
 }
 
 fn no_pending_snapshots() -> Result<(), Failed> {

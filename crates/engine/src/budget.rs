@@ -9,20 +9,21 @@ const SEGMENT_COST: usize = 2048;
 
 /// Counts what was dispatched since the budget was last looked at.
 #[derive(Debug)]
-pub(crate) struct Budget {
+pub struct Budget {
     max: usize,
     since: usize,
 }
 
 impl Budget {
-    pub(crate) const fn new(max: usize) -> Self {
+    /// A budget of so many accounted bytes.
+    pub const fn new(max: usize) -> Self {
         Self { max, since: 0 }
     }
 
     /// Counts a frame with this much payload; whether it is time to look.
     ///
     /// Between two looks the accounts grow by a 32nd of the budget at most, so they never exceed it by more.
-    pub(crate) const fn spend(&mut self, payload: usize) -> bool {
+    pub const fn spend(&mut self, payload: usize) -> bool {
         self.since += payload + SEGMENT_COST;
         if self.since < self.max / 32 {
             return false;
@@ -32,12 +33,12 @@ impl Budget {
     }
 
     /// What may be held.
-    pub(crate) const fn max(&self) -> usize {
+    pub const fn max(&self) -> usize {
         self.max
     }
 
     /// Down to where shedding goes: a 16th below, so that it is not needed again at once.
-    pub(crate) const fn target(&self) -> usize {
+    pub const fn target(&self) -> usize {
         self.max - self.max / 16
     }
 }

@@ -78,6 +78,36 @@ mod tests {
     }
 
     #[test]
+    fn what_confirms_a_jump_is_a_second_frame_near_the_first() {
+        let day = 86_400;
+        for (frames, now) in [
+            // Two frames in a row.
+            (&[100, day, day + 1][..], day + 1),
+            // The second a little before the first: it is the later of what both say that is not believed.
+            (&[100, day + 5, day], day),
+            // The clock went on between: two clocks are mixed here, and the one that most connections live by is believed.
+            (&[100, day, 101, 102, day + 1], 102),
+            // Each from another future: neither confirms the other.
+            (&[100, day, 9 * day], 100),
+            (&[100, day, 9 * day, 101], 101),
+            // Backwards from what is not believed is no confirmation.
+            (&[100, day, 50, 90], 100),
+            // Exactly an hour is no jump.
+            (&[100, 3_700], 3_700),
+            (&[100, 3_701], 100),
+            // The first frame of all has nothing to jump from.
+            (&[day], day),
+            (&[day, 100, 101], day),
+        ] {
+            let mut clock = Clock::default();
+            for &at in frames {
+                clock.read(Timestamp::new(at, 0));
+            }
+            assert_eq!(clock.now(), Timestamp::new(now, 0), "{frames:?}");
+        }
+    }
+
+    #[test]
     fn a_tick_is_a_passed_second() {
         let mut clock = Clock::default();
         let ticks = [500, 900, 1_100, 1_200, 2_000].map(|ms| clock.read(Timestamp::from_nanos(ms * 1_000_000)).tick);

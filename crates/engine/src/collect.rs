@@ -2,20 +2,28 @@
 //!
 //! Knows nothing of packets; at most one message is open in each direction of a connection.
 
-use std::cmp::Reverse;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::anomaly::{Anomaly, AnomalySet};
 use crate::config::Config;
 use crate::content;
 use crate::event::{About, Completion, Direction, Event, Head, Sink};
 use crate::frame::Stamp;
-use crate::message::{Body, Fields, HeadText, Message};
+use crate::key::{Endpoint, FlowId};
+use crate::message::{Body, Fields, HeadText, Message, Order};
+
+/// Messages whose memory is kept for later ones, at most (arbitrary: more than are open at once in most captures).
+const SPARE_MAX: usize = 64;
+
+/// Memory of a body that is kept for later ones, at most: larger ones are rare, and each would stay for good.
+const SPARE_BODY_MAX: usize = 64 << 10;
 
 /// Kept bytes of a body that are worth taking back: less than this is little beside what its connection costs.
 const SHED_MIN: usize = 4096;
 
 /// Turns events into [`Message`]s.
 #[derive(Debug)]
+#[expect(clippy::vec_box, reason = "messages of 400 bytes move between being open, ready and spare as pointers")]
 pub struct Collector {
     body_bytes_max: usize,
     decode_content: bool,
@@ -23,9 +31,18 @@ pub struct Collector {
     /// By slot of the connection, then direction.
     open: Vec<[Option<Box<Open>>; 2]>,
     held: usize,
-    ready: Vec<Message>,
+    ready: Vec<Box<Open>>,
+    /// Messages that were given out, for their memory.
+    spare: Vec<Box<Open>>,
     /// What was odd about contents, which only shows here.
     odd: Vec<Anomaly>,
+}
+
+/// Where an open message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    slot: u32,
+    direction: Direction,
 }
 
 #[derive(Debug)]
@@ -46,6 +63,7 @@ impl Collector {
             open: Vec::new(),
             held: 0,
             ready: Vec::new(),
+            spare: Vec::new(),
             odd: Vec::new(),
         }
     }
@@ -55,20 +73,32 @@ impl Collector {
         self.held
     }
 
+    /// Whether anything ended or was odd since the last call.
+    #[inline]
+    pub(crate) const fn has_news(&self) -> bool {
+        !self.ready.is_empty() || !self.odd.is_empty()
+    }
+
     /// Anomalies of contents since the last call, for the accounts.
     pub(crate) fn drain_anomalies(&mut self) -> impl Iterator<Item = Anomaly> {
         self.odd.drain(..)
     }
 
-    /// Messages that ended since the last call, in the order of their events.
-    pub fn drain(&mut self) -> impl Iterator<Item = Message> {
-        self.ready.drain(..)
+    /// Lends the messages that ended since the last call, in the order of their events.
+    pub fn drain(&mut self, mut out: impl FnMut(&mut Message)) {
+        for mut open in self.ready.drain(..) {
+            out(&mut open.message);
+            if self.spare.len() < SPARE_MAX {
+                open.reuse();
+                self.spare.push(open);
+            }
+        }
     }
 
     /// Puts the messages that are ready in the order of output: connection's first frame, exchange, request first.
     pub(crate) fn sort(&mut self) {
         if self.ready.len() > 1 {
-            self.ready.sort_by_key(Message::order);
+            self.ready.sort_by_key(|open| open.message.order());
         }
     }
 
@@ -80,31 +110,29 @@ impl Collector {
         frames: &[Stamp],
         latency_nanos: Option<u64>,
     ) {
-        let message = Message {
-            started: frames.first().copied().unwrap_or(about.stamp),
-            direction: about.direction,
-            receiver: about.flow.receiver(),
-            destination: about.flow.destination(),
-            head: HeadText::new(head),
-            trailers: Fields::default(),
-            body: Body::Empty,
-            body_size: 0,
-            content_decoded: false,
-            body_truncated: false,
-            incomplete: None,
-            missing_bytes: 0,
-            anomalies: Default::default(),
-            connection: about.flow.id,
-            connection_first: about.flow.first.number,
-            exchange,
-            latency_nanos,
-            frames: if self.track_frames { frames.iter().map(|stamp| stamp.number).collect() } else { Vec::new() },
+        let mut open = match self.spare.pop() {
+            Some(mut open) => {
+                open.message.head.set(head);
+                open
+            }
+            None => Box::new(Open::new(HeadText::new(head))),
         };
+        let message = &mut open.message;
+        message.started = frames.first().copied().unwrap_or(about.stamp);
+        message.direction = about.direction;
+        message.receiver = about.flow.receiver();
+        message.destination = about.flow.destination();
+        message.connection = about.flow.id;
+        message.connection_first = about.flow.first.number;
+        message.exchange = exchange;
+        message.latency_nanos = latency_nanos;
+        if self.track_frames {
+            message.frames.extend(frames.iter().map(|stamp| stamp.number));
+        }
         let slot = about.flow.slot as usize;
         if self.open.len() <= slot {
             self.open.resize_with(slot + 1, Default::default);
         }
-        let mut open = Box::new(Open { message, body: Vec::new(), held: 0 });
         open.held = open.held();
         self.held += open.held;
         let place = &mut self.open[slot][about.direction.index()];
@@ -126,39 +154,33 @@ impl Collector {
         self.held += grown;
     }
 
-    /// Takes back the kept bytes of bodies, largest first, until this many accounted bytes are free or none are left
-    /// (policy 21). The messages say so.
-    pub(crate) fn shed_bodies(&mut self, bytes: usize) {
-        let mut bodies: Vec<_> = self
-            .open
-            .iter_mut()
-            .flatten()
-            .flatten()
-            .filter(|open| open.body.len() >= SHED_MIN)
-            .map(|open| (Reverse(open.body.len()), open.message.order(), open))
-            .collect();
-        // Equal ones in the order of output, so that nothing depends on slots.
-        bodies.sort_by_key(|&(size, order, _)| (size, order));
-        let mut freed = 0;
-        for (Reverse(size), _, open) in bodies {
-            if freed >= bytes {
-                break;
-            }
-            freed += size;
-            open.body = Vec::new();
-            open.held -= size;
-            open.message.body_truncated = true;
-            open.message.anomalies.insert(Anomaly::BodyShed);
-            self.odd.push(Anomaly::BodyShed);
-        }
+    /// Bodies that are worth taking back: their kept bytes, the order of their messages, and where they are.
+    pub(crate) fn bodies(&self) -> impl Iterator<Item = (usize, Order, Place)> {
+        self.open.iter().enumerate().flat_map(|(slot, pair)| {
+            [Direction::Request, Direction::Response].into_iter().filter_map(move |direction| {
+                let open = pair[direction.index()].as_ref()?;
+                let place = Place { slot: slot as u32, direction };
+                (open.body.len() >= SHED_MIN).then(|| (open.body.len(), open.message.order(), place))
+            })
+        })
+    }
+
+    /// Takes back the kept bytes of a body (policy 21). Its message says so.
+    pub(crate) fn shed_body(&mut self, place: Place) {
+        let Some(open) = self.open(place.slot, place.direction) else { return };
+        let freed = std::mem::take(&mut open.body).len();
+        open.held -= freed;
+        open.message.body_truncated = true;
+        open.message.anomalies.insert(Anomaly::BodyShed);
+        self.odd.push(Anomaly::BodyShed);
         self.held -= freed;
     }
 
     fn end(&mut self, about: &About<'_>, completion: Completion, anomalies: AnomalySet) {
         let Some(place) = self.open.get_mut(about.flow.slot as usize) else { return };
-        let Some(open) = place[about.direction.index()].take() else { return };
+        let Some(mut open) = place[about.direction.index()].take() else { return };
         self.held -= open.held;
-        let Open { mut message, mut body, .. } = *open;
+        let Open { message, body, .. } = &mut *open;
         if let Completion::Incomplete(why) = completion {
             message.incomplete = Some(why);
         }
@@ -171,10 +193,10 @@ impl Collector {
         message.anomalies.extend(anomalies);
         let mut cut = message.body_truncated || message.incomplete.is_some();
         if self.decode_content && !body.is_empty() {
-            match content::decode(message.head.fields().values("content-encoding"), &body, !cut, self.body_bytes_max) {
+            match content::decode(message.head.fields().values("content-encoding"), body, !cut, self.body_bytes_max) {
                 Ok(None) => {}
                 Ok(Some(decoded)) => {
-                    body = decoded.bytes;
+                    *body = decoded.bytes;
                     message.content_decoded = true;
                     message.body_truncated |= decoded.truncated;
                     cut |= decoded.truncated;
@@ -185,12 +207,56 @@ impl Collector {
                 }
             }
         }
-        message.body = Body::new(body, cut);
-        self.ready.push(message);
+        message.body = Body::new(std::mem::take(body), cut);
+        self.ready.push(open);
     }
 }
 
 impl Open {
+    /// A message of which nothing but the head is known.
+    fn new(head: HeadText) -> Self {
+        let nobody = Endpoint::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+        let message = Message {
+            started: Stamp::default(),
+            direction: Direction::Request,
+            receiver: nobody,
+            destination: nobody,
+            head,
+            trailers: Fields::default(),
+            body: Body::Empty,
+            body_size: 0,
+            content_decoded: false,
+            body_truncated: false,
+            incomplete: None,
+            missing_bytes: 0,
+            anomalies: AnomalySet::EMPTY,
+            connection: FlowId::default(),
+            connection_first: 0,
+            exchange: 0,
+            latency_nanos: None,
+            frames: Vec::new(),
+        };
+        Self { message, body: Vec::new(), held: 0 }
+    }
+
+    /// Makes a message that was given out as good as new; its memory stays.
+    fn reuse(&mut self) {
+        let head = self.message.head.take();
+        let mut trailers = std::mem::take(&mut self.message.trailers);
+        trailers.clear();
+        let mut frames = std::mem::take(&mut self.message.frames);
+        frames.clear();
+        let mut body = std::mem::take(&mut self.message.body).into_bytes();
+        body.clear();
+        if body.capacity() > SPARE_BODY_MAX {
+            body = Vec::new();
+        }
+        *self = Self::new(head);
+        self.message.trailers = trailers;
+        self.message.frames = frames;
+        self.body = body;
+    }
+
     /// Accounted bytes, by what is used.
     fn held(&self) -> usize {
         size_of::<Self>() + self.message.head.held() + self.message.frames.len() * size_of::<u64>() + self.body.len()
@@ -234,7 +300,7 @@ impl Sink for Collector {
                 let track_frames = self.track_frames;
                 if let Some(open) = self.open(about.flow.slot, about.direction) {
                     open.carried_by(about.stamp, track_frames);
-                    open.message.trailers = Fields::new(fields);
+                    open.message.trailers.set(fields);
                 }
             }
             Event::End { about, completion, anomalies } => self.end(&about, completion, anomalies),

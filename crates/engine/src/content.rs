@@ -13,6 +13,8 @@ const LAYERS_MAX: usize = 2;
 const BOMB_FLOOR: usize = 1 << 20;
 /// Bytes out for a byte in: above what deflate can do at all, 1032:1.
 const RATIO_MAX: usize = 1100;
+/// Members or frames of one coding: a megabyte of empty ones would cost a decoder each (arbitrary).
+const MEMBERS_MAX: usize = 4096;
 /// RFC 9659: what a recipient of the "zstd" coding must support, and need not exceed.
 const ZSTD_WINDOW_MAX: u64 = 8 << 20;
 
@@ -137,10 +139,11 @@ impl Output {
                 Err(error) => return Err(error),
             };
             let room = self.max - self.bytes.len();
-            self.bytes.extend_from_slice(&buffer[..read.min(room)]);
-            if self.bytes.len() > self.bomb {
+            // With what the cap takes away: where it is as low as the bomb's floor, a bomb is still told from a long text.
+            if self.bytes.len() + read > self.bomb {
                 return Ok(End::Bomb);
             }
+            self.bytes.extend_from_slice(&buffer[..read.min(room)]);
             if read > room {
                 return Ok(End::Full);
             }
@@ -151,7 +154,7 @@ impl Output {
 /// All members (RFC 1952 §2.2); what is no member behind the first is padding and is left alone, as gzip(1) does.
 fn gzip(bytes: &[u8], out: &mut Output) -> io::Result<End> {
     let mut rest = bytes;
-    loop {
+    for _ in 0..MEMBERS_MAX {
         let mut member = flate2::bufread::GzDecoder::new(rest);
         match out.fill(&mut member)? {
             End::Whole => rest = member.into_inner(),
@@ -161,12 +164,16 @@ fn gzip(bytes: &[u8], out: &mut Output) -> io::Result<End> {
             return Ok(End::Whole);
         }
     }
+    Ok(End::Bomb)
 }
 
 /// All frames (RFC 8878 §3.1), skippable ones passed over, each with a window that was looked at before memory was taken.
 fn zstd(bytes: &[u8], out: &mut Output) -> io::Result<End> {
     let mut rest = bytes;
-    while !rest.is_empty() {
+    for _ in 0..MEMBERS_MAX {
+        if rest.is_empty() {
+            return Ok(End::Whole);
+        }
         if let Some(skipped) = zstd_skippable(rest) {
             rest = rest.get(skipped..).ok_or(io::ErrorKind::UnexpectedEof)?;
             continue;
@@ -180,7 +187,7 @@ fn zstd(bytes: &[u8], out: &mut Output) -> io::Result<End> {
             end => return Ok(end),
         }
     }
-    Ok(End::Whole)
+    Ok(End::Bomb)
 }
 
 /// RFC 8878 §3.1.2: the length of a skippable frame, if one starts here.
@@ -208,4 +215,156 @@ fn zstd_window(bytes: &[u8]) -> Option<u64> {
         2 => u64::from(u32::from_le_bytes(*field.first_chunk()?)),
         _ => u64::from_le_bytes(*field.first_chunk()?),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    use flate2::{Compression, write};
+
+    use super::*;
+
+    const TEXT: &[u8] = b"hello, hello, hello";
+    /// What brotli 1.1 makes of `TEXT`, and of 64 MiB of zeros.
+    const BROTLI: &str = "GxIA+I2Ubt5ECVKGlmwsbxFPJNBxAA==";
+    const BROTLI_ZEROS: &str = "y///P/gnAOKxQCD3/o///3/wTwDEYRGA7v0f////4J8AiMMCAN37P/7//8E/ARCHBQC693/8//+DfwIgDgsAdO//+P//B/8EQBwWAOje//H//w/+CYA4LADQvf/L//8//BMAcVgAoHv/Bw==";
+    /// What zstd 1.5 makes of `TEXT`, with a checksum.
+    const ZSTD: &str = "KLUv/QRYbQAAOGhlbGxvLCABAOKKEXXzmI4=";
+
+    fn made(base64: &str) -> Vec<u8> {
+        STANDARD.decode(base64).unwrap()
+    }
+
+    fn gzip_of(bytes: &[u8]) -> Vec<u8> {
+        let mut to = write::GzEncoder::new(Vec::new(), Compression::best());
+        to.write_all(bytes).unwrap();
+        to.finish().unwrap()
+    }
+
+    fn zlib_of(bytes: &[u8]) -> Vec<u8> {
+        let mut to = write::ZlibEncoder::new(Vec::new(), Compression::best());
+        to.write_all(bytes).unwrap();
+        to.finish().unwrap()
+    }
+
+    fn deflate_of(bytes: &[u8]) -> Vec<u8> {
+        let mut to = write::DeflateEncoder::new(Vec::new(), Compression::best());
+        to.write_all(bytes).unwrap();
+        to.finish().unwrap()
+    }
+
+    /// A zstd frame (RFC 8878 §3.1.1) with this window descriptor and so many RLE blocks of 128 KiB.
+    fn zstd_rle(window: u8, blocks: usize) -> Vec<u8> {
+        let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0, window];
+        for n in 1..=blocks {
+            let header = (128_u32 << 10) << 3 | 1 << 1 | u32::from(n == blocks);
+            frame.extend_from_slice(&header.to_le_bytes()[..3]);
+            frame.push(0);
+        }
+        frame
+    }
+
+    /// A gibibyte of zeros as deflate: the same flushed block a thousand times, which refers to nothing but zeros.
+    fn deflate_gibibyte() -> Vec<u8> {
+        let mut compress = flate2::Compress::new(Compression::best(), false);
+        let mut block = Vec::with_capacity(8 << 10);
+        compress.compress_vec(&vec![0; 1 << 20], &mut block, flate2::FlushCompress::Full).unwrap();
+        [block.repeat(1024), vec![3, 0]].concat()
+    }
+
+    fn decoded(names: &str, bytes: &[u8], max: usize) -> Result<(Vec<u8>, bool), Anomaly> {
+        decode(std::iter::once(names), bytes, true, max)
+            .map(|done| done.map(|d| (d.bytes, d.truncated)).unwrap_or_default())
+    }
+
+    #[track_caller]
+    fn check(names: &str, bytes: &[u8], want: Result<&[u8], Anomaly>) {
+        assert_eq!(decoded(names, bytes, 1 << 20), want.map(|bytes| (bytes.to_vec(), false)), "{names}");
+    }
+
+    #[test]
+    fn what_each_name_means() {
+        let gzip = gzip_of(TEXT);
+        check("gzip", &gzip, Ok(TEXT));
+        check("x-gzip", &gzip, Ok(TEXT));
+        check(" GZip\t", &gzip, Ok(TEXT));
+        check("identity, gzip,", &gzip, Ok(TEXT));
+        check("deflate", &zlib_of(TEXT), Ok(TEXT));
+        check("deflate", &deflate_of(TEXT), Ok(TEXT));
+        check("br", &made(BROTLI), Ok(TEXT));
+        check("zstd", &made(ZSTD), Ok(TEXT));
+        check("gzip, gzip", &gzip_of(&gzip), Ok(TEXT));
+        check("gzip, deflate", &zlib_of(&gzip), Ok(TEXT));
+        check("gzip, gzip, gzip", &gzip, Err(Anomaly::TooManyContentCodings));
+        for unknown in ["compress", "gzip;q=1", "gzip gzip", "aes128gcm, gzip", "gzip, pack200-gzip", "br2"] {
+            check(unknown, &gzip, Err(Anomaly::UnknownContentCoding));
+        }
+    }
+
+    #[test]
+    fn members_and_frames_follow_each_other_and_padding_does_not_matter() {
+        let gzip = gzip_of(TEXT);
+        check("gzip", &gzip.repeat(3), Ok(&TEXT.repeat(3)));
+        check("gzip", &[&gzip[..], &[0; 100]].concat(), Ok(TEXT));
+        check("gzip", &[&gzip[..], b"garbage"].concat(), Ok(TEXT));
+        check("deflate", &[&zlib_of(TEXT)[..], b"garbage"].concat(), Ok(TEXT));
+        let skippable = [0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3];
+        check("zstd", &[&made(ZSTD)[..], &skippable, &made(ZSTD)].concat(), Ok(&TEXT.repeat(2)));
+        check("zstd", &[&made(ZSTD)[..], b"garbage"].concat(), Err(Anomaly::CorruptContent));
+        // Empty ones make no output that a cap could end.
+        check("gzip", &gzip_of(b"").repeat(50_000), Err(Anomaly::ContentBomb));
+        check("zstd", &[0x28, 0xb5, 0x2f, 0xfd, 0x20, 0, 1, 0, 0].repeat(100_000), Err(Anomaly::ContentBomb));
+        check("zstd", &[0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0].repeat(100_000), Err(Anomaly::ContentBomb));
+    }
+
+    #[test]
+    fn what_does_not_decode_is_corrupt_and_a_prefix_gives_a_prefix() {
+        let text = b"a line of text, another line of text; ".repeat(200);
+        for (name, whole) in
+            [("gzip", gzip_of(&text)), ("deflate", zlib_of(&text)), ("br", made(BROTLI)), ("zstd", made(ZSTD))]
+        {
+            let all = decoded(name, &whole, 1 << 20).unwrap().0;
+            for cut in 1..whole.len() {
+                assert_eq!(decoded(name, &whole[..cut], 1 << 20), Err(Anomaly::CorruptContent), "{name} cut at {cut}");
+                // Of a message that is itself cut, what can be had.
+                match decode(std::iter::once(name), &whole[..cut], false, 1 << 20) {
+                    Ok(Some(prefix)) => assert!(all.starts_with(&prefix.bytes), "{name} cut at {cut}"),
+                    other => assert_eq!(other, Err(Anomaly::CorruptContent), "{name} cut at {cut}"),
+                }
+            }
+        }
+        for wrong in [8, 4] {
+            // CRC-32 and length (RFC 1952 §2.3.1).
+            let mut gzip = gzip_of(TEXT);
+            let at = gzip.len() - wrong;
+            gzip[at] ^= 1;
+            check("gzip", &gzip, Err(Anomaly::CorruptContent));
+        }
+        for name in ["gzip", "deflate", "br", "zstd"] {
+            check(name, b"\xff\xffnone of these", Err(Anomaly::CorruptContent));
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_named_or_cut_at_the_cap() {
+        // Below the ratio that only a bomb has there is the cap.
+        let gibibyte = deflate_gibibyte();
+        assert_eq!(decoded("deflate", &gibibyte, 1 << 20), Ok((vec![0; 1 << 20], true)));
+        assert_eq!(decoded("deflate", &gibibyte, 1000), Ok((vec![0; 1000], true)));
+        let nested = gzip_of(&gzip_of(&vec![0; 16 << 20]));
+        assert_eq!(decoded("gzip, gzip", &nested, 1 << 20), Err(Anomaly::ContentBomb));
+        // Above it, whatever the cap, as far as it lets so much be seen.
+        for (name, bomb) in [("br", made(BROTLI_ZEROS)), ("zstd", zstd_rle(0x68, 64))] {
+            assert_eq!(decoded(name, &bomb, 1 << 20), Err(Anomaly::ContentBomb), "{name}");
+            assert_eq!(decoded(name, &bomb, 64 << 20), Err(Anomaly::ContentBomb), "{name}");
+            assert_eq!(decoded(name, &bomb, 1000), Ok((vec![0; 1000], true)), "{name}");
+        }
+        // RFC 9659: a window above 8 MiB is refused before memory is taken; 0x68 is 8 MiB, 0x69 more, 0x88 is 128 MiB.
+        assert_eq!(decoded("zstd", &zstd_rle(0x68, 1), 1 << 20), Ok((vec![0; 128 << 10], false)));
+        for window in [0x69, 0x88, 0xf8] {
+            check("zstd", &zstd_rle(window, 1), Err(Anomaly::CorruptContent));
+        }
+    }
 }

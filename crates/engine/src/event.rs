@@ -20,6 +20,8 @@ pub struct Flow {
     pub first: Stamp,
     /// The side that takes the connection, as far as is known.
     pub server: Side,
+    /// Whether a SYN told so when the connection began; otherwise it was guessed.
+    pub server_by_syn: bool,
 }
 
 impl Flow {

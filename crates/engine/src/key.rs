@@ -65,6 +65,9 @@ impl Side {
     }
 }
 
+/// How many parts all flows are divided into: more than there are threads, and little to keep for each.
+pub const BUCKETS: usize = 64;
+
 /// The two endpoints of a flow, sorted, so that both directions have the same key.
 ///
 /// VLAN ids, VNIs and TEIDs are not part of it: they differ by direction (policy 10).
@@ -91,6 +94,15 @@ impl FlowKey {
     /// Whether one of the two ports is `port`.
     pub const fn has_port(&self, port: u16) -> bool {
         self.low.port == port || self.high.port == port
+    }
+
+    /// One of [`BUCKETS`] parts of all flows, by [`Self::stable_hash`].
+    ///
+    /// What several flows share without being counted in sum is kept by bucket, and a bucket is never split over threads:
+    /// so it is the same for any number of them.
+    #[inline]
+    pub fn bucket(&self) -> usize {
+        (self.stable_hash() % BUCKETS as u64) as usize
     }
 
     /// A fixed hash of the sorted endpoints (FNV-1a, 64 bit, finished with a SplitMix64 mix).
@@ -129,9 +141,16 @@ impl FlowId {
     }
 }
 
+impl FlowId {
+    /// Its text: 16 digits, ASCII.
+    pub(crate) fn digits(self) -> [u8; 16] {
+        std::array::from_fn(|place| b"0123456789abcdef"[(self.0 >> (60 - 4 * place)) as usize & 15])
+    }
+}
+
 impl fmt::Display for FlowId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
+        f.write_str(str::from_utf8(&self.digits()).expect("hexadecimal digits"))
     }
 }
 

@@ -235,7 +235,8 @@ impl Ledger {
         self.fates[to as usize] += bytes;
     }
 
-    pub(crate) const fn count_frame(&mut self, fate: FrameFate) {
+    /// Counts a frame: for who drives an [intake](crate::intake) and several shards.
+    pub const fn count_frame(&mut self, fate: FrameFate) {
         self.frames += 1;
         self.frame_fates[fate as usize] += 1;
     }

@@ -14,7 +14,7 @@
 #![forbid(unsafe_code)]
 
 pub mod anomaly;
-mod budget;
+pub mod budget;
 pub mod clock;
 pub mod collect;
 pub mod config;
@@ -28,11 +28,13 @@ mod flow;
 pub mod frame;
 mod http;
 mod http1;
-mod json;
+pub mod intake;
+pub mod json;
 pub mod key;
 pub mod ledger;
 pub mod message;
 pub mod seq;
+pub mod shard;
 mod tcp;
 #[cfg(feature = "testkit")]
 pub mod testkit;

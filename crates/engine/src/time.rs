@@ -62,17 +62,45 @@ pub enum Precision {
 #[derive(Debug, Clone, Copy)]
 pub struct Rfc3339(Timestamp, Precision);
 
+impl Rfc3339 {
+    /// Its longest text.
+    pub(crate) const LEN_MAX: usize = "2026-02-21T12:00:00.123456789Z".len();
+
+    /// Its text, by hand: the formatting machinery took 150 ns of the microsecond a message has. ASCII.
+    pub(crate) fn write(self, into: &mut [u8; Self::LEN_MAX]) -> &[u8] {
+        let secs = self.0.0 / NANOS_PER_SEC;
+        let (year, month, day) = civil_from_days(secs / 86_400);
+        let (fraction, width) = match self.1 {
+            Precision::Micros => (self.0.0 % NANOS_PER_SEC / 1_000, 6),
+            Precision::Nanos => (self.0.0 % NANOS_PER_SEC, 9),
+        };
+        let parts = [
+            (year, 4, b'-'),
+            (month, 2, b'-'),
+            (day, 2, b'T'),
+            (secs / 3_600 % 24, 2, b':'),
+            (secs / 60 % 60, 2, b':'),
+            (secs % 60, 2, b'.'),
+            (fraction, width, b'Z'),
+        ];
+        let mut at = 0;
+        for (mut number, width, then) in parts {
+            for place in into[at..at + width].iter_mut().rev() {
+                *place = b'0' + (number % 10) as u8;
+                number /= 10;
+            }
+            at += width;
+            into[at] = then;
+            at += 1;
+        }
+        &into[..at]
+    }
+}
+
 impl fmt::Display for Rfc3339 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let secs = self.0.0 / NANOS_PER_SEC;
-        let nanos = self.0.0 % NANOS_PER_SEC;
-        let (year, month, day) = civil_from_days(secs / 86_400);
-        let (hour, minute, second) = (secs / 3_600 % 24, secs / 60 % 60, secs % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
-        match self.1 {
-            Precision::Micros => write!(f, ".{:06}Z", nanos / 1_000),
-            Precision::Nanos => write!(f, ".{nanos:09}Z"),
-        }
+        let mut text = [0; Self::LEN_MAX];
+        f.write_str(str::from_utf8(self.write(&mut text)).expect("digits and punctuation"))
     }
 }
 

@@ -47,7 +47,8 @@ impl Flood {
         self.number += 1;
         let time = Timestamp::from_nanos(self.number * 10_000);
         let Self { extractor, messages, .. } = self;
-        extractor.push(&Frame::new(self.number, time, LinkType::RAW, &bytes), &mut |message| messages.push(message));
+        extractor
+            .push(&Frame::new(self.number, time, LinkType::RAW, &bytes), &mut |message| messages.push(message.clone()));
         self.held_max = self.held_max.max(self.extractor.held());
     }
 
@@ -72,7 +73,7 @@ impl Flood {
         );
         assert_eq!(self.extractor.ledger().balance(), self.extractor.pending() as i128);
         let Self { extractor, messages, .. } = &mut self;
-        extractor.finish(&mut |message| messages.push(message));
+        extractor.finish(&mut |message| messages.push(message.clone()));
         assert_eq!(self.extractor.ledger().balance(), 0);
         assert!(self.held_max <= BUDGET + BUDGET / 32 + (64 << 10), "{} held at most", self.held_max);
         self

@@ -27,10 +27,12 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("content", &[]),
     ("message", &["event"]),
     ("json", &["message"]),
+    ("intake", &["clock", "decode", "defrag", "config"]),
     ("collect", &["event", "message", "content", "config"]),
-    ("engine", &["clock", "decode", "defrag", "flow", "event", "config"]),
+    ("engine", &["intake", "flow", "event", "config"]),
     ("budget", &[]),
-    ("extract", &["budget", "engine", "collect", "message", "config"]),
+    ("shard", &["event", "intake", "decode", "defrag", "engine", "collect", "message", "config"]),
+    ("extract", &["event", "budget", "intake", "shard", "message", "config"]),
     // For tests: it may see everything.
     ("testkit", &["*"]),
 ];

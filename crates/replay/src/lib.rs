@@ -1,11 +1,13 @@
 //! Captures from files and pipes, driven through the engine.
 //!
 //! It opens files and standard input, which the engine must not, and decodes nothing of what is in a packet.
-//! Next: [`source`], from bytes on disk to frames; [`replay`], from frames to messages.
+//! Next: [`source`], from bytes on disk to frames; [`replay()`], from frames to messages; [`parallel`], the same on several
+//! threads.
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "testkit")]
 pub mod fuzz;
+pub mod parallel;
 mod replay;
 pub mod source;
 

@@ -13,7 +13,10 @@ use crate::source::Source;
 /// Takes what a replay gives. **`message` may be called any number of times between two calls of `next`.**
 pub trait Receiver {
     /// A message, in the order of output.
-    fn message(&mut self, message: Message);
+    fn message(&mut self, message: &mut Message);
+
+    /// Messages that were written on other threads, in the order of output: what [`crate::parallel::replay`] gives instead.
+    fn lines(&mut self, _lines: &[u8]) {}
 
     /// The next read may wait for somebody else: what was taken so far should be handed on now.
     fn before_block(&mut self) {}
@@ -71,7 +74,7 @@ pub fn replay(source: &mut Source, config: Config, receiver: &mut dyn Receiver) 
 
 /// A list, not a map: a capture has few link types, and their order is output.
 #[cold]
-fn count(links: &mut Vec<(LinkType, u64)>, link: LinkType) {
+pub(crate) fn count(links: &mut Vec<(LinkType, u64)>, link: LinkType) {
     match links.iter_mut().find(|(known, _)| *known == link) {
         Some((_, frames)) => *frames += 1,
         None => links.push((link, 1)),
@@ -102,7 +105,7 @@ mod tests {
     struct After(usize, Next);
 
     impl Receiver for After {
-        fn message(&mut self, _message: Message) {}
+        fn message(&mut self, _message: &mut Message) {}
 
         fn next(&mut self, _source: &Source) -> Next {
             self.0 -= 1;

@@ -15,8 +15,9 @@ use sniffer_engine::frame::LinkType;
 use sniffer_engine::testkit::check::{self, Checked};
 use sniffer_engine::testkit::generate::{Options, conversation};
 use sniffer_engine::testkit::net::{Kind, perturb};
-use sniffer_engine::testkit::talk::Talk;
-use sniffer_engine::testkit::wire::{OwnedFrame, Wrap, renumber};
+use sniffer_engine::testkit::rng::Rng;
+use sniffer_engine::testkit::talk::{Action, Marks, Step, Talk};
+use sniffer_engine::testkit::wire::{OwnedFrame, Way, Wrap, renumber};
 
 fn talk(seed: u64) -> Talk {
     conversation(seed, &Options::default())
@@ -124,6 +125,17 @@ proptest! {
         check_lossless(seed, network, &kinds)?;
     }
 
+    /// A third party that knows the connection's numbers speaks in between; its peer drops every word (policies 2 to 4).
+    #[test]
+    fn the_same_whatever_is_forged_into_it(seed: u64, forger: u64) {
+        let honest = talk(seed);
+        let mut rng = Rng::new(forger);
+        let forged = forge(&honest, &mut rng);
+        let worse = Talk { steps: forged, ..honest.clone() };
+        let frames = worse.frames().map_err(|error| TestCaseError::fail(format!("{error}\n{worse}")))?;
+        prop_assert_eq!(unnamed(&run(&honest.frames().unwrap())), unnamed(&run(&frames)), "{}", worse);
+    }
+
     /// Bodies of known length, one segment of one of them lost: a gap of its exact length, all else as it was.
     #[test]
     fn a_lost_segment_is_one_gap_of_its_length(
@@ -180,7 +192,7 @@ proptest! {
         }
         prop_assert_eq!(&before[..], &whole[..before.len()]);
         let mut cut_off = Vec::new();
-        extractor.finish(&mut |message| cut_off.push(message));
+        extractor.finish(&mut |message| cut_off.push(message.clone()));
         prop_assert!(cut_off.iter().all(|message| message.incomplete.is_some()), "what was not whole says so");
     }
 
@@ -240,3 +252,63 @@ const TUNNELS: [Wrap; 11] = [
     Wrap::Ipip,
 ];
 const OVER_IP: usize = 4;
+
+/// [`essence`] without what was odd: what is forged is named on the message it would have been part of.
+fn unnamed(checked: &Checked) -> BTreeMap<String, Vec<Value>> {
+    let mut connections = essence(checked);
+    for message in connections.values_mut().flatten() {
+        message.as_object_mut().unwrap().remove("anomalies");
+    }
+    connections
+}
+
+/// The steps with forged blocks among those of each connection.
+fn forge(talk: &Talk, rng: &mut Rng) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let mut sent = vec![[0_i64; 2]; talk.connections.len()];
+    // One kind a run: a forged SYN with a forged SYN-ACK that answers it is a new connection (policy 4).
+    let syn = Marks { syn: true, no_ack: rng.chance(0.5), forged: true, ..Marks::default() };
+    for step in &talk.steps {
+        if let Action::Send(block) = &step.action {
+            let sent = &mut sent[block.connection];
+            for _ in 0..rng.below(3) {
+                let way = if rng.chance(0.5) { Way::ToServer } else { Way::ToClient };
+                let timestamps = talk.connections[block.connection].timestamps;
+                let (marks, payload) = forged(timestamps, sent[way.index()], &syn, rng);
+                steps.push(Talk::marked(block.connection, way, payload, marks));
+            }
+            sent[block.way.index()] += block.payload.len() as i64;
+        }
+        steps.push(step.clone());
+    }
+    steps
+}
+
+/// What would be believed if it were taken.
+const FORGED: [&[u8]; 4] =
+    [b"GET /forged HTTP/1.1\r\n\r\n", b"HTTP/1.1 666 Forged\r\nContent-Length: 0\r\n\r\n", b"forged", b"0\r\n\r\n"];
+
+/// A block that the peer drops, and why; `sent` bytes of its side came before it.
+fn forged(timestamps: bool, sent: i64, syn: &Marks, rng: &mut Rng) -> (Marks, Vec<u8>) {
+    let forged = Marks { forged: true, ..Marks::default() };
+    let payload = rng.pick(&FORGED).unwrap_or(&FORGED[0]).to_vec();
+    let far = rng.between(FAR, i32::MAX as usize - FAR) as i64;
+    match rng.below(if timestamps { 9 } else { 8 }) {
+        0 => (Marks { no_ack: true, ..forged }, payload),
+        1 => (Marks { ack_shift: far, ..forged }, payload),
+        2 => (Marks { ack_shift: -far, ..forged }, payload),
+        3 => (Marks { md5: true, ..forged }, payload),
+        4 => (Marks { seq: far, ..forged }, payload),
+        5 => (Marks { seq: -far, ..forged }, payload),
+        6 => (Marks { rst: true, seq: if rng.chance(0.5) { far } else { 1 }, ..forged }, Vec::new()),
+        7 => {
+            // The number behind a SYN at `sent` is the one that the connection expects next.
+            let seq = if rng.chance(0.5) { far } else { sent };
+            (Marks { seq, ..syn.clone() }, Vec::new())
+        }
+        _ => (Marks { tsval: -far, ..forged }, payload),
+    }
+}
+
+/// Farther than twice any window that these conversations offer, and as far from half of the numbers.
+const FAR: usize = 1 << 20;

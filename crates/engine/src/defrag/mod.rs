@@ -3,8 +3,9 @@
 //! IPv4: the copy that came first wins (policy 8). IPv6: a datagram whose fragments overlap is discarded, and so is all
 //! that still comes of it (RFC 8200 §4.5, RFC 5722). It never looks into the payload and never gives a part of a datagram
 //! away; what was never completed is counted. Next: [`crate::decode::decode_datagram`], for what comes out;
-//! `pieces` for the holes.
+//! `pieces` for the holes, `carriers` for the frames that a datagram came in.
 
+mod carriers;
 mod outcome;
 mod pieces;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use hashbrown::HashMap;
 use crate::decode::{DatagramFacts, Fragment};
 use crate::frame::Stamp;
 use crate::time::Timestamp;
+pub(crate) use carriers::Carriers;
 pub use outcome::{Datagram, DefragLimits, DefragStats, Discarded, Outcome, Overlap};
 use pieces::{Inserted, Pieces};
 

@@ -1,4 +1,6 @@
-//! Defragmentation: the policies as rows, the bounds, and a byte map beside it that is fed the same random fragments.
+//! Defragmentation: the policies as rows, and a byte map beside it that is fed the same random fragments. Next: `limits`.
+
+mod limits;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -172,55 +174,6 @@ fn what_the_capture_cut_is_missing_from_there_on() {
 }
 
 #[test]
-fn a_datagram_is_given_up_when_its_time_is_over() {
-    let mut defrag = defrag();
-    let start = Timestamp::new(1_000, 0);
-    let late = |secs: u64| Timestamp::new(1_000 + secs, 0);
-    assert_eq!(defrag.push(&fragment(&row(0, 8, true, 1), false, 1), start, stamp(1)), Outcome::Waiting);
-    // Later fragments do not prolong it.
-    assert_eq!(defrag.push(&fragment(&row(8, 8, true, 1), false, 1), late(29), stamp(2)), Outcome::Waiting);
-    assert_eq!(defrag.push(&fragment(&row(16, 8, false, 1), false, 1), late(30), stamp(3)), Outcome::Waiting);
-    assert_eq!((defrag.stats().timed_out, defrag.stats().lost_bytes), (1, 16));
-    defrag.clear_expired(late(60));
-    assert_eq!((defrag.stats().timed_out, defrag.held_bytes()), (2, 0));
-}
-
-#[test]
-fn the_oldest_go_first_when_there_is_too_much() {
-    for limits in [
-        DefragLimits { datagrams_max: 3, ..DefragLimits::default() },
-        DefragLimits { held_bytes_max: 3 * 1_600, ..DefragLimits::default() },
-    ] {
-        let mut defrag = Defrag::new(limits, [1, 2, 3, 4]);
-        for id in 0..5 {
-            let first = row(0, 1_200, true, 1);
-            assert_eq!(defrag.push(&fragment(&first, false, id), Timestamp::ZERO, stamp(1)), Outcome::Waiting);
-        }
-        assert_eq!((defrag.stats().evicted, defrag.stats().lost_bytes), (2, 2_400));
-        for id in 2..5 {
-            let last = row(1_200, 8, false, 1);
-            let outcome = defrag.push(&fragment(&last, false, id), Timestamp::ZERO, stamp(2));
-            assert!(matches!(outcome, Outcome::Whole(_)), "the youngest three are there");
-        }
-        assert_eq!(defrag.held_bytes(), 0);
-    }
-}
-
-#[test]
-fn a_datagram_has_a_bounded_number_of_fragments() {
-    for v6 in [false, true] {
-        let limits = DefragLimits { fragments_max: 3, ..DefragLimits::default() };
-        let mut defrag = Defrag::new(limits, [1, 2, 3, 4]);
-        let outcomes: Vec<_> = (0..5)
-            .map(|i| defrag.push(&fragment(&row(i * 16, 8, true, 1), v6, 1), Timestamp::ZERO, stamp(1)))
-            .collect();
-        assert_eq!(outcomes[3], Outcome::Discarded(Discarded::TooMany));
-        let after = if v6 { Outcome::Discarded(Discarded::Poisoned) } else { Outcome::Waiting };
-        assert_eq!((&outcomes[4], defrag.stats().too_many), (&after, 1));
-    }
-}
-
-#[test]
 fn addresses_protocol_id_and_depth_tell_datagrams_apart() {
     let (first, last) = (row(0, 8, true, 1), row(8, 8, false, 2));
     let base = fragment(&last, false, 7);
@@ -243,20 +196,6 @@ fn addresses_protocol_id_and_depth_tell_datagrams_apart() {
         panic!("not whole")
     };
     assert_eq!((datagram.facts.protocol, datagram.first.number), (6, 2));
-}
-
-#[test]
-fn finished_datagrams_leave_nothing_behind() {
-    let mut defrag = defrag();
-    defrag.push(&fragment(&row(0, 8, true, 1), false, 0), Timestamp::ZERO, stamp(1));
-    let held = defrag.held_bytes();
-    for id in 1..10_000 {
-        defrag.push(&fragment(&row(0, 8, true, 1), false, id), Timestamp::ZERO, stamp(1));
-        let outcome = defrag.push(&fragment(&row(8, 8, false, 1), false, id), Timestamp::ZERO, stamp(1));
-        assert!(matches!(outcome, Outcome::Whole(_)));
-    }
-    assert_eq!(defrag.held_bytes(), held);
-    assert!(defrag.by_age.len() < 100, "stale entries are swept: {}", defrag.by_age.len());
 }
 
 /// The obvious way: one cell for each byte of one datagram.

@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 
 use crate::config::Limits;
 use crate::decode::{Flags, Segment};
-use crate::key::{FlowKey, Side};
+use crate::key::{BUCKETS, FlowKey, Side};
 use crate::seq::SeqNumber;
 
 /// Accounted bytes of a remembered connection: key, numbers, map slot and queue place.
@@ -39,8 +39,8 @@ pub(super) enum Remnant {
 
 impl Closed {
     pub(super) fn new(key: [u64; 4], limits: &Limits) -> Self {
-        // At most a 32nd of the budget goes to what is over.
-        let max = limits.closed_max.min(limits.held_bytes_max / 32 / REMEMBERED_BYTES);
+        // At most a 32nd of the budget goes to what is over, and each bucket has its share.
+        let max = limits.closed_max.min(limits.held_bytes_max / 32 / REMEMBERED_BYTES).div_ceil(BUCKETS);
         let hasher = ahash::RandomState::with_seeds(key[0], key[1], key[2], key[3]);
         Self { ended: HashMap::with_hasher(hasher), order: VecDeque::new(), serial: 0, max }
     }

@@ -1,6 +1,6 @@
 //! Connection ids: a function of the connection, with an ordinal for the rare equals.
 
-use std::collections::VecDeque;
+use hashbrown::HashMap;
 
 use crate::key::{FlowId, FlowKey};
 use crate::seq::SeqNumber;
@@ -9,47 +9,54 @@ use crate::seq::SeqNumber;
 const REMEMBERED: usize = 4096;
 
 /// Gives ids, and remembers those of the present microsecond: only they can have equals.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Ids {
     micros: u64,
-    given: VecDeque<FlowId>,
+    /// By the first of the equals, how many there are. Never iterated.
+    given: HashMap<FlowId, u32, ahash::RandomState>,
 }
 
 impl Ids {
+    pub(super) fn new(key: [u64; 4]) -> Self {
+        let hasher = ahash::RandomState::with_seeds(key[0], key[1], key[2], key[3]);
+        Self { micros: 0, given: HashMap::with_hasher(hasher) }
+    }
+
     pub(super) fn next(&mut self, key: &FlowKey, first_seq: SeqNumber, first_micros: u64) -> FlowId {
-        if self.micros != first_micros {
+        if self.micros != first_micros || self.given.len() == REMEMBERED {
             self.micros = first_micros;
             self.given.clear();
         }
-        let mut ordinal = 0;
-        loop {
-            let id = FlowId::new(key, first_seq.0, first_micros, ordinal);
-            if ordinal as usize > REMEMBERED || !self.given.contains(&id) {
-                if self.given.len() == REMEMBERED {
-                    self.given.pop_front();
-                }
-                self.given.push_back(id);
-                return id;
-            }
-            ordinal += 1;
-        }
+        let id = |ordinal| FlowId::new(key, first_seq.0, first_micros, ordinal);
+        let equals = self.given.entry(id(0)).or_insert(0);
+        let ordinal = *equals;
+        *equals = ordinal.saturating_add(1);
+        id(ordinal)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::net::{IpAddr, Ipv4Addr};
+
     use super::*;
     use crate::key::Endpoint;
-    use std::net::{IpAddr, Ipv4Addr};
 
     #[test]
     fn equals_of_one_microsecond_get_different_ids() {
         let end = |port| Endpoint::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
         let (key, _) = FlowKey::of(end(1), end(2));
-        let mut ids = Ids::default();
+        let new = || Ids::new([1, 2, 3, 4]);
+        let mut ids = new();
         let first = ids.next(&key, SeqNumber(7), 5);
-        let second = ids.next(&key, SeqNumber(7), 5);
-        assert_ne!(first, second);
-        assert_eq!(first, Ids::default().next(&key, SeqNumber(7), 5), "the same on every run");
+        assert_eq!(first, new().next(&key, SeqNumber(7), 5), "the same on every run");
+        // Ports that are used again in a capture whose time stands still.
+        let more: BTreeSet<_> = (0..20_000).map(|_| ids.next(&key, SeqNumber(7), 5)).chain([first]).collect();
+        assert_eq!(more.len(), 20_001);
+        for seq in 0..20_000 {
+            ids.next(&key, SeqNumber(seq), 5);
+            assert!(ids.given.len() <= REMEMBERED);
+        }
     }
 }

@@ -4,7 +4,12 @@
 
 mod closed;
 mod ids;
+mod slab;
 mod table;
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Reverse;
 
 use crate::anomaly::Anomaly;
 use crate::config::Config;
@@ -12,7 +17,7 @@ use crate::decode::{Flags, Segment};
 use crate::event::{Event, Flow, Sink};
 use crate::frame::Stamp;
 use crate::http;
-use crate::key::{FlowKey, Side};
+use crate::key::{BUCKETS, FlowKey, Side};
 use crate::ledger::{Fate, Ledger};
 use crate::tcp::{self, Delivery, EndCause, Interest, Outcome, Receiver};
 use crate::time::Timestamp;
@@ -24,12 +29,28 @@ use table::{Class, Entry, Table};
 #[derive(Debug)]
 pub(crate) struct Flows {
     table: Table,
-    closed: Closed,
-    ids: Ids,
+    /// What is remembered of connections that are over, by [bucket](FlowKey::bucket).
+    past: Box<[Past]>,
     /// Slots of connections that wait for an allowance to pass; looked at when time passes without their packets.
     stalled: Vec<u32>,
     /// Accounted bytes of all connections.
     held: usize,
+    spares: tcp::Spares,
+}
+
+/// What outlives connections.
+#[derive(Debug)]
+struct Past {
+    closed: Closed,
+    ids: Ids,
+}
+
+/// How much a connection would be missed: least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Activity {
+    class: Class,
+    /// Segments since the last of its own.
+    age: Reverse<u32>,
 }
 
 /// What every operation on the connections may touch.
@@ -41,22 +62,26 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) stamp: Stamp,
     /// The engine's clock.
     pub(crate) now: Timestamp,
+    /// Number of the segment, among all.
+    pub(crate) serial: u64,
 }
 
 impl Flows {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
             table: Table::new(config.hash_key),
-            closed: Closed::new(config.hash_key, &config.limits),
-            ids: Ids::default(),
+            past: (0..BUCKETS)
+                .map(|_| Past { closed: Closed::new(config.hash_key, &config.limits), ids: Ids::new(config.hash_key) })
+                .collect(),
             stalled: Vec::new(),
             held: 0,
+            spares: tcp::Spares::default(),
         }
     }
 
     /// Accounted bytes.
     pub(crate) fn held(&self) -> usize {
-        self.held + self.closed.held()
+        self.held + self.past.iter().map(|past| past.closed.held()).sum::<usize>()
     }
 
     /// Payload bytes without a fate yet.
@@ -114,7 +139,8 @@ impl Flows {
     /// A connection for the first segment between its endpoints; `None` when it gives no reason for one.
     fn open(&mut self, key: FlowKey, side: Side, segment: &Segment<'_>, around: &mut Surroundings<'_>) -> Option<u32> {
         let opens = tcp::Connection::may_begin(segment);
-        match self.closed.recall(&key, side, segment) {
+        let past = &mut self.past[key.bucket()];
+        match past.closed.recall(&key, side, segment) {
             Remnant::Old => {
                 around.ledger.count(Fate::Duplicate, segment.payload.len());
                 return None;
@@ -129,7 +155,7 @@ impl Flows {
                 return None;
             }
         }
-        self.closed.forget(&key);
+        past.closed.forget(&key);
         while self.table.len() >= around.config.limits.connections_max.max(1) {
             self.evict(around);
         }
@@ -146,10 +172,10 @@ impl Flows {
         around: &mut Surroundings<'_>,
     ) -> u32 {
         around.ledger.count_connection();
-        let id = self.ids.next(&key, segment.seq, first.time.as_micros());
+        let id = self.past[key.bucket()].ids.next(&key, segment.seq, first.time.as_micros());
         let server = first_guess(&key, side, segment, &around.config.ports);
-        let flow = Flow { id, slot: 0, key, first, server };
-        let slot = self.table.insert(flow, around.now);
+        let flow = Flow { id, slot: 0, key, first, server, server_by_syn: segment.flags.has(Flags::SYN) };
+        let slot = self.table.insert(flow, around.now, around.serial as u32);
         self.held += Table::ENTRY_BYTES;
         slot
     }
@@ -164,6 +190,7 @@ impl Flows {
         let Entry { flow, tcp, http, held, .. } = self.table.entry_mut(slot);
         let mut behind = Behind {
             http,
+            spares: &mut self.spares,
             cx: http::Context {
                 flow,
                 config: around.config,
@@ -186,14 +213,22 @@ impl Flows {
             entry.listed = true;
             self.stalled.push(slot);
         }
-        self.table.touch(slot, class, around.now);
+        self.table.touch(slot, class, around.now, around.serial as u32);
+        // Slots of connections that ended stay in the list until the next tick, and time may stand still.
+        if self.stalled.len() > 2 * self.table.len() + 64 {
+            self.stalled.sort_unstable();
+            self.stalled.dedup();
+            self.stalled.retain(|&slot| self.table.get_mut(slot).is_some_and(|entry| entry.listed));
+        }
     }
 
     /// Lets time pass for connections without packets: allowances end, idle ones are given up.
     pub(crate) fn tick(&mut self, around: &mut Surroundings<'_>) {
         let mut stalled = std::mem::take(&mut self.stalled);
-        // Slots in order, so that the order of events does not depend on when each began to wait.
-        stalled.sort_unstable();
+        // In the order in which they began, so that nothing depends on slots or on when each began to wait.
+        stalled.sort_unstable_by_key(|&slot| {
+            self.table.get_mut(slot).map(|entry| (entry.flow.first.number, entry.flow.id))
+        });
         stalled.retain(|&slot| {
             let listed = self.table.get_mut(slot).is_some_and(|entry| std::mem::take(&mut entry.listed));
             if listed
@@ -219,10 +254,19 @@ impl Flows {
         }
     }
 
+    fn victim(&self) -> Option<u32> {
+        [Class::HalfOpen, Class::Live].into_iter().find_map(|class| self.table.oldest(class))
+    }
+
+    /// How much the connection would be missed that is evicted next, after so many segments.
+    pub(crate) fn least_missed(&self, serial: u64) -> Option<Activity> {
+        let entry = self.table.entry(self.victim()?);
+        Some(Activity { class: entry.class, age: Reverse((serial as u32).wrapping_sub(entry.serial)) })
+    }
+
     /// Gives up a connection for its memory: half-open ones first, then the least recently active (policy 21).
     pub(crate) fn evict(&mut self, around: &mut Surroundings<'_>) -> bool {
-        let victim = [Class::HalfOpen, Class::Live].into_iter().find_map(|class| self.table.oldest(class));
-        match victim {
+        match self.victim() {
             Some(slot) => {
                 around.ledger.count_evicted();
                 self.end(slot, EndCause::Evicted, around);
@@ -244,9 +288,10 @@ impl Flows {
 
     /// Ends every connection, in the order in which they began.
     pub(crate) fn finish(&mut self, around: &mut Surroundings<'_>) {
-        let mut open: Vec<_> = self.table.iter().map(|entry| (entry.flow.first.number, entry.flow.slot)).collect();
+        let mut open: Vec<_> =
+            self.table.iter().map(|entry| (entry.flow.first.number, entry.flow.id, entry.flow.slot)).collect();
         open.sort_unstable();
-        for (_, slot) in open {
+        for (.., slot) in open {
             self.end(slot, EndCause::EndOfCapture, around);
         }
     }
@@ -257,7 +302,8 @@ impl Flows {
         self.held -= entry.held + Table::ENTRY_BYTES;
         // Who was evicted goes on, if it goes on, as a connection of its own; a flood of them is not worth remembering.
         if !matches!(cause, EndCause::EndOfCapture | EndCause::Evicted) {
-            self.closed.remember(entry.flow.key, entry.tcp.next_seqs());
+            let key = entry.flow.key;
+            self.past[key.bucket()].closed.remember(key, entry.tcp.next_seqs());
         }
         around.sink.event(Event::Closed { flow: &entry.flow });
     }
@@ -280,6 +326,7 @@ fn first_guess(key: &FlowKey, side: Side, segment: &Segment<'_>, ports: &[u16]) 
 /// A connection's HTTP, as what its TCP delivers to.
 struct Behind<'a> {
     http: &'a mut http::Connection,
+    spares: &'a mut tcp::Spares,
     cx: http::Context<'a>,
 }
 
@@ -296,8 +343,16 @@ impl Receiver for Behind<'_> {
         http::report(anomaly, &mut self.cx);
     }
 
+    fn may_begin(&self, bytes: &[u8]) -> bool {
+        http::may_begin(bytes)
+    }
+
     fn interest(&self, from: Side) -> Interest {
         self.http.interest(from)
+    }
+
+    fn spares(&mut self) -> Option<&mut tcp::Spares> {
+        Some(self.spares)
     }
 
     fn ledger(&mut self) -> &mut Ledger {

@@ -6,7 +6,6 @@ use crate::anomaly::Anomaly;
 use crate::event::{About, Completion, Direction, Event};
 use crate::frame::Stamp;
 use crate::http1::chunked::{Dechunker, Piece};
-use crate::http1::framing::Framing;
 use crate::http1::head;
 use crate::key::Side;
 use crate::ledger::Fate;
@@ -99,6 +98,7 @@ impl Connection {
                     &mut fields,
                     &mut open.anomalies,
                 );
+                fields.truncate(cx.config.limits.head_fields_max);
                 if !fields.is_empty() {
                     let about = About { flow: cx.flow, direction: open.direction, stamp };
                     cx.sink.event(Event::Trailers { about, fields: &fields });
@@ -140,15 +140,6 @@ impl Body {
     }
 }
 
-pub(super) fn body_of(framing: Framing) -> Option<Body> {
-    match framing {
-        Framing::Length(0) | Framing::Tunnel | Framing::Upgrade | Framing::Unknown => None,
-        Framing::Length(left) => Some(Body::Length { left }),
-        Framing::Chunked => Some(Body::Chunked(Dechunker::default())),
-        Framing::UntilClose => Some(Body::UntilClose),
-    }
-}
-
 fn content(direction: Direction, bytes: &[u8], stamp: Stamp, cx: &mut Context<'_>) {
     cx.ledger.count(Fate::Body, bytes.len());
     let about = About { flow: cx.flow, direction, stamp };
@@ -156,7 +147,7 @@ fn content(direction: Direction, bytes: &[u8], stamp: Stamp, cx: &mut Context<'_
 }
 
 /// Says that a frame carried framing of a message, which matters only to who keeps the frames' numbers.
-fn carried(direction: Direction, stamp: Stamp, cx: &mut Context<'_>) {
+pub(super) fn carried(direction: Direction, stamp: Stamp, cx: &mut Context<'_>) {
     if cx.config.track_frames {
         let about = About { flow: cx.flow, direction, stamp };
         cx.sink.event(Event::Body { about, bytes: &[] });

@@ -3,6 +3,7 @@
 //! Each delivery is a step of its direction's [`State`]; what a step does with a head is in [`super::heads`], with a body in
 //! [`super::bodies`].
 
+use super::bodies::carried;
 use super::exchange::Exchanges;
 use super::heads::{Candidate, New, Step};
 use super::stream::{Body, Open, Partial, State, Stream, Untouched};
@@ -70,11 +71,11 @@ impl Connection {
     }
 
     pub(crate) fn deliver(&mut self, from: Side, delivery: Delivery<'_>, cx: &mut Context<'_>) {
-        if self.client == Some(from.other()) {
-            self.exchanges.server_spoke();
-        }
         match delivery {
             Delivery::Bytes { bytes, stamp, starts_segment } => {
+                if self.client == Some(from.other()) {
+                    self.exchanges.server_spoke();
+                }
                 let mut rest = bytes;
                 let mut starts_segment = starts_segment;
                 while !rest.is_empty() {
@@ -111,7 +112,7 @@ impl Connection {
                 let before = partial.bytes.len();
                 partial.push(bytes, stamp);
                 let new = New { bytes: bytes.len(), is_segment: starts_segment };
-                let Partial { bytes: all, frames, finder, started, strict } = &mut *partial;
+                let Partial { bytes: all, frames, finder, started, strict, .. } = &mut *partial;
                 match self.head(from, Candidate { all, new, frames, finder, started, strict: *strict }, cx) {
                     Step::Used(used) => used - before,
                     Step::More => {
@@ -120,14 +121,15 @@ impl Connection {
                     }
                 }
             }
-            State::Overlong(mut overlong) => match overlong.tail.find_blank(bytes) {
+            State::Overlong(mut overlong) => match overlong.fields.find_blank(bytes) {
                 Some(used) => {
                     cx.ledger.count(Fate::Head, used);
-                    self.enter(from, overlong.body, overlong.open, stamp, cx);
+                    self.end_overlong(from, *overlong, stamp, cx);
                     used
                 }
                 None => {
                     cx.ledger.count(Fate::Head, bytes.len());
+                    carried(overlong.open.direction, stamp, cx);
                     self.set(from, State::Overlong(overlong));
                     bytes.len()
                 }
@@ -150,7 +152,7 @@ impl Connection {
             }
             State::Trailers(partial, open) => self.trailers(from, partial, open, bytes, stamp, cx),
             State::Lost(fate) => {
-                if starts_segment && head::is_strict_start(bytes) && self.may_send(from, bytes) {
+                if starts_segment && head::is_strict_start(bytes) && self.may_send(from, bytes, true, cx.flow) {
                     return 0;
                 }
                 if starts_segment && head::may_become_strict(bytes) {
@@ -179,12 +181,13 @@ impl Connection {
 
     /// Ends a message. `completion` gives way to what cut it before.
     pub(super) fn close(&mut self, from: Side, open: Open, completion: Completion, stamp: Stamp, cx: &mut Context<'_>) {
+        // When its last byte is missing, how long the answer took is not known.
+        if open.direction == Direction::Request && completion == Completion::Complete {
+            self.exchanges.request_sent(open.exchange, stamp.time);
+        }
         let completion = open.cut.map_or(completion, Completion::Incomplete);
         let mut anomalies = open.anomalies;
         anomalies.extend(self.sides[from.index()].notes.take());
-        if open.direction == Direction::Request {
-            self.exchanges.request_sent(open.exchange, stamp.time);
-        }
         cx.ledger.count_message(anomalies);
         let about = About { flow: cx.flow, direction: open.direction, stamp };
         cx.sink.event(Event::End { about, completion, anomalies });
@@ -199,8 +202,16 @@ impl Connection {
 
     /// It is not known where the next message starts.
     pub(super) fn lose(&mut self, from: Side) {
-        self.exchanges.lost(self.client != Some(from));
+        self.messages_lost(from);
         self.set(from, State::Lost(Fate::Unparseable));
+    }
+
+    /// There may have been messages that were not seen.
+    pub(super) fn messages_lost(&mut self, from: Side) {
+        match self.client {
+            Some(client) => self.exchanges.lost(client != from),
+            None => self.sides[from.index()].missed = true,
+        }
     }
 
     pub(super) fn begin_tunnel(&mut self, tunnel: Tunnel, cx: &mut Context<'_>) {
@@ -238,14 +249,18 @@ impl Connection {
         self.sides[from.index()].untouched = Untouched(false);
         match std::mem::take(&mut self.sides[from.index()].state) {
             State::Start => {
-                let fate = if self.client.is_some() { Fate::Unparseable } else { Fate::NotHttp };
-                self.exchanges.lost(self.client != Some(from));
+                let fate = match self.client {
+                    _ if self.tunnel.is_some() => Fate::Tunnel,
+                    Some(_) => Fate::Unparseable,
+                    None => Fate::NotHttp,
+                };
+                self.messages_lost(from);
                 self.set(from, State::Lost(fate));
             }
             State::Head(partial) => {
                 let known = self.client.is_some() || partial.started.is_some();
                 cx.ledger.count(if known { Fate::Unparseable } else { Fate::NotHttp }, partial.bytes.len());
-                self.exchanges.lost(self.client != Some(from));
+                self.messages_lost(from);
                 self.set(from, State::Lost(if known { Fate::Unparseable } else { Fate::NotHttp }));
             }
             State::Overlong(overlong) => {
@@ -274,7 +289,11 @@ impl Connection {
                 self.cut(from, open, reason, stamp, cx);
                 self.lose(from);
             }
-            state @ (State::Lost(_) | State::Opaque(_)) => self.set(from, state),
+            State::Lost(fate) => {
+                self.messages_lost(from);
+                self.set(from, State::Lost(fate));
+            }
+            State::Opaque(fate) => self.set(from, State::Opaque(fate)),
         }
     }
 
@@ -295,6 +314,7 @@ impl Connection {
                 let fate = match cause {
                     EndCause::Evicted => Fate::Evicted,
                     _ if self.tunnel.is_some() => Fate::Tunnel,
+                    _ if self.client.is_some() && !partial.begun => Fate::Framing,
                     _ if self.client.is_some() || partial.started.is_some() => Fate::Unparseable,
                     _ => Fate::NotHttp,
                 };

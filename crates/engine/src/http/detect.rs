@@ -1,5 +1,7 @@
 //! What the first bytes of a direction are: HTTP/1, or something else that is recognised.
 
+use memchr::memchr;
+
 use crate::http1::head::{self, Sort};
 
 /// What stands at a place where a message may start.
@@ -13,6 +15,8 @@ pub(super) enum Found {
     Tls,
     /// The HTTP/2 connection preface, or the SETTINGS frame a server starts with.
     Http2,
+    /// RTSP, SIP or ICAP, which are written like HTTP and may carry it (policy 18).
+    Relative,
     /// More bytes are needed to tell.
     Undecided,
     /// None of these.
@@ -47,8 +51,19 @@ pub(super) fn detect(bytes: &[u8], first: bool) -> Found {
     match head::sort(line) {
         Sort::Request | Sort::Response => Found::Start { blank },
         Sort::Undecided => Found::Undecided,
+        Sort::Neither if first && relative(line) => Found::Relative,
         Sort::Neither => Found::Neither,
     }
+}
+
+/// A request line of a protocol that took HTTP's form: RTSP (RFC 7826), SIP (RFC 3261), ICAP (RFC 3507).
+fn relative(bytes: &[u8]) -> bool {
+    const VERSIONS: [&[u8]; 4] = [b" RTSP/1.0", b" RTSP/2.0", b" SIP/2.0", b" ICAP/1.0"];
+    let Some(lf) = memchr(b'\n', bytes) else { return false };
+    let line = bytes[..lf].strip_suffix(b"\r").unwrap_or(&bytes[..lf]);
+    // Where no method stands it was told from HTTP before its line was whole.
+    let method = line.iter().take_while(|&&b| head::is_token(b)).count();
+    method > 0 && line.get(method) == Some(&b' ') && VERSIONS.iter().any(|version| line.ends_with(version))
 }
 
 /// Whether a PROXY protocol version 2 preamble starts here: it is decided by its length and need hold no line end.
@@ -100,6 +115,14 @@ fn preamble(bytes: &[u8]) -> Option<Found> {
     None
 }
 
+/// Whether a stream can be taken to begin with these bytes, so that nothing is missed by not waiting for what stands before.
+pub(crate) fn may_begin(bytes: &[u8]) -> bool {
+    match detect(bytes, true) {
+        Found::Undecided => head::may_become_strict(bytes),
+        found => found != Found::Neither,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,12 +156,13 @@ mod tests {
         check(b"PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\n", Found::Preamble(42));
         check(b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x04abcd", Found::Preamble(20));
         check(b"PROXY /a HTTP/1.1\r\n", Found::Start { blank: 0 });
+        check(b"OPTIONS * RTSP/1.0\r\n", Found::Relative);
+        check(b"INVITE sip:a@b SIP/2.0\r\n", Found::Relative);
+        check(b"RESPMOD icap://a/ ICAP/1.0\r\n", Found::Relative);
         for other in [
             &b"EHLO example.test\r\n"[..],
             b"SSH-2.0-x\r\n",
             b"GET /\r\n",
-            b"OPTIONS * RTSP/1.0\r\n",
-            b"INVITE sip:a@b SIP/2.0\r\n",
             b"HTTP/2.0 200 OK\r\n",
             b"HTTP/1.1 20x OK\r\n",
             b"HTTP/1.1 099 OK\r\n",

@@ -3,6 +3,18 @@
 //! Requests wait in order, and each final response answers the first of them (RFC 9112 §9.3). Where the capture lost
 //! whole messages the order says nothing any more: then a response opens an exchange of its own until a request comes
 //! that cannot have been sent before the earlier ones were answered.
+//!
+//! ```text
+//!            requests lost                    anything of the server
+//!   Certain ───────────────▶ RequestsLost ──────────────────────────────▶ ServerSpoke
+//!    ▲ ▲ └──────┐                  │ responses lost                       ▲  │
+//!    │ │        │ responses lost   ▼                                      │  │
+//!    │ │        │               BothLost ─────────────────────────────────┘  │
+//!    │ │        ▼                  ▲ a second request, requests lost         │
+//!    │ └─── ResponsesLost ─────────┘                                         │
+//!    │  the next response                                                    │
+//!    └───────────────── a request of a client that waits for its answers ────┘
+//! ```
 
 use std::collections::VecDeque;
 
@@ -33,9 +45,14 @@ pub(super) struct Exchanges {
     next: u32,
     /// Invariant: each of them is certainly answered by the next final response when it comes first.
     waiting: VecDeque<Pending>,
+    /// Requests behind those, of which only this is kept: the exchange of the first, and how many they are. Their
+    /// exchanges follow each other, as nothing else opens one while requests wait.
+    beyond: (u32, u32),
     /// The exchange of an interim response whose request was never seen.
     interim: Option<u32>,
     pairing: Pairing,
+    /// Requests that were not put into the order and have not been answered, at least.
+    unpaired: u32,
     /// Whether this client was seen to send a request before the one before was answered.
     pipelines: bool,
 }
@@ -46,6 +63,11 @@ enum Pairing {
     Certain,
     /// Requests were lost, and the server has sent nothing since.
     RequestsLost,
+    /// Responses were lost, and no other has come since. One request may wait: its response was among them, unless a
+    /// response is the next that comes.
+    ResponsesLost,
+    /// Requests and responses were lost, and the server has sent nothing since.
+    BothLost,
     /// The server has sent something since messages were lost.
     ServerSpoke,
 }
@@ -54,18 +76,31 @@ impl Exchanges {
     /// A request's head; `answering` while the server is inside a response. Gives its exchange.
     pub(super) fn request(&mut self, method: Method, answering: bool, pipeline_max: usize) -> u32 {
         let exchange = self.take_number();
-        let busy = answering || !self.waiting.is_empty();
+        let busy = answering || !self.waiting.is_empty() || self.beyond.1 > 0 || self.unpaired > 0;
+        let waits = !self.pipelines && !busy;
         match self.pairing {
             Pairing::Certain => self.pipelines |= busy,
+            Pairing::ResponsesLost if waits => {}
             // A client that waits for its answers has had them all: what comes next answers this.
-            Pairing::ServerSpoke if !self.pipelines && !busy => self.pairing = Pairing::Certain,
-            Pairing::ServerSpoke | Pairing::RequestsLost => return exchange,
+            Pairing::ServerSpoke if waits => self.pairing = Pairing::Certain,
+            pairing => {
+                match pairing {
+                    // The answer to the request that waits may be among what was lost, or this may not have waited for it.
+                    Pairing::ResponsesLost => self.lost(false),
+                    // It was sent although what came before it had no answer yet.
+                    Pairing::RequestsLost => self.pipelines = true,
+                    Pairing::ServerSpoke => self.pipelines |= busy,
+                    Pairing::BothLost | Pairing::Certain => {}
+                }
+                self.unpaired = self.unpaired.saturating_add(1);
+                return exchange;
+            }
         }
-        if self.waiting.len() >= pipeline_max {
-            self.lost(false);
-            return exchange;
+        match &mut self.beyond {
+            (_, count @ 1..) => *count += 1,
+            beyond if self.waiting.len() >= pipeline_max => *beyond = (exchange, 1),
+            _ => self.waiting.push_back(Pending { exchange, method, sent: None }),
         }
-        self.waiting.push_back(Pending { exchange, method, sent: None });
         exchange
     }
 
@@ -76,16 +111,31 @@ impl Exchanges {
         }
     }
 
+    /// Whether the last request is a CONNECT that has no answer yet.
+    pub(super) fn connecting(&self) -> bool {
+        self.waiting.back().is_some_and(|pending| pending.method == Method::Connect)
+    }
+
     /// A response's head, whose first byte came `at`.
     pub(super) fn response(&mut self, status: u16, at: Timestamp) -> Answer {
         // RFC 9110 §15.2: an interim response precedes the final one. 101 is the last that HTTP says here.
         let is_final = !(100..=199).contains(&status) || status == 101;
+        self.server_spoke();
+        if self.pairing == Pairing::ResponsesLost {
+            self.pairing = if self.waiting.is_empty() { Pairing::ServerSpoke } else { Pairing::Certain };
+        }
+        let unknown = |exchange| Answer { exchange, method: Method::Other, known: false, latency_nanos: None };
         let Some(first) = self.waiting.front().copied() else {
-            let exchange = self.interim.take().unwrap_or_else(|| self.take_number());
-            if !is_final {
-                self.interim = Some(exchange);
+            if let (exchange, count @ 1..) = &mut self.beyond {
+                let answered = *exchange;
+                *exchange += u32::from(is_final);
+                *count -= u32::from(is_final);
+                return unknown(answered);
             }
-            return Answer { exchange, method: Method::Other, known: false, latency_nanos: None };
+            let exchange = self.interim.take().unwrap_or_else(|| self.take_number());
+            self.interim = (!is_final).then_some(exchange);
+            self.unpaired = self.unpaired.saturating_sub(u32::from(is_final));
+            return unknown(exchange);
         };
         if !is_final {
             return Answer { exchange: first.exchange, method: Method::Other, known: true, latency_nanos: None };
@@ -97,18 +147,32 @@ impl Exchanges {
 
     /// Bytes between or across messages of one direction are missing or cannot be read.
     pub(super) fn lost(&mut self, from_server: bool) {
-        if from_server {
+        self.pairing = match (self.pairing, from_server) {
+            // What waited before requests were lost is still answered first.
+            (Pairing::Certain | Pairing::RequestsLost | Pairing::ServerSpoke, false) => Pairing::RequestsLost,
+            (Pairing::Certain | Pairing::ResponsesLost | Pairing::ServerSpoke, true) => Pairing::ResponsesLost,
+            (Pairing::RequestsLost | Pairing::BothLost, true) | (Pairing::ResponsesLost | Pairing::BothLost, false) => {
+                Pairing::BothLost
+            }
+        };
+        // What waits may have been answered among the responses that were lost.
+        if self.pairing != Pairing::RequestsLost {
             self.waiting.clear();
+            self.beyond = (0, 0);
             self.interim = None;
-            self.pairing = Pairing::ServerSpoke;
-        } else {
-            self.pairing = Pairing::RequestsLost;
+            self.unpaired = 0;
         }
+    }
+
+    /// The server sent what cannot be read: it may have been the answer to what waits.
+    pub(super) fn server_unread(&mut self) {
+        self.lost(true);
+        self.pairing = Pairing::ServerSpoke;
     }
 
     /// The server sent something.
     pub(super) const fn server_spoke(&mut self) {
-        if matches!(self.pairing, Pairing::RequestsLost) {
+        if matches!(self.pairing, Pairing::RequestsLost | Pairing::BothLost) {
             self.pairing = Pairing::ServerSpoke;
         }
     }
@@ -162,10 +226,9 @@ mod tests {
         let mut exchanges = Exchanges::default();
         let before = ask(&mut exchanges);
         exchanges.lost(false);
-        let uncertain = ask(&mut exchanges);
         assert_eq!(exchanges.response(200, AT).exchange, before, "the order before the gap still holds");
         exchanges.server_spoke();
-        assert_ne!(exchanges.response(200, AT).exchange, uncertain);
+        assert_eq!(exchanges.response(200, AT).exchange, 1, "of its own");
         let fresh = ask(&mut exchanges);
         assert_eq!(exchanges.response(200, AT).exchange, fresh);
     }
@@ -190,11 +253,106 @@ mod tests {
     }
 
     #[test]
-    fn a_pipeline_beyond_the_limit_gives_up_pairing() {
+    fn a_request_may_have_been_answered_among_the_responses_that_were_lost() {
+        // Two responses were lost at once: both requests are seen before the next response, and it answers the second.
         let mut exchanges = Exchanges::default();
-        for _ in 0..9 {
-            ask(&mut exchanges);
+        ask(&mut exchanges);
+        exchanges.lost(true);
+        let (answered, asked) = (ask(&mut exchanges), ask(&mut exchanges));
+        exchanges.server_spoke();
+        let answer = exchanges.response(200, AT).exchange;
+        assert!(answer != answered && answer != asked, "it is not certain which it answers");
+        let next = ask(&mut exchanges);
+        assert_eq!(exchanges.response(200, AT).exchange, next);
+        // The same when the second request was lost too, or when the rest of the first response is seen.
+        exchanges.lost(true);
+        let answered = ask(&mut exchanges);
+        exchanges.lost(false);
+        assert_ne!(exchanges.response(200, AT).exchange, answered);
+        exchanges.lost(true);
+        let answered = ask(&mut exchanges);
+        exchanges.server_unread();
+        assert_ne!(exchanges.response(200, AT).exchange, answered);
+    }
+
+    #[test]
+    fn a_client_that_did_not_wait_for_the_lost_answer_pipelines() {
+        // A is lost, B follows at once: behind their answers come those of what was sent meanwhile.
+        let mut exchanges = Exchanges::default();
+        exchanges.lost(false);
+        ask(&mut exchanges);
+        exchanges.server_spoke();
+        exchanges.response(200, AT);
+        let third = ask(&mut exchanges);
+        assert_ne!(exchanges.response(200, AT).exchange, third, "it answers B");
+    }
+
+    #[test]
+    fn a_pipeline_beyond_the_limit_is_paired_by_counting() {
+        let mut exchanges = Exchanges::default();
+        for exchange in 0..20 {
+            assert_eq!(ask(&mut exchanges), exchange);
         }
         assert_eq!(exchanges.waiting.len(), 8);
+        for exchange in 0..12 {
+            assert_eq!(exchanges.response(103, AT).exchange, exchange);
+            let answer = exchanges.response(200, AT);
+            // Whether it was a HEAD is known of those that were kept.
+            assert_eq!((answer.exchange, answer.known), (exchange, exchange < 8));
+        }
+        assert_eq!(ask(&mut exchanges), 20);
+        for exchange in 12..=20 {
+            assert_eq!(exchanges.response(200, AT).exchange, exchange);
+        }
+        assert_eq!(ask(&mut exchanges), 21);
+        assert_eq!(
+            exchanges.response(200, AT),
+            Answer { exchange: 21, method: Method::Other, known: true, latency_nanos: Some(600) }
+        );
+        assert_eq!(exchanges.response(200, AT).exchange, 22, "nobody asked");
+    }
+
+    /// Traffic of which nothing is lost, against a queue.
+    #[cfg(feature = "testkit")]
+    #[test]
+    fn of_traffic_without_loss_the_order_is_that_of_a_queue() {
+        use crate::testkit::rng::Rng;
+
+        for seed in 0..2_000 {
+            let mut rng = Rng::new(seed);
+            let (mut exchanges, mut queue) = (Exchanges::default(), VecDeque::new());
+            let (mut now, mut opened, mut own) = (0, 0, None);
+            for _ in 0..rng.between(1, 60) {
+                now += 1;
+                let at = Timestamp::from_nanos(now);
+                if rng.chance(0.5) {
+                    let method = *rng.pick(&[Method::Other, Method::Head, Method::Connect]).unwrap();
+                    assert_eq!(exchanges.request(method, rng.chance(0.2), 4), opened, "seed {seed}");
+                    exchanges.request_sent(opened, at);
+                    queue.push_back((opened, method, now));
+                    opened += 1;
+                    continue;
+                }
+                let status = *rng.pick(&[100, 101, 103, 200, 404]).unwrap();
+                let answer = exchanges.response(status, at);
+                let is_final = status == 101 || status >= 200;
+                let Some(&(exchange, method, sent)) = queue.front() else {
+                    // Nobody asked: an exchange of its own, from its first interim response to its final one.
+                    let exchange = own.take().unwrap_or(opened);
+                    opened = opened.max(exchange + 1);
+                    own = (!is_final).then_some(exchange);
+                    assert_eq!((answer.exchange, answer.known), (exchange, false), "seed {seed}");
+                    continue;
+                };
+                assert_eq!(answer.exchange, exchange, "seed {seed}");
+                assert!(answer.known || queue.len() > 4 || opened > 4, "seed {seed}: within the limit all is known");
+                if answer.known && is_final {
+                    assert_eq!((answer.method, answer.latency_nanos), (method, Some(now - sent)), "seed {seed}");
+                }
+                if is_final {
+                    queue.pop_front();
+                }
+            }
+        }
     }
 }

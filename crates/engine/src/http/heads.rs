@@ -2,14 +2,15 @@
 
 use memchr::memchr;
 
-use super::bodies::body_of;
 use super::connection::{Connection, Context, Tunnel, report};
 use super::detect::{Found, detect, starts_binary_preamble};
-use super::stream::{Body, Open, Overlong, State, Tail, Untouched};
+use super::stream::{Body, Open, Overlong, State, Untouched};
 use crate::anomaly::{Anomaly, AnomalySet};
-use crate::event::{About, Completion, Direction, Event, Protocol, StartLine};
+use crate::event::{About, Completion, Direction, Event, Flow, Protocol, StartLine};
 use crate::frame::Stamp;
-use crate::http1::framing::{Framing, Method, framing};
+use crate::http1::beyond::Beyond;
+use crate::http1::chunked::Dechunker;
+use crate::http1::framing::{Framing, Method, Outline, framing};
 use crate::http1::head::{self, EndFinder, METHOD_MAX};
 use crate::key::Side;
 use crate::ledger::Fate;
@@ -48,6 +49,16 @@ impl New {
     }
 }
 
+/// A message whose head was read.
+struct Opened {
+    open: Open,
+    outline: Outline,
+    /// Of a response: the method of the request that it answers.
+    answers: Method,
+    /// What a 101 upgrades to.
+    upgrade: Fate,
+}
+
 impl Connection {
     pub(super) fn head(&mut self, from: Side, candidate: Candidate<'_>, cx: &mut Context<'_>) -> Step {
         let Candidate { all, new, frames, finder, started, strict } = candidate;
@@ -66,8 +77,8 @@ impl Connection {
             None => {
                 let blank = match detect(all, self.sides[from.index()].untouched.0) {
                     Found::Start { blank }
-                        if (!strict || head::is_strict_start(all) || all.starts_with(b"HTTP/"))
-                            && self.may_send(from, &all[blank..]) =>
+                        if (!strict || head::is_strict_start(all))
+                            && self.may_send(from, &all[blank..], strict, cx.flow) =>
                     {
                         blank
                     }
@@ -95,36 +106,52 @@ impl Connection {
         }
         if let Some(length) = whole {
             anomalies.extend(finder.anomalies);
-            let Some((open, framing, upgrade)) = self.open(from, &head[..length], anomalies, frames, cx) else {
+            let Some(mut opened) = self.open(from, &head[..length], anomalies, frames, cx) else {
                 return Step::Used(self.not_a_head(from, Found::Neither, all.len(), new.segment(), cx));
             };
             cx.ledger.count(Fate::Framing, blank);
             cx.ledger.count(Fate::Head, length);
             let stamp = frames.last().copied().unwrap_or(cx.stamp);
-            self.begin_body(from, open, framing, upgrade, stamp, cx);
+            let (framing, anomalies) = framing(&opened.outline, opened.answers);
+            opened.open.anomalies.extend(anomalies);
+            self.begin_body(from, opened.open, framing, opened.upgrade, stamp, cx);
             return Step::Used(blank + length);
         }
-        // Only the first `max` bytes decide, so that the cut does not depend on how the head was split.
+        // Only the first `max` bytes decide what is kept, so that it does not depend on how the head was split.
         let kept = &head[..max];
         let mut finder = EndFinder::default();
         finder.find(kept);
         anomalies.extend(finder.anomalies);
         anomalies.insert(Anomaly::HeadTooLarge);
         let opened = self.open(from, &kept[..finder.complete_lines()], anomalies, frames, cx);
-        let Some((open, framing, _)) = opened else {
+        let Some(Opened { open, outline, answers, upgrade }) = opened else {
             return Step::Used(self.not_a_head(from, Found::Neither, all.len(), new.segment(), cx));
         };
         cx.ledger.count(Fate::Framing, blank);
         cx.ledger.count(Fate::Head, max);
-        let mut tail = Tail::Inside;
-        tail.find_blank(kept);
-        self.set(from, State::Overlong(Box::new(Overlong { body: body_of(framing), open, tail })));
+        // From the first field on, as the cut may go through one.
+        let mut fields = Beyond::new(outline.status, outline.version);
+        fields.find_blank(&kept[memchr(b'\n', kept).map_or(max, |lf| lf + 1)..]);
+        self.set(from, State::Overlong(Box::new(Overlong { open, answers, upgrade, fields })));
         Step::Used(blank + max)
     }
 
-    /// Whether a start line of this kind may come from this side; learns who is the client from the first one.
-    pub(super) fn may_send(&mut self, from: Side, line: &[u8]) -> bool {
+    /// The blank line of a head that was too long to keep.
+    pub(super) fn end_overlong(&mut self, from: Side, overlong: Overlong, stamp: Stamp, cx: &mut Context<'_>) {
+        let Overlong { mut open, answers, upgrade, fields } = overlong;
+        let (framing, anomalies) = framing(fields.outline(), answers);
+        open.anomalies.extend(fields.anomalies);
+        open.anomalies.extend(anomalies);
+        self.begin_body(from, open, framing, upgrade, stamp, cx);
+    }
+
+    /// Whether a start line of this kind may come from this side; learns who is the client from the first one. Where the
+    /// place was lost it may be a body that quotes one, so there the SYN is believed first.
+    pub(super) fn may_send(&mut self, from: Side, line: &[u8], is_lost: bool, flow: &Flow) -> bool {
         let client = if line.starts_with(b"HTTP/") { from.other() } else { from };
+        if self.client.is_none() && is_lost && flow.server_by_syn && flow.server == client {
+            return false;
+        }
         *self.client.get_or_insert(client) == client
     }
 
@@ -134,26 +161,38 @@ impl Connection {
             State::Opaque(fate) => Some(fate),
             _ => None,
         };
+        // What follows a CONNECT before its answer is of the tunnel, should there be one.
+        let early = self.client == Some(from) && self.exchanges.connecting();
         let (used, fate, state) = match found {
             Found::Preamble(preamble) => (preamble, Fate::Framing, State::Start),
             Found::Tls => {
                 self.recognise(Protocol::Tls, cx);
-                (length, Fate::Tls, State::Opaque(Fate::Tls))
+                let between_messages = self.client.is_some() && self.tunnel.is_none();
+                if between_messages && !early {
+                    self.messages_lost(from);
+                }
+                // Three bytes between messages must not hide all that follows.
+                (length, Fate::Tls, if between_messages { State::Lost(Fate::Tls) } else { State::Opaque(Fate::Tls) })
             }
             Found::Http2 => {
                 self.recognise(Protocol::Http2, cx);
                 (length, Fate::Http2, State::Opaque(Fate::Http2))
             }
+            Found::Relative if self.client.is_none() => (length, Fate::NotHttp, State::Opaque(Fate::NotHttp)),
             _ if self.tunnel.is_some() => (length, Fate::Tunnel, State::Opaque(Fate::Tunnel)),
+            _ if early => (length - fresh, Fate::Tunnel, State::Lost(Fate::Tunnel)),
             _ if let Some(fate) = other => (length, fate, State::Opaque(fate)),
             _ if self.client.is_some() => {
-                self.exchanges.lost(self.client != Some(from));
+                self.messages_lost(from);
                 report(Anomaly::BadStartLine, cx);
                 (length - fresh, Fate::Unparseable, State::Lost(Fate::Unparseable))
             }
             _ => (length - fresh, Fate::NotHttp, State::Lost(Fate::NotHttp)),
         };
-        self.count_lost(from, fate, used, cx);
+        match state {
+            State::Opaque(_) => cx.ledger.count(fate, used),
+            _ => self.count_lost(from, fate, used, cx),
+        }
         self.set(from, state);
         used
     }
@@ -168,13 +207,23 @@ impl Connection {
 
     pub(super) fn count_lost(&mut self, from: Side, fate: Fate, bytes: usize, cx: &mut Context<'_>) {
         cx.ledger.count(fate, bytes);
+        if fate == Fate::Unparseable && bytes > 0 && self.client == Some(from.other()) {
+            self.exchanges.server_unread();
+        }
         if fate == Fate::NotHttp {
-            self.sides[from.index()].not_http += bytes as u64;
+            let stream = &mut self.sides[from.index()];
+            stream.not_http += bytes as u64;
+            stream.missed |= bytes > 0;
         }
     }
 
     /// The connection speaks HTTP after all.
     fn is_http(&mut self, cx: &mut Context<'_>) {
+        for side in [Side::Low, Side::High] {
+            if std::mem::take(&mut self.sides[side.index()].missed) {
+                self.messages_lost(side);
+            }
+        }
         for stream in &mut self.sides {
             cx.ledger.recount(Fate::NotHttp, Fate::Unparseable, std::mem::take(&mut stream.not_http));
             if let State::Lost(fate @ Fate::NotHttp) = &mut stream.state {
@@ -183,7 +232,7 @@ impl Connection {
         }
     }
 
-    /// Reads a head and says so; gives its message, its framing, and what a 101 upgrades to.
+    /// Reads a head and says so.
     fn open(
         &mut self,
         from: Side,
@@ -191,13 +240,14 @@ impl Connection {
         anomalies: AnomalySet,
         frames: &[Stamp],
         cx: &mut Context<'_>,
-    ) -> Option<(Open, Framing, Fate)> {
+    ) -> Option<Opened> {
         self.is_http(cx);
         let answering = !matches!(self.sides[from.other().index()].state, State::Start | State::Lost(_));
         let exchanges = &mut self.exchanges;
         let first = frames.first().copied().unwrap_or(cx.stamp);
         cx.flow.server = if bytes.starts_with(b"HTTP/") { from } else { from.other() };
-        head::read(bytes, cx.config.limits.head_fields_max, |head, read_anomalies| {
+        let fields_max = cx.config.limits.head_fields_max;
+        head::read(bytes, fields_max, |mut head, read_anomalies| {
             let (direction, exchange, answers, known, latency_nanos) = match head.start {
                 StartLine::Request { method, .. } => {
                     let method = Method::of(method);
@@ -209,17 +259,17 @@ impl Connection {
                     (Direction::Response, answer.exchange, answer.method, answer.known, answer.latency_nanos)
                 }
             };
-            let (framing, framing_anomalies) = framing(&head, answers);
+            let outline = Outline::of(&head);
+            head.fields = &head.fields[..head.fields.len().min(fields_max)];
             let mut open = Open { direction, exchange, anomalies, cut: None, orphan: !known, begun: false };
             open.anomalies.extend(read_anomalies);
-            open.anomalies.extend(framing_anomalies);
             let about = About { flow: cx.flow, direction, stamp: first };
             cx.sink.event(Event::Head { about, exchange, head, frames, latency_nanos });
             let h2c = head
                 .fields
                 .iter()
                 .any(|f| f.name.eq_ignore_ascii_case(b"upgrade") && f.value.eq_ignore_ascii_case(b"h2c"));
-            (open, framing, if h2c { Fate::Http2 } else { Fate::Tunnel })
+            Opened { open, outline, answers, upgrade: if h2c { Fate::Http2 } else { Fate::Tunnel } }
         })
     }
 
@@ -233,9 +283,10 @@ impl Connection {
         cx: &mut Context<'_>,
     ) {
         match framing {
-            Framing::Length(_) | Framing::Chunked | Framing::UntilClose => {
-                self.enter(from, body_of(framing), open, stamp, cx);
-            }
+            Framing::Length(0) => self.close(from, open, Completion::Complete, stamp, cx),
+            Framing::Length(left) => self.set(from, State::Body(Body::Length { left }, open)),
+            Framing::Chunked => self.set(from, State::Body(Body::Chunked(Dechunker::default()), open)),
+            Framing::UntilClose => self.set(from, State::Body(Body::UntilClose, open)),
             Framing::Upgrade => {
                 self.close(from, open, Completion::Complete, stamp, cx);
                 self.begin_tunnel(Tunnel::Upgrade(upgrade), cx);
@@ -248,13 +299,6 @@ impl Connection {
                 self.close(from, open, Completion::Complete, stamp, cx);
                 self.lose(from);
             }
-        }
-    }
-
-    pub(super) fn enter(&mut self, from: Side, body: Option<Body>, open: Open, stamp: Stamp, cx: &mut Context<'_>) {
-        match body {
-            Some(body) => self.set(from, State::Body(body, open)),
-            None => self.close(from, open, Completion::Complete, stamp, cx),
         }
     }
 }

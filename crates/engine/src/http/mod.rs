@@ -13,3 +13,4 @@ mod stream;
 mod tests;
 
 pub(crate) use connection::{Connection, Context, report};
+pub(crate) use detect::may_begin;

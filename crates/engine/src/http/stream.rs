@@ -13,7 +13,9 @@
 use crate::anomaly::AnomalySet;
 use crate::event::{Direction, Incomplete};
 use crate::frame::Stamp;
+use crate::http1::beyond::Beyond;
 use crate::http1::chunked::Dechunker;
+use crate::http1::framing::Method;
 use crate::http1::head::EndFinder;
 use crate::ledger::Fate;
 
@@ -25,6 +27,8 @@ pub(super) struct Stream {
     /// Bytes counted as not HTTP: should the connection turn out to speak it, they were of a message that is not in the
     /// capture from its start.
     pub(super) not_http: u64,
+    /// Whether bytes are missing or were not understood before it was known who is the client.
+    pub(super) missed: bool,
     /// Whether nothing was delivered yet.
     pub(super) untouched: Untouched,
 }
@@ -62,7 +66,11 @@ pub(super) enum State {
 #[derive(Debug, Default)]
 pub(super) struct Partial {
     pub(super) bytes: Vec<u8>,
+    /// Those that carried the bytes, but for what carried nothing else than blank lines before all others: these are no
+    /// part of a message (RFC 9112 §2.2).
     pub(super) frames: Vec<Stamp>,
+    /// Whether there is something else than blank lines.
+    pub(super) begun: bool,
     pub(super) finder: EndFinder,
     /// Blank lines before the start line, once it is decided that there is one.
     pub(super) started: Option<usize>,
@@ -74,8 +82,12 @@ impl Partial {
     pub(super) fn push(&mut self, bytes: &[u8], stamp: Stamp) {
         self.bytes.extend_from_slice(bytes);
         if self.frames.last() != Some(&stamp) {
+            if !self.begun {
+                self.frames.clear();
+            }
             self.frames.push(stamp);
         }
+        self.begun = self.begun || !bytes.iter().all(|&b| matches!(b, b'\r' | b'\n'));
     }
 
     pub(super) fn held(&self) -> usize {
@@ -86,32 +98,12 @@ impl Partial {
 /// A head beyond the limit: its message is open, its body not reached.
 #[derive(Debug)]
 pub(super) struct Overlong {
-    pub(super) body: Option<Body>,
     pub(super) open: Open,
-    /// The bytes looked at end with an LF, or with an LF and a CR.
-    pub(super) tail: Tail,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tail {
-    Inside,
-    Lf,
-    LfCr,
-}
-
-impl Tail {
-    /// Looks for the blank line that ends the head; the bytes up to and with it, once it is there.
-    pub(super) fn find_blank(&mut self, bytes: &[u8]) -> Option<usize> {
-        for (at, &byte) in bytes.iter().enumerate() {
-            *self = match (*self, byte) {
-                (Self::Lf | Self::LfCr, b'\n') => return Some(at + 1),
-                (_, b'\n') => Self::Lf,
-                (Self::Lf, b'\r') => Self::LfCr,
-                _ => Self::Inside,
-            };
-        }
-        None
-    }
+    /// Of a response: the method of the request that it answers.
+    pub(super) answers: Method,
+    /// What a 101 upgrades to.
+    pub(super) upgrade: Fate,
+    pub(super) fields: Beyond,
 }
 
 /// How the body in progress is delimited.
@@ -141,7 +133,7 @@ impl State {
     pub(super) fn held(&self) -> usize {
         match self {
             Self::Head(partial) | Self::Trailers(partial, _) => partial.held(),
-            Self::Overlong(_) => size_of::<Overlong>(),
+            Self::Overlong(overlong) => size_of::<Overlong>() + overlong.fields.held(),
             Self::Start | Self::Body(..) | Self::Lost(_) | Self::Opaque(_) => 0,
         }
     }

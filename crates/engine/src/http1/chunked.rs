@@ -8,15 +8,16 @@
 use memchr::memchr2;
 
 use crate::anomaly::Anomaly;
+use crate::http1::head::is_blank;
 
-/// Bytes of one chunk line before it is refused: 16 KiB, as llhttp and hyper bound extensions.
+/// Bytes of one chunk line, its line end aside, before it is refused: 16 KiB, as llhttp and hyper bound extensions.
 const LINE_MAX: u32 = 16 << 10;
 
 /// Where in the chunked coding the next byte stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dechunker {
-    /// In the digits of a chunk size.
-    Size { value: u64, digits: u8 },
+    /// Before or in the digits of a chunk size, this many bytes into the line.
+    Size { value: u64, seen: u32, digits: bool },
     /// Behind the digits, before the line's LF.
     LineEnd { value: u64, seen: u32, cr: bool, extension: bool },
     /// In chunk data, this many bytes from its end.
@@ -40,14 +41,14 @@ pub(crate) enum Piece {
 
 impl Default for Dechunker {
     fn default() -> Self {
-        Self::Size { value: 0, digits: 0 }
+        Self::Size { value: 0, seen: 0, digits: false }
     }
 }
 
 impl Dechunker {
     /// Takes from the start of `input`, which must not be empty; not to be called in `Trailers`.
     ///
-    /// `odd` is told what is read leniently: a line ended by LF alone (policy 14), white space before a size.
+    /// `odd` is told what is read leniently: a line ended by LF alone (policy 14), white space around a size.
     pub(crate) fn next(&mut self, input: &[u8], mut odd: impl FnMut(Anomaly)) -> Piece {
         if let Self::Data { left } = self {
             let n = usize::try_from(*left).unwrap_or(usize::MAX).min(input.len());
@@ -63,24 +64,26 @@ impl Dechunker {
         while at < input.len() {
             let byte = input[at];
             match self {
-                Self::Size { value, digits } => {
+                Self::Size { seen, .. } if *seen >= LINE_MAX => return bad(at, Anomaly::BadChunkSize),
+                Self::Size { value, seen, digits } => {
                     if let Some(digit) = char::from(byte).to_digit(16) {
-                        // Sixteen digits fill 64 bits; more could only be leading zeros, which nobody honest sends.
-                        if *digits == 16 || *value > (i64::MAX as u64) >> 4 {
+                        // RFC 9112 §7.1: any number of digits, so zeros may lead; the value is what must not overflow.
+                        if *value > i64::MAX as u64 / 16 {
                             return bad(at, Anomaly::BadChunkSize);
                         }
-                        *value = *value << 4 | u64::from(digit);
-                        *digits += 1;
-                        at += 1;
-                    } else if *digits == 0 && matches!(byte, b' ' | b'\t') {
+                        *value = *value * 16 + u64::from(digit);
+                        *digits = true;
+                    } else if !*digits && is_blank(byte) {
                         // Not in the grammar, but what reads a number skips it, and evasions live on that.
                         odd(Anomaly::ChunkSizeWhitespace);
-                        at += 1;
-                    } else if *digits == 0 {
+                    } else if !*digits {
                         return bad(at, Anomaly::BadChunkSize);
                     } else {
-                        *self = Self::LineEnd { value: *value, seen: 0, cr: false, extension: false };
+                        *self = Self::LineEnd { value: *value, seen: *seen, cr: false, extension: false };
+                        continue;
                     }
+                    *seen += 1;
+                    at += 1;
                 }
                 Self::LineEnd { value, seen, cr, extension } => {
                     if byte == b'\n' {
@@ -91,21 +94,26 @@ impl Dechunker {
                         *self = if *value == 0 { Self::Trailers } else { Self::Data { left: *value } };
                         return Piece::Framing(at);
                     }
-                    // Behind the size only a CR, white space (BWS, seen from old servers) or an extension may stand.
-                    let known = *extension || matches!(byte, b'\r' | b' ' | b'\t' | b';');
-                    if *cr || !known || *seen >= LINE_MAX {
+                    // Behind the size only a CR, white space (old servers pad with it) or an extension may stand.
+                    let known = *extension || is_blank(byte) || matches!(byte, b'\r' | b';');
+                    if *cr || !known || (*seen >= LINE_MAX && byte != b'\r') {
                         return bad(at, Anomaly::BadChunkSize);
                     }
                     if *extension {
                         // The bytes of an extension are skipped up to a CR, the line's end or the limit.
                         let rest = &input[at..];
                         let rest = &rest[..rest.len().min((LINE_MAX - *seen) as usize)];
-                        let skipped = memchr2(b'\r', b'\n', rest);
-                        *cr = skipped.is_some_and(|end| rest[end] == b'\r');
-                        let skipped = skipped.map_or(rest.len(), |end| end + usize::from(*cr));
+                        let skipped = memchr2(b'\r', b'\n', rest).unwrap_or(rest.len());
                         *seen += skipped as u32;
                         at += skipped;
+                        if input.get(at) == Some(&b'\r') {
+                            *cr = true;
+                            at += 1;
+                        }
                     } else {
+                        if is_blank(byte) {
+                            odd(Anomaly::ChunkSizeWhitespace);
+                        }
                         *cr = byte == b'\r';
                         *extension = byte == b';';
                         *seen += 1;

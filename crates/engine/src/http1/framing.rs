@@ -43,13 +43,67 @@ impl Method {
     }
 }
 
-/// Decides, in the order of RFC 9112 §6.3; `answers` is the request's method when `head` is a response.
-pub(crate) fn framing(head: &Head<'_>, answers: Method) -> (Framing, AnomalySet) {
+/// Of a head, all that its framing depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Outline {
+    /// The status of a response.
+    pub(crate) status: Option<u16>,
+    pub(crate) version: Version,
+    pub(crate) delimiters: Delimiters,
+}
+
+impl Outline {
+    pub(crate) fn of(head: &Head<'_>) -> Self {
+        let status = match head.start {
+            StartLine::Response { status, .. } => Some(status),
+            StartLine::Request { .. } => None,
+        };
+        let mut delimiters = Delimiters::default();
+        head.fields.iter().for_each(|field| delimiters.see(field));
+        Self { status, version: head.version, delimiters }
+    }
+}
+
+/// What the fields seen so far say about the body's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Delimiters {
+    lengths: Lengths,
+    coding: TransferCoding,
+}
+
+impl Delimiters {
+    /// Fields that delimit a body, in lower case.
+    const NAMES: [&[u8]; 2] = [b"content-length", b"transfer-encoding"];
+
+    /// Whether a field of this name delimits a body.
+    pub(crate) fn names_one(name: &[u8]) -> bool {
+        Self::NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
+    }
+
+    /// Whether a field that starts with these bytes may delimit a body.
+    pub(crate) fn may_begin(field: &[u8]) -> bool {
+        Self::NAMES.iter().any(|known| {
+            let common = known.len().min(field.len());
+            field[..common].eq_ignore_ascii_case(&known[..common])
+        })
+    }
+
+    /// Takes the next field.
+    pub(crate) fn see(&mut self, field: &Field<'_>) {
+        if field.name.eq_ignore_ascii_case(Self::NAMES[0]) {
+            self.lengths.see(field.value);
+        } else if field.name.eq_ignore_ascii_case(Self::NAMES[1]) {
+            self.coding.see(field.value);
+        }
+    }
+}
+
+/// Decides, in the order of RFC 9112 §6.3; `answers` is the request's method when the head is a response's.
+pub(crate) fn framing(outline: &Outline, answers: Method) -> (Framing, AnomalySet) {
     let mut anomalies = AnomalySet::EMPTY;
-    let lengths = Lengths::of(head.fields);
-    let coding = TransferCoding::of(head.fields);
-    let is_response = match head.start {
-        StartLine::Response { status, .. } => {
+    let Delimiters { lengths, coding } = outline.delimiters;
+    let is_response = match outline.status {
+        Some(status) => {
             // 1. HEAD, 1xx, 204, 304: no body, whatever the fields say. 101 makes both directions a tunnel.
             if status == 101 {
                 return (Framing::Upgrade, anomalies);
@@ -63,14 +117,14 @@ pub(crate) fn framing(head: &Head<'_>, answers: Method) -> (Framing, AnomalySet)
             }
             true
         }
-        StartLine::Request { .. } => false,
+        None => false,
     };
     // 3. and 4. Transfer-Encoding, which overrides Content-Length.
     if coding != TransferCoding::Absent {
         if lengths != Lengths::Absent {
             anomalies.insert(Anomaly::ClAndTe);
         }
-        if head.version == Version::Http10 {
+        if outline.version == Version::Http10 {
             anomalies.insert(Anomaly::TeInHttp10);
         }
         match coding {
@@ -112,8 +166,9 @@ pub(crate) fn framing(head: &Head<'_>, answers: Method) -> (Framing, AnomalySet)
 }
 
 /// What all Content-Length fields say together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Lengths {
+    #[default]
     Absent,
     One(u64),
     Repeated(u64),
@@ -122,19 +177,16 @@ enum Lengths {
 }
 
 impl Lengths {
-    fn of(fields: &[Field<'_>]) -> Self {
-        let mut sum = Self::Absent;
-        let values = fields.iter().filter(|field| field.name.eq_ignore_ascii_case(b"content-length"));
+    fn see(&mut self, values: &[u8]) {
         // RFC 9110 §8.6: a list of equal values may be read as one.
-        for value in values.flat_map(|field| field.value.split(|&b| b == b',')) {
-            sum = match (sum, decimal(trim(value))) {
+        for value in values.split(|&b| b == b',') {
+            *self = match (*self, decimal(trim(value))) {
                 (Self::Invalid, _) | (_, None) => Self::Invalid,
                 (Self::Absent, Some(n)) => Self::One(n),
                 (Self::One(before) | Self::Repeated(before), Some(n)) if n == before => Self::Repeated(n),
                 _ => Self::Conflicting,
             };
         }
-        sum
     }
 }
 
@@ -153,8 +205,9 @@ fn decimal(digits: &[u8]) -> Option<u64> {
 }
 
 /// What all Transfer-Encoding fields say together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum TransferCoding {
+    #[default]
     Absent,
     /// "identity" alone.
     Identity,
@@ -166,22 +219,20 @@ enum TransferCoding {
 }
 
 impl TransferCoding {
-    fn of(fields: &[Field<'_>]) -> Self {
-        let mut sum = Self::Absent;
-        let values = fields.iter().filter(|field| field.name.eq_ignore_ascii_case(b"transfer-encoding"));
-        for value in values.flat_map(|field| field.value.split(|&b| b == b',')) {
+    fn see(&mut self, values: &[u8]) {
+        for value in values.split(|&b| b == b',') {
             // RFC 9110 §10.1.4: a coding may have parameters; chunked has none, but it is chunked all the same.
             let coding = trim(value.split(|&b| b == b';').next().unwrap_or(value));
-            let before = sum;
+            let before = *self;
             let plain = coding.len() == trim(value).len();
-            sum = if coding.is_empty() {
+            *self = if coding.is_empty() {
                 if before == Self::Absent { Self::NotChunked } else { before }
             } else if coding.eq_ignore_ascii_case(b"chunked") {
                 if before == Self::Absent && plain { Self::Chunked } else { Self::ChunkedLast }
             } else if coding.eq_ignore_ascii_case(b"identity") {
                 match before {
                     Self::Absent => Self::Identity,
-                    // It does nothing, so it takes nothing from the chunked before it.
+                    // It does nothing, so it takes nothing from the chunked before it: Zeek and tshark read it so.
                     Self::Chunked => Self::ChunkedLast,
                     before => before,
                 }
@@ -189,6 +240,5 @@ impl TransferCoding {
                 Self::NotChunked
             };
         }
-        sum
     }
 }

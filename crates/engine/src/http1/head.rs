@@ -5,10 +5,11 @@
 
 use std::mem::MaybeUninit;
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 use crate::anomaly::{Anomaly, AnomalySet};
 use crate::event::{Field, Head, StartLine, Version};
+use crate::http1::framing::Delimiters;
 
 /// Where a head ends, looked for piece by piece without looking at a byte twice.
 #[derive(Debug, Clone, Copy, Default)]
@@ -23,16 +24,17 @@ pub(crate) struct EndFinder {
 impl EndFinder {
     /// The length of the head with its blank line, once `bytes` (which only ever grows) has all of it.
     pub(crate) fn find(&mut self, bytes: &[u8]) -> Option<usize> {
-        while let Some(found) = memchr(b'\n', &bytes[self.searched..]) {
-            let lf = self.searched + found;
-            let crlf = lf > self.line && bytes[lf - 1] == b'\r';
-            if !crlf {
+        let from = self.searched;
+        for found in memchr_iter(b'\n', &bytes[from..]) {
+            let lf = from + found;
+            let line = &bytes[self.line..lf];
+            let text = trim_end(line);
+            if text.len() == line.len() {
                 self.anomalies.insert(Anomaly::BareLf);
             }
-            let length = lf - self.line - usize::from(crlf);
             self.searched = lf + 1;
             self.line = lf + 1;
-            if length == 0 {
+            if text.is_empty() {
                 return Some(lf + 1);
             }
         }
@@ -71,7 +73,6 @@ pub(crate) fn sort(bytes: &[u8]) -> Sort {
     let common = bytes.len().min(RESPONSE.len());
     if bytes[..common] == RESPONSE[..common] {
         return match &bytes[common..] {
-            _ if common < RESPONSE.len() => Sort::Undecided,
             [] => Sort::Undecided,
             [minor, rest @ ..] if minor.is_ascii_digit() => sort_status(rest),
             _ => Sort::Neither,
@@ -93,7 +94,7 @@ fn sort_status(rest: &[u8]) -> Sort {
     let digits = &rest[blanks..];
     for place in 0..3 {
         match digits.get(place) {
-            None if blanks == rest.len() || place > 0 => return Sort::Undecided,
+            None => return Sort::Undecided,
             Some(b) if blanks > 0 && b.is_ascii_digit() => {}
             _ => return Sort::Neither,
         }
@@ -105,20 +106,77 @@ fn sort_status(rest: &[u8]) -> Sort {
     }
 }
 
+/// Methods to resynchronise at: those of the IANA registry, and what media servers, caches and UPnP use besides. Of any
+/// token as elsewhere, the rest of a method that a segment cut in two would be one: `HE`, `AD / HTTP/1.1`.
+const KNOWN_METHODS: [&[u8]; 50] = [
+    b"ACL",
+    b"BASELINE-CONTROL",
+    b"BIND",
+    b"BCOPY",
+    b"BDELETE",
+    b"BMOVE",
+    b"BPROPFIND",
+    b"BPROPPATCH",
+    b"CHECKIN",
+    b"CHECKOUT",
+    b"CONNECT",
+    b"COPY",
+    b"DELETE",
+    b"GET",
+    b"HEAD",
+    b"LABEL",
+    b"LINK",
+    b"LOCK",
+    b"M-SEARCH",
+    b"MERGE",
+    b"MKACTIVITY",
+    b"MKCALENDAR",
+    b"MKCOL",
+    b"MKREDIRECTREF",
+    b"MKWORKSPACE",
+    b"MOVE",
+    b"NOTIFY",
+    b"OPTIONS",
+    b"ORDERPATCH",
+    b"PATCH",
+    b"POST",
+    b"PROPFIND",
+    b"PROPPATCH",
+    b"PURGE",
+    b"PUT",
+    b"QUERY",
+    b"REBIND",
+    b"REPORT",
+    b"RPC_IN_DATA",
+    b"RPC_OUT_DATA",
+    b"SEARCH",
+    b"SOURCE",
+    b"SUBSCRIBE",
+    b"TRACE",
+    b"UNBIND",
+    b"UNCHECKOUT",
+    b"UNLINK",
+    b"UNLOCK",
+    b"UNSUBSCRIBE",
+    b"UPDATE",
+];
+
 /// Whether `bytes` starts with a start line strict enough to resynchronise at (policy 15).
 pub(crate) fn is_strict_start(bytes: &[u8]) -> bool {
+    if bytes.starts_with(b"HTTP/") {
+        return sort(bytes) == Sort::Response;
+    }
     let Some(lf) = memchr(b'\n', bytes) else { return false };
     let line = &bytes[..lf + 1];
     match sort(line) {
-        Sort::Response => true,
         Sort::Request => {
             let mut parts = line.split(|&b| b == b' ');
             let (method, target, rest) = (parts.next(), parts.next(), parts.next());
-            let upper = method.is_some_and(|m| m.iter().all(|b| b.is_ascii_uppercase() || matches!(b, b'-' | b'_')));
+            let known = method.is_some_and(|method| KNOWN_METHODS.contains(&method));
             let target = target.is_some_and(|t| !t.is_empty() && t.iter().all(|b| b.is_ascii_graphic() || *b >= 0x80));
-            upper && target && rest.is_some_and(|v| v.starts_with(b"HTTP/1.")) && parts.next().is_none()
+            known && target && rest.is_some_and(|v| v.starts_with(b"HTTP/1.")) && parts.next().is_none()
         }
-        Sort::Undecided | Sort::Neither => false,
+        Sort::Response | Sort::Undecided | Sort::Neither => false,
     }
 }
 
@@ -132,50 +190,63 @@ pub(crate) fn may_become_strict(bytes: &[u8]) -> bool {
         return true;
     }
     let mut parts = bytes.split(|&b| b == b' ');
-    let method = parts.next().is_some_and(|m| m.iter().all(|b| b.is_ascii_uppercase() || matches!(b, b'-' | b'_')));
+    let method = parts.next().unwrap_or(bytes);
+    let method = if method.len() == bytes.len() {
+        KNOWN_METHODS.iter().any(|known| known.starts_with(method))
+    } else {
+        KNOWN_METHODS.contains(&method)
+    };
     let target = parts.next().is_none_or(|t| t.iter().all(|b| b.is_ascii_graphic() || *b >= 0x80));
     let version = parts.next().is_none_or(|v| b"HTTP/1.1\r".starts_with(v) || b"HTTP/1.0\r".starts_with(v));
     method && target && version && parts.next().is_none()
 }
 
-/// A head's fields on the stack: more than that go to the lenient reader.
-const FIELDS_FAST: usize = 64;
+/// A head's fields on the stack: most heads have no more than the first, what has more than the second goes to the lenient
+/// reader. Clearing room for 64 each time took as long as reading ten.
+const FIELDS_FEW: usize = 16;
+const FIELDS_MANY: usize = 64;
 
 /// Reads a whole head, start line to blank line, and hands it on.
 ///
 /// `None` when its first line is no start line. At most `fields_max` fields are read; more are named and cut.
 pub(crate) fn read<T>(bytes: &[u8], fields_max: usize, mut found: impl FnMut(Head<'_>, AnomalySet) -> T) -> Option<T> {
-    let mut storage = [const { MaybeUninit::uninit() }; FIELDS_FAST];
-    let mut fields = [Field { name: b"", value: b"" }; FIELDS_FAST];
-    if bytes.starts_with(b"HTTP/") {
-        let mut response = httparse::Response::new(&mut []);
-        let parsed =
-            httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut response, bytes, &mut storage);
-        if let (Ok(httparse::Status::Complete(_)), Some(status), Some(minor)) =
-            (parsed, response.code, response.version)
-            && response.headers.len() <= fields_max
-        {
-            let start = StartLine::Response { status, reason: reason_of(bytes) };
-            let fields = borrow(response.headers, &mut fields);
-            return Some(found(Head { start, version: version(minor), fields }, AnomalySet::EMPTY));
-        }
-    } else {
-        let mut request = httparse::Request::new(&mut []);
-        let parsed =
-            httparse::ParserConfig::default().parse_request_with_uninit_headers(&mut request, bytes, &mut storage);
-        if let (Ok(httparse::Status::Complete(_)), Some(method), Some(target), Some(minor)) =
-            (parsed, request.method, request.path, request.version)
-            && request.headers.len() <= fields_max
-        {
-            let start = StartLine::Request { method: method.as_bytes(), target: target.as_bytes() };
-            let fields = borrow(request.headers, &mut fields);
-            return Some(found(Head { start, version: version(minor), fields }, AnomalySet::EMPTY));
-        }
-    }
-    read_lenient(bytes, fields_max, found)
+    read_fast::<FIELDS_FEW, T>(bytes, fields_max, &mut found)
+        .or_else(|| read_fast::<FIELDS_MANY, T>(bytes, fields_max, &mut found))
+        .or_else(|| read_lenient(bytes, fields_max, found))
 }
 
-fn borrow<'s, 'a>(headers: &[httparse::Header<'a>], into: &'s mut [Field<'a>; FIELDS_FAST]) -> &'s [Field<'a>] {
+/// Reads what is well-formed and has at most `N` fields.
+fn read_fast<const N: usize, T>(
+    bytes: &[u8],
+    fields_max: usize,
+    found: &mut impl FnMut(Head<'_>, AnomalySet) -> T,
+) -> Option<T> {
+    let mut storage = [const { MaybeUninit::uninit() }; N];
+    let config = httparse::ParserConfig::default();
+    let (start, minor, headers) = if bytes.starts_with(b"HTTP/") {
+        let mut response = httparse::Response::new(&mut []);
+        let parsed = config.parse_response_with_uninit_headers(&mut response, bytes, &mut storage);
+        let (Ok(httparse::Status::Complete(_)), Some(status)) = (parsed, response.code) else { return None };
+        (StartLine::Response { status, reason: reason_of(bytes) }, response.version?, response.headers)
+    } else {
+        let mut request = httparse::Request::new(&mut []);
+        let parsed = config.parse_request_with_uninit_headers(&mut request, bytes, &mut storage);
+        let (Ok(httparse::Status::Complete(_)), Some(method), Some(target)) = (parsed, request.method, request.path)
+        else {
+            return None;
+        };
+        let start = StartLine::Request { method: method.as_bytes(), target: target.as_bytes() };
+        (start, request.version?, request.headers)
+    };
+    if headers.len() > fields_max {
+        return None;
+    }
+    let mut fields = [Field { name: b"", value: b"" }; N];
+    let fields = borrow(headers, &mut fields);
+    Some(found(Head { start, version: version(minor), fields }, AnomalySet::EMPTY))
+}
+
+fn borrow<'s, 'a>(headers: &[httparse::Header<'a>], into: &'s mut [Field<'a>]) -> &'s [Field<'a>] {
     for (field, header) in into.iter_mut().zip(headers) {
         *field = Field { name: header.name.as_bytes(), value: header.value };
     }
@@ -193,7 +264,11 @@ fn version(minor: u8) -> Version {
 }
 
 /// Reads a head line by line, naming what RFC 9112 forbids.
-fn read_lenient<T>(bytes: &[u8], fields_max: usize, mut found: impl FnMut(Head<'_>, AnomalySet) -> T) -> Option<T> {
+pub(super) fn read_lenient<T>(
+    bytes: &[u8],
+    fields_max: usize,
+    mut found: impl FnMut(Head<'_>, AnomalySet) -> T,
+) -> Option<T> {
     let mut anomalies = AnomalySet::EMPTY;
     if memchr(0, bytes).is_some() {
         anomalies.insert(Anomaly::NulInHead);
@@ -225,7 +300,8 @@ fn start_line<'a>(line: &'a [u8], anomalies: &mut AnomalySet) -> Option<(StartLi
     let (minor, target_end) = version_of(line)?;
     let target = line.get(method_end..target_end)?;
     let trimmed = trim(target);
-    if target.len() != trimmed.len() + 2 || target.first() != Some(&b' ') || trimmed.iter().any(|b| is_blank(*b)) {
+    let single = target.len() == trimmed.len() + 2 && target.first() == Some(&b' ') && target.last() == Some(&b' ');
+    if !single || trimmed.iter().any(|b| is_blank(*b)) || line.last().is_some_and(|b| is_blank(*b)) {
         anomalies.insert(Anomaly::StartLineWhitespace);
     }
     if trimmed.is_empty() {
@@ -239,11 +315,12 @@ fn version_of(line: &[u8]) -> Option<(u8, usize)> {
     let line = &line[..line.iter().rposition(|b| !is_blank(*b))? + 1];
     let at = line.len().checked_sub(b"HTTP/1.1".len())?;
     let minor = line.last().filter(|b| b.is_ascii_digit())?;
-    let separated = at > 0 && is_blank(line[at - 1]);
+    let separated = line[..at].last().is_some_and(|&b| is_blank(b));
     (separated && line[at..].starts_with(b"HTTP/1.")).then_some((minor - b'0', at))
 }
 
-/// Reads field lines up to the blank line or the end of `bytes`; used for trailers too.
+/// Reads field lines up to the blank line or the end of `bytes`; used for trailers too. Of those beyond `fields_max`, only
+/// what delimits a body: a limit of ours must not move its end.
 pub(crate) fn read_fields<'a>(
     bytes: &'a [u8],
     fields_max: usize,
@@ -251,34 +328,51 @@ pub(crate) fn read_fields<'a>(
     anomalies: &mut AnomalySet,
 ) {
     let mut at = 0;
-    // Where the field began whose value may go on in the next line.
-    let mut open: Option<usize> = None;
-    while at < bytes.len() {
-        let end = memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |lf| at + lf);
+    let mut last = Last::None;
+    while let Some(rest) = bytes.get(at..) {
+        let end = memchr(b'\n', rest).map_or(bytes.len(), |lf| at + lf);
         let line = trim_end(&bytes[at..end]);
         if line.is_empty() {
             return;
         }
         note_bare_cr(line, anomalies);
         if is_blank(line[0]) {
-            if let (Some(start), Some(last)) = (open, fields.last_mut()) {
-                // RFC 9112 §5.2: the value goes on. It is reported with the fold as it stood.
-                anomalies.insert(Anomaly::ObsFold);
-                last.value = trim(&bytes[start..at + line.len()]);
-            } else {
-                anomalies.insert(Anomaly::InvalidFieldLine);
+            match (last, fields.last_mut()) {
+                (Last::Kept { value_at }, Some(field)) => {
+                    // RFC 9112 §5.2: the value goes on. It is reported with the fold as it stood.
+                    anomalies.insert(Anomaly::ObsFold);
+                    field.value = trim(&bytes[value_at..at + line.len()]);
+                }
+                (Last::Dropped, _) => anomalies.insert(Anomaly::ObsFold),
+                (Last::Kept { .. } | Last::None, _) => anomalies.insert(Anomaly::InvalidFieldLine),
             }
-        } else if fields.len() == fields_max {
-            anomalies.insert(Anomaly::TooManyFields);
-            return;
         } else {
-            open = field(line, anomalies).map(|(field, value_at)| {
-                fields.push(field);
-                at + value_at
-            });
+            let beyond = fields.len() >= fields_max;
+            if beyond {
+                anomalies.insert(Anomaly::TooManyFields);
+            }
+            last = match field(line, anomalies) {
+                None => Last::None,
+                Some((field, _)) if beyond && !Delimiters::names_one(field.name) => Last::Dropped,
+                Some((field, value_at)) => {
+                    fields.push(field);
+                    Last::Kept { value_at: at + value_at }
+                }
+            };
         }
         at = end + 1;
     }
+}
+
+/// The field line before, which may go on in a line that starts with white space.
+#[derive(Clone, Copy)]
+enum Last {
+    /// It was none.
+    None,
+    /// Its value starts here.
+    Kept { value_at: usize },
+    /// It is beyond the limit.
+    Dropped,
 }
 
 /// One field line: the field, and where in the line its value starts.
@@ -318,7 +412,7 @@ pub(crate) fn trim(bytes: &[u8]) -> &[u8] {
     &bytes[start..end]
 }
 
-const fn is_blank(byte: u8) -> bool {
+pub(crate) const fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 

@@ -2,6 +2,10 @@
 //!
 //! Knows nothing of connections: whose turn it is and which request a response answers is [`crate::http`]'s.
 
+pub(crate) mod beyond;
 pub(crate) mod chunked;
 pub(crate) mod framing;
 pub(crate) mod head;
+#[cfg(test)]
+#[cfg(feature = "testkit")]
+mod tests;

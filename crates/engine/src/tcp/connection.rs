@@ -1,10 +1,11 @@
 //! Both directions of one connection: what a segment says, what the peer would have dropped, how it ends.
 //!
-//! How it begins is in [`super::opening`], in which order bytes go on in [`super::order`].
+//! How it begins is in [`super::opening`] and [`super::joined`], in which order bytes go on in [`super::order`].
 
-use super::half::{Half, Phase, Place};
+use super::half::{Half, Phase};
+use super::joined::takes_place;
 use super::opening::{PendingSyn, SynData};
-use super::order::{SIDES, deliver};
+use super::order::{Heard, SIDES, deliver};
 use super::recent::{Origin, Suspicion};
 use super::waiting::Arrival;
 use super::{Delivery, EndCause, Receiver};
@@ -48,7 +49,7 @@ impl Connection {
     /// Whether no data can have been exchanged yet, as far as the capture shows.
     pub(crate) fn is_half_open(&self) -> bool {
         self.halves.iter().any(|half| matches!(half.phase, Phase::Unseen | Phase::Expected))
-            && self.halves.iter().all(|half| half.next == StreamOffset(0))
+            && self.halves.iter().all(Half::is_pristine)
     }
 
     /// Whether something waits for an allowance to pass.
@@ -97,7 +98,7 @@ impl Connection {
             return self.reset(segment, side, now, limits, out);
         }
         if segment.flags.has(Flags::SYN) {
-            if let Some(outcome) = self.syn(segment, side, stamp, out) {
+            if let Some(outcome) = self.syn(segment, side, stamp, limits, out) {
                 return outcome;
             }
         } else {
@@ -111,13 +112,24 @@ impl Connection {
                 } else {
                     out.note(side, anomaly);
                 }
-                self.settle(now, Some(side), limits, out);
+                self.settle(now, None, limits, out);
                 return self.outcome();
             }
-            self.acknowledge(segment, side);
+            if !self.halves.iter().all(Half::is_settled) {
+                self.join(segment, side, limits, out);
+            }
+            self.acknowledge(segment, side, out);
+            if self.syn_data.is_some() {
+                self.syn_data_acknowledged(segment, side.other(), out);
+            }
             self.data(segment, side, stamp, limits, out);
         }
-        self.settle(now, Some(side), limits, out);
+        if self.halves.iter().all(Half::is_quiet) {
+            return Outcome::Open;
+        }
+        let acked = self.half(side.other()).place(segment.ack);
+        let heard = segment.flags.has(Flags::ACK).then_some(Heard { from: side, acked });
+        self.settle(now, heard, limits, out);
         self.outcome()
     }
 
@@ -142,6 +154,7 @@ impl Connection {
                 }
             }
         }
+        SIDES.into_iter().for_each(|side| self.settle_start(side));
         loop {
             self.drain(out);
             if let Some((side, end)) = SIDES.into_iter().find_map(|s| Some((s, self.half(s).any_hole()?))) {
@@ -193,20 +206,18 @@ impl Connection {
         {
             return Some(Anomaly::OldTimestamp);
         }
-        if peer.is_live()
-            && let Place::At(at) = peer.place(segment.ack)
-            && at > peer.highest().add(half.plausible_ahead())
-        {
+        let ahead = half.plausible_ahead();
+        if peer.is_live() && peer.is_long_acknowledged(segment.ack, ahead) {
+            return Some(Anomaly::BadAck);
+        }
+        if peer.is_live() && peer.place(segment.ack) > peer.highest().add(ahead) {
             peer.outlying_ack = Some(segment.ack);
-            let confirmed = peer.outlying_data.is_some_and(|seq| near(seq, segment.ack, half.plausible_ahead()));
+            let confirmed = peer.outlying_data.is_some_and(|seq| near(seq, segment.ack, ahead));
             if !confirmed {
                 return Some(Anomaly::BadAck);
             }
         }
-        if !segment.payload.is_empty()
-            && let Place::At(at) = half.place(segment.seq)
-            && at > half.highest().add(peer.plausible_ahead())
-        {
+        if takes_place(segment) && half.place(segment.seq) > half.highest().add(peer.plausible_ahead()) {
             half.outlying_data = Some(segment.seq.add(segment.payload.len() as u32));
             let confirmed = half.outlying_ack.is_some_and(|ack| near(ack, segment.seq, peer.plausible_ahead()));
             if !confirmed {
@@ -216,7 +227,7 @@ impl Connection {
         None
     }
 
-    fn both(&mut self, side: Side) -> (&mut Half, &mut Half) {
+    pub(super) fn both(&mut self, side: Side) -> (&mut Half, &mut Half) {
         let [low, high] = &mut self.halves;
         match side {
             Side::Low => (low, high),
@@ -227,86 +238,48 @@ impl Connection {
     // The living connection.
 
     /// Notes what a segment says of both directions' places.
-    fn acknowledge(&mut self, segment: &Segment<'_>, side: Side) {
+    fn acknowledge<R: Receiver>(&mut self, segment: &Segment<'_>, side: Side, out: &mut R) {
         let (half, peer) = self.both(side);
-        match half.phase {
-            Phase::Unseen => {
-                half.start_at(segment.seq, Phase::Open);
-                half.md5 = segment.options.md5;
-            }
-            Phase::Expected => {
-                // The capture joined in the middle: bytes before the place expected were acknowledged before they were
-                // seen. A keep-alive probe (RFC 9293 §3.8.4) stands one before it and carries at most one old byte.
-                let probe = segment.payload.len() <= 1 && half.place(segment.seq) == Place::Before(1);
-                match half.place(segment.seq) {
-                    Place::Before(distance) if !probe && distance <= peer.plausible_ahead() => {
-                        half.start_at(segment.seq, Phase::Open);
-                    }
-                    _ => half.phase = Phase::Open,
-                }
-                half.md5 = segment.options.md5;
-            }
-            Phase::Open | Phase::Ended => {}
-        }
         half.see_window(segment.window, peer);
         half.ttl = half.ttl.max(segment.ttl);
         if let Some((value, _)) = segment.options.timestamps
             // RFC 7323 §4.3 (2): only a segment at or before the last acknowledgement sent; which the capture may show early.
-            && matches!(half.place(segment.seq), Place::At(at) if at <= half.acked.min(half.next))
+            && half.phase != Phase::Joined
+            && half.place(segment.seq) <= half.acked.min(half.next)
             && half.ts_recent.is_none_or(|recent| value.wrapping_sub(recent) as i32 >= 0)
         {
             half.ts_recent = Some(value);
         }
         match peer.phase {
-            Phase::Unseen => peer.start_at(segment.ack, Phase::Expected),
             // Nothing of that direction is in the capture: it cannot be waited for.
-            Phase::Expected => peer.start_at(segment.ack, Phase::Expected),
-            Phase::Open | Phase::Ended => {
-                if let Place::At(at) = peer.place(segment.ack) {
-                    peer.acknowledged(at);
-                }
-            }
+            Phase::Unseen | Phase::Expected => peer.expect(segment.ack),
+            Phase::Joined | Phase::Open | Phase::Ended => peer.acknowledged(peer.place(segment.ack), out),
         }
     }
 
     fn data<R: Receiver>(&mut self, segment: &Segment<'_>, side: Side, stamp: Stamp, limits: &Limits, out: &mut R) {
         if self.syn_data_len(side) > 0 {
             // No SYN-ACK was seen: the place of the next data tells whether the data of the SYN was taken.
-            let after = matches!(self.half(side).place(segment.seq), Place::At(at) if at.0 >= self.syn_data_len(side));
-            let taken = if after { StreamOffset(self.syn_data_len(side)) } else { StreamOffset(0) };
+            let half = self.half(side);
+            let behind = half.start.add(self.syn_data_len(side));
+            let taken = if half.place(segment.seq) >= behind { behind } else { half.start };
             self.take_syn_data(side, taken, out);
         }
-        let requires = match self.half(side.other()).place(segment.ack) {
-            Place::At(at) if self.half(side.other()).is_live() => at,
-            _ => StreamOffset(0),
-        };
+        let other = self.half(side.other());
+        let requires = if other.is_live() { other.place(segment.ack) } else { StreamOffset(0) };
         let (half, peer) = self.both(side);
-        let mut arrival = match half.place(segment.seq) {
-            Place::At(offset) => Arrival {
-                offset,
-                bytes: segment.payload,
-                cut: u64::from(segment.cut),
-                stamp,
-                requires,
-                starts_segment: true,
-            },
-            Place::Before(distance) => {
-                let old = usize::try_from(distance).unwrap_or(usize::MAX).min(segment.payload.len());
-                out.ledger().count(Fate::Duplicate, old);
-                Arrival {
-                    offset: StreamOffset(0),
-                    bytes: &segment.payload[old..],
-                    cut: u64::from(segment.cut).saturating_sub(distance - old as u64),
-                    stamp,
-                    requires,
-                    starts_segment: false,
-                }
-            }
+        let mut arrival = Arrival {
+            offset: half.place(segment.seq),
+            bytes: segment.payload,
+            cut: u64::from(segment.cut),
+            stamp,
+            requires,
+            starts_segment: true,
         };
         let end = arrival.offset.add(arrival.bytes.len() as u64 + arrival.cut);
-        // A FIN before bytes that were seen contradicts them: it is no end.
-        if segment.flags.has(Flags::FIN) && half.fin.is_none() && end >= half.received() {
-            half.fin = Some(end);
+        // A FIN before bytes that were seen contradicts them: it is no end. Of two, the one in order is taken first.
+        if segment.flags.has(Flags::FIN) && end >= half.received() {
+            half.fin = Some(half.fin.unwrap_or(end).min(end));
         }
         if arrival.bytes.is_empty() && arrival.cut == 0 {
             return;
@@ -346,7 +319,10 @@ impl Connection {
         if arrival.bytes.is_empty() && arrival.cut == 0 {
             return;
         }
-        let in_order = arrival.offset == half.next && !half.has_waiting() && arrival.requires <= peer.next.add(1);
+        let in_order = half.phase == Phase::Open
+            && arrival.offset == half.next
+            && !half.has_waiting()
+            && arrival.requires <= peer.next.add(1);
         if in_order {
             let whole = arrival.bytes.len() == segment.payload.len();
             deliver(half, side, arrival, || if whole { Origin::of(segment) } else { Origin::verified(segment) }, out);
@@ -359,6 +335,7 @@ impl Connection {
             note_conflict(half, side, entered.suspicion, segment, out);
         }
         while self.half(side).is_full(limits) {
+            self.settle_start(side);
             self.drain(out);
             if !self.half(side).is_full(limits) {
                 break;
@@ -383,14 +360,14 @@ impl Connection {
         let exact = if half.is_live() {
             let fin = u64::from(half.fin == Some(half.next));
             let ends = [half.next, half.next.add(fin), half.highest()];
-            matches!(half.place(segment.seq), Place::At(at) if ends.contains(&at))
+            ends.contains(&half.place(segment.seq))
         } else {
             // The answer to a SYN: it must acknowledge that SYN (RFC 9293 §3.10.7.3).
-            segment.flags.has(Flags::ACK) && peer.is_live() && peer.place(segment.ack) == Place::At(peer.highest())
+            segment.flags.has(Flags::ACK) && peer.is_live() && peer.place(segment.ack) == peer.highest()
         };
         if !exact {
             out.report(Anomaly::InexactReset);
-            self.settle(now, Some(side), limits, out);
+            self.settle(now, None, limits, out);
             return self.outcome();
         }
         self.end(EndCause::Reset, out);

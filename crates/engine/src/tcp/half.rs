@@ -1,16 +1,23 @@
 //! One direction of a connection: from its first sequence number to its FIN.
 //!
 //! ```text
-//!   Unseen ──the peer acknowledged something──▶ Expected ──a segment──▶ Open ──FIN delivered──▶ Ended
-//!      └──────────────────── a segment ───────────────────────────────────▲
+//!   Unseen ──the peer acknowledged something──▶ Expected
+//!     │ └────────────────────────────┐             │ a segment
+//!     │ SYN                a segment ▼             ▼
+//!     └──────────▶ Open ◀──────── Joined ◀─────────┘
+//!                   │ FIN delivered
+//!                   ▼
+//!                 Ended
 //! ```
+//!
+//! What makes a joined stream open is in [`super::joined`].
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::Interest;
-use super::recent::{Origin, Recent, Suspicion};
+use super::recent::{Origin, Recent, Spares, Suspicion};
 use super::waiting::{Arrival, Entered, WaitingRoom};
+use super::{Interest, Receiver};
 use crate::config::Limits;
 use crate::seq::{SeqNumber, StreamOffset};
 use crate::time::Timestamp;
@@ -21,6 +28,10 @@ const WINDOW_MAX: u32 = 65_535 << 14;
 /// Hops by which the packets of one side may differ without it meaning anything: routes change. Arbitrary.
 const TTL_TOLERANCE: u8 = 4;
 
+/// Where a stream starts as long as nothing stands before: so far on that whatever a sequence number can say is behind
+/// it has an offset too.
+const START: StreamOffset = StreamOffset(1 << 32);
+
 /// How much is known of where this direction's stream stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -28,19 +39,12 @@ pub(super) enum Phase {
     Unseen,
     /// Only the peer's acknowledgements were seen: they say where its next byte will stand.
     Expected,
-    /// Segments were seen.
+    /// Segments were seen, but no SYN, and nothing was delivered: an earlier segment may still come.
+    Joined,
+    /// Its start is known, or was settled on.
     Open,
     /// Its end was delivered.
     Ended,
-}
-
-/// What the peer would say of the sequence numbers of a segment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
-    /// At or behind what the stream began with.
-    At(StreamOffset),
-    /// This many bytes before the stream's start.
-    Before(u64),
 }
 
 /// A wait that must end: since when, and how many packets ago.
@@ -49,6 +53,14 @@ struct Stall {
     at: StreamOffset,
     since: Timestamp,
     packets: u32,
+}
+
+/// What is rare, and kept apart because an idle connection is to be small.
+#[derive(Debug, Default)]
+struct Holes {
+    stall: Option<Stall>,
+    /// The last hole that was given up, to tell late bytes from duplicates.
+    given_up: Option<(StreamOffset, StreamOffset)>,
 }
 
 /// How a window field is to be read.
@@ -65,6 +77,8 @@ pub(super) struct Half {
     pub(super) phase: Phase,
     /// Sequence number of the byte at `next`.
     next_seq: SeqNumber,
+    /// The stream's first byte.
+    pub(super) start: StreamOffset,
     /// Delivered, or declared missing, up to here. Invariant: every waiting entry lies at or behind it.
     pub(super) next: StreamOffset,
     /// The peer acknowledged up to here (a FIN counts as one). May lie behind `next` or ahead of it.
@@ -76,10 +90,7 @@ pub(super) struct Half {
     /// Whether the peer was heard to acknowledge anything: without that, nothing says when to forget.
     heard: bool,
     interest: Interest,
-    /// Rare, so that it is kept apart: an idle connection is to be small.
-    stall: Option<Box<Stall>>,
-    /// The last hole that was given up, to tell late bytes from duplicates.
-    last_gap: (StreamOffset, StreamOffset),
+    holes: Option<Box<Holes>>,
     /// Largest window that this side offered, in bytes.
     window: u32,
     scale: Scale,
@@ -100,15 +111,15 @@ impl Half {
         Self {
             phase: Phase::Unseen,
             next_seq: SeqNumber(0),
-            next: StreamOffset(0),
-            acked: StreamOffset(0),
+            start: START,
+            next: START,
+            acked: START,
             fin: None,
             waiting: None,
             recent: None,
             heard: false,
             interest: Interest::None,
-            stall: None,
-            last_gap: (StreamOffset(0), StreamOffset(0)),
+            holes: None,
             window: 0,
             scale: Scale::Unknown,
             ttl: 0,
@@ -119,16 +130,41 @@ impl Half {
         }
     }
 
-    /// Puts the stream's start at `seq`. Only while nothing was delivered.
+    /// Puts the stream's start at `seq`. Only while nothing was seen of it.
     pub(super) fn start_at(&mut self, seq: SeqNumber, phase: Phase) {
-        debug_assert_eq!(self.next, StreamOffset(0), "a stream is placed before its first byte");
+        debug_assert!(
+            matches!(self.phase, Phase::Unseen | Phase::Expected),
+            "a stream is placed before its first byte"
+        );
         self.next_seq = seq;
         self.phase = phase;
     }
 
+    /// The peer acknowledged up to `seq`, and nothing of this direction was seen.
+    pub(super) fn expect(&mut self, seq: SeqNumber) {
+        self.start_at(seq, Phase::Expected);
+        self.heard = true;
+    }
+
+    /// Puts the stream's start elsewhere. Only while nothing was delivered.
+    pub(super) fn move_start(&mut self, seq: SeqNumber) {
+        debug_assert!(self.next == self.start, "what was delivered stays where it is");
+        self.start = self.place(seq);
+        self.next = self.start;
+        self.next_seq = seq;
+        if !self.heard {
+            self.acked = self.start;
+        }
+    }
+
     /// Whether `seq` is the number of the stream's first byte.
-    pub(super) const fn starts_at(&self, seq: SeqNumber) -> bool {
-        self.next_seq.0.wrapping_sub(self.next.0 as u32) == seq.0
+    pub(super) fn starts_at(&self, seq: SeqNumber) -> bool {
+        self.place(seq) == self.start
+    }
+
+    /// Whether nothing was delivered of it or waits.
+    pub(super) fn is_pristine(&self) -> bool {
+        self.next == self.start && self.waiting.is_none()
     }
 
     /// Sequence number of the next byte, when anything is known of it; a delivered FIN counts as one.
@@ -138,20 +174,33 @@ impl Half {
     }
 
     pub(super) const fn is_live(&self) -> bool {
+        matches!(self.phase, Phase::Joined | Phase::Open | Phase::Ended)
+    }
+
+    /// Whether its start will not move any more.
+    pub(super) const fn is_settled(&self) -> bool {
         matches!(self.phase, Phase::Open | Phase::Ended)
     }
 
-    pub(super) fn place(&self, seq: SeqNumber) -> Place {
-        let distance = seq.offset_from(self.next_seq);
-        match self.next.checked_add_signed(distance) {
-            Some(at) => Place::At(at),
-            None => Place::Before(distance.unsigned_abs() - self.next.0),
-        }
+    /// Whether nothing of it waits for anything: then nothing is to be settled after a packet.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.waiting.is_none() && self.holes.is_none() && self.fin.is_none() && self.acked <= self.next.add(1)
+    }
+
+    /// The offset that a sequence number near the present place stands for.
+    pub(super) fn place(&self, seq: SeqNumber) -> StreamOffset {
+        StreamOffset(self.next.0.saturating_add_signed(seq.offset_from(self.next_seq)))
+    }
+
+    /// Whether an acknowledgement is older than `window` bytes before the latest one (RFC 5961 §5.2): a guess, since those
+    /// that are late are not that late.
+    pub(super) fn is_long_acknowledged(&self, ack: SeqNumber, window: u64) -> bool {
+        self.acked.since(self.place(ack)) > window
     }
 
     /// Whether a segment that ends at `end` goes beyond what was delivered.
     pub(super) fn is_new(&self, end: SeqNumber) -> bool {
-        matches!(self.place(end), Place::At(at) if at > self.next)
+        self.place(end) > self.next
     }
 
     /// The offset behind the last byte that was seen.
@@ -184,15 +233,9 @@ impl Half {
     /// Bytes beyond what this side acknowledged that its peer may have sent without anybody doubting it.
     ///
     /// Twice the largest window: captures lose acknowledgements too, and "far outside" (policy 2) is farther than that.
-    pub(super) const fn plausible_ahead(&self) -> u64 {
-        let window = if !self.is_live() {
-            WINDOW_MAX
-        } else if self.window > 65_535 {
-            self.window
-        } else {
-            65_535
-        };
-        2 * window as u64
+    pub(super) fn plausible_ahead(&self) -> u64 {
+        let window = if self.is_live() { self.window.max(65_535) } else { WINDOW_MAX };
+        2 * u64::from(window)
     }
 
     pub(super) fn advance(&mut self, bytes: u64) {
@@ -202,34 +245,39 @@ impl Half {
 
     /// Whether `offset` lies in the hole that was last given up.
     pub(super) fn in_last_gap(&self, offset: StreamOffset) -> bool {
-        self.last_gap.0 <= offset && offset < self.last_gap.1
+        let given_up = self.holes.as_ref().and_then(|holes| holes.given_up);
+        given_up.is_some_and(|(from, to)| from <= offset && offset < to)
     }
 
     pub(super) fn give_up(&mut self, bytes: u64) {
-        self.last_gap = (self.next, self.next.add(bytes));
+        self.holes.get_or_insert_default().given_up = Some((self.next, self.next.add(bytes)));
         self.advance(bytes);
     }
 
     // What was delivered, for telling conflicting copies.
 
     /// Keeps bytes that were just delivered for as long as the receiver's interest in other copies lasts.
-    pub(super) fn remember(&mut self, bytes: &[u8], interest: Interest, origin: impl FnOnce() -> Origin) {
+    pub(super) fn remember<R: Receiver>(
+        &mut self,
+        bytes: &[u8],
+        interest: Interest,
+        origin: impl FnOnce() -> Origin,
+        out: &mut R,
+    ) {
         self.interest = interest;
         if self.forgets_all() {
-            self.recent = None;
+            Spares::keep(out.spares(), self.recent.take());
         } else {
-            self.recent.get_or_insert_default().push(bytes, origin());
+            self.recent.get_or_insert_with(|| Spares::give(out.spares())).push(bytes, origin());
         }
     }
 
     /// The peer acknowledged up to `at`.
-    pub(super) fn acknowledged(&mut self, at: StreamOffset) {
+    pub(super) fn acknowledged<R: Receiver>(&mut self, at: StreamOffset, out: &mut R) {
         self.heard = true;
-        if at > self.acked {
-            self.acked = at;
-            if self.forgets_all() {
-                self.recent = None;
-            }
+        self.acked = self.acked.max(at);
+        if self.forgets_all() {
+            Spares::keep(out.spares(), self.recent.take());
         }
     }
 
@@ -284,9 +332,11 @@ impl Half {
         first
     }
 
-    /// Accounted bytes of the waiting room.
+    /// Accounted bytes on the heap.
     pub(super) fn held(&self) -> usize {
-        self.waiting.as_ref().map_or(0, |room| room.held()) + self.recent.as_ref().map_or(0, |recent| recent.held())
+        self.waiting.as_ref().map_or(0, |room| room.held())
+            + self.recent.as_ref().map_or(0, |recent| recent.held())
+            + self.holes.as_ref().map_or(0, |_| size_of::<Holes>())
     }
 
     /// Payload bytes in the waiting room.
@@ -304,7 +354,7 @@ impl Half {
     ///
     /// One byte alone is not enough: the peer may have acknowledged a FIN that is not in the capture.
     pub(super) fn acknowledged_hole(&self) -> Option<StreamOffset> {
-        if self.phase != Phase::Open || self.acked <= self.next.add(1) {
+        if !matches!(self.phase, Phase::Joined | Phase::Open) || self.acked <= self.next.add(1) {
             return None;
         }
         let first = self.first_waiting().map(|(at, _)| at);
@@ -323,24 +373,31 @@ impl Half {
 
     /// Whether a wait at the present place has lasted for the allowance; counts one packet.
     pub(super) fn stalled(&mut self, now: Timestamp, packet: bool, limits: &Limits) -> bool {
-        match &mut self.stall {
-            Some(stall) if stall.at == self.next => {
+        let at = self.next;
+        let holes = self.holes.get_or_insert_default();
+        match holes.stall.as_mut().filter(|stall| stall.at == at) {
+            Some(stall) => {
                 stall.packets += u32::from(packet);
                 stall.packets >= limits.hole_packets || now.since(stall.since) >= limits.hole_time
             }
-            _ => {
-                self.stall = Some(Box::new(Stall { at: self.next, since: now, packets: 0 }));
+            None => {
+                holes.stall = Some(Stall { at, since: now, packets: 0 });
                 limits.hole_packets == 0 || limits.hole_time == Duration::ZERO
             }
         }
     }
 
-    pub(super) const fn is_stalling(&self) -> bool {
-        self.stall.is_some()
+    pub(super) fn is_stalling(&self) -> bool {
+        self.holes.as_ref().is_some_and(|holes| holes.stall.is_some())
     }
 
     /// Nothing is waited for.
     pub(super) fn flows(&mut self) {
-        self.stall = None;
+        if let Some(holes) = &mut self.holes {
+            holes.stall = None;
+            if holes.given_up.is_none() {
+                self.holes = None;
+            }
+        }
     }
 }

@@ -5,6 +5,7 @@
 
 mod connection;
 mod half;
+mod joined;
 mod opening;
 mod order;
 mod recent;
@@ -13,6 +14,7 @@ mod tests;
 mod waiting;
 
 pub(crate) use connection::{Connection, Outcome};
+pub(crate) use recent::Spares;
 
 use crate::anomaly::Anomaly;
 use crate::frame::Stamp;
@@ -82,8 +84,17 @@ pub(crate) trait Receiver {
     /// Something odd that touched no bytes.
     fn report(&mut self, anomaly: Anomaly);
 
+    /// Whether a stream that the capture joined in its middle may be taken to begin with these bytes: not if they look like
+    /// the rest of something.
+    fn may_begin(&self, bytes: &[u8]) -> bool;
+
     /// What another copy of the bytes last delivered from this side could change.
     fn interest(&self, from: Side) -> Interest;
+
+    /// Memory for copies of what was delivered, from connections that need theirs no more.
+    fn spares(&mut self) -> Option<&mut Spares> {
+        None
+    }
 
     /// The accounts, for bytes that are not delivered.
     fn ledger(&mut self) -> &mut Ledger;

@@ -1,9 +1,10 @@
 //! How connections begin: SYN, SYN-ACK, ports used again, data in a SYN (policy 4, RFC 7413).
 
 use super::connection::{Connection, Outcome};
-use super::half::{Phase, Place};
+use super::half::Phase;
 use super::{Delivery, Receiver};
 use crate::anomaly::Anomaly;
+use crate::config::Limits;
 use crate::decode::{Checksum, Flags, Options, Segment};
 use crate::frame::Stamp;
 use crate::key::Side;
@@ -32,6 +33,9 @@ pub(super) struct SynData {
     pub(super) bytes: Vec<u8>,
 }
 
+/// How far behind the next byte a retransmission is looked for: what a path has under way, rounded up. Arbitrary.
+const AGAIN_MAX: u64 = 1 << 20;
+
 impl Connection {
     /// A segment with SYN; `None` when it changes nothing more than what was done.
     pub(super) fn syn<R: Receiver>(
@@ -39,13 +43,19 @@ impl Connection {
         segment: &Segment<'_>,
         side: Side,
         stamp: Stamp,
+        limits: &Limits,
         out: &mut R,
     ) -> Option<Outcome> {
         let start = segment.seq.add(1);
         let acknowledges = segment.flags.has(Flags::ACK);
         let fits = match self.half(side).phase {
             Phase::Unseen => true,
-            Phase::Expected => self.half(side).place(start) == Place::At(StreamOffset(0)),
+            Phase::Expected => self.half(side).starts_at(start),
+            // A handshake in four has an ACK with the number of the SYN before the SYN (RFC 9293 §3.5 joins the two).
+            Phase::Joined => {
+                let half = self.half(side);
+                half.reaches_back_to(start, limits) || (half.is_pristine() && half.starts_at(segment.seq))
+            }
             // The same SYN again, or one that the capture shows behind the data it precedes.
             Phase::Open | Phase::Ended => {
                 if self.half(side).starts_at(start) {
@@ -57,13 +67,13 @@ impl Connection {
             }
         };
         let peer = self.half(side.other());
-        let acked = match (acknowledges, peer.is_live()) {
-            (true, true) => match peer.place(segment.ack) {
-                // RFC 9293 §3.10.7.3: it must acknowledge the SYN, and with data in the SYN (RFC 7413) at most that.
-                Place::At(at) if at <= peer.highest().add(self.syn_data_len(side.other())) => Some(at),
-                _ => None,
-            },
-            _ => Some(StreamOffset(0)),
+        // RFC 9293 §3.10.7.3: it must acknowledge the SYN, and with data in the SYN (RFC 7413) at most that.
+        let highest = peer.highest().add(self.syn_data_len(side.other()));
+        let acked = match peer.phase {
+            _ if !acknowledges => Some(peer.start),
+            Phase::Unseen | Phase::Expected => Some(peer.start),
+            Phase::Joined if peer.reaches_back_to(segment.ack, limits) => Some(peer.place(segment.ack)),
+            _ => Some(peer.place(segment.ack)).filter(|at| (peer.start..=highest).contains(at)),
         };
         let Some(acked) = acked.filter(|_| fits) else {
             if acknowledges && let Some(outcome) = self.reopened_by(segment, side) {
@@ -79,14 +89,22 @@ impl Connection {
         };
         if acknowledges {
             let peer = self.half_mut(side.other());
-            if peer.phase == Phase::Unseen {
-                peer.start_at(segment.ack, Phase::Expected);
-            } else {
-                peer.acknowledged(acked);
+            match peer.phase {
+                Phase::Unseen | Phase::Expected => peer.expect(segment.ack),
+                Phase::Joined if acked <= peer.start => {
+                    peer.move_start(segment.ack);
+                    peer.phase = Phase::Open;
+                }
+                Phase::Joined | Phase::Open | Phase::Ended => peer.acknowledged(acked, out),
             }
         }
         let half = self.half_mut(side);
-        half.start_at(start, Phase::Open);
+        if half.phase == Phase::Joined {
+            half.move_start(start);
+            half.phase = Phase::Open;
+        } else {
+            half.start_at(start, Phase::Open);
+        }
         half.see_syn(segment.window, segment.options.window_scale);
         half.ts_recent = segment.options.timestamps.map(|(value, _)| value);
         half.md5 = segment.options.md5;
@@ -127,6 +145,11 @@ impl Connection {
 
     /// A segment that shows the kept SYN to have been answered although the answer was not seen.
     pub(super) fn confirm_pending(&mut self, segment: &Segment<'_>, side: Side) -> Option<Outcome> {
+        // What the living connection waits for, or may send again, belongs to it: a SYN forged one number before it must not
+        // end it.
+        let half = self.half(side);
+        let at = half.place(segment.seq);
+        let is_expected = half.is_live() && at <= half.next && half.next.since(at) <= AGAIN_MAX;
         let pending = self.pending_syn.as_mut()?;
         let confirmed = if pending.side == side {
             !pending.answered && segment.seq == pending.seq.add(1) && !segment.payload.is_empty()
@@ -134,17 +157,25 @@ impl Connection {
             pending.answered = true;
             segment.ack == pending.seq.add(1) && pending.ack == Some(segment.seq)
         };
-        if confirmed { self.pending_syn.take().map(Outcome::Reopen) } else { None }
+        if confirmed && !is_expected { self.pending_syn.take().map(Outcome::Reopen) } else { None }
     }
 
     pub(super) fn syn_data_len(&self, side: Side) -> u64 {
         self.syn_data.as_ref().filter(|data| data.side == side).map_or(0, |data| data.bytes.len() as u64)
     }
 
+    /// A segment may say how much of the data in the SYN, or SYN-ACK, of `side` was taken.
+    pub(super) fn syn_data_acknowledged<R: Receiver>(&mut self, segment: &Segment<'_>, side: Side, out: &mut R) {
+        let acked = self.half(side).place(segment.ack);
+        if acked > self.half(side).start {
+            self.take_syn_data(side, acked, out);
+        }
+    }
+
     /// Delivers the data of a SYN as far as it was taken; the rest will come again.
     pub(super) fn take_syn_data<R: Receiver>(&mut self, side: Side, acked: StreamOffset, out: &mut R) {
         let Some(data) = self.syn_data.take_if(|data| data.side == side) else { return };
-        let taken = (acked.0 as usize).min(data.bytes.len());
+        let taken = (acked.since(self.half(side).start) as usize).min(data.bytes.len());
         let (taken, left) = data.bytes.split_at(taken);
         out.ledger().count(Fate::Ignored, left.len());
         if !taken.is_empty() {

@@ -15,16 +15,31 @@ use crate::time::Timestamp;
 
 pub(super) const SIDES: [Side; 2] = [Side::Low, Side::High];
 
+/// A packet that counts against what is waited for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Heard {
+    pub(super) from: Side,
+    /// What it acknowledges of the other side.
+    pub(super) acked: StreamOffset,
+}
+
 impl Connection {
-    /// Delivers what can be, and gives up what has been waited for long enough, after a packet of `from`.
+    /// Delivers what can be, and gives up what has been waited for long enough, after a packet.
     ///
-    /// Only packets of the side that acknowledged count against a hole: captures that show the directions out of step
-    /// show its packets early.
-    pub(super) fn settle<R: Receiver>(&mut self, now: Timestamp, from: Option<Side>, limits: &Limits, out: &mut R) {
+    /// Only packets that acknowledge past a hole count against it: captures that show the directions out of step show them
+    /// early, and one that acknowledges less shows that the capture is still behind.
+    pub(super) fn settle<R: Receiver>(&mut self, now: Timestamp, heard: Option<Heard>, limits: &Limits, out: &mut R) {
+        let from = heard.map(|heard| heard.from);
+        for side in SIDES {
+            if self.is_held_back(side) && self.half_mut(side).stalled(now, from == Some(side), limits) {
+                self.settle_start(side);
+            }
+        }
         self.drain(out);
         for side in SIDES {
             while let Some(end) = self.half(side).acknowledged_hole() {
-                if !self.half_mut(side).stalled(now, from == Some(side.other()), limits) {
+                let past = heard.is_some_and(|heard| heard.from != side && heard.acked >= end);
+                if !self.half_mut(side).stalled(now, past, limits) {
                     break;
                 }
                 self.declare(side, end, out);
@@ -32,11 +47,15 @@ impl Connection {
             }
         }
         for side in SIDES {
-            while self.is_blocked(side) && self.half_mut(side).stalled(now, from == Some(side), limits) {
+            while !self.is_held_back(side)
+                && self.is_blocked(side)
+                && self.half_mut(side).stalled(now, from == Some(side), limits)
+            {
                 self.deliver_first(side, out);
                 self.drain(out);
             }
-            if !self.is_blocked(side) && self.half(side).acknowledged_hole().is_none() {
+            let held = self.is_held_back(side) || self.is_blocked(side);
+            if !held && self.half(side).acknowledged_hole().is_none() {
                 self.half_mut(side).flows();
             }
         }
@@ -65,7 +84,7 @@ impl Connection {
 
     pub(super) fn is_next(&self, side: Side) -> bool {
         let half = self.half(side);
-        half.first_waiting().is_some_and(|(at, _)| at == half.next)
+        half.phase == Phase::Open && half.first_waiting().is_some_and(|(at, _)| at == half.next)
     }
 
     /// Whether the next bytes of `side` are there but were sent after bytes of the other side that are not.
@@ -82,6 +101,7 @@ impl Connection {
     }
 
     pub(super) fn deliver_first<R: Receiver>(&mut self, side: Side, out: &mut R) {
+        self.settle_start(side);
         let half = self.half_mut(side);
         if let Some((offset, entry)) = half.pop_waiting() {
             debug_assert_eq!(offset, half.next, "what is delivered is next");
@@ -98,6 +118,7 @@ impl Connection {
     }
 
     pub(super) fn declare<R: Receiver>(&mut self, side: Side, end: StreamOffset, out: &mut R) {
+        self.settle_start(side);
         let half = self.half_mut(side);
         let bytes = end.since(half.next);
         half.give_up(bytes);
@@ -119,7 +140,7 @@ pub(super) fn deliver<R: Receiver>(
             side,
             Delivery::Bytes { bytes: arrival.bytes, stamp: arrival.stamp, starts_segment: arrival.starts_segment },
         );
-        half.remember(arrival.bytes, out.interest(side), origin);
+        half.remember(arrival.bytes, out.interest(side), origin, out);
     }
     if arrival.cut > 0 {
         half.advance(arrival.cut);

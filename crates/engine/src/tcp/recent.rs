@@ -78,7 +78,7 @@ impl Suspicion {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Recent {
+pub(crate) struct Recent {
     bytes: VecDeque<u8>,
     /// How many bytes each segment brought, and where they came from.
     origins: VecDeque<(u32, Origin)>,
@@ -89,10 +89,12 @@ impl Recent {
         let keep = &bytes[bytes.len().saturating_sub(RECENT_MAX)..];
         let room = RECENT_MAX - keep.len();
         self.bytes.drain(..self.bytes.len().saturating_sub(room));
+        grow(&mut self.bytes, keep.len());
         self.bytes.extend(keep);
         if self.origins.len() == ORIGINS_MAX {
             self.origins.pop_front();
         }
+        grow(&mut self.origins, 1);
         self.origins.push_back((bytes.len() as u32, origin));
     }
 
@@ -111,20 +113,20 @@ impl Recent {
     pub(super) fn suspicion(&self, bytes: &[u8], back: u64, addresses: (IpAddr, IpAddr)) -> Suspicion {
         let mut found = Suspicion::NONE;
         let mut end = 0;
+        let mut whole = Vec::new();
         for &(len, origin) in self.origins.iter().rev() {
             // The segment's bytes stand from `start` to `end` before the place delivered up to.
             let start = end + u64::from(len);
-            let overlap = (start.min(back), end.max(back.saturating_sub(bytes.len() as u64)));
             let held = self.bytes.len() as u64;
-            if overlap.0 > overlap.1 && overlap.0 <= held {
+            let overlap = (start.min(back).min(held), end.max(back.saturating_sub(bytes.len() as u64)));
+            if overlap.0 > overlap.1 {
                 let new = &bytes[(back - overlap.0) as usize..(back - overlap.1) as usize];
                 let old = self.bytes.range((held - overlap.0) as usize..(held - overlap.1) as usize);
                 if old.zip(new).any(|(old, new)| old != new) {
-                    let whole: Vec<u8> = if start <= held {
-                        self.bytes.range((held - start) as usize..(held - end) as usize).copied().collect()
-                    } else {
-                        Vec::new()
-                    };
+                    whole.clear();
+                    if start <= held {
+                        whole.extend(self.bytes.range((held - start) as usize..(held - end) as usize));
+                    }
                     let checksum = start <= held && origin.is_wrong(addresses, &whole);
                     found = found.and(Suspicion { ttl: origin.ttl, checksum });
                 }
@@ -136,13 +138,48 @@ impl Recent {
 
     /// Accounted bytes.
     pub(super) fn held(&self) -> usize {
-        self.bytes.len() + self.origins.len() * size_of::<(u32, Origin)>()
+        size_of::<Self>() + self.bytes.len() + self.origins.len() * size_of::<(u32, Origin)>()
+    }
+}
+
+/// Copies that are kept for their memory: nearly every message begins and ends with some, and three allocations a message were
+/// a fifteenth of a replay.
+#[derive(Debug, Default)]
+#[expect(clippy::vec_box, reason = "a connection keeps a pointer, as most of them keep no copy")]
+pub(crate) struct Spares(Vec<Box<Recent>>);
+
+/// How many, and of how much memory each at most: half a mebibyte in sum (arbitrary).
+const SPARES_MAX: usize = 32;
+const SPARE_BYTES_MAX: usize = 16 << 10;
+
+impl Spares {
+    pub(super) fn give(from: Option<&mut Self>) -> Box<Recent> {
+        from.and_then(|spares| spares.0.pop()).unwrap_or_default()
+    }
+
+    pub(super) fn keep(into: Option<&mut Self>, recent: Option<Box<Recent>>) {
+        if let (Some(Self(spares)), Some(mut recent)) = (into, recent)
+            && spares.len() < SPARES_MAX
+            && recent.bytes.capacity() <= SPARE_BYTES_MAX
+        {
+            recent.bytes.clear();
+            recent.origins.clear();
+            spares.push(recent);
+        }
+    }
+}
+
+/// Room for more, by a quarter and not twofold: many that grow in step must not take twice what is accounted for them.
+fn grow<T>(queue: &mut VecDeque<T>, more: usize) {
+    if queue.capacity() - queue.len() < more {
+        queue.reserve_exact(more.max(queue.len() / 4));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testkit::rng::Rng;
 
     const ORIGIN: Origin = Origin { ttl: 64, checksum: Verdict::Passed };
     const ADDRESSES: (IpAddr, IpAddr) =
@@ -186,6 +223,58 @@ mod tests {
             (b"before", 100, false),
         ] {
             assert_eq!(recent.differs(bytes, back), differs, "{:?} {back} back", bytes.escape_ascii().to_string());
+        }
+    }
+
+    #[test]
+    fn it_accounts_for_its_bytes_and_where_they_came_from() {
+        let mut recent = Recent::default();
+        for n in 1..3 {
+            recent.push(b"hello", ORIGIN);
+            assert_eq!(recent.held(), size_of::<Recent>() + n * (5 + size_of::<(u32, Origin)>()));
+        }
+    }
+
+    /// The whole stream, and which segment brought each byte.
+    #[test]
+    fn it_does_what_a_full_copy_does() {
+        for seed in 0..10 {
+            let mut rng = Rng::new(seed);
+            let (mut recent, mut full, mut starts) = (Recent::default(), Vec::new(), Vec::new());
+            for step in 0..200_usize {
+                let scale = [4, 60, 1_500, 9_000][rng.below(4)];
+                let (ttl, wrong) = (rng.between(1, 255) as u8, rng.chance(0.3));
+                let bytes: Vec<u8> = (0..rng.between(1, scale)).map(|_| b'a' + rng.below(2) as u8).collect();
+                let checksum = if wrong { Verdict::Wrong } else { Verdict::Passed };
+                recent.push(&bytes, Origin { ttl, checksum });
+                starts.push(full.len());
+                full.extend(bytes.iter().map(|&byte| (byte, step, ttl, wrong)));
+                // A copy from anywhere: as it was, with some bytes turned over, and perhaps beyond the end.
+                let back = rng.below(full.len().min(2 * RECENT_MAX)) + 1;
+                let start = full.len() - back;
+                let most = [3, 200, 70_000][rng.below(3)];
+                let len = rng.between(1, most);
+                let mut copy: Vec<u8> =
+                    full[start..].iter().map(|&(byte, ..)| byte).chain([b'z'; 40]).take(len).collect();
+                for _ in 0..rng.below(3) {
+                    let at = rng.below(copy.len());
+                    copy[at] ^= 0x20;
+                }
+                let known = full.len().saturating_sub(RECENT_MAX);
+                let differing: Vec<_> = (start..full.len())
+                    .zip(&copy)
+                    .filter(|&(at, &byte)| at >= known && full[at].0 != byte)
+                    .map(|(at, _)| full[at])
+                    .collect();
+                let because = format!("seed {seed}, step {step}: {} bytes from {back} back", copy.len());
+                assert_eq!(recent.differs(&copy, back as u64), !differing.is_empty(), "{because}");
+                // Of what it says of the origins as far as it knows them: the last segments, and checksums of whole ones.
+                let oldest = step.saturating_sub(ORIGINS_MAX - 1);
+                let origins: Vec<_> = differing.iter().filter(|&&(_, by, ..)| by >= oldest).collect();
+                let ttl = origins.iter().map(|&&(_, _, ttl, _)| ttl).min().unwrap_or(u8::MAX);
+                let checksum = origins.iter().any(|&&(_, by, _, wrong)| wrong && starts[by] >= known);
+                assert_eq!(recent.suspicion(&copy, back as u64, ADDRESSES), Suspicion { ttl, checksum }, "{because}");
+            }
         }
     }
 

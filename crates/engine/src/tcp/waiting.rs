@@ -14,8 +14,12 @@ use super::recent::{Origin, Suspicion};
 use crate::frame::Stamp;
 use crate::seq::StreamOffset;
 
-/// Accounted bytes of an entry beyond its payload: the map's node share and the vector's header, rounded up.
-const ENTRY_OVERHEAD: usize = 128;
+/// Accounted bytes of an entry beyond its payload: its place in a node of the map, which may be half empty, and what the
+/// allocator adds.
+const ENTRY_OVERHEAD: usize = 2 * size_of::<(u64, Waiting)>() + 16;
+
+/// Accounted bytes of a room in which anything waits: itself, and the map's first node, which has places for 11.
+const ROOM_OVERHEAD: usize = size_of::<WaitingRoom>() + 9 * size_of::<(u64, Waiting)>();
 
 /// A segment, or the part of one that was new when it arrived.
 #[derive(Debug)]
@@ -50,7 +54,7 @@ pub(super) struct Entered {
 #[derive(Debug, Default)]
 pub(super) struct WaitingRoom {
     entries: BTreeMap<u64, Waiting>,
-    held: usize,
+    payload: usize,
 }
 
 /// A segment on its way in; `bytes` starts at `offset`.
@@ -66,13 +70,13 @@ pub(super) struct Arrival<'a> {
 
 impl WaitingRoom {
     /// Accounted bytes.
-    pub(super) const fn held(&self) -> usize {
-        self.held
+    pub(super) fn held(&self) -> usize {
+        ROOM_OVERHEAD + self.entries.len() * ENTRY_OVERHEAD + self.payload
     }
 
     /// Payload bytes held.
-    pub(super) fn payload(&self) -> usize {
-        self.held - self.entries.len() * ENTRY_OVERHEAD
+    pub(super) const fn payload(&self) -> usize {
+        self.payload
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -91,7 +95,7 @@ impl WaitingRoom {
 
     pub(super) fn pop_first(&mut self) -> Option<(StreamOffset, Waiting)> {
         let (at, entry) = self.entries.pop_first()?;
-        self.held -= entry.bytes.len() + ENTRY_OVERHEAD;
+        self.payload -= entry.bytes.len();
         Some((StreamOffset(at), entry))
     }
 
@@ -123,7 +127,7 @@ impl WaitingRoom {
         let place = |offset: u64| (offset.min(data_end) - arrival.offset.0) as usize;
         let bytes = arrival.bytes[place(from)..place(until)].to_vec();
         let cut = (until - from) - bytes.len() as u64;
-        self.held += bytes.len() + ENTRY_OVERHEAD;
+        self.payload += bytes.len();
         let starts_segment = arrival.starts_segment && from == arrival.offset.0;
         let Arrival { stamp, requires, .. } = *arrival;
         self.entries.insert(from, Waiting { bytes, cut, stamp, requires, starts_segment, origin });
@@ -143,5 +147,73 @@ fn compare(arrival: &Arrival<'_>, from: u64, until: u64, held_start: u64, held: 
     } else {
         entered.conflicting += new.len();
         entered.suspicion = entered.suspicion.and(Suspicion::of(held.origin));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tcp::recent::Verdict;
+    use crate::testkit::rng::Rng;
+
+    fn arrival(offset: usize, bytes: &[u8], cut: usize) -> Arrival<'_> {
+        let (offset, requires) = (StreamOffset(offset as u64), StreamOffset(0));
+        Arrival { offset, bytes, cut: cut as u64, stamp: Stamp::default(), requires, starts_segment: true }
+    }
+
+    #[test]
+    fn a_room_accounts_for_its_first_node_and_each_entry() {
+        let mut room = WaitingRoom::default();
+        // A node of the map has places for 11 entries; further on it may be half empty.
+        let entry = size_of::<(u64, Waiting)>();
+        for n in 1..4 {
+            let origin = Origin { ttl: 64, checksum: Verdict::Passed };
+            room.insert(arrival(10 * n, b"hello", 0), origin);
+            assert_eq!(room.held(), size_of::<WaitingRoom>() + (9 + 2 * n) * entry + n * (16 + 5));
+        }
+    }
+
+    /// The obvious way: a cell for each offset, with the byte that came first, or none where it was cut; and which arrival
+    /// brought it.
+    #[test]
+    fn it_does_what_a_byte_map_does() {
+        const END: usize = 60;
+        for seed in 0..3_000 {
+            let mut rng = Rng::new(seed);
+            let (mut room, mut cells) = (WaitingRoom::default(), [None::<(Option<u8>, usize)>; END]);
+            let mut starts = Vec::new();
+            for number in 0..rng.between(1, 12) {
+                let (at, len) = (rng.below(40), rng.between(1, 12));
+                let cut = if rng.chance(0.4) { rng.below(8) } else { 0 };
+                let bytes: Vec<u8> = (0..len).map(|_| b'a' + u8::from(rng.chance(0.1))).collect();
+                let ttl = number as u8 + 1;
+                let entered = room.insert(arrival(at, &bytes, cut), Origin { ttl, checksum: Verdict::Passed });
+                starts.push(at);
+                let held = |at: usize, byte: u8| cells[at].map(|(old, by)| (old.is_some_and(|old| old != byte), by));
+                let again: Vec<_> = bytes.iter().zip(at..).filter_map(|(&byte, at)| held(at, byte)).collect();
+                let differs = again.iter().any(|&(differs, _)| differs);
+                assert_eq!(entered.duplicate + entered.conflicting, again.len(), "seed {seed}, arrival {number}");
+                assert_eq!(entered.conflicting > 0, differs, "seed {seed}, arrival {number}");
+                let suspect = again.iter().filter(|(differs, _)| *differs).map(|&(_, by)| by as u8 + 1).min();
+                assert_eq!(entered.suspicion.ttl, suspect.unwrap_or(u8::MAX), "seed {seed}, arrival {number}");
+                for (at, place) in (at..at + len + cut).zip(0..) {
+                    cells[at].get_or_insert((bytes.get(place).copied(), number));
+                }
+                let last = cells.iter().rposition(Option::is_some).map(|last| StreamOffset(last as u64 + 1));
+                assert_eq!(room.end(), last, "seed {seed}, arrival {number}");
+            }
+            let payload = cells.iter().flatten().filter(|(byte, _)| byte.is_some()).count();
+            assert_eq!(room.payload(), payload, "seed {seed}");
+            let mut popped = [None; END];
+            while let Some((at, entry)) = room.pop_first() {
+                let at = at.0 as usize;
+                let by = usize::from(entry.origin.ttl) - 1;
+                assert_eq!(entry.starts_segment, at == starts[by], "seed {seed}, at {at}");
+                for (place, cell) in popped[at..at + entry.bytes.len() + entry.cut as usize].iter_mut().enumerate() {
+                    assert_eq!(cell.replace((entry.bytes.get(place).copied(), by)), None, "seed {seed}: held twice");
+                }
+            }
+            assert_eq!((popped, room.payload(), room.is_empty()), (cells, 0, true), "seed {seed}");
+        }
     }
 }

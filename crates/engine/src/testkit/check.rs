@@ -30,11 +30,11 @@ pub fn run(frames: &[OwnedFrame], config: Config) -> Checked {
     let mut extractor = Extractor::new(config);
     let mut messages = Vec::new();
     for frame in frames {
-        extractor.push(&frame.as_frame(), &mut |message| messages.push(message));
+        extractor.push(&frame.as_frame(), &mut |message| messages.push(message.clone()));
         let (balance, pending) = (extractor.ledger().balance(), extractor.pending());
         assert_eq!(balance, pending as i128, "bytes without a fate after frame {}", frame.number);
     }
-    extractor.finish(&mut |message| messages.push(message));
+    extractor.finish(&mut |message| messages.push(message.clone()));
     let ledger = extractor.ledger().clone();
     assert_eq!(ledger.balance(), 0, "bytes without a fate at the end");
     assert_eq!(ledger.messages(), messages.len() as u64, "every message that ended came out");

@@ -7,6 +7,7 @@
 //! Read first: [`talk`], whose every mark is described in `corpus/TALK.md`.
 
 pub mod check;
+pub mod flood;
 pub mod fuzz;
 pub mod generate;
 pub mod net;

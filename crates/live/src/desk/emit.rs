@@ -1,24 +1,22 @@
 //! From a message to the queues: redaction first, then the line, once for all outputs.
 //!
-//! It also holds back what some sniffer posted: where a collector is watched, by us or by another sniffer, every post would
-//! be posted again. The webhook's own address is left out by the engine; this catches the same posts behind a proxy or an
-//! address translation, by the header that every post carries.
+//! It also holds back what some sniffer posted, as [`Posts`] tells.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use sniffer_engine::event::Direction;
+use sniffer_engine::json::Lines;
 use sniffer_engine::key::FlowId;
 use sniffer_engine::message::Message;
-use tracing::{info, warn};
+use tracing::warn;
 
+use super::posts::Posts;
 use crate::log::Throttle;
 use crate::output::Output;
 use crate::output::parcel::{Key, Parcel};
 use crate::output::queue::Reason;
-use crate::output::webhook::post::SCHEMA;
 
 pub(super) struct Emitter {
     outputs: Arc<[Output]>,
@@ -26,21 +24,18 @@ pub(super) struct Emitter {
     redact: Vec<String>,
     /// Connections with 1xx responses in their latest exchange: which, and how many. Gone with the connection.
     interim: HashMap<FlowId, (u32, u32)>,
-    /// Connections that carry posts of a sniffer. Gone with the connection.
-    posts: HashSet<FlowId>,
-    posts_said: bool,
+    posts: Posts,
     /// Room for a line.
-    line: Vec<u8>,
+    line: Lines,
 }
 
 /// A line's buffer keeps this much at most.
 const LINE: usize = 1 << 20;
 
 impl Emitter {
-    pub(super) fn new(outputs: Arc<[Output]>, redact: Vec<String>) -> Self {
+    pub(super) fn new(outputs: Arc<[Output]>, redact: Vec<String>, posts: Posts) -> Self {
         let full = outputs.iter().map(|_| Throttle::new(1)).collect();
-        let (interim, posts) = (HashMap::new(), HashSet::new());
-        Self { outputs, full, redact, interim, posts, posts_said: false, line: Vec::new() }
+        Self { outputs, full, redact, interim: HashMap::new(), posts, line: Lines::default() }
     }
 
     pub(super) fn outputs(&self) -> &[Output] {
@@ -50,16 +45,15 @@ impl Emitter {
     /// Gives a message to every output.
     pub(super) fn message(&mut self, message: &mut Message) {
         let key = self.key(message);
-        if self.is_post(message) {
+        if self.posts.has(message.connection) {
             return;
         }
         message.redact(&self.redact);
         let mut line = Bytes::new();
         if self.outputs.iter().any(|output| !output.wants_message) {
-            self.line.clear();
-            message.write_line(&mut self.line);
-            line = Bytes::copy_from_slice(&self.line);
-            self.line.shrink_to(LINE);
+            self.line.push(message);
+            line = Bytes::copy_from_slice(self.line.as_bytes());
+            self.line.clear(LINE);
         }
         for (output, full) in self.outputs.iter().zip(&mut self.full) {
             let parcel = match output.wants_message {
@@ -79,7 +73,7 @@ impl Emitter {
     pub(super) fn forget(&mut self, closed: impl Iterator<Item = FlowId>) {
         for id in closed {
             self.interim.remove(&id);
-            self.posts.remove(&id);
+            self.posts.forget(id);
         }
     }
 
@@ -94,15 +88,5 @@ impl Emitter {
             }
         }
         Key { connection, exchange, direction, before }
-    }
-
-    fn is_post(&mut self, message: &Message) -> bool {
-        if message.direction == Direction::Request && message.head.fields().values(SCHEMA).next().is_some() {
-            self.posts.insert(message.connection);
-            if !std::mem::replace(&mut self.posts_said, true) {
-                info!(receiver = %message.receiver, "posts of a sniffer are not reported; their connections are left out");
-            }
-        }
-        self.posts.contains(&message.connection)
     }
 }

@@ -4,6 +4,7 @@
 //! [`report`], what is said every minute and at the end.
 
 mod emit;
+mod posts;
 pub(crate) mod report;
 mod watch;
 
@@ -24,6 +25,7 @@ use crate::log::Throttle;
 use crate::output::Output;
 use crate::output::webhook::own::Own;
 use emit::Emitter;
+use posts::Posts;
 use watch::Watch;
 
 /// How often the counters are told.
@@ -66,9 +68,10 @@ pub(crate) struct Parts {
 impl Desk {
     pub(crate) fn new(parts: Parts) -> Self {
         let now = Instant::now();
+        let posts = Posts::default();
         Self {
-            extractor: Extractor::watched(engine_config(&parts.config), Watch::default()),
-            emitter: Emitter::new(parts.outputs, parts.config.redact_headers.clone()),
+            extractor: Extractor::watched(engine_config(&parts.config), Watch::new(posts.clone())),
+            emitter: Emitter::new(parts.outputs, parts.config.redact_headers.clone(), posts),
             link: parts.link,
             frames: 0,
             counters: parts.counters,
@@ -96,7 +99,7 @@ impl Desk {
             self.tell(Instant::now());
         }
         let emitter = &mut self.emitter;
-        self.extractor.finish(&mut |mut message| emitter.message(&mut message));
+        self.extractor.finish(&mut |message| emitter.message(message));
         // The recorder ends when nobody can send to it.
         self.recorder = None;
     }
@@ -128,7 +131,7 @@ impl Desk {
             self.frames += 1;
             let frame = Frame::new(self.frames, packet.time, self.link, bytes).with_wire_len(packet.wire_len);
             let not_http = self.extractor.ledger().bytes(Fate::NotHttp);
-            self.extractor.push(&frame, &mut |mut message| emitter.message(&mut message));
+            self.extractor.push(&frame, &mut |message| emitter.message(message));
             let grown = self.extractor.ledger().bytes(Fate::NotHttp) > not_http;
             let watch = self.extractor.watcher();
             if grown {
@@ -137,7 +140,7 @@ impl Desk {
             emitter.forget(watch.just_closed());
         }
         if let Some(now) = batch.quiet_until {
-            self.extractor.advance(now, &mut |mut message| emitter.message(&mut message));
+            self.extractor.advance(now, &mut |message| emitter.message(message));
             emitter.forget(self.extractor.watcher().just_closed());
         }
         if !batch.is_empty() {
@@ -195,3 +198,6 @@ fn engine_config(config: &Config) -> sniffer_engine::config::Config {
     engine.hash_key = [0_u64, 1, 2, 3].map(|word| random.hash_one(word));
     engine
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,11 +7,12 @@ use std::time::Instant;
 
 use sniffer_engine::anomaly::{Anomaly, AnomalySet};
 use sniffer_engine::decode::{self, Decoded};
-use sniffer_engine::event::{Event, Flow, Protocol, Sink};
+use sniffer_engine::event::{Direction, Event, Flow, Protocol, Sink};
 use sniffer_engine::frame::Frame;
 use sniffer_engine::key::{FlowId, FlowKey};
 use tracing::{info, warn};
 
+use super::posts::Posts;
 use crate::log::Throttle;
 
 /// Lines a second, of each kind.
@@ -41,6 +42,7 @@ pub(super) struct Watch {
     just_closed: Vec<FlowId>,
     not_http: HashSet<FlowKey>,
     limits: Limits,
+    posts: Posts,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -63,6 +65,11 @@ impl Default for Limits {
 }
 
 impl Watch {
+    /// A watch that notes posts of a sniffer there.
+    pub(super) fn new(posts: Posts) -> Self {
+        Self { posts, ..Self::default() }
+    }
+
     /// Connections that ended.
     pub(super) const fn closed(&self) -> u64 {
         self.closed
@@ -119,6 +126,9 @@ impl Watch {
 impl Sink for Watch {
     fn event(&mut self, event: Event<'_>) {
         match event {
+            Event::Head { about, head, .. } if about.direction == Direction::Request => {
+                self.posts.look(about.flow, &head)
+            }
             Event::Missing { about, .. } => self.gap(about.flow),
             Event::End { about, anomalies, .. } if !anomalies.is_empty() => self.unreadable(about.flow, anomalies),
             Event::Anomaly { flow: Some(flow), anomaly } => {

@@ -8,6 +8,7 @@ use super::super::wire::OwnedFrame;
 use super::input::Input;
 use crate::config::Config;
 use crate::extract::Extractor;
+use crate::message::Message;
 
 /// What a small budget is: less than one long conversation.
 const BUDGET: usize = 128 << 10;
@@ -32,7 +33,7 @@ fn messages(frames: &[OwnedFrame], config: Config) -> Vec<serde_json::Value> {
     let budget = config.limits.held_bytes_max;
     let mut extractor = Extractor::new(config);
     let mut messages = Vec::new();
-    let mut keep = |message| messages.push(serde_json::to_value(&message).expect("a message is JSON"));
+    let mut keep = |message: &mut Message| messages.push(serde_json::to_value(message).expect("a message is JSON"));
     for frame in frames {
         extractor.push(&frame.as_frame(), &mut keep);
         assert!(extractor.held() <= budget, "{} bytes are held, {budget} allowed", extractor.held());

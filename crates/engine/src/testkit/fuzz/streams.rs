@@ -163,7 +163,8 @@ pub(super) fn run(config: &Config, steps: &[Step<'_>], pieces: Pieces) -> Ran {
     let (mut ledger, mut connection) = (Ledger::default(), Connection::default());
     let port = |port| Endpoint::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
     let (key, _) = FlowKey::of(port(1), port(2));
-    let mut flow = Flow { id: FlowId::default(), slot: 0, key, first: Stamp::default(), server: Side::High };
+    let mut flow =
+        Flow { id: FlowId::default(), slot: 0, key, first: Stamp::default(), server: Side::High, server_by_syn: false };
     for (number, step) in (1..).zip(steps) {
         let time = Timestamp::from_nanos(1_000_000_000 + number * 1_000_000);
         let stamp = Stamp { number, time, precision: Precision::Micros };
@@ -183,7 +184,8 @@ pub(super) fn run(config: &Config, steps: &[Step<'_>], pieces: Pieces) -> Ran {
         assert_eq!(ledger.balance(), connection.held_payload() as i128, "bytes without a fate after step {number}");
     }
     assert_eq!(ledger.balance(), 0, "bytes without a fate at the end");
-    let messages: Vec<_> = both.collector.drain().collect();
+    let mut messages = Vec::new();
+    both.collector.drain(|message| messages.push(message.clone()));
     assert_eq!(ledger.messages(), messages.len() as u64, "every message that was counted came out");
     assert_eq!(both.collector.held(), 0, "nothing is held behind the end");
     Ran { messages, other: both.other, ledger }

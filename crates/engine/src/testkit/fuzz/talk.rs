@@ -2,7 +2,7 @@
 //!
 //! Next: [`super::super::talk`].
 
-use super::super::talk::{Action, FRAMES_MAX, Talk};
+use super::super::talk::{Action, FRAMES_MAX, TEXT_MAX, Talk};
 
 /// Payload of all blocks beyond which no frames are made, to keep inputs quick.
 const PAYLOAD_MAX: usize = 256 << 10;
@@ -16,6 +16,11 @@ pub fn talk(data: &[u8]) {
         return;
     };
     let written = talk.to_string();
+    // `{4000000*x}` is a short text and a long conversation: escaped in full it can be longer than what is read.
+    if written.len() > TEXT_MAX {
+        assert!(Talk::parse(&written).is_err(), "a text beyond the limit is refused");
+        return;
+    }
     let again = Talk::parse(&written);
     let again = again.unwrap_or_else(|error| unreachable!("what was written is refused: {error}\n{written}"));
     let payload = |talk: &Talk| -> usize {

@@ -88,6 +88,10 @@ impl Receiver for Got {
 
     fn report(&mut self, _: Anomaly) {}
 
+    fn may_begin(&self, bytes: &[u8]) -> bool {
+        bytes.first().is_some_and(|byte| byte % 2 == 0)
+    }
+
     fn interest(&self, _: Side) -> Interest {
         match self.interest % 3 {
             0 => Interest::None,

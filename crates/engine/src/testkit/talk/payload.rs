@@ -180,7 +180,10 @@ fn crc32(bytes: &[u8]) -> u32 {
     })
 }
 
-/// The lines (without `| `) that give these bytes; printable ASCII stays as it is.
+/// Shortest run of one letter or digit that is written as `{N*x}`: shorter ones are read as they are.
+const RUN_MIN: usize = 32;
+
+/// The lines (without `| `) that give these bytes; printable ASCII stays as it is, but for long runs.
 pub fn lines_of(bytes: &[u8]) -> Vec<String> {
     bytes.split_inclusive(|b| *b == b'\n').map(line_of).collect()
 }
@@ -191,15 +194,13 @@ fn line_of(bytes: &[u8]) -> String {
         None => (bytes, "\\"),
     };
     let mut line = String::new();
-    for byte in text {
-        match byte {
-            b'\\' => line.push_str(r"\\"),
-            b'\n' => line.push_str(r"\n"),
-            b'\r' => line.push_str(r"\r"),
-            b'{' => line.push_str(r"\{"),
-            0x20..=0x7e => line.push(char::from(*byte)),
-            _ => line.push_str(&format!(r"\x{byte:02x}")),
+    for run in text.chunk_by(|before, byte| before == byte) {
+        let byte = run[0];
+        if run.len() >= RUN_MIN && (byte.is_ascii_alphanumeric() || byte == b'.') {
+            line.push_str(&format!("{{{}*{}}}", run.len(), char::from(byte)));
+            continue;
         }
+        run.iter().for_each(|byte| push(&mut line, *byte));
     }
     // A space at the end of a line would be lost on the first editor.
     if end.is_empty() && line.ends_with(' ') {
@@ -207,6 +208,17 @@ fn line_of(bytes: &[u8]) -> String {
         line.push_str(r"\x20");
     }
     line + end
+}
+
+fn push(line: &mut String, byte: u8) {
+    match byte {
+        b'\\' => line.push_str(r"\\"),
+        b'\n' => line.push_str(r"\n"),
+        b'\r' => line.push_str(r"\r"),
+        b'{' => line.push_str(r"\{"),
+        0x20..=0x7e => line.push(char::from(byte)),
+        _ => line.push_str(&format!(r"\x{byte:02x}")),
+    }
 }
 
 #[cfg(test)]

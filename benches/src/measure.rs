@@ -1,0 +1,82 @@
+//! What a command costs: processor time, wall time, peak memory, as the operating system accounts for it.
+//!
+//! A command is run by a child of ours that does nothing else, so that the accounts of *its* children are those of the command.
+//! Commands to be compared take turns: the machine drifts, and ratios of one turn hold.
+
+use std::io;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+/// The argument that makes a child of ours run what follows.
+pub(crate) const RUN: &str = "--run";
+
+/// What one run cost.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cost {
+    pub(crate) cpu: f64,
+    pub(crate) wall: f64,
+    pub(crate) peak_mib: f64,
+}
+
+/// Runs each command `turns` times, in turns, after one that does not count.
+pub(crate) fn in_turns(commands: &[Vec<String>], turns: usize) -> io::Result<Vec<Vec<Cost>>> {
+    let mut costs = vec![Vec::with_capacity(turns); commands.len()];
+    for turn in 0..=turns {
+        for (command, costs) in commands.iter().zip(&mut costs) {
+            let cost = once(command)?;
+            if turn > 0 {
+                costs.push(cost);
+            }
+        }
+    }
+    Ok(costs)
+}
+
+/// Runs a command once.
+pub(crate) fn once(command: &[String]) -> io::Result<Cost> {
+    let output = Command::new(std::env::current_exe()?).arg(RUN).args(command).stderr(Stdio::inherit()).output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut numbers = text.split_whitespace().map(str::parse::<f64>);
+    match (numbers.next(), numbers.next(), numbers.next()) {
+        (Some(Ok(cpu)), Some(Ok(wall)), Some(Ok(peak_mib))) => Ok(Cost { cpu, wall, peak_mib }),
+        _ => Err(io::Error::other(format!("{}: {}", command.join(" "), output.status))),
+    }
+}
+
+/// In the child: runs a command with its output thrown away and prints what it cost.
+pub(crate) fn run(command: &[String]) -> io::Result<()> {
+    let Some((program, arguments)) = command.split_first() else { return Err(io::Error::other("nothing to run")) };
+    let start = Instant::now();
+    let status = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status()?;
+    let wall = start.elapsed().as_secs_f64();
+    if !status.success() {
+        return Err(io::Error::other(format!("{program}: {status}")));
+    }
+    let (cpu, peak_mib) = usage()?;
+    println!("{cpu} {wall} {peak_mib}");
+    Ok(())
+}
+
+#[cfg(unix)]
+fn usage() -> io::Result<(f64, f64)> {
+    use nix::sys::resource::{UsageWho, getrusage};
+    use nix::sys::time::TimeValLike as _;
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
+    let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
+    // Kibibytes on Linux, bytes on macOS.
+    let unit = if cfg!(target_os = "macos") { 1 << 20 } else { 1 << 10 };
+    Ok((micros as f64 / 1e6, usage.max_rss() as f64 / f64::from(unit)))
+}
+
+#[cfg(not(unix))]
+fn usage() -> io::Result<(f64, f64)> {
+    Err(io::Error::other("only Unix tells what a child cost"))
+}
+
+/// Least, median and most.
+pub(crate) fn spread(values: impl Iterator<Item = f64>) -> [f64; 3] {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    let at = |part: usize| values.get((values.len().saturating_sub(1)) * part / 2).copied().unwrap_or(f64::NAN);
+    [at(0), at(1), at(2)]
+}

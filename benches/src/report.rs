@@ -1,0 +1,140 @@
+//! What was measured, as a page: `benches/RESULTS.md`.
+
+use std::fmt::Write as _;
+use std::io;
+use std::process::{Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use sniffer_engine::time::{Precision, Timestamp};
+
+use crate::measure::{Cost, spread};
+
+/// One capture.
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) what: &'static str,
+    pub(crate) bytes: u64,
+    pub(crate) messages: u64,
+    /// Of one thread, the floor, the floor without JSON, and the default.
+    pub(crate) costs: Vec<Vec<Cost>>,
+    /// CPU seconds.
+    pub(crate) others: Vec<(&'static str, f64)>,
+}
+
+#[derive(Default)]
+pub(crate) struct Table {
+    pub(crate) rows: Vec<Row>,
+}
+
+/// Other tools, where they are installed, as they are best asked for what is in a capture.
+pub(crate) fn others(path: &str, folder: &str) -> Vec<(&'static str, Vec<String>)> {
+    let tshark = format!(
+        "tshark -n -r {path} -o tcp.check_checksum:FALSE -Y http -T fields -e frame.number -e http.request.method -e \
+         http.request.uri -e http.response.code -e http.content_length"
+    );
+    let tcpflow = format!("tcpflow -a -r {path} -o {folder}");
+    let suricata = format!("suricata -r {path} -l {folder} --set outputs.0.fast.enabled=no -k none");
+    [("tshark", tshark), ("tcpflow", tcpflow), ("suricata", suricata)]
+        .into_iter()
+        .filter(|(name, _)| {
+            let there = Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+            there.is_ok()
+        })
+        .map(|(name, command)| (name, command.split(' ').map(str::to_owned).collect()))
+        .collect()
+}
+
+/// Messages that the replay finds.
+pub(crate) fn messages(sniffer: &str, path: &str) -> io::Result<u64> {
+    let output = Command::new(sniffer).args(["replay", path]).stderr(Stdio::inherit()).output()?;
+    Ok(output.stdout.iter().filter(|&&byte| byte == b'\n').count() as u64)
+}
+
+impl Table {
+    pub(crate) fn text(&self, memory: &[(u64, f64)], linear: &str) -> String {
+        let mut text = format!(
+            "# Measured\n\nBy `cargo xtask bench`, which says what each column is; medians of runs in turns, with the least and the most.\n\
+             {}\n\nCPU is user and system seconds. The *floor* is `benches/src/bin/floor.rs`: read, headers by hand, httparse, JSON with \
+             bodies as far as the first segment has them; *flow* is the same without JSON. Output goes to /dev/null, with headers \
+             and bodies.\n\n## One thread\n\n| capture | MB | messages | CPU s | of the floor | of flow | ns a message | MB/s |\n\
+             |---|---|---|---|---|---|---|---|\n",
+            machine()
+        );
+        for row in &self.rows {
+            let cpu = spread(row.costs[0].iter().map(|cost| cost.cpu));
+            let of = |other: usize| {
+                spread(row.costs[0].iter().zip(&row.costs[other]).map(|(own, floor)| own.cpu / floor.cpu))
+            };
+            let (megabytes, [_, median, _]) = (row.bytes as f64 / 1e6, cpu);
+            let _ = writeln!(
+                text,
+                "| {} | {megabytes:.0} | {} | {} | {} | {} | {:.0} | {:.0} |",
+                row.name,
+                row.messages,
+                range(cpu),
+                range(of(1)),
+                range(of(2)),
+                median * 1e9 / row.messages.max(1) as f64,
+                megabytes / median
+            );
+        }
+        text += "\n## Default threads\n\n| capture | wall s | of one thread | CPU of one thread | peak MiB | peak MiB, one thread |\n|---|---|---|---|---|---|\n";
+        for row in &self.rows {
+            let [one, all] = [&row.costs[0], &row.costs[3]];
+            let of = |of: fn(&Cost) -> f64| spread(all.iter().zip(one).map(|(all, one)| of(all) / of(one)));
+            let peak = |costs: &[Cost]| spread(costs.iter().map(|cost| cost.peak_mib))[2];
+            let _ = writeln!(
+                text,
+                "| {} | {} | {} | {} | {:.0} | {:.0} |",
+                row.name,
+                range(spread(all.iter().map(|cost| cost.wall))),
+                range(of(|cost| cost.wall)),
+                range(of(|cost| cost.cpu)),
+                peak(all),
+                peak(one)
+            );
+        }
+        text += "\n## Other tools\n\nCPU seconds, and how many times the replay's on one thread. tshark is asked for \
+                 start lines only; tcpflow writes bodies to files.\n\n| capture | tool | CPU s | times |\n|---|---|---|---|\n";
+        for row in &self.rows {
+            for (name, cpu) in &row.others {
+                let own = spread(row.costs[0].iter().map(|cost| cost.cpu))[1];
+                let _ = writeln!(text, "| {} | {name} | {cpu:.2} | {:.0} |", row.name, cpu / own);
+            }
+        }
+        text += "\n## Memory and the size of the file\n\n| MB | peak MiB |\n|---|---|\n";
+        for (bytes, peak) in memory {
+            let _ = writeln!(text, "| {:.0} | {peak:.0} |", *bytes as f64 / 1e6);
+        }
+        let _ = write!(
+            text,
+            "\n## Growth\n\nTime for one unit, each dimension over two decades: linear where it stays the same. What a capture costs at all is in \
+             the first column.\n\n| dimension | | | |\n|---|---|---|---|\n{linear}\n## Captures\n\n"
+        );
+        for row in &self.rows {
+            let _ = writeln!(text, "- **{}**: {}", row.name, row.what);
+        }
+        text
+    }
+}
+
+fn range([least, median, most]: [f64; 3]) -> String {
+    format!("{median:.2} ({least:.2}–{most:.2})")
+}
+
+/// When and on what.
+fn machine() -> String {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let date = Timestamp::new(seconds, 0).rfc3339(Precision::Micros).to_string();
+    let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpus.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": unknown processor");
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let rustc = Command::new("rustc").arg("--version").output().map(|output| output.stdout).unwrap_or_default();
+    format!(
+        "{}, {}, {cores} cores, {}, {}.",
+        date.split('T').next().unwrap_or_default(),
+        model.trim_start_matches(['\t', ' ', ':']),
+        std::env::consts::OS,
+        String::from_utf8_lossy(&rustc).trim()
+    )
+}

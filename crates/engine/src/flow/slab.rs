@@ -1,0 +1,163 @@
+//! Numbered slots in chunks: growing copies nothing, and a chunk that is empty is given back.
+//!
+//! The lowest chunk with room is filled first, so that after a flood its chunks become empty. Next: [`super::table`].
+
+use std::collections::BTreeSet;
+
+/// Slots of a chunk: some 64 KiB of connections, little beside any budget and much beside an allocator's overhead.
+const CHUNK: u32 = 128;
+
+const NONE: u32 = u32::MAX;
+
+/// Invariants: a chunk's free list has every slot of it that is not taken; `roomy` has every chunk with fewer than [`CHUNK`]
+/// taken.
+#[derive(Debug)]
+pub(super) struct Slab<T> {
+    chunks: Vec<Chunk<T>>,
+    roomy: BTreeSet<u32>,
+    /// The chunk that last became empty. It is kept, so that a connection that comes and goes costs no allocation.
+    spare: Option<u32>,
+}
+
+#[derive(Debug)]
+struct Chunk<T> {
+    /// Grows to [`CHUNK`] and has room for as many from its first on; empty when it was given back.
+    slots: Vec<Slot<T>>,
+    taken: u32,
+    /// First of the free ones, counted within the chunk.
+    free: u32,
+}
+
+#[derive(Debug)]
+enum Slot<T> {
+    Taken(T),
+    Free { next: u32 },
+}
+
+impl<T> Default for Slab<T> {
+    fn default() -> Self {
+        Self { chunks: Vec::new(), roomy: BTreeSet::new(), spare: None }
+    }
+}
+
+impl<T> Slab<T> {
+    /// What a slot takes.
+    pub(super) const SLOT_BYTES: usize = size_of::<Slot<T>>();
+
+    pub(super) fn get(&self, slot: u32) -> Option<&T> {
+        match self.chunks.get((slot / CHUNK) as usize)?.slots.get((slot % CHUNK) as usize)? {
+            Slot::Taken(value) => Some(value),
+            Slot::Free { .. } => None,
+        }
+    }
+
+    pub(super) fn get_mut(&mut self, slot: u32) -> Option<&mut T> {
+        match self.chunks.get_mut((slot / CHUNK) as usize)?.slots.get_mut((slot % CHUNK) as usize)? {
+            Slot::Taken(value) => Some(value),
+            Slot::Free { .. } => None,
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.chunks.iter().flat_map(|chunk| &chunk.slots).filter_map(|slot| match slot {
+            Slot::Taken(value) => Some(value),
+            Slot::Free { .. } => None,
+        })
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.chunks.iter_mut().flat_map(|chunk| &mut chunk.slots).filter_map(|slot| match slot {
+            Slot::Taken(value) => Some(value),
+            Slot::Free { .. } => None,
+        })
+    }
+
+    /// Puts in what `value` makes of its slot's number.
+    pub(super) fn insert_with(&mut self, value: impl FnOnce(u32) -> T) -> u32 {
+        let number = self.roomy.first().copied().unwrap_or_else(|| {
+            self.chunks.push(Chunk { slots: Vec::new(), taken: 0, free: NONE });
+            let number = (self.chunks.len() - 1) as u32;
+            self.roomy.insert(number);
+            number
+        });
+        let chunk = &mut self.chunks[number as usize];
+        if chunk.slots.capacity() == 0 {
+            chunk.slots.reserve_exact(CHUNK as usize);
+        }
+        let place = match chunk.slots.get(chunk.free as usize) {
+            Some(&Slot::Free { next }) => std::mem::replace(&mut chunk.free, next),
+            _ => {
+                chunk.slots.push(Slot::Free { next: NONE });
+                (chunk.slots.len() - 1) as u32
+            }
+        };
+        let slot = number * CHUNK + place;
+        chunk.slots[place as usize] = Slot::Taken(value(slot));
+        chunk.taken += 1;
+        if chunk.taken == CHUNK {
+            self.roomy.remove(&number);
+        }
+        slot
+    }
+
+    pub(super) fn remove(&mut self, slot: u32) -> Option<T> {
+        let (number, place) = (slot / CHUNK, slot % CHUNK);
+        let chunk = self.chunks.get_mut(number as usize)?;
+        let found = chunk.slots.get_mut(place as usize).filter(|slot| matches!(slot, Slot::Taken(_)))?;
+        let taken = std::mem::replace(found, Slot::Free { next: chunk.free });
+        chunk.free = place;
+        if chunk.taken == CHUNK {
+            self.roomy.insert(number);
+        }
+        chunk.taken -= 1;
+        if chunk.taken == 0
+            && let Some(before) = self.spare.replace(number).filter(|&before| before != number)
+        {
+            let before = &mut self.chunks[before as usize];
+            if before.taken == 0 {
+                (before.slots, before.free) = (Vec::new(), NONE);
+            }
+        }
+        match taken {
+            Slot::Taken(value) => Some(value),
+            Slot::Free { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::testkit::rng::Rng;
+
+    #[test]
+    fn it_is_a_map_by_slot_that_gives_its_memory_back() {
+        for seed in 0..20 {
+            let mut rng = Rng::new(seed);
+            let (mut slab, mut model) = (Slab::default(), BTreeMap::new());
+            for step in 0..4_000_u32 {
+                // It grows for a while and shrinks for a while.
+                if rng.below(10) < if step / 1_000 % 2 == 0 { 8 } else { 2 } {
+                    let slot = slab.insert_with(|slot| (step, slot));
+                    assert_eq!(model.insert(slot, (step, slot)), None, "seed {seed}, step {step}: a slot twice");
+                } else if let Some(&slot) = model.keys().nth(rng.below(model.len().max(1))) {
+                    assert_eq!(slab.remove(slot), model.remove(&slot), "seed {seed}, step {step}");
+                    assert_eq!(slab.remove(slot), None, "seed {seed}, step {step}: gone");
+                }
+            }
+            assert!(slab.iter().eq(model.values()), "seed {seed}");
+            assert!(model.iter().all(|(&slot, value)| slab.get(slot) == Some(value)), "seed {seed}");
+            let mut left: Vec<_> = model.into_keys().collect();
+            if seed % 2 == 0 {
+                left.reverse();
+            }
+            for slot in left {
+                slab.remove(slot);
+            }
+            let kept = slab.chunks.iter().filter(|chunk| chunk.slots.capacity() > 0).count();
+            assert!(kept <= 1, "seed {seed}: {kept} chunks are kept of an empty slab");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! What only shows across connections.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::*;
+use crate::config::Config;
+use crate::decode::{Checksum, Options};
+use crate::key::Endpoint;
+use crate::seq::SeqNumber;
+
+/// Pushes a segment between the same two endpoints; the time stands still.
+fn push(flows: &mut Flows, ledger: &mut Ledger, number: u64, seq: u32, ack: Option<u32>, flags: Flags, payload: &[u8]) {
+    let end = |port| Endpoint::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+    let (src, dst) = if seq < 1_000_000 { (end(1), end(2)) } else { (end(2), end(1)) };
+    let segment = Segment {
+        src,
+        dst,
+        seq: SeqNumber(seq),
+        ack: SeqNumber(ack.unwrap_or(0)),
+        flags: if ack.is_some() { flags.with(Flags::ACK) } else { flags },
+        window: 65_535,
+        options: Options::default(),
+        payload,
+        cut: 0,
+        ttl: 64,
+        checksum: Checksum::Unknown,
+    };
+    ledger.received(payload.len());
+    let stamp = Stamp { number, ..Stamp::default() };
+    let mut sink = crate::event::sink_fn(|_| {});
+    let config = Config::default();
+    flows.segment(
+        &segment,
+        None,
+        &mut Surroundings { config: &config, ledger, sink: &mut sink, stamp, now: stamp.time, serial: stamp.number },
+    );
+}
+
+#[test]
+fn what_waits_for_time_is_listed_once_though_time_stands_still() {
+    let mut flows = Flows::new(&Config::default());
+    let mut ledger = Ledger::default();
+    let none = Flags::default();
+    for number in 0..5_000 {
+        push(&mut flows, &mut ledger, number, 0, None, Flags::SYN, b"");
+        push(&mut flows, &mut ledger, number, 1_000_000, Some(1), Flags::SYN, b"");
+        // A hole that was acknowledged, and the end of the connection before its allowance is over.
+        push(&mut flows, &mut ledger, number, 101, Some(1_000_001), none, b"behind a hole");
+        push(&mut flows, &mut ledger, number, 1_000_001, Some(114), none, b"");
+        assert!(flows.table.iter().all(|entry| entry.listed), "it waits");
+        push(&mut flows, &mut ledger, number, 114, Some(1_000_001), Flags::RST, b"");
+        assert_eq!(flows.table.len(), 0, "the reset was exact");
+        assert!(flows.stalled.len() < 100, "{} are listed of no connections", flows.stalled.len());
+    }
+    assert_eq!(ledger.balance(), 0);
+}

@@ -1,0 +1,173 @@
+//! The first half of an engine: from frames to what the connections are to do, in order.
+//!
+//! It has the clock and the fragments, which no connection owns; it knows no connection. What it hands on can be taken by
+//! one [`crate::engine::Engine`], or by several [`crate::shard::Shard`]s, each with connections of its own.
+
+use crate::anomaly::Anomaly;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::decode::{self, Decoded, Layer, Segment, Skipped};
+use crate::defrag::{self, Carriers, Datagram, Defrag};
+use crate::frame::{Frame, Stamp};
+use crate::ledger::FrameFate;
+use crate::time::Timestamp;
+
+/// What a frame gives.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Step<'s, 'a> {
+    /// The frame is to be counted; comes once a frame, before its segments.
+    Frame(FrameFate),
+    /// The clock passed a whole second: time-outs are due for a look, in all connections.
+    Tick,
+    /// A segment, for the one connection it is of.
+    Segment {
+        /// The segment.
+        segment: &'s Segment<'a>,
+        /// The frame that carried its first byte.
+        stamp: Stamp,
+        /// What was odd about its datagram.
+        odd: Option<Anomaly>,
+        /// The frames that carried its datagram, when they are tracked and were several.
+        carriers: &'s [u64],
+    },
+}
+
+/// When something happens.
+#[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::exhaustive_structs, reason = "three facts about a moment; no invariant")]
+pub struct Moment {
+    /// The frame that is being pushed, or was last.
+    pub frame: Stamp,
+    /// The engine's clock.
+    pub now: Timestamp,
+    /// Segments handed on so far: in which order connections were active.
+    pub serial: u64,
+}
+
+/// Frames in, steps out.
+#[derive(Debug)]
+pub struct Intake {
+    clock: Clock,
+    defrag: Defrag,
+    /// Only when frames are tracked.
+    carriers: Option<Carriers>,
+    moment: Moment,
+}
+
+impl Intake {
+    /// An intake that has seen nothing.
+    pub fn new(config: &Config) -> Self {
+        Self {
+            clock: Clock::default(),
+            defrag: Defrag::new(config.limits.defrag, config.hash_key),
+            carriers: config.track_frames.then(|| Carriers::new(config.hash_key)),
+            moment: Moment::default(),
+        }
+    }
+
+    /// Takes the next frame and hands on what it gives.
+    #[inline]
+    pub fn push(&mut self, frame: &Frame<'_>, mut to: impl FnMut(Step<'_, '_>, Moment)) {
+        self.moment.frame = frame.stamp();
+        let reading = self.clock.read(frame.time);
+        self.moment.now = reading.now;
+        if reading.tick {
+            self.tick(&mut to);
+        }
+        let mut counted = false;
+        decode::decode_each(frame, |decoded| {
+            // A frame is counted once, by the first packet in it.
+            if !std::mem::replace(&mut counted, true) {
+                to(Step::Frame(frame_fate(&decoded)), self.moment);
+            }
+            match decoded {
+                Decoded::Segment(segment) => {
+                    self.moment.serial += 1;
+                    to(
+                        Step::Segment { segment: &segment, stamp: frame.stamp(), odd: None, carriers: &[] },
+                        self.moment,
+                    );
+                }
+                Decoded::Fragment(fragment) => {
+                    if let defrag::Outcome::Whole(datagram) = self.defrag.push(&fragment, reading.now, frame.stamp()) {
+                        self.datagram(datagram, &mut to);
+                    }
+                }
+                Decoded::Skipped(_) => {}
+            }
+        });
+    }
+
+    /// Takes a datagram that was put together; it may hold a fragment of another, one tunnel further in.
+    fn datagram(&mut self, mut datagram: Datagram, to: &mut impl FnMut(Step<'_, '_>, Moment)) {
+        loop {
+            if let Some(carriers) = &mut self.carriers {
+                carriers.remember(&datagram);
+            }
+            let conflict = (datagram.overlap == defrag::Overlap::Conflicting).then_some(Anomaly::FragmentOverlap);
+            let next = match decode::decode_datagram(&datagram.facts, &datagram.bytes) {
+                Decoded::Segment(segment) => {
+                    self.moment.serial += 1;
+                    let stamp = datagram.first;
+                    let carriers = self.carriers.as_ref().map_or(&[][..], |carriers| carriers.of(stamp.number));
+                    return to(Step::Segment { segment: &segment, stamp, odd: conflict, carriers }, self.moment);
+                }
+                Decoded::Fragment(fragment) => self.defrag.push(&fragment, self.moment.now, datagram.first),
+                Decoded::Skipped(_) => return,
+            };
+            match next {
+                defrag::Outcome::Whole(inner) => datagram = inner,
+                defrag::Outcome::Waiting | defrag::Outcome::Discarded(_) => return,
+            }
+        }
+    }
+
+    /// Lets time pass without a frame.
+    pub fn advance(&mut self, now: Timestamp, mut to: impl FnMut(Step<'_, '_>, Moment)) {
+        let reading = self.clock.read(now);
+        self.moment.now = reading.now;
+        if reading.tick {
+            self.tick(&mut to);
+        }
+    }
+
+    /// Ends the capture: nothing will be put together any more. When that was.
+    pub fn finish(&mut self) -> Moment {
+        self.defrag.finish();
+        self.moment
+    }
+
+    /// The present.
+    pub const fn moment(&self) -> Moment {
+        self.moment
+    }
+
+    /// Accounted bytes held in fragments.
+    pub fn held(&self) -> usize {
+        self.defrag.held_bytes()
+    }
+
+    fn tick(&mut self, to: &mut impl FnMut(Step<'_, '_>, Moment)) {
+        self.defrag.clear_expired(self.moment.now);
+        to(Step::Tick, self.moment);
+    }
+}
+
+const fn frame_fate(decoded: &Decoded<'_>) -> FrameFate {
+    match decoded {
+        Decoded::Segment(_) => FrameFate::Tcp,
+        Decoded::Fragment(_) => FrameFate::Fragment,
+        Decoded::Skipped(why) => match why {
+            Skipped::NotTcp => FrameFate::NotTcp,
+            Skipped::UnknownLinkType => FrameFate::UnknownLinkType,
+            Skipped::TooDeep => FrameFate::TooDeep,
+            Skipped::Malformed(layer) => match layer {
+                Layer::Link => FrameFate::MalformedLink,
+                Layer::Tunnel => FrameFate::MalformedTunnel,
+                Layer::Ip => FrameFate::MalformedIp,
+                Layer::Tcp => FrameFate::MalformedTcp,
+            },
+        },
+    }
+}

@@ -1,0 +1,165 @@
+//! Lines against serde_json, which writes the same shape from [`crate::message::shape`] by another way.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::anomaly::{Anomaly, AnomalySet};
+use crate::event::{Direction, Field, Head, Incomplete, StartLine, Version};
+use crate::frame::Stamp;
+use crate::key::{FlowId, FlowKey};
+use crate::message::{Body, HeadText};
+use crate::time::{Precision, Timestamp};
+
+/// What serde_json writes, with the line ends of some escaped, and a line feed.
+fn expected(message: &Message) -> String {
+    let json = serde_json::to_string(message).unwrap();
+    json.replace('\u{85}', "\\u0085").replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029") + "\n"
+}
+
+/// Bytes that need escapes, and those that do not, in runs of any length.
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..40),
+        prop::collection::vec(0_u8..0x30, 0..40),
+        prop::collection::vec(b'a'..=b'z', 0..200),
+        "[a-z\"\\\\\u{85}\u{2028}\u{2029}é“\u{0}-\u{1f}]{0,90}".prop_map(String::into_bytes),
+    ];
+    prop::collection::vec(piece, 0..5).prop_map(|pieces| pieces.concat())
+}
+
+fn short() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![Just(Vec::new()), "[A-Za-z-]{1,12}".prop_map(String::into_bytes), bytes()]
+}
+
+fn endpoint() -> impl Strategy<Value = Endpoint> {
+    (any::<IpAddr>(), any::<u16>()).prop_map(|(ip, port)| Endpoint::new(ip, port))
+}
+
+prop_compose! {
+    fn message()(
+        time: u64,
+        nanos: bool,
+        (receiver, destination) in (endpoint(), endpoint()),
+        (request, method, target, status) in (any::<bool>(), short(), short(), 100_u16..1000),
+        fields in prop::collection::vec((short(), short()), 0..12),
+        again in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
+        trailers in prop::collection::vec((short(), short()), 0..3),
+        body in bytes(),
+        (body_size, missing_bytes) in (any::<u64>(), prop_oneof![Just(0), any::<u64>()]),
+        (content_decoded, body_truncated, cut) in any::<(bool, bool, bool)>(),
+        odd in prop::collection::vec(prop::sample::select(Anomaly::ALL), 0..4),
+        id: u32,
+        exchange: u32,
+        latency in prop::option::of(prop_oneof![0_u64..2_000, 0_u64..1 << 53, (0_u64..90_000).prop_map(|ms| ms * 1_000_000)]),
+        frames in prop::collection::vec(any::<u64>(), 0..4),
+    ) -> Message {
+        let mut fields = fields;
+        for again in again {
+            if !fields.is_empty() {
+                fields.push(again.get(&fields).clone());
+            }
+        }
+        let lines = |fields: &[(Vec<u8>, Vec<u8>)], use_them: &mut dyn FnMut(&[Field<'_>])| {
+            use_them(&fields.iter().map(|(name, value)| Field { name, value }).collect::<Vec<_>>());
+        };
+        let mut head = None;
+        lines(&fields, &mut |fields| {
+            let start = match request {
+                true => StartLine::Request { method: &method, target: &target },
+                false => StartLine::Response { status, reason: &target },
+            };
+            head = Some(HeadText::new(&Head { start, version: Version::Http11, fields }));
+        });
+        let mut kept = Fields::default();
+        lines(&trailers, &mut |fields| kept = Fields::new(fields));
+        Message {
+            started: Stamp {
+                number: 1,
+                time: Timestamp::from_nanos(time),
+                precision: if nanos { Precision::Nanos } else { Precision::Micros },
+            },
+            direction: if request { Direction::Request } else { Direction::Response },
+            receiver,
+            destination,
+            head: head.unwrap(),
+            trailers: kept,
+            body: Body::new(body, cut),
+            body_size,
+            content_decoded,
+            body_truncated,
+            incomplete: cut.then_some(Incomplete::Gap),
+            missing_bytes,
+            anomalies: odd.into_iter().fold(AnomalySet::EMPTY, |mut set, one| { set.insert(one); set }),
+            connection: FlowId::new(&FlowKey::of(receiver, destination).0, id, time, 0),
+            connection_first: 1,
+            exchange,
+            latency_nanos: latency,
+            frames,
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_line_is_what_serde_writes(message in message()) {
+        let mut line = b"before".to_vec();
+        message.write_line(&mut line);
+        prop_assert_eq!(str::from_utf8(&line[6..]).unwrap(), expected(&message));
+        prop_assert_eq!(&line[..6], b"before", "what stood before is left alone");
+    }
+}
+
+#[test]
+fn every_byte_is_escaped_at_every_place_of_a_chunk() {
+    for byte in 0..0x80_u8 {
+        for before in 0..150 {
+            let mut text = vec![b'-'; before];
+            text.push(byte);
+            text.extend_from_slice(&vec![b'+'; before % 37]);
+            let mut lines = Lines::default();
+            lines.text(&text);
+            assert_eq!(
+                lines.as_bytes(),
+                serde_json::to_vec(str::from_utf8(&text).unwrap()).unwrap(),
+                "{byte:#x} behind {before}"
+            );
+        }
+    }
+}
+
+#[test]
+fn text_of_nothing_but_the_longest_escapes_fits() {
+    for length in [0, 1, 7, 8, 63, 64, 65, 1_000, 100_000] {
+        let text = "\u{1}".repeat(length);
+        let mut lines = Lines::default();
+        lines.text(text.as_bytes());
+        assert_eq!(lines.as_bytes(), serde_json::to_vec(&text).unwrap(), "{length}");
+    }
+}
+
+#[test]
+fn no_line_ends_inside_a_line() {
+    for text in [
+        "",
+        "plain",
+        "é\u{85}é",
+        "\u{2028}",
+        "a\u{2029}\u{85}\u{2028}b",
+        "“quoted” â\u{80}",
+        "\u{c2}\u{e2}\n\r\u{b}\u{c}",
+    ] {
+        let mut lines = Lines::default();
+        lines.append(|out| {
+            out.extend_from_slice(b"before\xc2\x85");
+            serde_json::to_writer(out, text).unwrap();
+        });
+        lines.escape_line_ends(8);
+        let out = lines.as_bytes();
+        let json = str::from_utf8(&out[8..]).unwrap();
+        assert!(!json.contains(['\u{85}', '\u{2028}', '\u{2029}', '\n', '\r', '\u{b}', '\u{c}']), "{json}");
+        assert_eq!(serde_json::from_str::<String>(json).unwrap(), text);
+        assert!(out.starts_with(b"before\xc2\x85"), "what stood before is left alone");
+    }
+}

@@ -1,0 +1,160 @@
+//! A whole message: what every output is made from.
+//!
+//! Next: [`shape`], which keys it has in JSON.
+
+mod head;
+pub(crate) mod shape;
+
+use crate::anomaly::AnomalySet;
+use crate::event::{Direction, Incomplete};
+use crate::frame::Stamp;
+use crate::key::{Endpoint, FlowId};
+pub use head::{Fields, HeadText};
+
+/// A whole HTTP message, or what the capture has of it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Message {
+    /// The frame that carried its first byte.
+    pub started: Stamp,
+    /// Client to server, or back.
+    pub direction: Direction,
+    /// The server side, in both directions.
+    pub receiver: Endpoint,
+    /// The client side, in both directions.
+    pub destination: Endpoint,
+    /// Start line and fields.
+    pub head: HeadText,
+    /// Trailer fields.
+    pub trailers: Fields,
+    /// What was kept of the content.
+    pub body: Body,
+    /// Bytes of the body that were in the capture, after de-chunking, before content-decoding, whether kept or not.
+    pub body_size: u64,
+    /// Whether content codings were undone in `body`.
+    pub content_decoded: bool,
+    /// Whether `body` was cut by the limit.
+    pub body_truncated: bool,
+    /// Why the message is not whole.
+    pub incomplete: Option<Incomplete>,
+    /// Body bytes known to be missing inside it.
+    pub missing_bytes: u64,
+    /// What was odd about it.
+    pub anomalies: AnomalySet,
+    /// Its connection.
+    pub connection: FlowId,
+    /// Number of the frame that opened its connection; orders messages that one frame completed.
+    pub connection_first: u64,
+    /// Its exchange on the connection.
+    pub exchange: u32,
+    /// Final response: nanoseconds from the request's last byte to its own first.
+    pub latency_nanos: Option<u64>,
+    /// Numbers of the frames that carried it, when they are kept.
+    pub frames: Vec<u64>,
+}
+
+impl Message {
+    /// Replaces the values of these fields, trailers too, by `[REDACTED]`; names compare without case.
+    pub fn redact(&mut self, names: &[String]) {
+        self.redact_with(names, &mut |_, _| "[REDACTED]".to_owned());
+    }
+
+    /// Replaces the values of these fields, trailers too, by what `replace` makes of name (in lower case) and value.
+    pub fn redact_with(&mut self, names: &[String], replace: &mut dyn FnMut(&str, &str) -> String) {
+        self.head.redact(names, replace);
+        self.trailers.redact(names, replace);
+    }
+
+    /// What orders messages that one frame completed, before their place in the stream.
+    pub const fn order(&self) -> Order {
+        Order {
+            connection_first: self.connection_first,
+            connection: self.connection,
+            exchange: self.exchange,
+            direction: self.direction,
+        }
+    }
+}
+
+/// The order of output among messages that one frame completed: the connection's first frame, then (one frame can open several,
+/// in an 802.11 aggregate) the connection itself, exchange, request before response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Order {
+    connection_first: u64,
+    connection: FlowId,
+    exchange: u32,
+    direction: Direction,
+}
+
+/// Content as text where it is UTF-8.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Body {
+    /// None, or none was kept.
+    #[default]
+    Empty,
+    /// It is UTF-8.
+    Text(Text),
+    /// It is not.
+    Binary(Vec<u8>),
+}
+
+/// UTF-8 that was checked once; whoever needs bytes only pays for no second look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text(Vec<u8>);
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self(text.into_bytes())
+    }
+}
+
+impl Text {
+    /// The text; looks at every byte again.
+    ///
+    /// # Panics
+    /// Never: nothing but checked bytes comes in.
+    pub fn as_str(&self) -> &str {
+        str::from_utf8(&self.0).expect("checked when it was made, and it never changes")
+    }
+
+    /// The bytes, which are UTF-8.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Body {
+    /// From kept bytes; `cut` when they are a prefix: then a character cut at the end does not make it binary.
+    pub fn new(mut bytes: Vec<u8>, cut: bool) -> Self {
+        if bytes.is_empty() {
+            return Self::Empty;
+        }
+        if simdutf8::basic::from_utf8(&bytes).is_err()
+            && let Err(error) = str::from_utf8(&bytes)
+        {
+            if !cut || error.error_len().is_some() {
+                return Self::Binary(bytes);
+            }
+            bytes.truncate(error.valid_up_to());
+        }
+        Self::Text(Text(bytes))
+    }
+
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Empty => &[],
+            Self::Text(text) => text.as_bytes(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
+
+    /// Its memory, to be used again.
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        match self {
+            Self::Empty => Vec::new(),
+            Self::Text(Text(bytes)) | Self::Binary(bytes) => bytes,
+        }
+    }
+}

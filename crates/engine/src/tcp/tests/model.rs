@@ -1,0 +1,77 @@
+//! A byte map beside the reorder buffer, fed the same random segments.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// A slow and obvious model: which copy of each stream byte came first.
+fn model(pieces: &[(usize, Vec<u8>)]) -> Vec<Option<u8>> {
+    let end = pieces.iter().map(|(at, bytes)| at + bytes.len()).max().unwrap_or(0);
+    let mut map = vec![None; end];
+    let mut delivered = 0;
+    for (at, bytes) in pieces {
+        for (place, &byte) in bytes.iter().enumerate() {
+            map[at + place].get_or_insert(byte);
+        }
+        while map.get(delivered).is_some_and(Option::is_some) {
+            delivered += 1;
+        }
+    }
+    map
+}
+
+proptest! {
+    #[test]
+    fn any_pieces_in_any_order_are_as_in_the_byte_map(
+        pieces in prop::collection::vec((0_usize..60, prop::collection::vec(any::<u8>(), 1..20)), 1..40),
+    ) {
+        let limits = Limits::default();
+        let mut connection = Connection::new();
+        let mut stream = Vec::new();
+        let mut ledger = Ledger::default();
+        {
+            struct Keep<'a>(&'a mut Vec<Option<u8>>, &'a mut Ledger);
+            impl Receiver for Keep<'_> {
+                fn deliver(&mut self, _: Side, delivery: Delivery<'_>) {
+                    match delivery {
+                        Delivery::Bytes { bytes, .. } => {
+                            self.1.count(Fate::Body, bytes.len());
+                            self.0.extend(bytes.iter().map(|&b| Some(b)));
+                        }
+                        Delivery::Gap { bytes, .. } => self.0.extend((0..bytes).map(|_| None)),
+                        Delivery::End(_) => {}
+                    }
+                }
+                fn note(&mut self, _: Side, _: Anomaly) {}
+                fn report(&mut self, _: Anomaly) {}
+                fn may_begin(&self, _: &[u8]) -> bool {
+                    true
+                }
+                fn interest(&self, _: Side) -> Interest {
+                    Interest::Open
+                }
+                fn ledger(&mut self) -> &mut Ledger {
+                    self.1
+                }
+            }
+            let mut keep = Keep(&mut stream, &mut ledger);
+            for (row, _) in HANDSHAKE {
+                let (side, _, segment) = segment(row);
+                connection.segment(&segment, side, Stamp::default(), Timestamp::ZERO, &limits, &mut keep);
+            }
+            for (at, bytes) in &pieces {
+                let (side, _, mut segment) = segment("c 1 1 A");
+                segment.seq = segment.seq.add(*at as u32);
+                segment.payload = bytes;
+                keep.1.received(bytes.len());
+                connection.segment(&segment, side, Stamp::default(), Timestamp::ZERO, &limits, &mut keep);
+                prop_assert_eq!(keep.1.balance(), connection.held_payload() as i128);
+            }
+            connection.end(EndCause::EndOfCapture, &mut keep);
+        }
+        prop_assert_eq!(&stream, &model(&pieces));
+        prop_assert_eq!(ledger.balance(), 0);
+        let missing = stream.iter().filter(|byte| byte.is_none()).count();
+        prop_assert_eq!(ledger.missing(), missing as u64);
+    }
+}

@@ -1,0 +1,166 @@
+//! A replay on several threads, with the same bytes out for any number of them.
+//!
+//! ```text
+//!                     ┌─ rounds ─▶ shard 0: flow, tcp, http, lines ─┐
+//! source ──▶ intake ──┼─ rounds ─▶ shard 1                          ├──▶ merge by (frame, order) ──▶ receiver
+//!  this thread        └─ rounds ─▶ …                                ┘        this thread
+//! ```
+//!
+//! Connections are shared out by a fixed hash of their endpoints. Fragments are put together before, by the intake, and the
+//! clock is the intake's too, so time-outs end at the same frame everywhere. The memory budget is over all shards: it is
+//! looked at where one thread looks at it, and all shards wait there, but only when it can have been reached at all ([`bound`]).
+//! Next: [`rounds`], which sends and collects; [`worker`], one shard.
+
+mod bound;
+mod parcel;
+mod rounds;
+mod worker;
+
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, mpsc};
+use std::thread;
+
+use sniffer_engine::budget::Budget;
+use sniffer_engine::config::Config;
+use sniffer_engine::intake::{Intake, Step};
+use sniffer_engine::json::Lines;
+use sniffer_engine::key::BUCKETS;
+use sniffer_engine::ledger::{FrameFate, Ledger};
+use sniffer_engine::message::Message;
+use sniffer_engine::shard::{Shard, shed};
+
+use crate::replay::{Next, Receiver, Summary, count};
+use crate::source::Source;
+use rounds::Rounds;
+use worker::{Output, lock, work};
+
+/// Writes a message, on any thread.
+pub type Write<'a> = &'a (dyn Fn(&mut Message, &mut Lines) + Sync);
+
+/// Runs all frames of `source` through the engine on `threads` threads (at most 64) beside this one, and hands the lines that
+/// `write` writes to [`Receiver::lines`], in the order of output.
+///
+/// # Panics
+/// When one of the threads does.
+pub fn replay(
+    source: &mut Source,
+    config: &Config,
+    threads: NonZeroUsize,
+    write: Write<'_>,
+    receiver: &mut dyn Receiver,
+) -> Summary {
+    let shards = threads.get().min(BUCKETS);
+    let shards: Vec<_> = (0..shards).map(|_| Mutex::new(Shard::new(config.clone()))).collect();
+    let (mut ledger, unknown_links) = thread::scope(|scope| {
+        let (done, from) = mpsc::channel();
+        let to = shards.iter().enumerate().map(|(number, shard)| {
+            let (to, jobs) = mpsc::channel();
+            let done = done.clone();
+            scope.spawn(move || work(number, shard, jobs, done, write));
+            to
+        });
+        let rounds = Rounds::new(to.collect(), from);
+        drop(done);
+        Driver { rounds, shards: &shards, write, intake: Intake::new(config), ledger: Ledger::default() }.run(
+            source,
+            Budget::new(config.limits.held_bytes_max),
+            receiver,
+        )
+    });
+    for shard in &shards {
+        ledger.merge(lock(shard).ledger());
+    }
+    Summary { ledger, unknown_links }
+}
+
+struct Driver<'a> {
+    rounds: Rounds,
+    shards: &'a [Mutex<Shard>],
+    write: Write<'a>,
+    intake: Intake,
+    /// Of what no shard sees.
+    ledger: Ledger,
+}
+
+impl Driver<'_> {
+    fn run(
+        mut self,
+        source: &mut Source,
+        mut budget: Budget,
+        receiver: &mut dyn Receiver,
+    ) -> (Ledger, Vec<(sniffer_engine::frame::LinkType, u64)>) {
+        let mut unknown_links = Vec::new();
+        let mut next = Next::Frame;
+        while next == Next::Frame {
+            let rounds = &mut self.rounds;
+            let frame = source.next(&mut || {
+                rounds.send(&mut |lines| receiver.lines(lines));
+                rounds.drain(&mut |lines| receiver.lines(lines));
+                receiver.before_block();
+            });
+            let Some(frame) = frame else {
+                next = Next::Finish;
+                break;
+            };
+            let (mut payload, mut unknown) = (0, false);
+            self.intake.push(&frame, |step, moment| match step {
+                Step::Frame(fate) => {
+                    self.ledger.count_frame(fate);
+                    unknown = fate == FrameFate::UnknownLinkType;
+                }
+                step => {
+                    if let Step::Segment { segment, .. } = step {
+                        payload += segment.payload.len();
+                    }
+                    self.rounds.add(step, moment);
+                }
+            });
+            if unknown {
+                count(&mut unknown_links, frame.link);
+            }
+            // The same points in the same order as with one thread: see the engine's `Extractor`.
+            if budget.spend(payload) && self.intake.held() + self.rounds.held_at_most() > budget.max() {
+                self.look(&budget, receiver);
+            } else if self.rounds.is_full() {
+                self.rounds.send(&mut |lines| receiver.lines(lines));
+            }
+            next = receiver.next(source);
+        }
+        if next == Next::Finish {
+            self.rounds.send(&mut |lines| receiver.lines(lines));
+            let moment = self.intake.finish();
+            self.rounds.send_finish(moment);
+            self.rounds.drain(&mut |lines| receiver.lines(lines));
+        }
+        (self.ledger, unknown_links)
+    }
+
+    /// Waits for all shards and gives memory back if they hold too much.
+    fn look(&mut self, budget: &Budget, receiver: &mut dyn Receiver) {
+        let moment = self.intake.moment();
+        let (fragments, most) = (self.intake.held(), self.rounds.held_at_most());
+        let to = &mut |lines: &[u8]| receiver.lines(lines);
+        self.rounds.send(to);
+        let (shards, write) = (self.shards, self.write);
+        let mut held = Vec::new();
+        let add = |outputs: &mut Vec<Output>| {
+            let mut guards: Vec<_> = shards.iter().map(lock).collect();
+            let mut shards: Vec<&mut Shard> = guards.iter_mut().map(|guard| &mut **guard).collect();
+            let sum: usize = shards.iter().map(|shard| shard.held()).sum();
+            debug_assert!(sum <= most, "{sum} bytes are held, at most {most} were expected");
+            if fragments + sum > budget.max() {
+                shed(&mut shards, budget.target().saturating_sub(fragments), moment);
+                for shard in &mut shards {
+                    let mut output = Output::default();
+                    output.take_from(shard, moment.frame.number, write);
+                    outputs.push(output);
+                }
+            }
+            held.extend(shards.iter().map(|shard| shard.held()));
+        };
+        self.rounds.drain_with(add, to);
+        for (shard, held) in held.into_iter().enumerate() {
+            self.rounds.holds(shard, held);
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The number of threads never shows: same lines, same accounts, on every capture of the corpus, on conversations over a bad
+//! network, and where the memory budget bites after nearly every frame.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sniffer_engine::config::Config;
+use sniffer_engine::json::Lines;
+use sniffer_engine::ledger::Ledger;
+use sniffer_engine::message::Message;
+use sniffer_engine::testkit::generate::{Options, conversation};
+use sniffer_engine::testkit::net::{Kind, perturb};
+use sniffer_engine::testkit::pcap;
+use sniffer_engine::testkit::wire::OwnedFrame;
+use sniffer_replay::source::{Input, Source};
+use sniffer_replay::{Receiver, parallel, replay};
+
+/// What came out: lines, and accounts.
+#[derive(Debug, PartialEq, Eq)]
+struct Out {
+    lines: String,
+    ledger: Ledger,
+    blocks: usize,
+}
+
+#[derive(Default)]
+struct Keep {
+    lines: Lines,
+    blocks: usize,
+}
+
+impl Receiver for Keep {
+    fn message(&mut self, message: &mut Message) {
+        self.lines.push(message);
+    }
+
+    fn lines(&mut self, lines: &[u8]) {
+        self.lines.append(|all| all.extend_from_slice(lines));
+    }
+
+    fn before_block(&mut self) {
+        self.blocks += 1;
+    }
+}
+
+fn out(keep: Keep, ledger: Ledger) -> Out {
+    let lines = String::from_utf8(keep.lines.as_bytes().to_vec()).unwrap();
+    Out { lines, ledger, blocks: keep.blocks }
+}
+
+fn on_one(mut source: Source, config: &Config) -> Out {
+    let mut keep = Keep::default();
+    let summary = replay(&mut source, config.clone(), &mut keep);
+    out(keep, summary.ledger)
+}
+
+fn on(threads: usize, mut source: Source, config: &Config) -> Out {
+    let mut keep = Keep::default();
+    let write = |message: &mut Message, lines: &mut Lines| lines.push(message);
+    let threads = NonZeroUsize::new(threads).unwrap();
+    let summary = parallel::replay(&mut source, config, threads, &write, &mut keep);
+    out(keep, summary.ledger)
+}
+
+/// The default, and limits that are reached all the time.
+fn configs() -> Vec<(&'static str, Config)> {
+    let config = |change: &dyn Fn(&mut Config)| {
+        let mut config = Config::default();
+        change(&mut config);
+        config
+    };
+    vec![
+        ("default", Config::default()),
+        ("budget", config(&|config| config.limits.held_bytes_max = 20_000)),
+        ("smaller budget", config(&|config| config.limits.held_bytes_max = 3_000)),
+        (
+            "little patience",
+            config(&|config| {
+                config.track_frames = true;
+                config.limits.idle_timeout = Duration::from_millis(1);
+                config.limits.closed_max = 3;
+                config.limits.waiting_bytes_max = 2_000;
+            }),
+        ),
+    ]
+}
+
+fn check(name: &str, open: &dyn Fn() -> Source) {
+    for (limits, config) in configs() {
+        let expected = on_one(open(), &config);
+        for threads in [1, 2, 3, 8] {
+            let got = on(threads, open(), &config);
+            assert!(got == expected, "{name}, {limits}, {threads} threads:\n{got:#?}\n{expected:#?}");
+        }
+    }
+}
+
+fn check_frames(name: &str, frames: &[OwnedFrame]) {
+    let file = pcap::file(frames).unwrap();
+    check(name, &|| Source::from_reader(name, std::io::Cursor::new(file.clone())).unwrap());
+}
+
+fn captures(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if path.is_dir() {
+            captures(&path, found);
+        } else if name.contains(".pcap") && !name.ends_with(".md") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn every_capture_of_the_corpus() {
+    let mut found = Vec::new();
+    captures(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpus"), &mut found);
+    assert!(found.len() > 100, "{} captures", found.len());
+    let mut checked = 0;
+    for path in found {
+        let input = [Input::from(path.clone().into_os_string())];
+        // What is no capture has no threads either.
+        if Source::open(&input).is_ok() {
+            check(&path.display().to_string(), &|| Source::open(&input).unwrap());
+            checked += 1;
+        }
+    }
+    assert!(checked > 100, "{checked} captures");
+}
+
+#[test]
+fn conversations_over_a_bad_network() {
+    for seed in 0..40 {
+        let kinds = [
+            Kind::Resegment,
+            Kind::Reorder { window: 6 },
+            Kind::Duplicate { share: 0.2, window: 4 },
+            Kind::Fragment { share: 0.2 },
+            Kind::Drop(0.05),
+        ];
+        let frames = conversation(seed, &Options::default()).frames().unwrap();
+        check_frames(&format!("seed {seed}"), &perturb(frames, seed, &kinds));
+    }
+}
+
+/// Several conversations at once, so that each frame finds other connections to take memory from.
+#[test]
+fn many_connections_under_one_budget() {
+    for seed in 0..6 {
+        let mut frames = Vec::new();
+        for n in 0..12 {
+            frames.extend(conversation(1_000 * seed + n, &Options::default()).frames().unwrap());
+        }
+        frames.sort_by_key(|frame| frame.time);
+        sniffer_engine::testkit::wire::renumber(&mut frames);
+        check_frames(&format!("seed {seed}"), &frames);
+        let source = Source::from_reader("", std::io::Cursor::new(pcap::file(&frames).unwrap())).unwrap();
+        let (_, budget) = configs().swap_remove(2);
+        assert!(on(3, source, &budget).ledger.evicted() > 10, "seed {seed}: the budget never bites");
+    }
+}

@@ -1,0 +1,89 @@
+//! Whole captures in memory, for what must see all of one: read up to a bound, written as pcap or pcapng.
+//!
+//! It never looks into a frame. Replay does without it. Next: `talk` and `perturb`.
+
+use std::io::{self, IsTerminal};
+use std::path::Path;
+
+use sniffer_engine::testkit::pcap;
+use sniffer_engine::testkit::wire::OwnedFrame;
+use sniffer_replay::source::{Input, Source};
+
+use crate::exit::{Exit, say};
+use crate::output::Output;
+use crate::pcapng::Pcapng;
+use crate::progress::Progress;
+
+/// Frames of a capture, and how reading them ended.
+pub(crate) struct Capture {
+    pub(crate) frames: Vec<OwnedFrame>,
+    /// [`Exit::Failed`] when it broke off; that has been said.
+    pub(crate) exit: Exit,
+}
+
+/// Reads a capture of at most so many frames and bytes in them.
+pub(crate) fn read(path: &Path, frames_max: usize, bytes_max: usize) -> Result<Capture, (Exit, String)> {
+    let input = Input::from(path.as_os_str().to_owned());
+    let mut source = Source::open(std::slice::from_ref(&input)).map_err(|error| (Exit::Failed, error.to_string()))?;
+    let (mut frames, mut bytes) = (Vec::new(), 0);
+    let mut progress = Progress::new(&source, true);
+    while let Some(frame) = source.next(&mut || {}) {
+        bytes += frame.bytes.len();
+        if frames.len() == frames_max || bytes > bytes_max {
+            let line =
+                format!("{input} has more than {frames_max} frames or {bytes_max} bytes, which is all that fits");
+            return Err((Exit::Failed, format!("{line}; cut it down first (editcap, replay --write-pcap)")));
+        }
+        frames.push(OwnedFrame {
+            number: frame.number,
+            time: frame.time,
+            precision: frame.precision,
+            link: frame.link,
+            bytes: frame.bytes.to_vec(),
+            wire_len: frame.wire_len,
+        });
+        progress.frame(&source);
+    }
+    drop(progress);
+    let mut exit = Exit::Well;
+    for damage in source.damages() {
+        say(damage);
+        exit = Exit::Failed;
+    }
+    Ok(Capture { frames, exit })
+}
+
+/// Writes frames: pcapng when the name says so or pcap cannot hold them, else pcap.
+pub(crate) fn write(frames: &[OwnedFrame], output: Option<&Path>) -> Result<Exit, (Exit, String)> {
+    let stdout = output.is_none_or(|path| path.as_os_str() == "-");
+    if stdout && io::stdout().is_terminal() {
+        return Err((Exit::Wrong, "a capture is nothing for a terminal: give -o FILE, or a pipe".to_owned()));
+    }
+    let ng = output.is_some_and(|path| path.extension().is_some_and(|end| end == "pcapng"));
+    let bytes = match pcap::file(frames) {
+        Ok(bytes) if !ng => bytes,
+        _ => {
+            let (mut bytes, mut pcapng) = (Vec::new(), Pcapng::default());
+            pcapng.begin(&mut bytes);
+            frames.iter().for_each(|frame| pcapng.frame(&frame.as_frame(), &mut bytes));
+            bytes
+        }
+    };
+    put(&bytes, output)
+}
+
+/// Writes bytes to where they are wanted.
+pub(crate) fn put(bytes: &[u8], output: Option<&Path>) -> Result<Exit, (Exit, String)> {
+    let path = output.filter(|path| path.as_os_str() != "-");
+    let failed = |error: io::Error| {
+        let name = path.map_or_else(|| "standard output".to_owned(), |path| path.display().to_string());
+        (Exit::Failed, format!("cannot write to {name}: {error}"))
+    };
+    let mut sink = path.map_or_else(Output::stdout, Output::file).map_err(failed)?;
+    sink.append(|buffer| buffer.extend_from_slice(bytes));
+    match sink.finish() {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(failed(error)),
+        // A reader that had enough is no error.
+        _ => Ok(Exit::Well),
+    }
+}

@@ -1,0 +1,151 @@
+//! Which exchanges are wanted: `--host`, `--method`, `--path`, `--status`, `--client`, `--server`, `--since`, `--until`.
+//!
+//! A filter chooses whole exchanges, a request with all its responses: a 503 without the request that led to it helps
+//! nobody. Host, method and path look at the request, status at any of the responses, client and server at the
+//! connection, the times at the exchange's first message. Different options must all match; of one option's values, one
+//! must. An exchange that lacks what an option looks at is not chosen.
+//!
+//! It never changes a message. Next: `terms` for what a value may look like, `exchange` for what waits how long.
+
+mod terms;
+
+use clap::Args;
+use sniffer_engine::message::Message;
+use sniffer_engine::time::Timestamp;
+
+use crate::exchange::{Exchanges, Judge, Verdict};
+pub(crate) use terms::path_of;
+use terms::{Ends, Host, Path, Statuses, moment};
+
+/// Options that choose exchanges.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Filters (a request with all its responses; all must match)")]
+pub(crate) struct Filter {
+    /// Request's host, port left out or given: api.test, *.test, api.test:8080
+    #[arg(long = "host", value_name = "NAME", value_delimiter = ',')]
+    hosts: Vec<Host>,
+
+    /// Request's method, in either case
+    #[arg(long = "method", value_name = "METHOD", value_delimiter = ',')]
+    methods: Vec<String>,
+
+    /// Request's path, `*` for anything: /api/*; with a `?` in it, the query counts too
+    #[arg(long = "path", value_name = "GLOB")]
+    paths: Vec<Path>,
+
+    /// A response's status: 404, 5xx, 400-499
+    #[arg(long = "status", value_name = "STATUS", value_delimiter = ',')]
+    statuses: Vec<Statuses>,
+
+    /// Exchanges that began at this time or later: 2026-02-21T12:00:00Z, 2026-02-21
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    since: Option<Timestamp>,
+
+    /// Exchanges that began before this time
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    until: Option<Timestamp>,
+
+    /// The client: 10.0.0.1, 10.0.0.0/8, 10.0.0.1:40000, [::1]:40000, :40000
+    #[arg(long = "client", value_name = "ADDRESS", value_delimiter = ',')]
+    clients: Vec<Ends>,
+
+    /// The server, written alike
+    #[arg(long = "server", value_name = "ADDRESS", value_delimiter = ',')]
+    servers: Vec<Ends>,
+}
+
+impl Filter {
+    /// Whether everything is wanted.
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.looks_at_requests()
+            && self.statuses.is_empty()
+            && self.since.is_none()
+            && self.until.is_none()
+            && self.clients.is_empty()
+            && self.servers.is_empty()
+    }
+
+    fn looks_at_requests(&self) -> bool {
+        !(self.hosts.is_empty() && self.methods.is_empty() && self.paths.is_empty())
+    }
+
+    fn wants_request(&self, request: &Message) -> bool {
+        let method = request.head.method().unwrap_or_default();
+        let target = request.head.path().unwrap_or_default();
+        any(&self.methods, |wanted| wanted.eq_ignore_ascii_case(method))
+            && any(&self.paths, |wanted| wanted.matches(target))
+            && any(&self.hosts, |wanted| host_of(request).is_some_and(|host| wanted.matches(host)))
+    }
+}
+
+impl Judge for Filter {
+    fn judge(&self, exchange: &[Message], _whole: bool) -> Verdict {
+        let Some(first) = exchange.first() else { return Verdict::Wait };
+        let time = first.started.time;
+        let wanted = self.since.is_none_or(|since| time >= since)
+            && self.until.is_none_or(|until| time < until)
+            && any(&self.clients, |ends| ends.matches(first.destination))
+            && any(&self.servers, |ends| ends.matches(first.receiver));
+        if !wanted {
+            return Verdict::Drop;
+        }
+        let mut verdict = Verdict::Pass;
+        if self.looks_at_requests() {
+            match exchange.iter().find(|message| message.head.method().is_some()) {
+                Some(request) if !self.wants_request(request) => return Verdict::Drop,
+                Some(_) => {}
+                None => verdict = Verdict::Wait,
+            }
+        }
+        let mut statuses = exchange.iter().filter_map(|message| message.head.status());
+        if !any(&self.statuses, |wanted| statuses.clone().any(|status| wanted.matches(status))) {
+            verdict = if statuses.any(|status| status >= 200) { Verdict::Drop } else { Verdict::Wait };
+        }
+        verdict
+    }
+}
+
+/// Whether one of the values matches, or there are none.
+fn any<T>(values: &[T], matches: impl Fn(&T) -> bool) -> bool {
+    values.is_empty() || values.iter().any(matches)
+}
+
+/// Where a request was meant to go: the authority of an absolute target, else the Host field (RFC 9112 §3.2).
+pub(crate) fn host_of(request: &Message) -> Option<&str> {
+    let target = request.head.path()?;
+    if let Some((_, rest)) = target.split_once("://").filter(|_| !target.starts_with('/')) {
+        let authority = rest.split(['/', '?']).next().unwrap_or(rest);
+        return Some(authority.rsplit_once('@').map_or(authority, |(_, host)| host));
+    }
+    if request.head.method() == Some("CONNECT") {
+        return Some(target);
+    }
+    request.head.fields().values("host").next()
+}
+
+/// A filter with the exchanges it has not decided about.
+pub(crate) struct Filtering {
+    filter: Filter,
+    exchanges: Exchanges,
+}
+
+impl Filtering {
+    pub(crate) fn new(filter: Filter) -> Self {
+        Self { filter, exchanges: Exchanges::default() }
+    }
+
+    /// Takes a message and gives those that are chosen by it.
+    pub(crate) fn push(&mut self, message: &mut Message, out: &mut dyn FnMut(&mut Message)) {
+        self.exchanges.push(message, &self.filter, &mut |chosen| chosen.iter_mut().for_each(&mut *out));
+    }
+
+    /// The capture is over.
+    pub(crate) fn finish(&mut self, out: &mut dyn FnMut(&mut Message)) {
+        self.exchanges.finish(&self.filter, &mut |chosen| chosen.iter_mut().for_each(&mut *out));
+    }
+
+    /// Exchanges that could not be followed to their end.
+    pub(crate) const fn given_up(&self) -> u64 {
+        self.exchanges.given_up()
+    }
+}

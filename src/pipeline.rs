@@ -1,0 +1,83 @@
+//! What happens to a message on its way out: chosen, noted for the slice, redacted, written.
+//!
+//! It never reads a frame and never writes to a file: bytes are appended to the caller's buffer. Next: `filter`,
+//! `redact`, `format`.
+
+use std::collections::BTreeSet;
+
+use sniffer_engine::json::Lines;
+use sniffer_engine::key::FlowKey;
+use sniffer_engine::message::Message;
+use sniffer_replay::Summary;
+
+use crate::filter::Filtering;
+use crate::format::Form;
+use crate::redact::Redaction;
+
+/// The stages, in order.
+pub(crate) struct Pipeline {
+    filtering: Option<Filtering>,
+    /// Endpoints of the messages that were written, when somebody wants to know.
+    chosen: Option<BTreeSet<FlowKey>>,
+    redaction: Redaction,
+    form: Form,
+}
+
+impl Pipeline {
+    pub(crate) fn new(filtering: Option<Filtering>, slice: bool, redaction: Redaction, form: Form) -> Self {
+        Self { filtering, chosen: slice.then(BTreeSet::new), redaction, form }
+    }
+
+    /// Whether what is written of a message depends on that message alone.
+    pub(crate) const fn is_by_message(&self) -> bool {
+        self.filtering.is_none() && self.chosen.is_none() && matches!(self.form, Form::Jsonl)
+    }
+
+    /// What becomes of secrets.
+    pub(crate) const fn redaction(&self) -> &Redaction {
+        &self.redaction
+    }
+
+    /// Takes a message and appends what can be written now.
+    #[inline]
+    pub(crate) fn message(&mut self, message: &mut Message, out: &mut Lines) {
+        let Self { filtering, chosen, redaction, form } = self;
+        match filtering {
+            None => written(message, chosen, redaction, form, out),
+            Some(filtering) => {
+                filtering.push(message, &mut |message| written(message, chosen, redaction, form, out));
+            }
+        }
+    }
+
+    /// Nothing more comes: appends what was waiting. How many exchanges a filter could not follow to their end.
+    pub(crate) fn finish(&mut self, summary: &Summary, damaged: bool, out: &mut Lines) -> u64 {
+        let Self { filtering, chosen, redaction, form } = self;
+        let mut given_up = 0;
+        if let Some(filtering) = filtering {
+            filtering.finish(&mut |message| written(message, chosen, redaction, form, out));
+            given_up = filtering.given_up();
+        }
+        form.finish(summary, damaged, out);
+        given_up
+    }
+
+    /// Endpoints of the connections whose messages were written.
+    pub(crate) fn into_chosen(self) -> BTreeSet<FlowKey> {
+        self.chosen.unwrap_or_default()
+    }
+}
+
+fn written(
+    message: &mut Message,
+    chosen: &mut Option<BTreeSet<FlowKey>>,
+    redaction: &Redaction,
+    form: &mut Form,
+    out: &mut Lines,
+) {
+    if let Some(chosen) = chosen {
+        chosen.insert(FlowKey::of(message.receiver, message.destination).0);
+    }
+    redaction.apply(message);
+    form.message(message, out);
+}

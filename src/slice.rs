@@ -1,0 +1,112 @@
+//! Slices: the frames of the connections whose messages were chosen, as a capture of their own.
+//!
+//! The capture is read again, because which connections are wanted is known when it has been read once; where IP fragments
+//! stand in it, once more before that, for what a fragment belongs to shows only when its datagram is whole. What is kept
+//! is the list of endpoints and of fragments. A connection is taken with all that was between the same two endpoints, so
+//! that a reused port shows as it did. Next: `pcapng`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use sniffer_engine::clock::Clock;
+use sniffer_engine::config::Config;
+use sniffer_engine::decode::{Decoded, Segment, decode_datagram, decode_each};
+use sniffer_engine::defrag::{Defrag, Outcome};
+use sniffer_engine::frame::Frame;
+use sniffer_engine::key::FlowKey;
+use sniffer_replay::source::{Input, Source};
+
+use crate::interrupt::Interrupt;
+use crate::output::Output;
+use crate::pcapng::Pcapng;
+use crate::progress::Progress;
+
+/// What surrounds every pass over the capture.
+pub(crate) struct Passes<'a> {
+    pub(crate) interrupt: &'a Interrupt,
+    /// Whether a bar is wanted.
+    pub(crate) progress: bool,
+}
+
+/// Writes the frames between these endpoints; `fragmented` when there are IP fragments among all. An error in one line.
+pub(crate) fn write(
+    inputs: &[Input],
+    chosen: &BTreeSet<FlowKey>,
+    fragmented: bool,
+    path: &Path,
+    passes: &Passes<'_>,
+) -> Result<(), String> {
+    let failed = |error| format!("cannot write to {}: {error}", path.display());
+    let mut output = Output::file(path).map_err(failed)?;
+    let fragments = if fragmented { fragments(inputs, chosen, passes)? } else { BTreeSet::new() };
+    let mut pcapng = Pcapng::default();
+    output.append(|out| pcapng.begin(out));
+    each_frame(inputs, passes, |frame| {
+        let mut wanted = fragments.contains(&frame.number);
+        decode_each(frame, |decoded| wanted |= matches!(&decoded, Decoded::Segment(s) if chosen.contains(&key(s))));
+        if wanted {
+            output.append(|out| pcapng.frame(frame, out));
+        }
+        !output.has_failed()
+    })?;
+    output.finish().map_err(failed)
+}
+
+/// Numbers of the frames whose fragments, put together, are segments between these endpoints.
+fn fragments(inputs: &[Input], chosen: &BTreeSet<FlowKey>, passes: &Passes<'_>) -> Result<BTreeSet<u64>, String> {
+    let config = Config::default();
+    let mut wanted = BTreeSet::new();
+    // Frames of datagrams that hold a fragment of one further in, by the first of them, which stands for all there.
+    let mut carriers: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+    let mut defrag = Defrag::new(config.limits.defrag, config.hash_key);
+    let mut clock = Clock::default();
+    each_frame(inputs, passes, |frame| {
+        let now = clock.read(frame.time).now;
+        decode_each(frame, |decoded| {
+            let Decoded::Fragment(fragment) = decoded else { return };
+            let mut outcome = defrag.push(&fragment, now, frame.stamp());
+            while let Outcome::Whole(datagram) = outcome {
+                let parts: Vec<_> = datagram
+                    .frames
+                    .iter()
+                    .flat_map(|part| carriers.remove(part).unwrap_or_else(|| vec![*part]))
+                    .collect();
+                outcome = match decode_datagram(&datagram.facts, &datagram.bytes) {
+                    Decoded::Segment(segment) => {
+                        if chosen.contains(&key(&segment)) {
+                            wanted.extend(parts);
+                        }
+                        return;
+                    }
+                    Decoded::Fragment(fragment) => {
+                        carriers.insert(datagram.first.number, parts);
+                        defrag.push(&fragment, now, datagram.first)
+                    }
+                    _ => return,
+                };
+            }
+        });
+        true
+    })?;
+    Ok(wanted)
+}
+
+fn key(segment: &Segment<'_>) -> FlowKey {
+    FlowKey::of(segment.src, segment.dst).0
+}
+
+/// Every frame of the inputs until `each` has enough or a signal comes. Damage was told when they were read first.
+fn each_frame(inputs: &[Input], passes: &Passes<'_>, mut each: impl FnMut(&Frame<'_>) -> bool) -> Result<(), String> {
+    let mut source = Source::open(inputs).map_err(|error| error.to_string())?;
+    let mut progress = Progress::new(&source, passes.progress);
+    while let Some(frame) = source.next(&mut || {}) {
+        if !each(&frame) {
+            break;
+        }
+        progress.frame(&source);
+        if passes.interrupt.signal().is_some() {
+            return Err("interrupted: the slice was not written".to_owned());
+        }
+    }
+    Ok(())
+}

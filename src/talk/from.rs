@@ -1,0 +1,104 @@
+//! `sniffer talk --from`: the conversation of a capture as text.
+//!
+//! The first telling is the one for people: who said what in which order, what was lost, came twice or was cut, without
+//! link layers, tunnels and fragments. It is played and must give the same messages as the capture (but for times, frame
+//! numbers and connection ids). Where it does not, a second telling marks what a third party may have made up and how packets
+//! looked; where that does not either, the frames are written out one by one, which reads badly and loses nothing. Next:
+//! `tell` for the first two.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use sniffer_engine::config::Config;
+use sniffer_engine::extract::Extractor;
+use sniffer_engine::message::Message;
+use sniffer_engine::testkit::talk::{Action, FRAMES_MAX, PAYLOAD_MAX, Step, Talk};
+use sniffer_engine::testkit::wire::{OwnedFrame, link_name};
+
+use super::tell::{Telling, tell};
+use crate::capture;
+use crate::exit::{Exit, say};
+use crate::text::escape;
+
+pub(super) fn run(path: &Path, output: Option<&Path>) -> Result<Exit, (Exit, String)> {
+    let capture = capture::read(path, FRAMES_MAX, PAYLOAD_MAX)?;
+    let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
+    // It becomes a line of the text.
+    let name = escape(&name).into_owned();
+    let messages = messages_of(&capture.frames);
+    let wanted = essence(&messages);
+    let tellings =
+        [Telling::Plain, Telling::Suspicious].into_iter().map(|how| tell(&capture.frames, &messages, &name, how));
+    let told = tellings.into_iter().find(|talk| gives(talk, &wanted));
+    let text = if let Some(told) = told {
+        told.to_string()
+    } else {
+        let verbatim = verbatim(&capture.frames, &name).filter(|talk| gives(talk, &wanted)).ok_or_else(|| {
+            (Exit::Failed, format!("{name} cannot be told as a conversation that gives the same messages"))
+        })?;
+        say(format_args!("{name}: told frame by frame, for the conversation alone gives other messages"));
+        verbatim.to_string()
+    };
+    let written = capture::put(text.as_bytes(), output)?;
+    Ok(if written == Exit::Well { capture.exit } else { written })
+}
+
+/// Whether the text of a conversation, read and played, gives these messages.
+fn gives(talk: &Talk, wanted: &BTreeMap<String, Vec<String>>) -> bool {
+    // What is written is what will be read, so the text is what must hold.
+    let frames = Talk::parse(&talk.to_string()).and_then(|talk| talk.frames());
+    frames.is_ok_and(|frames| essence(&messages_of(&frames)) == *wanted)
+}
+
+fn messages_of(frames: &[OwnedFrame]) -> Vec<Message> {
+    let mut extractor = Extractor::new(Config::default());
+    let mut messages = Vec::new();
+    for frame in frames {
+        extractor.push(&frame.as_frame(), &mut |message| messages.push(message.clone()));
+    }
+    extractor.finish(&mut |message| messages.push(message.clone()));
+    messages
+}
+
+/// The messages between each pair of endpoints, in order, without what another capture of the same may change.
+fn essence(messages: &[Message]) -> BTreeMap<String, Vec<String>> {
+    let mut between: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for message in messages {
+        let mut value = serde_json::to_value(message).unwrap_or_default();
+        if let Some(fields) = value.as_object_mut() {
+            for key in ["timestamp", "latencyMs", "frames", "connection"] {
+                fields.remove(key);
+            }
+        }
+        let ends = format!("{} {}", message.destination, message.receiver);
+        between.entry(ends).or_default().push(value.to_string());
+    }
+    between
+}
+
+/// Every frame as it is; none when the text has no name for the link type, or frames were cut.
+fn verbatim(frames: &[OwnedFrame], name: &str) -> Option<Talk> {
+    let first = frames.first()?;
+    link_name(first.link)?;
+    if frames.iter().any(|frame| frame.link != first.link || frame.is_cut()) {
+        return None;
+    }
+    let mut talk = Talk {
+        title: format!("{name}, frame by frame"),
+        link: first.link,
+        start: first.time,
+        step: 0,
+        precision: first.precision,
+        ..Talk::default()
+    };
+    let mut clock = first.time.as_nanos();
+    for frame in frames {
+        let pause = frame.time.as_nanos().wrapping_sub(clock).cast_signed();
+        if pause != 0 {
+            talk.steps.push(Step { line: 0, action: Action::Pause(pause) });
+            clock = frame.time.as_nanos();
+        }
+        talk.steps.push(Step { line: 0, action: Action::Frame(frame.bytes.clone()) });
+    }
+    Some(talk)
+}

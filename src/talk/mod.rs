@@ -1,0 +1,82 @@
+//! `sniffer talk`: conversations as text into captures, and captures into conversations as text.
+//!
+//! The format is the engine's test kit's (`corpus/TALK.md` is its page). A conversation is bounded by what that page says;
+//! a capture is read into memory up to the same bounds. Next: `from` for the way back.
+
+mod from;
+mod tell;
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use sniffer_engine::testkit::talk::{TEXT_MAX, Talk};
+
+use crate::capture;
+use crate::exit::{Exit, say};
+
+/// Shown below the options.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  sniffer talk lost.talk -o lost.pcap       a capture of the conversation, for any tool that reads captures
+  sniffer talk lost.talk | sniffer replay - and what it gives
+  sniffer talk --from x.pcap -o x.talk      the conversation of a capture: to read, to cut down, to send with a report
+
+The format is described in corpus/TALK.md. The shortest conversation:
+  >>>
+  | GET / HTTP/1.1
+  | Host: a.test
+  |
+  <<<
+  | HTTP/1.1 204 No Content
+  |
+
+Exit codes: 0 all well, 1 wrong arguments or text, 2 cannot open or write, or damaged";
+
+/// Options of `sniffer talk`.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// The conversation; `-` is standard input
+    #[arg(value_name = "FILE.talk", required_unless_present = "from", conflicts_with = "from")]
+    file: Option<PathBuf>,
+
+    /// Write the conversation of this capture instead
+    #[arg(long, value_name = "CAPTURE")]
+    from: Option<PathBuf>,
+
+    /// Write here instead of to standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// Does what was asked; everything there is to say has been said when it returns.
+pub(crate) fn run(options: &Options) -> Exit {
+    let done = match (&options.file, &options.from) {
+        (_, Some(capture)) => from::run(capture, options.output.as_deref()),
+        (Some(file), None) => to_capture(file, options.output.as_deref()),
+        (None, None) => Err((Exit::Wrong, "give a conversation or --from".to_owned())),
+    };
+    done.unwrap_or_else(|(exit, line)| {
+        say(line);
+        exit
+    })
+}
+
+fn to_capture(file: &Path, output: Option<&Path>) -> Result<Exit, (Exit, String)> {
+    let name = file.display();
+    let text = read(file).map_err(|error| (Exit::Failed, format!("cannot read {name}: {error}")))?;
+    let frames = Talk::parse(&text).and_then(|talk| talk.frames());
+    let frames = frames.map_err(|error| (Exit::Wrong, format!("{name}: {error}")))?;
+    capture::write(&frames, output)
+}
+
+/// The text, a little more of it than is allowed at most, so that too much is noticed where it is checked.
+fn read(file: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    let limit = TEXT_MAX as u64 + 1;
+    match file.as_os_str() == "-" {
+        true => std::io::stdin().lock().take(limit).read_to_string(&mut text)?,
+        false => std::fs::File::open(file)?.take(limit).read_to_string(&mut text)?,
+    };
+    Ok(text)
+}

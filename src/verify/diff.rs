@@ -1,0 +1,165 @@
+//! What differs between two lists of messages, in words: which message, which field, where in the body.
+//!
+//! Messages are aligned by who said what to whom, so that one that is missing does not make all behind it differ. Next:
+//! `similar`, which aligns them and the lines of bodies.
+
+use serde_json::{Map, Value};
+use similar::{Algorithm, DiffOp, TextDiff, capture_diff_slices};
+
+use super::golden::Golden;
+
+/// Messages told about at most; the rest is counted.
+const MESSAGES_MAX: usize = 20;
+/// Lines of a body's difference that are shown.
+const LINES_MAX: usize = 12;
+/// Bytes of a body beyond which only the first difference is named.
+const TEXT_MAX: usize = 64 << 10;
+/// Characters of a value that are shown.
+const VALUE_MAX: usize = 100;
+
+/// A line for each thing that differs; none when nothing does.
+pub(super) fn lines(golden: &Golden, found: &Golden) -> Vec<String> {
+    let ids = |golden: &Golden| golden.messages.iter().map(identity).collect::<Vec<_>>();
+    let mut told: Vec<Vec<String>> = Vec::new();
+    for op in capture_diff_slices(Algorithm::Myers, &ids(golden), &ids(found)) {
+        let (old, new) = match op {
+            DiffOp::Equal { old_index, new_index, len } => (old_index..old_index + len, new_index..new_index + len),
+            DiffOp::Delete { old_index, old_len, new_index } => (old_index..old_index + old_len, new_index..new_index),
+            DiffOp::Insert { old_index, new_index, new_len } => (old_index..old_index, new_index..new_index + new_len),
+            DiffOp::Replace { old_index, old_len, new_index, new_len } => {
+                (old_index..old_index + old_len, new_index..new_index + new_len)
+            }
+        };
+        let paired = old.len().min(new.len());
+        for (old, new) in old.clone().zip(new.clone()) {
+            let differences = fields(&golden.messages[old], &found.messages[new]);
+            if !differences.is_empty() {
+                let title = vec![format!("message {}, {}{}:", new + 1, name(&found.messages[new]), frames(found, new))];
+                told.push(title.into_iter().chain(differences).collect());
+            }
+        }
+        let missing =
+            old.skip(paired).map(|old| format!("message {} is missing: {}", old + 1, name(&golden.messages[old])));
+        told.extend(missing.map(|line| vec![line]));
+        let new = new
+            .skip(paired)
+            .map(|new| format!("message {} is new: {}{}", new + 1, name(&found.messages[new]), frames(found, new)));
+        told.extend(new.map(|line| vec![line]));
+    }
+    let more = told.len().saturating_sub(MESSAGES_MAX);
+    let mut lines: Vec<String> = told.into_iter().take(MESSAGES_MAX).flatten().collect();
+    if more > 0 {
+        lines.push(format!("… and {more} more messages differ"));
+    }
+    if golden.end != found.end {
+        let end = |end: &Option<Value>| end.as_ref().map_or_else(|| "all well".to_owned(), Value::to_string);
+        lines.push(format!("the end: {} → {}", end(&golden.end), end(&found.end)));
+    }
+    lines
+}
+
+/// What makes a message the same message as another.
+fn identity(message: &Value) -> String {
+    let ends = ["direction", "destination", "receiver", "method", "path", "statusCode"];
+    ends.iter().map(|key| message.get(key).map(Value::to_string).unwrap_or_default() + " ").collect()
+}
+
+/// `request GET /a` or `response 200`.
+fn name(message: &Value) -> String {
+    let text = |key: &str| message.get(key).and_then(Value::as_str).unwrap_or_default();
+    match message.get("statusCode") {
+        Some(status) => format!("response {status}"),
+        None => format!("request {} {}", text("method"), cut(text("path"))),
+    }
+}
+
+/// ` (frames 40–44)`.
+fn frames(golden: &Golden, at: usize) -> String {
+    match &golden.frames[at][..] {
+        [] => String::new(),
+        [one] => format!(" (frame {one})"),
+        [first, .., last] => format!(" (frames {first}–{last})"),
+    }
+}
+
+fn fields(old: &Value, new: &Value) -> Vec<String> {
+    let (Some(old), Some(new)) = (old.as_object(), new.as_object()) else { return vec!["  not an object".to_owned()] };
+    let mut lines = Vec::new();
+    let empty = Map::new();
+    for key in keys(old, new) {
+        match key.as_str() {
+            "headers" | "trailers" => {
+                let inside = |fields: &Map<String, Value>| fields.get(key).and_then(Value::as_object).cloned();
+                let (old, new) = (inside(old), inside(new));
+                let (old, new) = (old.as_ref().unwrap_or(&empty), new.as_ref().unwrap_or(&empty));
+                let kind = key.trim_end_matches('s');
+                lines.extend(
+                    keys(old, new).filter_map(|name| change(&format!("{kind} {name}"), old.get(name), new.get(name))),
+                );
+                let common = |a: &Map<String, Value>, b: &Map<String, Value>| {
+                    a.keys().filter(|name| b.contains_key(*name)).cloned().collect::<Vec<_>>()
+                };
+                if common(old, new) != common(new, old) {
+                    lines.push(format!("  {key} in another order: {}", common(new, old).join(", ")));
+                }
+            }
+            "body" => lines.extend(body(old, new)),
+            // Said with the body.
+            "bodyEncoding" if old.contains_key("body") && new.contains_key("body") => {}
+            key => lines.extend(change(key, old.get(key), new.get(key))),
+        }
+    }
+    lines
+}
+
+/// The keys of both, those of the second where they stand and then what only the first has.
+fn keys<'a>(old: &'a Map<String, Value>, new: &'a Map<String, Value>) -> impl Iterator<Item = &'a String> {
+    new.keys().chain(old.keys().filter(|key| !new.contains_key(*key)))
+}
+
+fn change(what: &str, old: Option<&Value>, new: Option<&Value>) -> Option<String> {
+    let shown = |value: &Value| cut(&value.to_string());
+    match (old, new) {
+        (None, Some(new)) => Some(format!("  {what} added: {}", shown(new))),
+        (Some(old), None) => Some(format!("  {what} removed: {}", shown(old))),
+        (Some(old), Some(new)) if old != new => Some(format!("  {what}: {} → {}", shown(old), shown(new))),
+        _ => None,
+    }
+}
+
+/// Where bodies part, and the lines around it when they are text.
+fn body(old: &Map<String, Value>, new: &Map<String, Value>) -> Vec<String> {
+    let (old_body, new_body) = (bytes(old), bytes(new));
+    if old_body == new_body {
+        return Vec::new();
+    }
+    let at = old_body.iter().zip(&new_body).take_while(|(old, new)| old == new).count();
+    let mut lines = vec![format!("  body differs at byte {at} (was {} bytes, is {})", old_body.len(), new_body.len())];
+    if let (Ok(old), Ok(new)) = (std::str::from_utf8(&old_body), std::str::from_utf8(&new_body))
+        && old.len().max(new.len()) <= TEXT_MAX
+    {
+        let diff = TextDiff::from_lines(old, new);
+        let text = diff.unified_diff().context_radius(1).to_string();
+        let mut shown: Vec<_> = text.lines().map(|line| format!("    {}", cut(line))).collect();
+        if shown.len() > LINES_MAX {
+            shown.truncate(LINES_MAX);
+            shown.push("    …".to_owned());
+        }
+        lines.extend(shown);
+    }
+    lines
+}
+
+fn bytes(message: &Map<String, Value>) -> Vec<u8> {
+    use base64::Engine as _;
+    let text = message.get("body").and_then(Value::as_str).unwrap_or_default();
+    match message.contains_key("bodyEncoding") {
+        // A golden file that somebody edited: then the text is what there is.
+        true => base64::engine::general_purpose::STANDARD.decode(text).unwrap_or_else(|_| text.into()),
+        false => text.into(),
+    }
+}
+
+fn cut(text: &str) -> String {
+    crate::text::cut(text, VALUE_MAX).into_owned()
+}

@@ -1,0 +1,186 @@
+//! What became of a connection: when it was seen, what it said, where its bytes went.
+//!
+//! Two passes: the first finds its endpoints and its frames' range by its id, the second counts. Kept are at most
+//! [`MESSAGES_MAX`] names of messages. Next: `trace` for a single frame.
+
+use std::collections::BTreeMap;
+
+use sniffer_engine::config::Config;
+use sniffer_engine::decode::{Decoded, decode_each};
+use sniffer_engine::engine::Engine;
+use sniffer_engine::event::{Completion, Event, Flow, Protocol, sink_fn};
+use sniffer_engine::key::FlowKey;
+use sniffer_engine::ledger::Fate;
+use sniffer_replay::source::Source;
+
+use super::tell::wrapped;
+use super::trace::name;
+use crate::progress::Progress;
+use crate::text::{count, cut, escape};
+
+/// Messages that are named.
+const MESSAGES_MAX: usize = 40;
+
+/// A connection and the last frame that was pushed before it was gone.
+pub(super) struct Found {
+    flow: Flow,
+    /// None at the end of the capture.
+    closed_with: Option<u64>,
+}
+
+/// Finds a connection by its id.
+pub(super) fn find(source: &mut Source, id: &str) -> Option<Found> {
+    let mut engine = Engine::new(Config::default());
+    let mut found = None;
+    let mut progress = Progress::new(source, true);
+    while let Some(frame) = source.next(&mut || {}) {
+        engine.push(&frame, &mut sink_fn(|event| closed(event, id, Some(frame.number), &mut found)));
+        progress.frame(source);
+    }
+    engine.finish(&mut sink_fn(|event| closed(event, id, None, &mut found)));
+    found
+}
+
+/// Every connection is closed in the end, and then all that is known of it is.
+fn closed(event: Event<'_>, id: &str, current: Option<u64>, found: &mut Option<Found>) {
+    if let Event::Closed { flow } = event
+        && flow.id.to_string() == id
+    {
+        *found = Some(Found { flow: flow.clone(), closed_with: current });
+    }
+}
+
+/// What was counted.
+#[derive(Default)]
+struct Counts {
+    frames: u64,
+    last: u64,
+    payload: u64,
+    /// By place in [`Fate::ALL`].
+    fates: BTreeMap<usize, u64>,
+    missing: u64,
+    messages: Vec<String>,
+    more: u64,
+    protocol: Option<Protocol>,
+    current: Option<u64>,
+}
+
+/// The text.
+pub(super) fn tell(source: &mut Source, found: &Found) -> String {
+    let Found { flow, closed_with } = found;
+    let mut engine = Engine::new(Config::default());
+    let mut counts = Counts::default();
+    let mut names = BTreeMap::new();
+    let mut progress = Progress::new(source, true);
+    while let Some(frame) = source.next(&mut || {}) {
+        let within = frame.number >= flow.first.number && closed_with.is_none_or(|closed| frame.number <= closed);
+        let mut payload = None;
+        decode_each(&frame, |decoded| {
+            if let Decoded::Segment(segment) = decoded
+                && FlowKey::of(segment.src, segment.dst).0 == flow.key
+            {
+                payload = Some(segment.payload.len() as u64);
+            }
+        });
+        counts.current = Some(frame.number);
+        let before = engine.ledger().clone();
+        engine.push(&frame, &mut sink_fn(|event| counts.note(event, flow, &mut names)));
+        if let Some(payload) = payload.filter(|_| within) {
+            counts.frames += 1;
+            counts.last = frame.number;
+            counts.payload += payload;
+            counts.moved(&before, engine.ledger());
+        }
+        progress.frame(source);
+    }
+    counts.current = None;
+    engine.finish(&mut sink_fn(|event| counts.note(event, flow, &mut names)));
+    words(found, &counts)
+}
+
+impl Counts {
+    fn moved(&mut self, before: &sniffer_engine::ledger::Ledger, after: &sniffer_engine::ledger::Ledger) {
+        for (place, &fate) in Fate::ALL.iter().enumerate() {
+            *self.fates.entry(place).or_default() += after.bytes(fate).saturating_sub(before.bytes(fate));
+        }
+        self.missing += after.missing().saturating_sub(before.missing());
+    }
+
+    fn note(&mut self, event: Event<'_>, ours: &Flow, names: &mut BTreeMap<usize, String>) {
+        match event {
+            Event::Head { about, head, exchange, frames, .. } if about.flow.id == ours.id => {
+                let began = frames.first().map_or(about.stamp.number, |stamp| stamp.number);
+                let name = name(&head.start);
+                names.insert(
+                    about.direction.index(),
+                    format!("#{exchange} {}, from frame {began}", &name["the ".len()..]),
+                );
+            }
+            Event::End { about, completion, anomalies } if about.flow.id == ours.id => {
+                let Some(name) = names.remove(&about.direction.index()) else { return };
+                if self.messages.len() == MESSAGES_MAX {
+                    self.more += 1;
+                    return;
+                }
+                let with = self.current.map_or_else(|| "the end".to_owned(), |frame| format!("frame {frame}"));
+                let end = match completion {
+                    Completion::Incomplete(why) => format!(" to {with}, incomplete: {}", why.name()),
+                    _ => format!(" to {with}"),
+                };
+                let odd: String = anomalies.iter().map(|anomaly| format!("  {}", anomaly.name())).collect();
+                self.messages.push(format!("{name}{end}{odd}"));
+            }
+            Event::Recognised { flow, protocol } if flow.id == ours.id => self.protocol = Some(protocol),
+            _ => {}
+        }
+    }
+}
+
+fn words(found: &Found, counts: &Counts) -> String {
+    let Found { flow, closed_with } = found;
+    let mut said = format!(
+        "Connection {} is between the client {} and the server {}. Frame {} opened it; {} of the capture are its own, the last is \
+         frame {}, with {} of payload in all.",
+        flow.id,
+        flow.destination(),
+        flow.receiver(),
+        flow.first.number,
+        count(counts.frames, "frame"),
+        counts.last,
+        count(counts.payload, "byte")
+    );
+    said += &match closed_with {
+        Some(frame) => format!(" It was over with frame {frame}."),
+        None => " It was open when the capture ended.".to_owned(),
+    };
+    said += match counts.protocol {
+        Some(Protocol::Tls) => " It carries TLS, which is not read.",
+        Some(Protocol::Http2) => " It carries HTTP/2, which is not read.",
+        Some(Protocol::Tunnel) => " It became a tunnel, which is not read.",
+        _ => "",
+    };
+    let fates: Vec<_> = counts
+        .fates
+        .iter()
+        .filter(|(_, bytes)| **bytes > 0)
+        .map(|(&place, &bytes)| format!("{bytes} {}", Fate::ALL[place].name()))
+        .collect();
+    if !fates.is_empty() {
+        said += &format!(" Counted while its frames came: {}.", fates.join(", "));
+    }
+    if counts.missing > 0 {
+        said += &format!(" {} were missing from the capture.", count(counts.missing, "byte"));
+    }
+    let mut text = wrapped(&said);
+    if counts.messages.is_empty() {
+        text.push_str("No message was found on it.\n");
+    }
+    for line in &counts.messages {
+        let line = escape(line);
+        text += &format!("  {}\n", cut(&line, 140));
+    }
+    if counts.more > 0 {
+        text += &format!("  … and {}\n", count(counts.more, "more message"));
+    }
+    text
+}

@@ -1,0 +1,83 @@
+//! `sniffer why`: what became of a frame, or of a connection, in words.
+//!
+//! The capture is run through the engine as `replay` does it; what is told comes from what the decoder says of the frame,
+//! the events that name it, and what moved in the accounts while it was pushed. Nothing is decided here. Next: `trace` for
+//! what is noted on the way, `tell` for the words.
+
+mod connection;
+mod tell;
+mod trace;
+
+use std::ffi::OsString;
+
+use clap::Args;
+use sniffer_replay::source::{Input, Source};
+
+use crate::exit::{Exit, say};
+
+/// Shown below the options.
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  sniffer why x.pcap --frame 44                        what became of frame 44 (Wireshark's number)
+  sniffer why x.pcap --connection 9fc96fb5c6ddc2fb     what became of a connection (a message's \"connection\")
+
+Exit codes: 0 told, 1 wrong arguments, or no such frame or connection, 2 cannot open, or damaged";
+
+/// Options of `sniffer why`.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Captures, read as one timeline
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<OsString>,
+
+    /// The frame, counted from 1
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), required_unless_present = "connection", conflicts_with = "connection")]
+    frame: Option<u64>,
+
+    /// The connection, as messages name it
+    #[arg(long, value_name = "ID")]
+    connection: Option<String>,
+}
+
+/// Does what was asked; everything there is to say has been said when it returns.
+pub(crate) fn run(options: &Options) -> Exit {
+    try_run(options).unwrap_or_else(|(exit, line)| {
+        say(line);
+        exit
+    })
+}
+
+fn try_run(options: &Options) -> Result<Exit, (Exit, String)> {
+    let inputs: Vec<_> = options.files.iter().cloned().map(Input::from).collect();
+    let mut source = open(&inputs)?;
+    let text = match (options.frame, &options.connection) {
+        (Some(number), _) => match trace::frame(&mut source, number) {
+            Ok(fate) => tell::frame(&fate),
+            Err(frames) => return Err((Exit::Wrong, format!("there is no frame {number}: the capture has {frames}"))),
+        },
+        (None, Some(id)) => {
+            let found = connection::find(&mut source, id);
+            let Some(found) = found else {
+                return Err((Exit::Wrong, format!("there is no connection {id:?}; a message's \"connection\" is one")));
+            };
+            // Once more, now that it is known which frames are its own.
+            source = open(&inputs)?;
+            connection::tell(&mut source, &found)
+        }
+        (None, None) => return Err((Exit::Wrong, "say --frame or --connection".to_owned())),
+    };
+    let written = crate::capture::put(text.as_bytes(), None)?;
+    let mut exit = written;
+    for damage in source.damages() {
+        say(damage);
+        exit = Exit::Failed;
+    }
+    Ok(exit)
+}
+
+fn open(inputs: &[Input]) -> Result<Source, (Exit, String)> {
+    if inputs.contains(&Input::StandardInput) {
+        return Err((Exit::Wrong, "why wants files: a frame is looked for in what is there".to_owned()));
+    }
+    Source::open(inputs).map_err(|error| (Exit::Failed, error.to_string()))
+}

@@ -24,9 +24,9 @@ fn message(body: u32) -> Option<Message> {
     let mut found = None;
     let mut extractor = Extractor::new(Config::default());
     for frame in Talk::parse(&talk).ok()?.frames().ok()? {
-        extractor.push(&frame.as_frame(), &mut |message| found = Some(message));
+        extractor.push(&frame.as_frame(), &mut |message| found = Some(message.clone()));
     }
-    extractor.finish(&mut |message| found = Some(message));
+    extractor.finish(&mut |message| found = Some(message.clone()));
     found
 }
 

@@ -2,11 +2,12 @@
 //!
 //! It says every command before it runs it and installs nothing without saying so. It never changes a snapshot.
 //! Next: `steps` for running programs, `ignored` for the tests that need more than Rust, `instructions` for what is counted,
-//! `mutants` for how well the tests would notice.
+//! `node` for the npm package, `mutants` for how well the tests would notice.
 
 mod ignored;
 mod instructions;
 mod mutants;
+mod node;
 mod steps;
 
 use std::process::ExitCode;
@@ -50,6 +51,7 @@ fn test() -> Result<(), Failed> {
     // Named, because plain `cargo test` leaves out what needs more than Rust. Runs the doc tests too.
     cargo(&["test", "--workspace", "--all-features"])?;
     ignored::run_all()?;
+    node::test()?;
     no_pending_snapshots()?;
     instructions::check()?;
     println!("xtask: all well");

@@ -6,7 +6,8 @@
 //! Lists and objects are given as their JSON by `Debug` or `Display` (`ports = ?[80]`) and stand in the line as such.
 
 use std::fmt;
-use std::io::Write;
+use std::fs::File;
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
@@ -17,6 +18,8 @@ use sniffer_engine::time::{Precision, Timestamp};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+
+use crate::output::stdout;
 
 /// Lines that may wait for a slow stderr. Arbitrary: a few hundred KiB.
 const WAITING: usize = 1024;
@@ -34,6 +37,7 @@ pub struct Logging {
     end: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
     done: Receiver<()>,
+    flushes: Sender<Sender<()>>,
 }
 
 impl Logging {
@@ -42,15 +46,22 @@ impl Logging {
         let (lines, waiting) = bounded::<Vec<u8>>(WAITING);
         let (end, ended) = bounded(0);
         let (tell, done) = bounded(0);
+        let (flushes, asked) = bounded::<Sender<()>>(1);
         let thread = std::thread::Builder::new().name("sniffer-log".to_owned());
         let thread = thread.spawn(move || {
+            let stderr = std::io::stderr().as_fd().try_clone_to_owned().map(File::from);
             let write = |line: Vec<u8>| {
-                // One write a line; when stderr is gone, nobody is left to be told.
-                let _ = std::io::stderr().write_all(&line);
+                // When stderr is gone, nobody is left to be told.
+                let _ = stderr.as_ref().map(|stderr| stdout::write(stderr, &line, &|| false));
             };
             loop {
                 crossbeam_channel::select! {
                     recv(waiting) -> line => match line { Ok(line) => write(line), Err(_) => break },
+                    recv(asked) -> flushed => {
+                        waiting.try_iter().for_each(write);
+                        // Dropped, it tells whoever asked.
+                        drop(flushed);
+                    }
                     recv(ended) -> _ => break,
                 }
             }
@@ -59,7 +70,15 @@ impl Logging {
         });
         let subscriber = tracing_subscriber::registry().with(Lines::new(lines));
         let _ = tracing::subscriber::set_global_default(subscriber);
-        Self { end: Some(end), thread: thread.ok(), done }
+        Self { end: Some(end), thread: thread.ok(), done, flushes }
+    }
+
+    /// Waits until what was logged so far is written, for a second at most: for a process that may end at once.
+    pub fn flush(&self) {
+        let (flushed, done) = bounded(0);
+        if self.flushes.send_timeout(flushed, FLUSH).is_ok() {
+            let _ = done.recv_timeout(FLUSH);
+        }
     }
 }
 
@@ -171,7 +190,7 @@ impl Visit for Line {
 
 /// Lets through so many a second, and counts the others.
 #[derive(Debug)]
-pub(crate) struct Throttle {
+pub struct Throttle {
     per_second: u32,
     second: Option<std::time::Instant>,
     used: u32,
@@ -179,12 +198,13 @@ pub(crate) struct Throttle {
 }
 
 impl Throttle {
-    pub(crate) const fn new(per_second: u32) -> Self {
+    /// So many a second.
+    pub const fn new(per_second: u32) -> Self {
         Self { per_second, second: None, used: 0, held_back: 0 }
     }
 
     /// Whether one more may pass now; if so, how many were held back since the last one that did.
-    pub(crate) fn pass(&mut self, now: std::time::Instant) -> Option<u64> {
+    pub fn pass(&mut self, now: std::time::Instant) -> Option<u64> {
         let fresh = self.second.is_none_or(|second| now.saturating_duration_since(second) >= Duration::from_secs(1));
         if fresh {
             self.second = Some(now);

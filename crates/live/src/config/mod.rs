@@ -15,8 +15,8 @@ use serde_json::Value;
 
 pub use fields::Field;
 pub use secret::Token;
-use values::Given;
 pub use values::Values;
+use values::{Given, foreign};
 
 /// Headers whose values are hidden unless others are named.
 pub const REDACTED_BY_DEFAULT: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "set-cookie"];
@@ -256,7 +256,7 @@ fn integer(value: &Value) -> Option<u64> {
 /// A value for an error: JSON, cut to a length that fits into a sentence.
 fn shown(value: &Value) -> String {
     const LONGEST: usize = 60;
-    let text = value.to_string();
+    let text = foreign(value).map_or_else(|| value.to_string(), str::to_owned);
     match text.char_indices().nth(LONGEST) {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text,

@@ -201,3 +201,15 @@ fn a_token_over_plain_http_is_warned_of_unless_it_stays_here() {
         assert_eq!(!config.warnings.is_empty(), warned, "{url}");
     }
 }
+
+#[test]
+fn a_value_that_json_has_no_word_for_is_wrong_everywhere_and_named() {
+    let foreign = json!({"foreign": "NaN"});
+    for field in Field::ALL {
+        let error = config(json!({field.name(): foreign})).unwrap_err();
+        assert_eq!(error.field, field.name());
+        assert!(error.message.starts_with(&format!("{} is NaN; it must be ", field.name())), "{error}");
+    }
+    let error = config(json!({"ports": [80, foreign]})).unwrap_err();
+    assert_eq!(error.message, "ports[1] is NaN; a port is an integer from 1 to 65535");
+}

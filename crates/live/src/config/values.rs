@@ -14,6 +14,12 @@ pub struct Values {
     pub(super) values: BTreeMap<String, Given>,
 }
 
+/// The text of a value that JSON has no word for (NaN, a function): given as `{"foreign": text}`, right for no field, and
+/// named by its text in the error.
+pub(super) fn foreign(value: &Value) -> Option<&str> {
+    value.as_object()?.get("foreign")?.as_str()
+}
+
 /// A value with what its giver calls it.
 #[derive(Debug, Clone)]
 pub(super) struct Given {
@@ -43,7 +49,8 @@ impl Values {
         self.values.insert(field.name().to_owned(), given);
     }
 
-    /// Sets a field by a value; the name may be unknown, which is an error later.
+    /// Sets a field by a value; the name may be unknown, which is an error later. `{"foreign": "NaN"}` stands for a value
+    /// that JSON has no word for, at any place of it.
     pub fn set_value(&mut self, name: &str, value: Value) {
         self.values.insert(name.to_owned(), Given { value, by: None });
     }

@@ -34,6 +34,13 @@ impl Batch {
         self.tickets.into_iter().for_each(Ticket::delivered);
     }
 
+    /// The first so many reached whom they were for, and leave the batch. Whether the others are still wanted: not once
+    /// the time for draining is over.
+    pub fn delivered_first(&mut self, count: usize) -> bool {
+        self.tickets.drain(..count.min(self.tickets.len())).for_each(Ticket::delivered);
+        self.tickets.first().is_none_or(Ticket::is_wanted)
+    }
+
     /// None of them did.
     pub fn dropped(self) {
         self.tickets.into_iter().for_each(|ticket| ticket.dropped(Reason::Failed));
@@ -53,6 +60,35 @@ pub(crate) fn run(queue: &Arc<Queue>, callback: &Callback) {
         tickets.extend(queue.take_ready(BATCH - 1));
         callback(Batch { tickets });
     }
+}
+
+/// Puts copies of a message through a queue of its own into a callback, each once there is room, and returns when all are
+/// delivered: for measuring what takes them.
+#[cfg(feature = "bench")]
+pub fn feed(message: &Message, copies: u64, callback: Callback) -> super::Tally {
+    use std::{thread, time::Duration};
+
+    use super::parcel::{Key, Parcel};
+
+    let queue = Queue::new();
+    let taker = {
+        let queue = Arc::clone(&queue);
+        thread::spawn(move || run(&queue, &callback))
+    };
+    let Message { connection, exchange, direction, .. } = *message;
+    let key = Key { connection, exchange, direction, before: 0 };
+    for _ in 0..copies {
+        while queue.tally().queued >= 8192 {
+            thread::sleep(Duration::from_micros(100));
+        }
+        let _ = queue.offer(Parcel { key, line: bytes::Bytes::new(), message: Some(Box::new(message.clone())) });
+    }
+    queue.close();
+    let _ = taker.join();
+    while queue.tally().queued > 0 {
+        thread::sleep(Duration::from_millis(1));
+    }
+    queue.tally()
 }
 
 #[cfg(test)]
@@ -97,5 +133,21 @@ mod tests {
         assert_eq!(queue.tally().queued, 1);
         kept.lock().unwrap().take().unwrap().delivered();
         assert_eq!((queue.tally().queued, queue.tally().delivered), (0, 1));
+    }
+
+    #[test]
+    fn a_batch_is_delivered_in_parts_for_as_long_as_it_is_wanted() {
+        let queue = Queue::new();
+        (0..5).for_each(|n| queue.offer(parcel(n, 1)).unwrap());
+        let mut batch = Batch { tickets: queue.take_ready(5) };
+        assert!(batch.delivered_first(0) && batch.delivered_first(2));
+        assert_eq!((queue.tally().delivered, queue.tally().queued), (2, 3));
+        queue.end(Reason::DrainTimeout);
+        assert!(!batch.delivered_first(1));
+        drop(batch);
+        let tally = queue.tally();
+        assert_eq!((tally.delivered, tally.dropped(Reason::DrainTimeout), tally.queued), (2, 3, 0));
+        let mut rest = Batch { tickets: Vec::new() };
+        assert!(rest.delivered_first(9), "nothing is left to be unwanted");
     }
 }

@@ -40,7 +40,7 @@ pub(crate) fn run(queue: &Arc<Queue>, sink: &File) -> Result<(), Ended> {
 }
 
 /// Writes all of it. A pipe in non-blocking mode (Node and some shells leave it so) that is full is waited for.
-fn write(mut sink: &File, mut bytes: &[u8], given_up: &dyn Fn() -> bool) -> io::Result<()> {
+pub(crate) fn write(mut sink: &File, mut bytes: &[u8], given_up: &dyn Fn() -> bool) -> io::Result<()> {
     /// How often a full pipe's wait looks whether it is still wanted.
     const LOOK: rustix::event::Timespec = rustix::event::Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
     while !bytes.is_empty() {

@@ -159,6 +159,13 @@ impl Sniffer {
         }
     }
 
+    /// Asks it to stop, and does not wait: for a thread that must not.
+    pub fn request_stop(&self) {
+        if let Some(run) = self.current() {
+            run.request_stop();
+        }
+    }
+
     /// Waits until it has ended, by `stop` or by itself; `None` when it was never started.
     pub fn wait(&self) -> Option<Report> {
         self.current().map(|run| run.wait())

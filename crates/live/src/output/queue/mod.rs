@@ -282,6 +282,11 @@ impl Ticket {
         &self.parcel
     }
 
+    /// Whether it still matters what becomes of it: not once the queue was ended.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.queue.lock().round == self.round
+    }
+
     /// It reached its receiver.
     pub(crate) fn delivered(mut self) {
         self.settle(|tally| tally.delivered += 1);

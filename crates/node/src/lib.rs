@@ -1,0 +1,144 @@
+//! The native half of the npm package `tcp-sniffer`: a thin face on `sniffer-live`.
+//!
+//! ```text
+//! JavaScript's thread      create ── start ── take, settle … ── request_stop
+//!                                      ▲          ▲
+//!                       started, ended │          │ ready
+//! a thread a run      open, wait ──────┘          │
+//! thread of callbacks                 messages to JSON, one batch waits ([`bridge`])
+//! ```
+//!
+//! **Nothing here ever waits on JavaScript's thread, and nothing calls JavaScript but through the run's one weak threadsafe
+//! function**, which is dead once its environment (the process, a worker) is. It holds no rule about values, messages or
+//! life: those are `sniffer-live`'s. What users see is made of it in `ts/`. Next: [`bridge`].
+
+#[cfg(feature = "bench")]
+pub mod bench;
+mod bridge;
+pub mod said;
+
+use std::sync::Arc;
+use std::thread;
+
+use napi::bindgen_prelude::{Either, Function};
+use napi::{Error, Result};
+use napi_derive::napi;
+use serde_json::Value;
+use sniffer_live::config::{Field, Values};
+use sniffer_live::sniffer::Extras;
+use sniffer_live::{Config, Sniffer};
+
+use bridge::{Bridge, Notify, Words};
+
+/// A sniffer, seen from JavaScript.
+#[napi]
+#[derive(Debug)]
+pub struct Native {
+    sniffer: Arc<Sniffer>,
+    bridge: Arc<Bridge>,
+}
+
+/// Why there is none.
+#[napi(object)]
+#[derive(Debug)]
+pub struct Refusal {
+    /// The field.
+    pub field: String,
+    /// A sentence.
+    pub message: String,
+}
+
+/// The names of the fields that the configuration knows; `onHttpMessage` is JavaScript's own.
+#[napi]
+pub fn fields() -> Vec<&'static str> {
+    Field::ALL.iter().map(|field| field.name()).collect()
+}
+
+/// A sniffer with this configuration, or why not. `values` is the JSON of a list of `[name, value]`; `environment` looks up
+/// a variable as this environment of JavaScript sees it.
+#[napi]
+pub fn create(
+    values: String,
+    with_callback: bool,
+    environment: Function<'_, String, Option<String>>,
+) -> Result<Either<Native, Refusal>> {
+    said::begin();
+    let pairs: Vec<(String, Value)> =
+        serde_json::from_str(&values).map_err(|error| Error::from_reason(format!("not a list of pairs: {error}")))?;
+    let mut values = Values::default();
+    for (name, value) in pairs {
+        values.set_value(&name, value);
+    }
+    let config = match Config::new(&values, &|name| environment.call(name.to_owned()).ok().flatten()) {
+        Ok(config) => config,
+        Err(error) => return Ok(Either::B(Refusal { field: error.field, message: error.message })),
+    };
+    let bridge = Arc::new(Bridge::default());
+    let mut extras = Extras::default();
+    if with_callback {
+        let bridge = Arc::clone(&bridge);
+        extras.callback = Some(Arc::new(move |batch| bridge.put(batch)));
+    }
+    Ok(Either::A(Native { sniffer: Arc::new(Sniffer::new(config, extras)), bridge }))
+}
+
+#[napi]
+impl Native {
+    /// Opens the capture in a thread of its own, which tells `started`, or `refused` and why, as JSON; then, when all is
+    /// over, `ended`. `ready` comes between: there is something to take.
+    #[napi]
+    pub fn start(&self, notify: Function<'_, Words, ()>) -> Result<()> {
+        let notify = Notify::new(&notify)?;
+        let (sniffer, bridge) = (Arc::clone(&self.sniffer), Arc::clone(&self.bridge));
+        let run = move || {
+            if let Err(error) = sniffer.start() {
+                said::refused(&error);
+                return notify.refused(&error);
+            }
+            notify.started();
+            bridge.attach(notify.clone());
+            sniffer.wait();
+            bridge.detach();
+            // The process may end as soon as JavaScript knows.
+            said::flush();
+            notify.ended();
+        };
+        thread::Builder::new()
+            .name("sniffer-life".to_owned())
+            .spawn(run)
+            .map(drop)
+            .map_err(|error| Error::from_reason(format!("cannot start a thread: {error}")))
+    }
+
+    /// Asks it to stop; `ended` follows. Not before `started`, because it would wait for that.
+    #[napi]
+    pub fn request_stop(&self) {
+        self.sniffer.request_stop();
+    }
+
+    /// Whether it captures.
+    #[napi]
+    pub fn is_running(&self) -> bool {
+        self.sniffer.is_running()
+    }
+
+    /// The messages that wait, as the JSON of a list; they are in JavaScript's hands until they are settled.
+    #[napi]
+    pub fn take(&self) -> Option<String> {
+        self.bridge.take()
+    }
+
+    /// The first so many of those in hand were given to the callback. Whether the others are still wanted.
+    #[napi]
+    pub fn settle(&self, count: u32) -> bool {
+        self.bridge.settle(count)
+    }
+}
+
+impl Drop for Native {
+    /// While it runs, JavaScript keeps it; so its environment is gone.
+    fn drop(&mut self) {
+        self.bridge.close();
+        self.sniffer.request_stop();
+    }
+}

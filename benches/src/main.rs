@@ -57,9 +57,7 @@ fn bench(scale: f64, turns: usize) -> io::Result<String> {
         let folder = top().join("target/bench/others");
         for (name, command) in report::others(&path, &folder.display().to_string()) {
             std::fs::create_dir_all(&folder)?;
-            if let Ok(cost) = measure::once(&command) {
-                others.push((name, cost.cpu));
-            }
+            others.push((name, measure::once(&command).ok().map(|cost| cost.cpu)));
             std::fs::remove_dir_all(&folder)?;
         }
         table.rows.push(Row {

@@ -17,14 +17,17 @@ pub(crate) struct Row {
     pub(crate) messages: u64,
     /// Of one thread, the floor, the floor without JSON, and the default.
     pub(crate) costs: Vec<Vec<Cost>>,
-    /// CPU seconds.
-    pub(crate) others: Vec<(&'static str, f64)>,
+    /// CPU seconds; none when it had not ended after [`LIMIT`].
+    pub(crate) others: Vec<(&'static str, Option<f64>)>,
 }
 
 #[derive(Default)]
 pub(crate) struct Table {
     pub(crate) rows: Vec<Row>,
 }
+
+/// Seconds that another tool may take. Arbitrary: tshark needs hours for bodies of many megabytes.
+const LIMIT: u32 = 120;
 
 /// Other tools, where they are installed, as they are best asked for what is in a capture.
 pub(crate) fn others(path: &str, folder: &str) -> Vec<(&'static str, Vec<String>)> {
@@ -40,7 +43,7 @@ pub(crate) fn others(path: &str, folder: &str) -> Vec<(&'static str, Vec<String>
             let there = Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
             there.is_ok()
         })
-        .map(|(name, command)| (name, command.split(' ').map(str::to_owned).collect()))
+        .map(|(name, command)| (name, format!("timeout {LIMIT} {command}").split(' ').map(str::to_owned).collect()))
         .collect()
 }
 
@@ -99,7 +102,10 @@ impl Table {
         for row in &self.rows {
             for (name, cpu) in &row.others {
                 let own = spread(row.costs[0].iter().map(|cost| cost.cpu))[1];
-                let _ = writeln!(text, "| {} | {name} | {cpu:.2} | {:.0} |", row.name, cpu / own);
+                let _ = match cpu {
+                    Some(cpu) => writeln!(text, "| {} | {name} | {cpu:.2} | {:.0} |", row.name, cpu / own),
+                    None => writeln!(text, "| {} | {name} | stopped after {LIMIT} | |", row.name),
+                };
             }
         }
         text += "\n## Memory and the size of the file\n\n| MB | peak MiB |\n|---|---|\n";

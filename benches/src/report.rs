@@ -71,13 +71,16 @@ impl Table {
             let (megabytes, [_, median, _]) = (row.bytes as f64 / 1e6, cpu);
             let _ = writeln!(
                 text,
-                "| {} | {megabytes:.0} | {} | {} | {} | {} | {:.0} | {:.0} |",
+                "| {} | {megabytes:.0} | {} | {} | {} | {} | {} | {:.0} |",
                 row.name,
                 row.messages,
                 range(cpu),
                 range(of(1)),
                 range(of(2)),
-                median * 1e9 / row.messages.max(1) as f64,
+                match row.messages {
+                    0 => "–".to_owned(),
+                    messages => format!("{:.0}", median * 1e9 / messages as f64),
+                },
                 megabytes / median
             );
         }

@@ -22,7 +22,8 @@ impl Budget {
 
     /// Counts a frame with this much payload; whether it is time to look.
     ///
-    /// Between two looks the accounts grow by a 32nd of the budget at most, so they never exceed it by more.
+    /// Between two looks what is received grows by a 32nd of the budget at most, so the accounts never exceed it by more, but
+    /// for what one waiting room becomes when it is emptied ([`crate::config::Limits::waiting_bytes_max`]).
     pub const fn spend(&mut self, payload: usize) -> bool {
         self.since += payload + SEGMENT_COST;
         if self.since < self.max / 32 {

@@ -2,14 +2,10 @@
 
 use std::time::Duration;
 
-use crate::time::Timestamp;
+use crate::time::{Seconds, Timestamp};
 
 /// A jump ahead of more than this counts only when a second frame confirms it (policy 23).
 const JUMP: Duration = Duration::from_secs(3600);
-
-/// How often connections without packets are looked at, in capture time. A second is coarse beside the time-outs it
-/// serves, and crossing its boundary depends on the frames alone.
-const TICK_NANOS: u64 = 1_000_000_000;
 
 /// Capture time that only moves forward.
 #[derive(Debug, Clone, Default)]
@@ -25,8 +21,8 @@ pub struct Clock {
 pub struct Reading {
     /// The clock.
     pub now: Timestamp,
-    /// Whether it passed a whole second, so that time-outs are due for a look.
-    pub tick: bool,
+    /// What it passed, if any.
+    pub passed: Option<Seconds>,
 }
 
 impl Clock {
@@ -34,19 +30,32 @@ impl Clock {
     pub fn read(&mut self, time: Timestamp) -> Reading {
         let Some(now) = self.now else {
             self.now = Some(time);
-            return Reading { now: time, tick: false };
+            return Reading { now: time, passed: None };
         };
         let confirmed = self.unconfirmed.is_some_and(|before| time.max(before).since(time.min(before)) <= JUMP);
         if time.since(now) > JUMP && !confirmed {
             self.unconfirmed = Some(time);
-            return Reading { now, tick: false };
+            return Reading { now, passed: None };
         }
         if time <= now {
-            return Reading { now, tick: false };
+            return Reading { now, passed: None };
         }
         self.unconfirmed = None;
         self.now = Some(time);
-        Reading { now: time, tick: time.as_nanos() / TICK_NANOS != now.as_nanos() / TICK_NANOS }
+        Reading { now: time, passed: Seconds::between(now, time) }
+    }
+
+    /// Lets time pass without a frame, to the last whole second before `time`: what it passed.
+    ///
+    /// Never more than an hour, for it confirms no jump: neither does a replay of the same frames.
+    pub fn advance(&mut self, time: Timestamp) -> Option<Seconds> {
+        let before = self.now?;
+        let second = Timestamp::new(time.as_secs(), 0);
+        if second <= before || second.since(before) > JUMP {
+            return None;
+        }
+        self.now = Some(second);
+        Seconds::between(before, second)
     }
 
     /// The clock; zero before the first frame.
@@ -107,10 +116,31 @@ mod tests {
         }
     }
 
+    fn millis(ms: u64) -> Timestamp {
+        Timestamp::from_nanos(ms * 1_000_000)
+    }
+
     #[test]
-    fn a_tick_is_a_passed_second() {
+    fn whole_seconds_are_passed_each_once() {
         let mut clock = Clock::default();
-        let ticks = [500, 900, 1_100, 1_200, 2_000].map(|ms| clock.read(Timestamp::from_nanos(ms * 1_000_000)).tick);
-        assert_eq!(ticks, [false, false, true, false, true]);
+        let passed = [500, 900, 1_100, 1_200, 2_000, 2_001, 5_999]
+            .map(|ms| clock.read(millis(ms)).passed.map(|passed| (passed.first, passed.last)));
+        assert_eq!(passed, [None, None, Some((1, 1)), None, Some((2, 2)), None, Some((3, 5))]);
+    }
+
+    #[test]
+    fn time_without_frames_passes_the_seconds_that_the_next_frame_would() {
+        let (mut told, mut untold) = (Clock::default(), Clock::default());
+        assert_eq!(told.advance(millis(9_000)), None, "there is no time before the first frame");
+        let mut seen = Vec::new();
+        told.read(millis(500));
+        untold.read(millis(500));
+        for ms in [700, 1_400, 1_900, 4_200, 3_000] {
+            seen.extend(told.advance(millis(ms)).map(|passed| (passed.first, passed.last)));
+        }
+        assert_eq!(seen, [(1, 1), (2, 4)]);
+        assert_eq!(told.read(millis(4_300)), Reading { now: millis(4_300), passed: None });
+        assert_eq!(untold.read(millis(4_300)).passed, Some(Seconds { first: 1, last: 4 }));
+        assert_eq!(told.advance(Timestamp::new(5 + 3_600, 0)), None, "a jump is the frames' to tell");
     }
 }

@@ -10,13 +10,17 @@ use crate::content;
 use crate::event::{About, Completion, Direction, Event, Head, Sink};
 use crate::frame::Stamp;
 use crate::key::{Endpoint, FlowId};
-use crate::message::{Body, Fields, HeadText, Message, Order};
+use crate::message::{Batch, Body, Fields, HeadText, Message, Order};
 
-/// Messages whose memory is kept for later ones, at most (arbitrary: more than are open at once in most captures).
-const SPARE_MAX: usize = 64;
+/// Memory of messages that is kept for later ones, whether it lies there or was taken: what a message has beyond its
+/// [accounts](Collector::held) is of this. Arbitrary: more than all that is open at once in most captures.
+const SPARE_BYTES_MAX: usize = 1 << 20;
 
-/// Memory of a body that is kept for later ones, at most: larger ones are rare, and each would stay for good.
+/// Memory of one body in that, at most: larger ones are rare.
 const SPARE_BODY_MAX: usize = 64 << 10;
+
+/// Messages that wait for each other to be put in order, of one connection or of several that end together: see [`Batch`].
+const RUN: usize = 4096;
 
 /// Kept bytes of a body that are worth taking back: less than this is little beside what its connection costs.
 const SHED_MIN: usize = 4096;
@@ -32,8 +36,14 @@ pub struct Collector {
     open: Vec<[Option<Box<Open>>; 2]>,
     held: usize,
     ready: Vec<Box<Open>>,
+    /// What the messages that end now are of.
+    batch: Batch,
+    /// The connection of the last of the ready messages, and where its own begin among them.
+    run: (FlowId, usize),
     /// Messages that were given out, for their memory.
     spare: Vec<Box<Open>>,
+    /// Bytes of `spare`, and of what was taken from it.
+    spare_bytes: usize,
     /// What was odd about contents, which only shows here.
     odd: Vec<Anomaly>,
 }
@@ -45,12 +55,22 @@ pub(crate) struct Place {
     direction: Direction,
 }
 
+/// A message in the making, or made.
 #[derive(Debug)]
-struct Open {
+pub(crate) struct Open {
     message: Message,
     body: Vec<u8>,
     /// Accounted bytes.
     held: usize,
+    /// Bytes it had when it was spare.
+    spare_bytes: usize,
+}
+
+/// Puts messages in the order of output.
+fn sort(ready: &mut [Box<Open>]) {
+    if ready.len() > 1 {
+        ready.sort_by_key(|open| open.order());
+    }
 }
 
 impl Collector {
@@ -63,7 +83,10 @@ impl Collector {
             open: Vec::new(),
             held: 0,
             ready: Vec::new(),
+            batch: Batch::Frame,
+            run: (FlowId::default(), 0),
             spare: Vec::new(),
+            spare_bytes: 0,
             odd: Vec::new(),
         }
     }
@@ -86,19 +109,82 @@ impl Collector {
 
     /// Lends the messages that ended since the last call, in the order of their events.
     pub fn drain(&mut self, mut out: impl FnMut(&mut Message)) {
-        for mut open in self.ready.drain(..) {
-            out(&mut open.message);
-            if self.spare.len() < SPARE_MAX {
-                open.reuse();
-                self.spare.push(open);
-            }
+        let mut ready = self.take_ready();
+        for open in ready.drain(..) {
+            self.lend(open, Batch::Frame, &mut out);
+        }
+        self.ready = ready;
+    }
+
+    /// Lends the messages that ended since the last call, in the order of output.
+    pub(crate) fn give(&mut self, out: &mut dyn FnMut(&mut Message)) {
+        let mut ready = self.take_ready();
+        sort(&mut ready);
+        for open in ready.drain(..) {
+            self.lend(open, self.batch, &mut *out);
+        }
+        self.ready = ready;
+    }
+
+    /// Lends what more may come behind without a change of its order, where so many messages are ready that they should
+    /// not wait for more: of a frame the run of one connection, by the `serial` number of the segment; of a second those of connections
+    /// that are through, and the run of one that is not.
+    #[inline]
+    pub(crate) fn relieve(&mut self, serial: u64, out: &mut dyn FnMut(&mut Message)) {
+        if self.ready.len() >= RUN {
+            self.give_runs(serial, out);
         }
     }
 
-    /// Puts the messages that are ready in the order of output: connection's first frame, exchange, request first.
-    pub(crate) fn sort(&mut self) {
-        if self.ready.len() > 1 {
-            self.ready.sort_by_key(|open| open.message.order());
+    #[cold]
+    fn give_runs(&mut self, serial: u64, out: &mut dyn FnMut(&mut Message)) {
+        let from = self.run.1;
+        let is_run = self.ready.len() - from >= RUN;
+        let (batch, range) = match self.batch {
+            Batch::Frame if is_run => (Batch::Run(serial), from..self.ready.len()),
+            Batch::Frame => return,
+            batch if is_run => (batch, 0..self.ready.len()),
+            batch => (batch, 0..from),
+        };
+        let mut ready: Vec<_> = self.ready.drain(range).collect();
+        self.run.1 = from.min(self.ready.len());
+        if !matches!(batch, Batch::Run(_)) {
+            self.run.1 = 0;
+        }
+        sort(&mut ready);
+        for open in ready {
+            self.lend(open, batch, &mut *out);
+        }
+    }
+
+    /// Says what the messages that end from here on are of; those before were given.
+    pub(crate) const fn begin(&mut self, batch: Batch) {
+        self.batch = batch;
+    }
+
+    /// Takes the messages that ended since the last call; each is to be [lent](Self::lend).
+    #[expect(clippy::vec_box, reason = "as in the struct")]
+    pub(crate) fn take_ready(&mut self) -> Vec<Box<Open>> {
+        self.run.1 = 0;
+        std::mem::take(&mut self.ready)
+    }
+
+    /// Lends a message that was taken; keeps its memory for another.
+    ///
+    /// Only here is content decoded, one message at a time: it can become a thousand times as much, and a frame can end
+    /// as many messages as there are connections.
+    pub(crate) fn lend(&mut self, mut open: Box<Open>, batch: Batch, out: impl FnOnce(&mut Message)) {
+        let decode_up_to = self.decode_content.then_some(self.body_bytes_max);
+        self.odd.extend(open.complete(decode_up_to));
+        open.message.batch = batch;
+        out(&mut open.message);
+        self.spare_bytes -= std::mem::take(&mut open.spare_bytes);
+        open.reuse();
+        let bytes = open.capacity();
+        if self.spare_bytes + bytes <= SPARE_BYTES_MAX {
+            open.spare_bytes = bytes;
+            self.spare_bytes += bytes;
+            self.spare.push(open);
         }
     }
 
@@ -180,7 +266,7 @@ impl Collector {
         let Some(place) = self.open.get_mut(about.flow.slot as usize) else { return };
         let Some(mut open) = place[about.direction.index()].take() else { return };
         self.held -= open.held;
-        let Open { message, body, .. } = &mut *open;
+        let message = &mut open.message;
         if let Completion::Incomplete(why) = completion {
             message.incomplete = Some(why);
         }
@@ -191,23 +277,9 @@ impl Collector {
         message.frames.sort_unstable();
         message.frames.dedup();
         message.anomalies.extend(anomalies);
-        let mut cut = message.body_truncated || message.incomplete.is_some();
-        if self.decode_content && !body.is_empty() {
-            match content::decode(message.head.fields().values("content-encoding"), body, !cut, self.body_bytes_max) {
-                Ok(None) => {}
-                Ok(Some(decoded)) => {
-                    *body = decoded.bytes;
-                    message.content_decoded = true;
-                    message.body_truncated |= decoded.truncated;
-                    cut |= decoded.truncated;
-                }
-                Err(anomaly) => {
-                    message.anomalies.insert(anomaly);
-                    self.odd.push(anomaly);
-                }
-            }
+        if self.run.0 != about.flow.id {
+            self.run = (about.flow.id, self.ready.len());
         }
-        message.body = Body::new(std::mem::take(body), cut);
         self.ready.push(open);
     }
 }
@@ -235,8 +307,9 @@ impl Open {
             exchange: 0,
             latency_nanos: None,
             frames: Vec::new(),
+            batch: Batch::Frame,
         };
-        Self { message, body: Vec::new(), held: 0 }
+        Self { message, body: Vec::new(), held: 0, spare_bytes: 0 }
     }
 
     /// Makes a message that was given out as good as new; its memory stays.
@@ -255,6 +328,47 @@ impl Open {
         self.message.trailers = trailers;
         self.message.frames = frames;
         self.body = body;
+    }
+
+    /// Where it stands in the output.
+    pub(crate) const fn order(&self) -> Order {
+        self.message.order()
+    }
+
+    /// Gives the message its body, with its codings undone as far as that makes no more than `decode_up_to` bytes; what was
+    /// odd about it.
+    fn complete(&mut self, decode_up_to: Option<usize>) -> Option<Anomaly> {
+        let Self { message, body, .. } = self;
+        let mut cut = message.body_truncated || message.incomplete.is_some();
+        let decoded = match decode_up_to {
+            Some(max) if !body.is_empty() => {
+                content::decode(message.head.fields().values("content-encoding"), body, !cut, max)
+            }
+            _ => Ok(None),
+        };
+        let odd = match decoded {
+            Ok(None) => None,
+            Ok(Some(decoded)) => {
+                *body = decoded.bytes;
+                message.content_decoded = true;
+                message.body_truncated |= decoded.truncated;
+                cut |= decoded.truncated;
+                None
+            }
+            Err(anomaly) => {
+                message.anomalies.insert(anomaly);
+                Some(anomaly)
+            }
+        };
+        message.body = Body::new(std::mem::take(body), cut);
+        odd
+    }
+
+    /// Bytes that it takes, used or not.
+    fn capacity(&self) -> usize {
+        let Self { message, body, .. } = self;
+        let frames = message.frames.capacity() * size_of::<u64>();
+        size_of::<Self>() + message.head.capacity() + message.trailers.capacity() + frames + body.capacity()
     }
 
     /// Accounted bytes, by what is used.

@@ -6,13 +6,13 @@
 
 use crate::anomaly::Anomaly;
 use crate::config::Config;
-use crate::event::Sink;
+use crate::event::{Began, Sink};
 use crate::flow::{Activity, Flows, Surroundings};
 use crate::frame::{Frame, Stamp};
 use crate::intake::{Intake, Moment, Step};
 use crate::key::Endpoint;
 use crate::ledger::Ledger;
-use crate::time::Timestamp;
+use crate::time::{Seconds, Timestamp};
 
 /// Frames in, events out.
 ///
@@ -45,7 +45,9 @@ impl Engine {
     /// Ends the capture: everything open is delivered, flagged. Nothing may be pushed after it.
     pub fn finish(&mut self, sink: &mut dyn Sink) {
         let moment = self.intake.finish();
-        self.tracker.finish(moment, sink);
+        for (_, slot) in self.tracker.in_order() {
+            self.tracker.end(slot, moment, sink);
+        }
     }
 
     /// Gives up the connection that is missed least: the oldest half-open one, else the least recently active. Whether there
@@ -103,9 +105,12 @@ impl Tracker {
     pub(crate) fn take(&mut self, step: Step<'_, '_>, moment: Moment, sink: &mut dyn Sink) {
         match step {
             Step::Frame(fate) => self.ledger.count_frame(fate),
-            Step::Tick => {
-                let mut around = surroundings(&self.config, &mut self.ledger, sink, moment.frame, moment);
-                self.flows.tick(&mut around);
+            Step::Tick(passed) => {
+                let mut next = self.due(passed);
+                while let Some(second) = next {
+                    self.tick(second, moment, sink);
+                    next = self.due(Seconds { first: second + 1, ..passed });
+                }
             }
             Step::Segment { segment, stamp, odd, .. } => {
                 self.ledger.received(segment.payload.len());
@@ -115,9 +120,28 @@ impl Tracker {
         }
     }
 
-    pub(crate) fn finish(&mut self, moment: Moment, sink: &mut dyn Sink) {
+    /// The first of these seconds at which time-outs are due in any connection.
+    pub(crate) fn due(&self, passed: Seconds) -> Option<u64> {
+        let due = self.flows.due(self.config.limits.idle_timeout)?.max(passed.first);
+        (due <= passed.last).then_some(due)
+    }
+
+    /// Lets a second pass.
+    pub(crate) fn tick(&mut self, second: u64, moment: Moment, sink: &mut dyn Sink) {
+        let moment = Moment { now: Timestamp::new(second, 0), ..moment };
         let mut around = surroundings(&self.config, &mut self.ledger, sink, moment.frame, moment);
-        self.flows.finish(&mut around);
+        self.flows.tick(&mut around);
+    }
+
+    /// Connections that are open, as they are to end with the capture; their slots.
+    pub(crate) fn in_order(&self) -> Vec<(Began, u32)> {
+        self.flows.in_order()
+    }
+
+    /// Ends a connection with the capture.
+    pub(crate) fn end(&mut self, slot: u32, moment: Moment, sink: &mut dyn Sink) {
+        let mut around = surroundings(&self.config, &mut self.ledger, sink, moment.frame, moment);
+        self.flows.end_with_capture(slot, &mut around);
     }
 
     /// What [`Self::evict`] would take next; the least of several trackers is the one to go.

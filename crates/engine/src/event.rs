@@ -24,7 +24,22 @@ pub struct Flow {
     pub server_by_syn: bool,
 }
 
+/// Which connection comes first in the output: by the frame it began with; one frame can begin several, in an 802.11 aggregate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(clippy::exhaustive_structs, reason = "an order; no invariant")]
+pub struct Began {
+    /// Number of the frame.
+    pub frame: u64,
+    /// The connection.
+    pub id: FlowId,
+}
+
 impl Flow {
+    /// Its place among connections.
+    pub const fn began(&self) -> Began {
+        Began { frame: self.first.number, id: self.id }
+    }
+
     /// The server's endpoint.
     pub const fn receiver(&self) -> Endpoint {
         self.key.endpoint(self.server)

@@ -8,7 +8,7 @@ use crate::intake::{Intake, Step};
 use crate::key::Endpoint;
 use crate::ledger::Ledger;
 use crate::message::Message;
-use crate::shard::{Shard, Unwatched, shed};
+use crate::shard::{Shard, Unwatched, finish, shed};
 use crate::time::Timestamp;
 
 /// The upper height of the API, made only of the lower. A watcher sees the events that the messages are made of.
@@ -45,11 +45,11 @@ impl<W: Sink> Extractor<W> {
             if let Step::Segment { segment, .. } = step {
                 payload += segment.payload.len();
             }
-            shard.take(step, moment);
+            shard.take(step, moment, out);
         });
         if budget.spend(payload) && self.held() > self.budget.max() {
             let target = self.budget.target().saturating_sub(self.intake.held());
-            shed(&mut [&mut self.shard], target, self.intake.moment());
+            shed(&mut [&mut self.shard], target, self.intake.moment(), out);
         }
         self.shard.give(out);
     }
@@ -57,15 +57,13 @@ impl<W: Sink> Extractor<W> {
     /// Lets time pass without a frame.
     pub fn advance(&mut self, now: Timestamp, out: &mut dyn FnMut(&mut Message)) {
         let Self { intake, shard, .. } = self;
-        intake.advance(now, |step, moment| shard.take(step, moment));
-        self.shard.give(out);
+        intake.advance(now, |step, moment| shard.take(step, moment, out));
     }
 
     /// Ends the capture: gives what is open, flagged. Nothing may be pushed after it.
     pub fn finish(&mut self, out: &mut dyn FnMut(&mut Message)) {
         let moment = self.intake.finish();
-        self.shard.finish(moment);
-        self.shard.give(out);
+        finish(&mut [&mut self.shard], moment, out);
     }
 
     /// The watcher.

@@ -10,7 +10,7 @@ use crate::decode::{self, Decoded, Layer, Segment, Skipped};
 use crate::defrag::{self, Carriers, Datagram, Defrag};
 use crate::frame::{Frame, Stamp};
 use crate::ledger::FrameFate;
-use crate::time::Timestamp;
+use crate::time::{Seconds, Timestamp};
 
 /// What a frame gives.
 #[derive(Debug, Clone, Copy)]
@@ -18,8 +18,8 @@ use crate::time::Timestamp;
 pub enum Step<'s, 'a> {
     /// The frame is to be counted; comes once a frame, before its segments.
     Frame(FrameFate),
-    /// The clock passed a whole second: time-outs are due for a look, in all connections.
-    Tick,
+    /// The clock passed whole seconds before the frame: time-outs are due for a look, in all connections.
+    Tick(Seconds),
     /// A segment, for the one connection it is of.
     Segment {
         /// The segment.
@@ -37,7 +37,7 @@ pub enum Step<'s, 'a> {
 #[derive(Debug, Clone, Copy, Default)]
 #[expect(clippy::exhaustive_structs, reason = "three facts about a moment; no invariant")]
 pub struct Moment {
-    /// The frame that is being pushed, or was last.
+    /// The frame that is being pushed; the last one, where time passes before that.
     pub frame: Stamp,
     /// The engine's clock.
     pub now: Timestamp,
@@ -69,12 +69,12 @@ impl Intake {
     /// Takes the next frame and hands on what it gives.
     #[inline]
     pub fn push(&mut self, frame: &Frame<'_>, mut to: impl FnMut(Step<'_, '_>, Moment)) {
-        self.moment.frame = frame.stamp();
         let reading = self.clock.read(frame.time);
-        self.moment.now = reading.now;
-        if reading.tick {
-            self.tick(&mut to);
+        if let Some(passed) = reading.passed {
+            self.tick(passed, &mut to);
         }
+        self.moment.now = reading.now;
+        self.moment.frame = frame.stamp();
         let mut counted = false;
         decode::decode_each(frame, |decoded| {
             // A frame is counted once, by the first packet in it.
@@ -125,10 +125,8 @@ impl Intake {
 
     /// Lets time pass without a frame.
     pub fn advance(&mut self, now: Timestamp, mut to: impl FnMut(Step<'_, '_>, Moment)) {
-        let reading = self.clock.read(now);
-        self.moment.now = reading.now;
-        if reading.tick {
-            self.tick(&mut to);
+        if let Some(passed) = self.clock.advance(now) {
+            self.tick(passed, &mut to);
         }
     }
 
@@ -148,9 +146,10 @@ impl Intake {
         self.defrag.held_bytes()
     }
 
-    fn tick(&mut self, to: &mut impl FnMut(Step<'_, '_>, Moment)) {
+    fn tick(&mut self, passed: Seconds, to: &mut impl FnMut(Step<'_, '_>, Moment)) {
+        self.moment.now = Timestamp::new(passed.last, 0);
         self.defrag.clear_expired(self.moment.now);
-        to(Step::Tick, self.moment);
+        to(Step::Tick(passed), self.moment);
     }
 }
 

@@ -15,7 +15,8 @@ use crate::event::{Event, Sink};
 use crate::intake::{Moment, Step};
 use crate::key::{BUCKETS, Endpoint, FlowKey};
 use crate::ledger::Ledger;
-use crate::message::Message;
+use crate::message::{Batch, Message};
+use crate::time::Seconds;
 
 /// Which of `shards` parts a segment is for.
 #[inline]
@@ -47,14 +48,25 @@ impl Sink for Unwatched {
     fn event(&mut self, _event: Event<'_>) {}
 }
 
-/// Collects, and lets the watcher see.
-struct Both<'a, W>(&'a mut Collector, &'a mut W);
+/// Collects, lets the watcher see, and gives early what is too much to wait.
+struct Behind<'a, W> {
+    collector: &'a mut Collector,
+    watcher: &'a mut W,
+    carriers: &'a [Carriers],
+    serial: u64,
+    out: &'a mut dyn FnMut(&mut Message),
+}
 
-impl<W: Sink> Sink for Both<'_, W> {
+impl<W: Sink> Sink for Behind<'_, W> {
     #[inline]
     fn event(&mut self, event: Event<'_>) {
-        self.1.event(event);
-        self.0.event(event);
+        let Self { collector, watcher, carriers, serial, out } = self;
+        watcher.event(event);
+        collector.event(event);
+        collector.relieve(*serial, &mut |message| {
+            add_carriers(carriers, message);
+            out(message);
+        });
     }
 }
 
@@ -77,20 +89,54 @@ impl<W: Sink> Shard<W> {
         }
     }
 
-    /// Takes a step; what it completes is [`Self::give`]n after.
+    /// Takes a step. What it completes is [`Self::give`]n after; `out` gets what is too much to wait for that, and what ended as
+    /// time passed.
     #[inline]
-    pub fn take(&mut self, step: Step<'_, '_>, moment: Moment) {
+    pub fn take(&mut self, step: Step<'_, '_>, moment: Moment, out: &mut dyn FnMut(&mut Message)) {
+        if let Step::Tick(passed) = step {
+            return self.pass(passed, moment, out);
+        }
         if let Step::Segment { segment, stamp, carriers, .. } = step
             && !carriers.is_empty()
         {
             self.carriers[bucket_of(segment.src, segment.dst)].note(stamp.number, carriers.to_vec());
         }
-        self.tracker.take(step, moment, &mut Both(&mut self.collector, &mut self.watcher));
+        let (tracker, mut behind) = self.parts(moment, out);
+        tracker.take(step, moment, &mut behind);
     }
 
-    /// Ends the capture: gives up what is open, flagged.
-    pub fn finish(&mut self, moment: Moment) {
-        self.tracker.finish(moment, &mut Both(&mut self.collector, &mut self.watcher));
+    /// Lets seconds pass, each with its own messages.
+    fn pass(&mut self, passed: Seconds, moment: Moment, out: &mut dyn FnMut(&mut Message)) {
+        let mut next = self.tracker.due(passed);
+        if next.is_some() {
+            self.give(out);
+        }
+        while let Some(second) = next {
+            self.collector.begin(Batch::Second(second));
+            let (tracker, mut behind) = self.parts(moment, out);
+            tracker.tick(second, moment, &mut behind);
+            self.give(out);
+            next = self.tracker.due(Seconds { first: second + 1, ..passed });
+        }
+        self.collector.begin(Batch::Frame);
+    }
+
+    fn end(&mut self, slot: u32, moment: Moment, out: &mut dyn FnMut(&mut Message)) {
+        self.collector.begin(Batch::End);
+        let (tracker, mut behind) = self.parts(moment, out);
+        tracker.end(slot, moment, &mut behind);
+        self.give(out);
+    }
+
+    /// The connections, and what is behind them.
+    #[inline]
+    fn parts<'a>(
+        &'a mut self,
+        moment: Moment,
+        out: &'a mut dyn FnMut(&mut Message),
+    ) -> (&'a mut Tracker, Behind<'a, W>) {
+        let Self { tracker, collector, watcher, carriers } = self;
+        (tracker, Behind { collector, watcher, carriers, serial: moment.serial, out })
     }
 
     /// Lends the messages that are complete, in the order of output.
@@ -99,16 +145,18 @@ impl<W: Sink> Shard<W> {
         if !self.collector.has_news() {
             return;
         }
+        let Self { collector, carriers, .. } = self;
+        collector.give(&mut |message| {
+            add_carriers(carriers, message);
+            out(message);
+        });
+        self.count_anomalies();
+    }
+
+    fn count_anomalies(&mut self) {
         for anomaly in self.collector.drain_anomalies() {
             self.tracker.count_anomaly(anomaly);
         }
-        self.collector.sort();
-        self.collector.drain(|message| {
-            if !self.carriers.is_empty() {
-                self.carriers[bucket_of(message.receiver, message.destination)].add_to(&mut message.frames);
-            }
-            out(message);
-        });
     }
 
     /// The watcher.
@@ -137,9 +185,44 @@ impl<W: Sink> Shard<W> {
     }
 }
 
+/// Lends the messages that are complete in all parts, in the order of output.
+pub fn give_all<W: Sink>(shards: &mut [&mut Shard<W>], out: &mut dyn FnMut(&mut Message)) {
+    let take =
+        |(at, shard): (usize, &mut &mut Shard<W>)| shard.collector.take_ready().into_iter().map(move |open| (at, open));
+    let mut ready: Vec<_> = shards.iter_mut().enumerate().flat_map(take).collect();
+    ready.sort_by_key(|(_, open)| open.order());
+    for (at, open) in ready {
+        let Shard { collector, carriers, .. } = &mut *shards[at];
+        collector.lend(open, Batch::Frame, |message| {
+            add_carriers(carriers, message);
+            out(message);
+        });
+    }
+    shards.iter_mut().for_each(|shard| shard.count_anomalies());
+}
+
+/// Ends the capture: gives what is open in all parts, flagged, connection by connection, so that nothing waits for the rest.
+pub fn finish<W: Sink>(shards: &mut [&mut Shard<W>], moment: Moment, out: &mut dyn FnMut(&mut Message)) {
+    let open = |(at, shard): (usize, &&mut Shard<W>)| {
+        shard.tracker.in_order().into_iter().map(move |(began, slot)| (began, at, slot))
+    };
+    let mut open: Vec<_> = shards.iter().enumerate().flat_map(open).collect();
+    open.sort_unstable();
+    for (_, at, slot) in open {
+        shards[at].end(slot, moment, out);
+    }
+}
+
+/// Adds the frames that carried a message's fragments, where they are tracked.
+fn add_carriers(carriers: &[Carriers], message: &mut Message) {
+    if !carriers.is_empty() {
+        carriers[bucket_of(message.receiver, message.destination)].add_to(&mut message.frames);
+    }
+}
+
 /// Gives memory back in the order of policy 21 until `target` accounted bytes are held by all parts, or nothing more can be
 /// given: copies kept for comparing, bodies (the largest first), then connections.
-pub fn shed<W: Sink>(shards: &mut [&mut Shard<W>], target: usize, moment: Moment) {
+pub fn shed<W: Sink>(shards: &mut [&mut Shard<W>], target: usize, moment: Moment, out: &mut dyn FnMut(&mut Message)) {
     let held = |shards: &[&mut Shard<W>]| shards.iter().map(|shard| shard.held()).sum::<usize>();
     shards.iter_mut().for_each(|shard| shard.tracker.forget_copies());
     if let Some(mut over) = held(shards).checked_sub(target) {
@@ -160,7 +243,8 @@ pub fn shed<W: Sink>(shards: &mut [&mut Shard<W>], target: usize, moment: Moment
     while held(shards) > target {
         let activity = |shard: &Shard<W>| shard.tracker.least_missed(moment);
         let least = shards.iter_mut().filter(|shard| activity(shard).is_some()).min_by_key(|shard| activity(shard));
-        let Some(Shard { tracker, collector, watcher, .. }) = least else { return };
-        tracker.evict(moment, &mut Both(collector, watcher));
+        let Some(shard) = least else { return };
+        let (tracker, mut behind) = shard.parts(moment, out);
+        tracker.evict(moment, &mut behind);
     }
 }

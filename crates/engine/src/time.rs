@@ -31,9 +31,24 @@ impl Timestamp {
         self.0
     }
 
+    /// Seconds since the epoch, rounded down.
+    pub const fn as_secs(self) -> u64 {
+        self.0 / NANOS_PER_SEC
+    }
+
     /// Microseconds since the epoch, rounded down.
     pub const fn as_micros(self) -> u64 {
         self.0 / 1_000
+    }
+
+    /// Seconds since the epoch, rounded up.
+    pub(crate) const fn as_secs_up(self) -> u64 {
+        self.0.div_ceil(NANOS_PER_SEC)
+    }
+
+    /// So much later; at the end of time, if that would be beyond it.
+    pub(crate) fn after(self, wait: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX)))
     }
 
     /// Time passed since `earlier`; zero when `earlier` is later.
@@ -44,6 +59,27 @@ impl Timestamp {
     /// RFC 3339 in UTC with the digits of `precision`.
     pub const fn rfc3339(self, precision: Precision) -> Rfc3339 {
         Rfc3339(self, precision)
+    }
+}
+
+/// Whole seconds that passed, at each of which time-outs are due for a look.
+///
+/// A second is coarse beside the time-outs it serves. That it is a whole one, and each for itself, makes no difference between
+/// time that is handed in while no frames come and time that the next frame brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a range that can be copied")]
+pub struct Seconds {
+    /// Since the epoch.
+    pub first: u64,
+    /// The same, not before the first.
+    pub last: u64,
+}
+
+impl Seconds {
+    /// What passed between two moments.
+    pub(crate) fn between(before: Timestamp, now: Timestamp) -> Option<Self> {
+        let passed = Self { first: before.as_secs() + 1, last: now.as_secs() };
+        (passed.first <= passed.last).then_some(passed)
     }
 }
 

@@ -8,6 +8,7 @@ use std::cell::Cell;
 use sniffer_engine::config::Config;
 use sniffer_engine::extract::Extractor;
 use sniffer_engine::key::FlowKey;
+use sniffer_engine::ledger::Ledger;
 use sniffer_engine::message::Message;
 use sniffer_engine::testkit::flood::{ALL, Flood, HONEST, Row};
 
@@ -54,15 +55,21 @@ static ALLOCATOR: Counting = Counting;
 
 const BUDGET: usize = 4 << 20;
 
+/// The budget; what may be added between two looks at it; and what one full waiting room becomes when its hole is filled with
+/// requests of 18 bytes that wait for answers.
+const ACCOUNTED_MAX: usize = BUDGET + BUDGET / 16 + 2 * BUDGET / 16;
+
 /// Calls of the allocator a frame, at most: what stands for work that does not depend on how much is held. A message in one
 /// frame makes about 30.
 const CALLS_MAX: u64 = 40;
 
 /// What one flood came to.
 struct Came {
-    extractor: Extractor,
+    ledger: Ledger,
     /// Most bytes on the heap at once, messages given out aside.
     peak: usize,
+    /// The same while the capture ended, and everything that was open was given.
+    peak_at_the_end: usize,
     /// Bytes on the heap after the last frame.
     left: usize,
     accounted: usize,
@@ -91,7 +98,11 @@ fn run(&(_, flood): &Row, n: u32, config: Config) -> Came {
     sender.honest_exchange();
     drop(sender);
     let (peak, left) = ((PEAK.get() - before) as usize, (HELD.get() - before) as usize);
-    Came { extractor, peak, left, accounted, calls: (CALLS.get() - calls) / frames, honest }
+    let calls = (CALLS.get() - calls) / frames;
+    PEAK.set(HELD.get());
+    extractor.finish(&mut |_| {});
+    let peak_at_the_end = (PEAK.get() - before) as usize;
+    Came { ledger: extractor.ledger().clone(), peak, peak_at_the_end, left, accounted, calls, honest }
 }
 
 fn small() -> Config {
@@ -108,18 +119,20 @@ fn no_flood_is_resident_beyond_twice_the_budget_and_each_leaves_the_honest_excha
     for row in ALL {
         let n = match row.0 {
             "conflicting-copies" => 200,
+            "open-gzip" => 4_000,
             _ => 15_000,
         };
         let came = run(row, n, small());
         let paths: Vec<_> = came.honest.iter().map(|m| (m.head.path(), m.head.status(), m.incomplete)).collect();
         let comes_out = paths == [(Some(HONEST), None, None), (None, Some(200), None)];
-        let Came { peak, left, accounted, calls, .. } = came;
-        if peak > 2 * BUDGET || !comes_out || accounted > BUDGET + BUDGET / 16 || calls > CALLS_MAX {
-            wrong.push(format!("{}: peak {peak}, left {left}, accounted {accounted}, {calls} calls, {paths:?}", row.0));
+        let Came { peak, peak_at_the_end, left, accounted, calls, ledger, .. } = came;
+        if peak.max(peak_at_the_end) > 2 * BUDGET || !comes_out || accounted > ACCOUNTED_MAX || calls > CALLS_MAX {
+            wrong.push(format!(
+                "{}: peak {peak}, at the end {peak_at_the_end}, left {left}, accounted {accounted}, {calls} calls, {paths:?}",
+                row.0
+            ));
         }
-        let mut extractor = came.extractor;
-        extractor.finish(&mut |_| {});
-        assert_eq!(extractor.ledger().balance(), 0, "{}: every byte has one fate", row.0);
+        assert_eq!(ledger.balance(), 0, "{}: every byte has one fate", row.0);
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }

@@ -10,11 +10,12 @@ mod table;
 mod tests;
 
 use std::cmp::Reverse;
+use std::time::Duration;
 
 use crate::anomaly::Anomaly;
 use crate::config::Config;
 use crate::decode::{Flags, Segment};
-use crate::event::{Event, Flow, Sink};
+use crate::event::{Began, Event, Flow, Sink};
 use crate::frame::Stamp;
 use crate::http;
 use crate::key::{BUCKETS, FlowKey, Side};
@@ -222,34 +223,41 @@ impl Flows {
         }
     }
 
+    /// The first whole second at which a [tick](Self::tick) does anything, if none begins to wait before.
+    pub(crate) fn due(&self, idle_timeout: Duration) -> Option<u64> {
+        if !self.stalled.is_empty() {
+            return Some(0);
+        }
+        let oldest = [Class::HalfOpen, Class::Live].into_iter().filter_map(|class| self.table.oldest(class));
+        let last = oldest.map(|slot| self.table.entry(slot).last).min()?;
+        Some(last.after(idle_timeout).as_secs_up())
+    }
+
     /// Lets time pass for connections without packets: allowances end, idle ones are given up.
     pub(crate) fn tick(&mut self, around: &mut Surroundings<'_>) {
-        let mut stalled = std::mem::take(&mut self.stalled);
-        // In the order in which they began, so that nothing depends on slots or on when each began to wait.
-        stalled.sort_unstable_by_key(|&slot| {
-            self.table.get_mut(slot).map(|entry| (entry.flow.first.number, entry.flow.id))
-        });
-        stalled.retain(|&slot| {
-            let listed = self.table.get_mut(slot).is_some_and(|entry| std::mem::take(&mut entry.listed));
+        let is_idle = |entry: &Entry| around.now.since(entry.last) >= around.config.limits.idle_timeout;
+        let mut due = std::mem::take(&mut self.stalled);
+        due.retain(|&slot| self.table.get_mut(slot).is_some_and(|entry| entry.listed));
+        for class in [Class::HalfOpen, Class::Live] {
+            due.extend(self.table.least_active(class).take_while(|entry| is_idle(entry)).map(|entry| entry.flow.slot));
+        }
+        // In the order of output, so that messages need not wait for each other, and nothing depends on slots.
+        due.sort_unstable_by_key(|&slot| self.table.entry(slot).flow.began());
+        due.dedup();
+        for slot in due {
+            let entry = self.table.entry_mut(slot);
+            let idle = around.now.since(entry.last) >= around.config.limits.idle_timeout;
+            let listed = std::mem::take(&mut entry.listed);
             if listed
                 && let Outcome::Closed =
                     self.with(slot, around, |tcp, now, _, limits, out| tcp.advance(now, limits, out))
             {
                 self.end(slot, EndCause::Fin, around);
-            }
-            let again = self.table.get_mut(slot).filter(|entry| listed && entry.tcp.is_stalled());
-            again.is_some_and(|entry| {
-                entry.listed = true;
-                true
-            })
-        });
-        self.stalled.append(&mut stalled);
-        for class in [Class::HalfOpen, Class::Live] {
-            while let Some(slot) = self.table.oldest(class) {
-                if around.now.since(self.table.entry(slot).last) < around.config.limits.idle_timeout {
-                    break;
-                }
+            } else if idle {
                 self.end(slot, EndCause::Idle, around);
+            } else if self.table.entry(slot).tcp.is_stalled() {
+                self.table.entry_mut(slot).listed = true;
+                self.stalled.push(slot);
             }
         }
     }
@@ -286,14 +294,16 @@ impl Flows {
         }
     }
 
-    /// Ends every connection, in the order in which they began.
-    pub(crate) fn finish(&mut self, around: &mut Surroundings<'_>) {
-        let mut open: Vec<_> =
-            self.table.iter().map(|entry| (entry.flow.first.number, entry.flow.id, entry.flow.slot)).collect();
+    /// Every connection, in the order of output, with its slot.
+    pub(crate) fn in_order(&self) -> Vec<(Began, u32)> {
+        let mut open: Vec<_> = self.table.iter().map(|entry| (entry.flow.began(), entry.flow.slot)).collect();
         open.sort_unstable();
-        for (.., slot) in open {
-            self.end(slot, EndCause::EndOfCapture, around);
-        }
+        open
+    }
+
+    /// Ends a connection because the capture does.
+    pub(crate) fn end_with_capture(&mut self, slot: u32, around: &mut Surroundings<'_>) {
+        self.end(slot, EndCause::EndOfCapture, around);
     }
 
     fn end(&mut self, slot: u32, cause: EndCause, around: &mut Surroundings<'_>) {

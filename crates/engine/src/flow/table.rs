@@ -150,6 +150,12 @@ impl Table {
         (oldest != NONE).then_some(oldest)
     }
 
+    /// The connections of a class, the least recently active first.
+    pub(super) fn least_active(&self, class: Class) -> impl Iterator<Item = &Entry> {
+        let next = |slot: u32| (slot != NONE).then(|| self.entry(slot));
+        std::iter::successors(next(self.lists[class as usize].oldest), move |entry| next(entry.newer))
+    }
+
     fn link(&mut self, slot: u32) {
         let class = self.entry(slot).class as usize;
         let before = self.lists[class].newest;

@@ -7,7 +7,7 @@ use crate::anomaly::{Anomaly, AnomalySet};
 use crate::event::{Direction, Field, Head, Incomplete, StartLine, Version};
 use crate::frame::Stamp;
 use crate::key::{FlowId, FlowKey};
-use crate::message::{Body, HeadText};
+use crate::message::{Batch, Body, HeadText};
 use crate::time::{Precision, Timestamp};
 
 /// What serde_json writes, with the line ends of some escaped, and a line feed.
@@ -95,6 +95,7 @@ prop_compose! {
             exchange,
             latency_nanos: latency,
             frames,
+            batch: Batch::default(),
         }
     }
 }

@@ -127,6 +127,11 @@ impl HeadText {
     pub(crate) fn held(&self) -> usize {
         self.fields.held()
     }
+
+    /// Bytes of its memory, used or not.
+    pub(crate) const fn capacity(&self) -> usize {
+        self.fields.capacity()
+    }
 }
 
 /// Field lines in wire order, in one piece of text: `name value name value …`.
@@ -250,6 +255,11 @@ impl Fields {
     /// Accounted bytes on the heap, by what is used.
     pub(crate) fn held(&self) -> usize {
         self.text.len() + self.ends.len() * size_of::<(u32, u32)>()
+    }
+
+    /// Bytes of its memory, used or not.
+    pub(crate) const fn capacity(&self) -> usize {
+        self.text.capacity() + self.ends.capacity() * size_of::<(u32, u32)>()
     }
 }
 

@@ -6,7 +6,7 @@ mod head;
 pub(crate) mod shape;
 
 use crate::anomaly::AnomalySet;
-use crate::event::{Direction, Incomplete};
+use crate::event::{Began, Direction, Incomplete};
 use crate::frame::Stamp;
 use crate::key::{Endpoint, FlowId};
 pub use head::{Fields, HeadText};
@@ -51,7 +51,32 @@ pub struct Message {
     pub latency_nanos: Option<u64>,
     /// Numbers of the frames that carried it, when they are kept.
     pub frames: Vec<u64>,
+    /// With which of the messages of a frame it came.
+    pub batch: Batch,
 }
+
+/// Messages that came between one frame and the next, in the order of output.
+///
+/// Not more than the limit of a run (4096) wait to be put into the order of exchanges: what is hidden behind one lost segment can be half a
+/// million requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[expect(clippy::exhaustive_enums, reason = "an order; all of it is here")]
+pub enum Batch {
+    /// A full run of one connection, by the serial number of the segment that completed it.
+    Run(u64),
+    /// What the frame completed, and what was given up for its memory.
+    #[default]
+    Frame,
+    /// What ended when this second, of Unix time, passed after the frame.
+    Second(u64),
+    /// What the end of the capture ended.
+    End,
+}
+
+/// Whose turn it is among messages of several [shards](crate::shard), between one frame and the next: each has its own in
+/// this order, and a connection is in one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Turn(Batch, Began);
 
 impl Message {
     /// Replaces the values of these fields, trailers too, by `[REDACTED]`; names compare without case.
@@ -67,21 +92,23 @@ impl Message {
 
     /// What orders messages that one frame completed, before their place in the stream.
     pub const fn order(&self) -> Order {
-        Order {
-            connection_first: self.connection_first,
-            connection: self.connection,
-            exchange: self.exchange,
-            direction: self.direction,
-        }
+        Order { began: self.began(), exchange: self.exchange, direction: self.direction }
+    }
+
+    /// Its turn.
+    pub const fn turn(&self) -> Turn {
+        Turn(self.batch, self.began())
+    }
+
+    const fn began(&self) -> Began {
+        Began { frame: self.connection_first, id: self.connection }
     }
 }
 
-/// The order of output among messages that one frame completed: the connection's first frame, then (one frame can open several,
-/// in an 802.11 aggregate) the connection itself, exchange, request before response.
+/// The order of output in a batch: the connection, exchange, request before response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Order {
-    connection_first: u64,
-    connection: FlowId,
+    began: Began,
     exchange: u32,
     direction: Direction,
 }

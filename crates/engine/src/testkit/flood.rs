@@ -4,6 +4,8 @@
 //! (`examples/flood.rs`) and run against a small budget (`tests/memory.rs`). No checksum is filled in: nothing looks at
 //! one before copies differ. Next: [`super::wire`], for frames in which everything is right.
 
+use std::io::{BufReader, Read};
+
 use crate::decode::Flags;
 use crate::frame::{Frame, LinkType};
 use crate::time::Timestamp;
@@ -74,6 +76,15 @@ pub const ALL: &[Row] = &[
             bytes.len() as u32
         });
     }),
+    // Bodies that are much more once they are decoded, all of which end at once.
+    ("open-gzip", |flood, n| {
+        let zeros = gzip_of_zeros(64 << 10);
+        let head = b"POST /gzip HTTP/1.1\r\nContent-Encoding: gzip\r\nContent-Length: 100000\r\n\r\n";
+        for i in 0..n {
+            flood.open(i);
+            flood.client(i, 1, 1, ACK, &[&head[..], &zeros].concat());
+        }
+    }),
     ("pipelines", |flood, n| {
         rounds(flood, n, 50, |flood, i, seq| {
             flood.client(i, seq, 1, ACK, b"GET / HTTP/1.1\r\n\r\n");
@@ -99,6 +110,17 @@ pub const ALL: &[Row] = &[
             flood.client(0, 10 + i * 2 % 120_000, 1, ACK, b"x");
             flood.server(0, 10 + i * 2 % 120_000, 1, ACK, b"y");
         }
+    }),
+    // Requests of the shortest kind that wait for what is before them, and come all at once: when too many wait, and with every
+    // second connection when the capture ends.
+    ("pipelines-behind-holes", |flood, n| {
+        let requests = b"GET / HTTP/1.1\r\n\r\n".repeat(72);
+        rounds(flood, n, 50, |flood, i, seq| {
+            if i % 2 == 0 || seq < 150_000 {
+                flood.client(i, seq + 100, 1, ACK, &requests);
+            }
+            requests.len() as u32
+        });
     }),
     // Many small pieces, and then what lies between them, all behind a hole.
     ("pieces-filled-at-once", |flood, n| {
@@ -229,6 +251,14 @@ impl<'a> Flood<'a> {
 }
 
 const SERVER: u32 = 0x0a00_0001;
+
+fn gzip_of_zeros(length: usize) -> Vec<u8> {
+    let mut gzip = Vec::new();
+    let zeros = std::io::repeat(0).take(length as u64);
+    // Reading zeros and writing to memory do not fail.
+    let _ = flate2::bufread::GzEncoder::new(BufReader::new(zeros), flate2::Compression::best()).read_to_end(&mut gzip);
+    gzip
+}
 
 /// 60 000 clients an address.
 const fn client(i: u32) -> (u32, u16) {

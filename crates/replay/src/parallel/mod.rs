@@ -12,6 +12,7 @@
 //! Next: [`rounds`], which sends and collects; [`worker`], one shard.
 
 mod bound;
+mod merge;
 mod parcel;
 mod rounds;
 mod worker;
@@ -27,12 +28,12 @@ use sniffer_engine::json::Lines;
 use sniffer_engine::key::BUCKETS;
 use sniffer_engine::ledger::{FrameFate, Ledger};
 use sniffer_engine::message::Message;
-use sniffer_engine::shard::{Shard, shed};
+use sniffer_engine::shard::{Shard, finish, give_all, shed};
 
 use crate::replay::{Next, Receiver, Summary, count};
 use crate::source::Source;
-use rounds::Rounds;
-use worker::{Output, lock, work};
+use rounds::{Link, Rounds};
+use worker::{PIECE, PIECES, lock, work};
 
 /// Writes a message, on any thread.
 pub type Write<'a> = &'a (dyn Fn(&mut Message, &mut Lines) + Sync);
@@ -52,15 +53,13 @@ pub fn replay(
     let shards = threads.get().min(BUCKETS);
     let shards: Vec<_> = (0..shards).map(|_| Mutex::new(Shard::new(config.clone()))).collect();
     let (mut ledger, unknown_links) = thread::scope(|scope| {
-        let (done, from) = mpsc::channel();
-        let to = shards.iter().enumerate().map(|(number, shard)| {
+        let links = shards.iter().map(|shard| {
             let (to, jobs) = mpsc::channel();
-            let done = done.clone();
-            scope.spawn(move || work(number, shard, jobs, done, write));
-            to
+            let (done, from) = mpsc::sync_channel(PIECES);
+            scope.spawn(move || work(shard, jobs, done, write));
+            Link { to, from }
         });
-        let rounds = Rounds::new(to.collect(), from);
-        drop(done);
+        let rounds = Rounds::new(links.collect());
         Driver { rounds, shards: &shards, write, intake: Intake::new(config), ledger: Ledger::default() }.run(
             source,
             Budget::new(config.limits.held_bytes_max),
@@ -94,7 +93,7 @@ impl Driver<'_> {
         while next == Next::Frame {
             let rounds = &mut self.rounds;
             let frame = source.next(&mut || {
-                rounds.send(&mut |lines| receiver.lines(lines));
+                rounds.send(None, &mut |lines| receiver.lines(lines));
                 rounds.drain(&mut |lines| receiver.lines(lines));
                 receiver.before_block();
             });
@@ -122,15 +121,15 @@ impl Driver<'_> {
             if budget.spend(payload) && self.intake.held() + self.rounds.held_at_most() > budget.max() {
                 self.look(&budget, receiver);
             } else if self.rounds.is_full() {
-                self.rounds.send(&mut |lines| receiver.lines(lines));
+                self.rounds.send(None, &mut |lines| receiver.lines(lines));
             }
             next = receiver.next(source);
         }
         if next == Next::Finish {
-            self.rounds.send(&mut |lines| receiver.lines(lines));
-            let moment = self.intake.finish();
-            self.rounds.send_finish(moment);
+            self.rounds.send(None, &mut |lines| receiver.lines(lines));
             self.rounds.drain(&mut |lines| receiver.lines(lines));
+            let moment = self.intake.finish();
+            self.here(receiver, |shards, out| finish(shards, moment, out));
         }
         (self.ledger, unknown_links)
     }
@@ -139,28 +138,38 @@ impl Driver<'_> {
     fn look(&mut self, budget: &Budget, receiver: &mut dyn Receiver) {
         let moment = self.intake.moment();
         let (fragments, most) = (self.intake.held(), self.rounds.held_at_most());
-        let to = &mut |lines: &[u8]| receiver.lines(lines);
-        self.rounds.send(to);
-        let (shards, write) = (self.shards, self.write);
-        let mut held = Vec::new();
-        let add = |outputs: &mut Vec<Output>| {
-            let mut guards: Vec<_> = shards.iter().map(lock).collect();
-            let mut shards: Vec<&mut Shard> = guards.iter_mut().map(|guard| &mut **guard).collect();
+        // What the frame completes and what is shed are one batch.
+        self.rounds.send(Some(moment.frame.number), &mut |lines| receiver.lines(lines));
+        self.rounds.drain(&mut |lines| receiver.lines(lines));
+        let held: Vec<_> = self.here(receiver, |shards, out| {
             let sum: usize = shards.iter().map(|shard| shard.held()).sum();
             debug_assert!(sum <= most, "{sum} bytes are held, at most {most} were expected");
             if fragments + sum > budget.max() {
-                shed(&mut shards, budget.target().saturating_sub(fragments), moment);
-                for shard in &mut shards {
-                    let mut output = Output::default();
-                    output.take_from(shard, moment.frame.number, write);
-                    outputs.push(output);
-                }
+                shed(shards, budget.target().saturating_sub(fragments), moment, out);
             }
-            held.extend(shards.iter().map(|shard| shard.held()));
-        };
-        self.rounds.drain_with(add, to);
-        for (shard, held) in held.into_iter().enumerate() {
-            self.rounds.holds(shard, held);
-        }
+            give_all(shards, out);
+            shards.iter().map(|shard| shard.held()).collect()
+        });
+        held.into_iter().enumerate().for_each(|(shard, held)| self.rounds.holds(shard, held));
+    }
+
+    /// Works on all shards on this thread, while theirs have nothing to do.
+    fn here<T>(
+        &self,
+        receiver: &mut dyn Receiver,
+        work: impl FnOnce(&mut [&mut Shard], &mut dyn FnMut(&mut Message)) -> T,
+    ) -> T {
+        let mut guards: Vec<_> = self.shards.iter().map(lock).collect();
+        let mut shards: Vec<&mut Shard> = guards.iter_mut().map(|guard| &mut **guard).collect();
+        let mut lines = Lines::default();
+        let result = work(&mut shards, &mut |message| {
+            (self.write)(message, &mut lines);
+            if lines.len() >= PIECE {
+                receiver.lines(lines.as_bytes());
+                lines.clear(PIECE);
+            }
+        });
+        receiver.lines(lines.as_bytes());
+        result
     }
 }

@@ -8,6 +8,7 @@ use sniffer_engine::frame::Stamp;
 use sniffer_engine::intake::{Moment, Step};
 use sniffer_engine::key::Endpoint;
 use sniffer_engine::seq::SeqNumber;
+use sniffer_engine::time::Seconds;
 
 /// Steps in order, and the bytes of their segments.
 #[derive(Debug, Default)]
@@ -19,7 +20,7 @@ pub(super) struct Parcel {
 
 #[derive(Debug)]
 enum Item {
-    Tick,
+    Tick(Seconds),
     Segment(Packed),
 }
 
@@ -44,8 +45,8 @@ struct Packed {
 }
 
 impl Parcel {
-    pub(super) fn tick(&mut self, moment: Moment) {
-        self.items.push((moment, Item::Tick));
+    pub(super) fn tick(&mut self, passed: Seconds, moment: Moment) {
+        self.items.push((moment, Item::Tick(passed)));
     }
 
     pub(super) fn segment(
@@ -86,7 +87,7 @@ impl Parcel {
         let mut start = 0;
         for (moment, item) in &self.items {
             let step = match item {
-                Item::Tick => Step::Tick,
+                Item::Tick(passed) => Step::Tick(*passed),
                 Item::Segment(packed) => {
                     let bytes = &self.bytes[start..packed.end];
                     start = packed.end;

@@ -1,36 +1,45 @@
 //! A thread that works on one shard: steps in, lines out, labelled with what orders them.
 //!
-//! Next: [`super::rounds`], which sends and collects.
+//! What it writes it hands on in pieces, and it waits when there are many that nobody took: what a few steps complete
+//! can be all that the budget holds, decoded and written out. Next: [`super::rounds`], which sends and collects.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use sniffer_engine::intake::Moment;
 use sniffer_engine::json::Lines;
-use sniffer_engine::message::{Message, Order};
+use sniffer_engine::message::{Message, Turn};
 use sniffer_engine::shard::Shard;
 
 use super::Write;
 use super::parcel::Parcel;
 
-/// Memory that an output keeps for the next lines.
-const KEPT: usize = 1 << 20;
+/// Bytes of a piece, and what it keeps of its memory for the next: half of a shard's lines of a round, with two shards.
+pub(super) const PIECE: usize = 256 << 10;
 
-/// What to do.
-pub(super) enum Job {
-    Steps(Parcel),
-    Finish(Moment),
+/// Pieces of a shard that wait to be taken: those of the rounds on their way, so that no thread waits for another one's.
+pub(super) const PIECES: usize = 8;
+
+/// Steps of one round.
+pub(super) struct Job {
+    pub(super) parcel: Parcel,
+    /// What this frame completes is left in the shard.
+    pub(super) hold: Option<u64>,
+    /// To be filled.
+    pub(super) output: Output,
+}
+
+/// Lines of a round, in order; the last piece says that it is.
+pub(super) struct Piece {
+    pub(super) output: Output,
+    pub(super) done: Option<Done>,
 }
 
 /// What came of a job.
 pub(super) struct Done {
-    pub(super) shard: usize,
-    pub(super) round: u64,
     /// To be filled again.
     pub(super) parcel: Parcel,
-    pub(super) output: Output,
     /// What its steps [cost](Parcel::cost).
     pub(super) cost: usize,
     /// What the shard holds now.
@@ -47,64 +56,67 @@ pub(super) struct Output {
 /// Of one message.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Label {
-    /// The frame that completed it.
-    pub(super) frame: u64,
-    pub(super) order: Order,
+    pub(super) place: Place,
     /// Where its lines end.
     pub(super) end: usize,
 }
 
-impl Output {
-    /// Writes what the shard has complete.
-    #[inline]
-    pub(super) fn take_from(&mut self, shard: &mut Shard, frame: u64, write: Write<'_>) {
-        shard.give(&mut |message: &mut Message| {
-            let order = message.order();
-            write(message, &mut self.lines);
-            self.labels.push(Label { frame, order, end: self.lines.len() });
-        });
-    }
+/// The frame that completed a message, and its turn among those of the same frame.
+pub(super) type Place = (u64, Turn);
 
+impl Output {
     pub(super) fn clear(&mut self) {
-        self.lines.clear(KEPT);
+        self.lines.clear(PIECE);
         self.labels.clear();
     }
 }
 
 /// A worker that panicked says so, and it is the caller's panic then.
-pub(super) type Outcome = thread::Result<Done>;
+pub(super) type Outcome = thread::Result<Piece>;
 
-/// Works until there are no more jobs.
-pub(super) fn work(
-    number: usize,
-    shard: &Mutex<Shard>,
-    jobs: Receiver<(u64, Job, Output)>,
-    done: Sender<Outcome>,
-    write: Write<'_>,
-) {
-    for (round, job, mut output) in jobs {
+/// Works until there are no more jobs, or nobody takes what comes of them.
+pub(super) fn work(shard: &Mutex<Shard>, jobs: Receiver<Job>, to: SyncSender<Outcome>, write: Write<'_>) {
+    for Job { mut parcel, hold, output } in jobs {
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             let mut shard = lock(shard);
-            let (parcel, cost) = match job {
-                Job::Steps(mut parcel) => {
-                    parcel.each(|step, moment| {
-                        shard.take(step, moment);
-                        output.take_from(&mut shard, moment.frame.number, write);
-                    });
-                    let cost = parcel.cost();
-                    parcel.clear();
-                    (parcel, cost)
+            let mut writer = Writer { output, frame: 0, write, to: &to };
+            parcel.each(|step, moment| {
+                if moment.frame.number != writer.frame {
+                    shard.give(&mut |message| writer.message(message));
+                    writer.frame = moment.frame.number;
                 }
-                Job::Finish(moment) => {
-                    shard.finish(moment);
-                    output.take_from(&mut shard, u64::MAX, write);
-                    (Parcel::default(), 0)
-                }
-            };
-            Done { shard: number, round, parcel, output, cost, held: shard.held() }
+                shard.take(step, moment, &mut |message| writer.message(message));
+            });
+            if hold != Some(writer.frame) {
+                shard.give(&mut |message| writer.message(message));
+            }
+            let cost = parcel.cost();
+            parcel.clear();
+            Piece { output: writer.output, done: Some(Done { parcel, cost, held: shard.held() }) }
         }));
-        if done.send(outcome).is_err() {
+        if to.send(outcome).is_err() {
             return;
+        }
+    }
+}
+
+struct Writer<'a> {
+    output: Output,
+    /// The frame of the steps.
+    frame: u64,
+    write: Write<'a>,
+    to: &'a SyncSender<Outcome>,
+}
+
+impl Writer<'_> {
+    #[inline]
+    fn message(&mut self, message: &mut Message) {
+        let place = (self.frame, message.turn());
+        (self.write)(message, &mut self.output.lines);
+        self.output.labels.push(Label { place, end: self.output.lines.len() });
+        if self.output.lines.len() >= PIECE {
+            // When nobody takes it, nobody wants the rest.
+            let _ = self.to.send(Ok(Piece { output: std::mem::take(&mut self.output), done: None }));
         }
     }
 }

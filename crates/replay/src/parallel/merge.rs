@@ -1,0 +1,49 @@
+//! The lines of several shards, each in order, put into one order.
+//!
+//! Next: [`super::rounds`], where the pieces come from.
+
+use super::worker::{Output, Place};
+
+/// A piece of a shard's lines, and how much of it was handed on. Never one that is used up.
+pub(super) struct Head {
+    pub(super) shard: usize,
+    pub(super) output: Output,
+    /// Whether no piece of the round follows.
+    pub(super) last: bool,
+    /// Labels and bytes that were handed on.
+    labels: usize,
+    bytes: usize,
+}
+
+impl Head {
+    /// A piece of which nothing was handed on; the piece itself, when there is nothing in it.
+    pub(super) fn new(shard: usize, output: Output, last: bool) -> Result<Self, Output> {
+        match output.labels.is_empty() {
+            true => Err(output),
+            false => Ok(Self { shard, output, last, labels: 0, bytes: 0 }),
+        }
+    }
+
+    fn place(&self) -> Place {
+        self.output.labels[self.labels].place
+    }
+
+    /// Lines that are before `limit`, and whether they are the last of the piece.
+    pub(super) fn take(&mut self, limit: Option<Place>) -> (&[u8], bool) {
+        let labels = &self.output.labels;
+        self.labels = match limit {
+            Some(limit) => self.labels + labels[self.labels..].partition_point(|label| label.place < limit),
+            None => labels.len(),
+        };
+        let end = labels[self.labels - 1].end;
+        let start = std::mem::replace(&mut self.bytes, end);
+        (&self.output.lines.as_bytes()[start..end], self.labels == labels.len())
+    }
+}
+
+/// Whose lines are next, and before what of the others.
+pub(super) fn next(heads: &[Head]) -> Option<(usize, Option<Place>)> {
+    let first = (0..heads.len()).min_by_key(|&at| heads[at].place())?;
+    let others = heads.iter().enumerate().filter(|&(at, _)| at != first);
+    Some((first, others.map(|(_, head)| head.place()).min()))
+}

@@ -6,18 +6,21 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::Value;
 use sniffer_engine::config::Config;
 use sniffer_engine::extract::Extractor;
 use sniffer_engine::frame::LinkType;
+use sniffer_engine::json::Lines;
 use sniffer_engine::testkit::check::{self, Checked};
 use sniffer_engine::testkit::generate::{Options, conversation};
 use sniffer_engine::testkit::net::{Kind, perturb};
 use sniffer_engine::testkit::rng::Rng;
 use sniffer_engine::testkit::talk::{Action, Marks, Step, Talk};
 use sniffer_engine::testkit::wire::{OwnedFrame, Way, Wrap, renumber};
+use sniffer_engine::time::Timestamp;
 
 fn talk(seed: u64) -> Talk {
     conversation(seed, &Options::default())
@@ -73,6 +76,38 @@ proptest! {
     #[test]
     fn the_same_with_duplicates(seed: u64, network: u64, window in 0_usize..12) {
         check_lossless(seed, network, &[Kind::Resegment, Kind::Duplicate { share: 0.4, window }])?;
+    }
+
+    /// As live does it while a link is quiet; a replay of what was recorded knows of time from the next frame alone.
+    #[test]
+    fn the_same_when_time_is_told_between_frames(seed: u64, network: u64) {
+        let mut frames: Vec<_> = (0..4).flat_map(|n| talk(seed.wrapping_add(n)).frames().unwrap()).collect();
+        frames.sort_by_key(|frame| frame.time);
+        let mut frames = perturb(frames, network, &[Kind::Reorder { window: 4 }, Kind::Drop(0.05)]);
+        let mut rng = Rng::new(network);
+        let mut paused = 0;
+        for frame in &mut frames {
+            paused += if rng.chance(0.2) { rng.below(7_000) as u64 * 1_000_000 } else { 0 };
+            frame.time = Timestamp::from_nanos(frame.time.as_nanos() + paused);
+        }
+        let mut config = Config::default();
+        config.limits.idle_timeout = Duration::from_millis(2_500);
+        let (mut told, mut untold) = (Extractor::new(config.clone()), Extractor::new(config));
+        let (mut told_lines, mut untold_lines) = (Lines::default(), Lines::default());
+        let mut now = Timestamp::ZERO;
+        for frame in &frames {
+            while frame.time.since(now) > Duration::from_millis(400) && now > Timestamp::ZERO {
+                now = Timestamp::from_nanos(now.as_nanos() + 1 + rng.below(400_000_000) as u64);
+                told.advance(now, &mut |message| told_lines.push(message));
+            }
+            now = now.max(frame.time);
+            told.push(&frame.as_frame(), &mut |message| told_lines.push(message));
+            untold.push(&frame.as_frame(), &mut |message| untold_lines.push(message));
+        }
+        told.finish(&mut |message| told_lines.push(message));
+        untold.finish(&mut |message| untold_lines.push(message));
+        prop_assert_eq!(str::from_utf8(told_lines.as_bytes()).unwrap(), str::from_utf8(untold_lines.as_bytes()).unwrap());
+        prop_assert_eq!(told.ledger(), untold.ledger());
     }
 
     /// Two copies of the capture, cut differently, frame by frame beside each other.
@@ -204,7 +239,7 @@ proptest! {
             .into_iter()
             .map(|(link, bytes, nanos)| OwnedFrame {
                 number: 0,
-                time: sniffer_engine::time::Timestamp::from_nanos(nanos),
+                time: Timestamp::from_nanos(nanos),
                 precision: sniffer_engine::time::Precision::Nanos,
                 link: LinkType(link),
                 wire_len: bytes.len() as u32,

@@ -1,0 +1,101 @@
+//! Floods on several threads against a small memory budget, with every allocation counted: what is resident stays within twice
+//! what may be accounted for, and what is on its way between threads. One test, for all of the process is counted.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use sniffer_engine::config::Config;
+use sniffer_engine::json::Lines;
+use sniffer_engine::message::Message;
+use sniffer_engine::testkit::flood::{ALL, Flood};
+use sniffer_replay::source::Source;
+use sniffer_replay::{Receiver, parallel};
+
+/// The system's allocator, counting.
+struct Counting;
+
+static HELD: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+fn grow(bytes: usize) {
+    PEAK.fetch_max(HELD.fetch_add(bytes, Ordering::Relaxed) + bytes, Ordering::Relaxed);
+}
+
+// SAFETY: every call is handed on to the system's allocator as it came; counting touches nothing but two atomics.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        grow(layout.size());
+        // SAFETY: the caller's promise is handed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's promise is handed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const BUDGET: usize = 4 << 20;
+
+/// What is on its way: rounds of 512 KiB, pieces of 256 KiB, what the threads keep for the next ones.
+const ON_ITS_WAY: usize = 8 << 20;
+
+/// Counts lines.
+#[derive(Default)]
+struct Count {
+    lines: usize,
+    bytes: usize,
+}
+
+impl Receiver for Count {
+    fn message(&mut self, _message: &mut Message) {}
+
+    fn lines(&mut self, lines: &[u8]) {
+        self.lines += lines.iter().filter(|&&byte| byte == b'\n').count();
+        self.bytes += lines.len();
+    }
+}
+
+#[test]
+fn no_flood_is_resident_on_several_threads_beyond_what_it_may() {
+    let mut config = Config::default();
+    config.limits.held_bytes_max = BUDGET;
+    config.limits.waiting_bytes_max = BUDGET / 16;
+    for (name, n, bytes_least) in [
+        ("open-gzip", 1_000, 60_000_000),
+        ("pipelines-behind-holes", 8_000, 60_000_000),
+        ("open-bodies", 8_000, 1_000_000),
+        ("half-open", 15_000, 0),
+    ] {
+        let (_, flood) = ALL.iter().find(|(known, _)| *known == name).unwrap();
+        let mut file = Vec::new();
+        for word in [0xa1b2_c3d4, 4 << 16 | 2, 0, 0, 262_144, 101_u32] {
+            file.extend(word.to_le_bytes());
+        }
+        let mut keep = |frame: &sniffer_engine::frame::Frame<'_>| {
+            let micros = frame.time.as_micros();
+            for word in [(micros / 1_000_000) as u32, (micros % 1_000_000) as u32, frame.wire_len, frame.wire_len] {
+                file.extend(word.to_le_bytes());
+            }
+            file.extend(frame.bytes);
+        };
+        let mut sender = Flood::new(&mut keep);
+        flood(&mut sender, n);
+        sender.honest_exchange();
+        let mut source = Source::from_reader(name, std::io::Cursor::new(file)).unwrap();
+        let before = HELD.load(Ordering::Relaxed);
+        PEAK.store(before, Ordering::Relaxed);
+        let mut count = Count::default();
+        let write = |message: &mut Message, lines: &mut Lines| lines.push(message);
+        parallel::replay(&mut source, &config, NonZeroUsize::new(3).unwrap(), &write, &mut count);
+        let peak = PEAK.load(Ordering::Relaxed) - before;
+        assert!(peak <= 2 * BUDGET + ON_ITS_WAY, "{name}: {peak} bytes");
+        assert!(count.lines >= 2, "the honest exchange comes out");
+        assert!(count.bytes >= bytes_least, "{name}: {} bytes of lines are no flood", count.bytes);
+    }
+}

@@ -146,11 +146,10 @@ impl Collector {
             batch if is_run => (batch, 0..self.ready.len()),
             batch => (batch, 0..from),
         };
-        let mut ready: Vec<_> = self.ready.drain(range).collect();
-        self.run.1 = from.min(self.ready.len());
-        if !matches!(batch, Batch::Run(_)) {
+        if batch == self.batch {
             self.run.1 = 0;
         }
+        let mut ready: Vec<_> = self.ready.drain(range).collect();
         sort(&mut ready);
         for open in ready {
             self.lend(open, batch, &mut *out);

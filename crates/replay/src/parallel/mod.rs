@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!                     ┌─ rounds ─▶ shard 0: flow, tcp, http, lines ─┐
-//! source ──▶ intake ──┼─ rounds ─▶ shard 1                          ├──▶ merge by (frame, order) ──▶ receiver
+//! source ──▶ intake ──┼─ rounds ─▶ shard 1                          ├──▶ merge by (frame, turn) ───▶ receiver
 //!  this thread        └─ rounds ─▶ …                                ┘        this thread
 //! ```
 //!

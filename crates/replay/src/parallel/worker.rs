@@ -15,11 +15,11 @@ use sniffer_engine::shard::Shard;
 use super::Write;
 use super::parcel::Parcel;
 
-/// Bytes of a piece, and what it keeps of its memory for the next: half of a shard's lines of a round, with two shards.
-pub(super) const PIECE: usize = 256 << 10;
+/// Bytes of a piece, and what it keeps of its memory for the next: more than the lines of a round, on most captures.
+pub(super) const PIECE: usize = 512 << 10;
 
 /// Pieces of a shard that wait to be taken: those of the rounds on their way, so that no thread waits for another one's.
-pub(super) const PIECES: usize = 8;
+pub(super) const PIECES: usize = 4;
 
 /// Steps of one round.
 pub(super) struct Job {

@@ -65,6 +65,7 @@ fn bench(scale: f64, turns: usize) -> io::Result<String> {
             what: class.what,
             bytes: std::fs::metadata(&path)?.len(),
             messages: report::messages(&program("sniffer"), &path)?,
+            frames: report::frames(&program("sniffer"), &path)?,
             costs,
             others,
         });

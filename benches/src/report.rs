@@ -16,6 +16,7 @@ pub(crate) struct Row {
     pub(crate) what: &'static str,
     pub(crate) bytes: u64,
     pub(crate) messages: u64,
+    pub(crate) frames: u64,
     /// Of one thread, the floor, the floor without JSON, and the default.
     pub(crate) costs: Vec<Vec<Cost>>,
     /// CPU seconds; none when it had not ended after [`LIMIT`].
@@ -59,6 +60,14 @@ pub(crate) fn messages(sniffer: &str, path: &str) -> io::Result<u64> {
     Ok(expected.0)
 }
 
+/// Frames of a capture, as the replay counts them.
+pub(crate) fn frames(sniffer: &str, path: &str) -> io::Result<u64> {
+    let told = Command::new(sniffer).args(["replay", "--stats=json", path]).stdout(Stdio::null()).output()?.stderr;
+    let told = String::from_utf8_lossy(&told);
+    let frames = told.split_once("\"frames\":").and_then(|(_, rest)| rest.split(',').next()?.parse().ok());
+    frames.ok_or_else(|| io::Error::other(format!("{path}: no number of frames in {told}")))
+}
+
 /// Lines, and a hash of them.
 fn output(sniffer: &str, path: &str, threads: &str) -> io::Result<(u64, u64)> {
     let mut child =
@@ -86,8 +95,8 @@ impl Table {
             "# Measured\n\nBy `cargo xtask bench`, which says what each column is; medians of runs in turns, with the least and the most.\n\
              {}\n\nCPU is user and system seconds. The *floor* is `benches/src/bin/floor.rs`: read, headers by hand, httparse, JSON with \
              bodies as far as the first segment has them; *flow* is the same without JSON. Output goes to /dev/null, with headers \
-             and bodies.\n\n## One thread\n\n| capture | MB | messages | CPU s | of the floor | of flow | ns a message | MB/s |\n\
-             |---|---|---|---|---|---|---|---|\n",
+             and bodies.\n\n## One thread\n\n| capture | MB | messages | CPU s | of the floor | of flow | ns a message | ns a packet | MB/s |\n\
+             |---|---|---|---|---|---|---|---|---|\n",
             machine()
         );
         for row in &self.rows {
@@ -98,7 +107,7 @@ impl Table {
             let (megabytes, [_, median, _]) = (row.bytes as f64 / 1e6, cpu);
             let _ = writeln!(
                 text,
-                "| {} | {megabytes:.0} | {} | {} | {} | {} | {} | {:.0} |",
+                "| {} | {megabytes:.0} | {} | {} | {} | {} | {} | {:.0} | {:.0} |",
                 row.name,
                 row.messages,
                 range(cpu),
@@ -108,6 +117,7 @@ impl Table {
                     0 => "–".to_owned(),
                     messages => format!("{:.0}", median * 1e9 / messages as f64),
                 },
+                median * 1e9 / row.frames as f64,
                 megabytes / median
             );
         }

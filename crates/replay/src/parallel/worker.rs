@@ -15,8 +15,11 @@ use sniffer_engine::shard::Shard;
 use super::Write;
 use super::parcel::Parcel;
 
-/// Bytes of a piece, and what it keeps of its memory for the next: more than the lines of a round, on most captures.
+/// Bytes of a piece: more than the lines of a round, on most captures.
 pub(super) const PIECE: usize = 512 << 10;
+
+/// Memory that a piece keeps for the next: what a buffer that doubles has when it is full.
+const KEPT: usize = 2 * PIECE;
 
 /// Pieces of a shard that wait to be taken: those of the rounds on their way, so that no thread waits for another one's.
 pub(super) const PIECES: usize = 4;
@@ -66,7 +69,7 @@ pub(super) type Place = (u64, Turn);
 
 impl Output {
     pub(super) fn clear(&mut self) {
-        self.lines.clear(PIECE);
+        self.lines.clear(KEPT);
         self.labels.clear();
     }
 }

@@ -4,6 +4,8 @@
 //! (Python's `splitlines`, JavaScript before 2019). All else is what serde_json writes, byte for byte: a test compares
 //! the two. Which keys there are is [`crate::message::shape`]'s. Next: [`text`], where the time goes.
 
+mod escape;
+mod lines;
 mod text;
 
 use std::convert::Infallible;
@@ -17,7 +19,7 @@ use crate::key::Endpoint;
 use crate::message::shape::{Listener, Millis, Value};
 use crate::message::{Fields, Message};
 use crate::time::Rfc3339;
-pub use text::Lines;
+pub use lines::Lines;
 
 impl Message {
     /// Appends its JSON and a line feed. Who writes many lines does it faster with [`Lines`].

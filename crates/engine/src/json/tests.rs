@@ -1,5 +1,6 @@
 //! Lines against serde_json, which writes the same shape from [`crate::message::shape`] by another way.
 
+use fearless_simd::{Level, Simd as _};
 use proptest::prelude::*;
 
 use super::*;
@@ -111,31 +112,68 @@ proptest! {
     }
 }
 
+/// What this processor can do, and all it could do less: the last is the table, where there is a level without shuffles.
+fn levels() -> Vec<Level> {
+    let best = Level::new();
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    return [
+        best.as_avx512().map(|it| it.level()),
+        best.as_avx2().map(|it| it.level()),
+        best.as_sse4_2().map(|it| it.level()),
+        best.as_sse2().map(|it| it.level()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
+    return vec![best];
+}
+
+/// A string as JSON, for every level the same: as serde_json has it.
+#[track_caller]
+fn check(text: &str) {
+    let expected = serde_json::to_string(text).unwrap();
+    for level in levels() {
+        let mut lines = Lines::default();
+        lines.level = level;
+        lines.text(text.as_bytes());
+        assert_eq!(str::from_utf8(lines.as_bytes()).unwrap(), expected, "{level:?}");
+    }
+}
+
 #[test]
 fn every_byte_is_escaped_at_every_place_of_a_chunk() {
     for byte in 0..0x80_u8 {
         for before in 0..150 {
-            let mut text = vec![b'-'; before];
-            text.push(byte);
-            text.extend_from_slice(&vec![b'+'; before % 37]);
-            let mut lines = Lines::default();
-            lines.text(&text);
-            assert_eq!(
-                lines.as_bytes(),
-                serde_json::to_vec(str::from_utf8(&text).unwrap()).unwrap(),
-                "{byte:#x} behind {before}"
-            );
+            check(&format!("{:-<before$}{}{:+<after$}", "", char::from(byte), "", after = before % 37));
+        }
+    }
+}
+
+#[test]
+fn any_of_eight_bytes_are_escaped_at_every_place_of_a_chunk() {
+    for marks in 0..=u8::MAX {
+        for before in [0, 8, 16, 24, 100] {
+            let eight: String = (0..8).map(|bit| if marks >> bit & 1 == 1 { '"' } else { 'x' }).collect();
+            check(&format!("{:\n<before$}{eight}{:->after$}", "", "", after = before % 33));
         }
     }
 }
 
 #[test]
 fn text_of_nothing_but_the_longest_escapes_fits() {
-    for length in [0, 1, 7, 8, 63, 64, 65, 1_000, 100_000] {
-        let text = "\u{1}".repeat(length);
-        let mut lines = Lines::default();
-        lines.text(text.as_bytes());
-        assert_eq!(lines.as_bytes(), serde_json::to_vec(&text).unwrap(), "{length}");
+    for length in [0, 1, 7, 8, 31, 32, 33, 63, 64, 65, 1_000, 1_023, 1_024, 1_025, 100_000] {
+        check(&"\u{1}".repeat(length));
+        check(&"\"".repeat(length));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn text_is_the_same_whatever_the_processor_can_do(bytes in bytes()) {
+        check(&String::from_utf8_lossy(&bytes));
     }
 }
 

@@ -37,11 +37,41 @@ pub(super) fn escape(level: Level, text: &[u8], room: &mut [u8]) -> usize {
 
 /// Whether sixteen bytes are shuffled by one instruction.
 #[inline(always)]
-fn shuffles(level: Level) -> bool {
+pub(super) fn shuffles(level: Level) -> bool {
     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
     return level.as_sse4_2().is_some();
     #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
     return !level.is_fallback();
+}
+
+/// Copies the first `length` bytes of a text if none of them needs an escape.
+///
+/// Chunks are copied whole, also where they reach beyond `length`: false, too, where there is not that much.
+#[inline(always)]
+pub(super) fn copy_clean<S: Simd>(simd: S, text: &[u8], length: usize, room: &mut [u8]) -> bool {
+    let (mut text, mut room, mut left) = (text, room, length);
+    while let (Some((chunk, text_behind)), Some((room_of_it, room_behind))) =
+        (text.split_first_chunk::<CHUNK>(), room.split_first_chunk_mut::<CHUNK>())
+    {
+        let counts = (1_u64 << left.min(CHUNK)) - 1;
+        if dirty(simd, u8x32::simd_from(simd, *chunk)) & counts != 0 {
+            return false;
+        }
+        *room_of_it = *chunk;
+        if left <= CHUNK {
+            return true;
+        }
+        (text, room, left) = (text_behind, room_behind, left - CHUNK);
+    }
+    false
+}
+
+/// A bit for each byte that needs an escape.
+#[inline(always)]
+fn dirty<S: Simd>(simd: S, bytes: u8x32<S>) -> u64 {
+    let control = bytes.simd_lt(u8x32::splat(simd, b' '));
+    let marks = bytes.simd_eq(u8x32::splat(simd, b'"')) | bytes.simd_eq(u8x32::splat(simd, b'\\'));
+    (control | marks).to_bitmask()
 }
 
 #[inline(always)]
@@ -64,18 +94,15 @@ fn by_shuffle<S: Simd>(simd: S, text: &[u8], room: &mut [u8]) -> usize {
 fn escape_chunk<S: Simd>(simd: S, chunk: &[u8; CHUNK], room: &mut [u8]) -> usize {
     let room = room.first_chunk_mut::<CHUNK_ROOM>().expect("room was asked for");
     let bytes = u8x32::simd_from(simd, *chunk);
-    let control = bytes.simd_lt(u8x32::splat(simd, b' '));
-    let marks = bytes.simd_eq(u8x32::splat(simd, b'"')) | bytes.simd_eq(u8x32::splat(simd, b'\\'));
-    let dirty = (control | marks).to_bitmask();
+    let dirty = dirty(simd, bytes);
     if dirty == 0 {
         room[..CHUNK].copy_from_slice(chunk);
         return CHUNK;
     }
-    // The letter of a control character's escape, none where there is no short one: a shuffle gives nothing where the
-    // highest bit is set, which is so for 16 and above when 112 was added.
+    // The letter of a control character's escape, none where there is no short one.
     let letters = u8x32::simd_from(simd, *b"\0\0\0\0\0\0\0\0btn\0fr\0\0\0\0\0\0\0\0\0\0btn\0fr\0\0");
-    let letter = letters.swizzle_dyn_within_blocks(bytes.saturating_add(u8x32::splat(simd, 112)));
-    let bytes = control.select(letter, bytes);
+    let letter = letters.swizzle_dyn_within_blocks(bytes.min(u8x32::splat(simd, 15)));
+    let bytes = bytes.simd_lt(u8x32::splat(simd, b' ')).select(letter, bytes);
     if bytes.simd_eq(u8x32::splat(simd, 0)).any_true() {
         return by_byte(chunk, room);
     }
@@ -120,6 +147,7 @@ static GAPS: [[u8; 16]; 256] = {
 };
 
 /// A byte at a time, each by the table.
+#[inline(never)]
 fn by_byte(text: &[u8], room: &mut [u8]) -> usize {
     let mut at = 0;
     for &byte in text {

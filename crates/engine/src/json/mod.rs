@@ -5,6 +5,7 @@
 //! the two. Which keys there are is [`crate::message::shape`]'s. Next: [`text`], where the time goes.
 
 mod escape;
+mod fields;
 mod lines;
 mod text;
 
@@ -16,8 +17,8 @@ use base64::engine::general_purpose::STANDARD;
 use memchr::memchr2_iter;
 
 use crate::key::Endpoint;
+use crate::message::Message;
 use crate::message::shape::{Listener, Millis, Value};
-use crate::message::{Fields, Message};
 use crate::time::Rfc3339;
 pub use lines::Lines;
 
@@ -121,23 +122,6 @@ impl Lines {
         self.raw(b"\",\"port\":");
         self.number(endpoint.port.into());
         self.raw(b"}");
-    }
-
-    fn fields(&mut self, fields: &Fields) {
-        let mut before = b'{';
-        for (name, value, again) in fields.distinct() {
-            self.raw(&[before]);
-            before = b',';
-            self.text(name);
-            self.raw(b":");
-            if again {
-                let values = fields.lines().filter(|(other, _)| *other == name);
-                self.list(values, |stage, (_, value)| stage.text(value));
-            } else {
-                self.text(value);
-            }
-        }
-        self.raw(if fields.is_empty() { b"{}" } else { b"}" });
     }
 
     fn list<T>(&mut self, items: impl Iterator<Item = T>, mut write: impl FnMut(&mut Self, T)) {

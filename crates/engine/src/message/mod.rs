@@ -2,6 +2,8 @@
 //!
 //! Next: [`shape`], which keys it has in JSON.
 
+mod copying;
+mod fields;
 mod head;
 pub(crate) mod shape;
 
@@ -9,7 +11,8 @@ use crate::anomaly::AnomalySet;
 use crate::event::{Direction, Incomplete};
 use crate::frame::Stamp;
 use crate::key::{Endpoint, FlowId};
-pub use head::{Fields, HeadText};
+pub use fields::Fields;
+pub use head::HeadText;
 
 /// A whole HTTP message, or what the capture has of it.
 #[derive(Debug, Clone)]

@@ -131,12 +131,12 @@ impl Millis {
 impl Fields {
     /// Names in order of first appearance, each with whether it comes again; names that came before are left out.
     pub(crate) fn distinct(&self) -> impl Iterator<Item = (&[u8], &[u8], bool)> {
-        let repeats = self.repeats();
+        let repeated = self.repeated();
         let mut lines = self.lines().enumerate();
         std::iter::from_fn(move || {
             loop {
                 let (i, (name, value)) = lines.next()?;
-                if !repeats.may_have(name) {
+                if !repeated.may_have(name) {
                     return Some((name, value, false));
                 }
                 // A head has at most a few hundred fields, so looking back beats a table.

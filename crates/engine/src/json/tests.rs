@@ -8,7 +8,7 @@ use crate::anomaly::{Anomaly, AnomalySet};
 use crate::event::{Direction, Field, Head, Incomplete, StartLine, Version};
 use crate::frame::Stamp;
 use crate::key::{FlowId, FlowKey};
-use crate::message::{Body, HeadText};
+use crate::message::{Body, Fields, HeadText};
 use crate::time::{Precision, Timestamp};
 
 /// What serde_json writes, with the line ends of some escaped, and a line feed.

@@ -66,41 +66,49 @@ impl Rfc3339 {
     /// Its longest text.
     pub(crate) const LEN_MAX: usize = "2026-02-21T12:00:00.123456789Z".len();
 
-    /// Its text, by hand: the formatting machinery took 150 ns of the microsecond a message has. ASCII.
-    pub(crate) fn write(self, into: &mut [u8; Self::LEN_MAX]) -> &[u8] {
-        let secs = self.0.0 / NANOS_PER_SEC;
+    /// Writes its text, ASCII, and says how long it is. By hand: the formatting machinery took 150 ns of the microsecond a
+    /// message has.
+    pub(crate) fn write(self, into: &mut [u8; Self::LEN_MAX]) -> usize {
+        let (secs, nanos) = (self.0.0 / NANOS_PER_SEC, self.0.0 % NANOS_PER_SEC);
         let (year, month, day) = civil_from_days(secs / 86_400);
-        let (fraction, width) = match self.1 {
-            Precision::Micros => (self.0.0 % NANOS_PER_SEC / 1_000, 6),
-            Precision::Nanos => (self.0.0 % NANOS_PER_SEC, 9),
-        };
-        let parts = [
-            (year, 4, b'-'),
-            (month, 2, b'-'),
-            (day, 2, b'T'),
-            (secs / 3_600 % 24, 2, b':'),
-            (secs / 60 % 60, 2, b':'),
-            (secs % 60, 2, b'.'),
-            (fraction, width, b'Z'),
-        ];
-        let mut at = 0;
-        for (mut number, width, then) in parts {
-            for place in into[at..at + width].iter_mut().rev() {
-                *place = b'0' + (number % 10) as u8;
-                number /= 10;
-            }
-            at += width;
-            into[at] = then;
-            at += 1;
+        *into = *b"YYYY-MM-DDThh:mm:ss.mmmuuunnnZ";
+        for (place, number) in [
+            (0, year / 100),
+            (2, year % 100),
+            (5, month),
+            (8, day),
+            (11, secs / 3_600 % 24),
+            (14, secs / 60 % 60),
+            (17, secs % 60),
+            (20, nanos / 10_000_000),
+            (22, nanos / 100_000 % 100),
+            (24, nanos / 1_000 % 100),
+            (26, nanos / 10 % 100),
+        ] {
+            into[place..place + 2].copy_from_slice(&two_digits(number));
         }
-        &into[..at]
+        into[28] = b'0' + (nanos % 10) as u8;
+        match self.1 {
+            Precision::Nanos => Self::LEN_MAX,
+            Precision::Micros => {
+                into[26] = b'Z';
+                27
+            }
+        }
     }
+}
+
+/// The digits of a number below 100.
+pub(crate) const fn two_digits(number: u64) -> [u8; 2] {
+    let number = number as u8;
+    [b'0' + number / 10, b'0' + number % 10]
 }
 
 impl fmt::Display for Rfc3339 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = [0; Self::LEN_MAX];
-        f.write_str(str::from_utf8(self.write(&mut text)).expect("digits and punctuation"))
+        let length = self.write(&mut text);
+        f.write_str(str::from_utf8(&text[..length]).expect("digits and punctuation"))
     }
 }
 

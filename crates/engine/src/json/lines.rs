@@ -15,6 +15,9 @@ pub struct Lines {
     pub(super) level: Level,
 }
 
+/// More than the longest key and the longest small value, an address of IPv6.
+pub(super) const SMALL_MAX: usize = 128;
+
 impl Default for Lines {
     fn default() -> Self {
         Self { bytes: Vec::new(), end: 0, level: Level::new() }
@@ -69,6 +72,15 @@ impl Lines {
             self.grow(length);
         }
         self.end += write(&mut self.bytes[self.end..]);
+    }
+
+    /// [`Self::with_room`] for a key and a small value: its length is known, so that most places in it are, too.
+    #[inline(always)]
+    pub(super) fn with_small_room(&mut self, write: impl FnOnce(&mut [u8; SMALL_MAX]) -> usize) {
+        if self.bytes.len() - self.end < SMALL_MAX {
+            self.grow(SMALL_MAX);
+        }
+        self.end += write(self.bytes[self.end..].first_chunk_mut().expect("room was asked for"));
     }
 
     #[cold]

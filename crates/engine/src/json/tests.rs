@@ -1,5 +1,7 @@
 //! Lines against serde_json, which writes the same shape from [`crate::message::shape`] by another way.
 
+use std::net::IpAddr;
+
 use fearless_simd::{Level, Simd as _};
 use proptest::prelude::*;
 
@@ -7,7 +9,7 @@ use super::*;
 use crate::anomaly::{Anomaly, AnomalySet};
 use crate::event::{Direction, Field, Head, Incomplete, StartLine, Version};
 use crate::frame::Stamp;
-use crate::key::{FlowId, FlowKey};
+use crate::key::{Endpoint, FlowId, FlowKey};
 use crate::message::{Body, Fields, HeadText};
 use crate::time::{Precision, Timestamp};
 

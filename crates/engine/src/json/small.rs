@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::key::Endpoint;
 use crate::message::shape::{Millis, Value};
-use crate::time::{Rfc3339, two_digits};
+use crate::time::{Rfc3339, eight_digits};
 
 /// Writes a small value, says how long it is; nothing where a value may be large.
 #[inline(always)]
@@ -109,16 +109,16 @@ static OCTETS: [[u8; 4]; 256] = {
 /// Writes a number in decimal, says how many digits that is. There must be room for 20.
 #[inline(always)]
 pub(super) fn write_number(number: u64, room: &mut [u8]) -> usize {
-    if number < 10_000 {
-        return write_low(number, room);
+    match u32::try_from(number) {
+        Ok(low @ ..10_000) => write_low(low, room),
+        _ => write_high(number, room),
     }
-    write_high(number, room)
 }
 
 /// A number of at most four digits, without branches.
 #[inline(always)]
-fn write_low(number: u64, room: &mut [u8]) -> usize {
-    let digits = u32::from_le_bytes(four(number));
+fn write_low(number: u32, room: &mut [u8]) -> usize {
+    let digits = u32::from_le_bytes(four_digits(number));
     // Zeroes in front are not written, the last digit is.
     let zeroes = ((digits ^ u32::from_le_bytes(*b"0000")).trailing_zeros() / 8).min(3);
     room[..4].copy_from_slice(&(digits >> (8 * zeroes)).to_le_bytes());
@@ -128,13 +128,13 @@ fn write_low(number: u64, room: &mut [u8]) -> usize {
 #[inline(never)]
 fn write_high(number: u64, room: &mut [u8]) -> usize {
     let at = write_number(number / 10_000, room);
-    room[at..at + 4].copy_from_slice(&four(number % 10_000));
+    room[at..at + 4].copy_from_slice(&four_digits((number % 10_000) as u32));
     at + 4
 }
 
-/// Four digits.
+/// The digits of a number below 10 000.
 #[inline(always)]
-const fn four(number: u64) -> [u8; 4] {
-    let ([a, b], [c, d]) = (two_digits(number / 100), two_digits(number % 100));
-    [a, b, c, d]
+const fn four_digits(number: u32) -> [u8; 4] {
+    let [digits @ .., _, _, _, _] = eight_digits([number / 100, number % 100, 0, 0]);
+    digits
 }

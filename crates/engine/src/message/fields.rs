@@ -2,7 +2,7 @@
 //!
 //! Next: [`super::copying`], how they come in; [`super::shape`], how they go out.
 
-use super::copying::{Careful, Copying, Plain};
+use super::copying::{Careful, Copying, Plain, few};
 use super::head::checked;
 use crate::event::Field;
 
@@ -113,9 +113,7 @@ impl Fields {
 
     pub(super) fn extend<C: Copying>(&mut self, fields: &[Field<'_>]) {
         for field in fields {
-            let start = self.text.len();
-            C::text(&mut self.text, field.name);
-            self.text[start..].make_ascii_lowercase();
+            C::name(&mut self.text, field.name);
             let name = self.text.len() as u32;
             C::value(&mut self.text, field.value);
             self.ends.push((name, self.text.len() as u32));
@@ -186,7 +184,7 @@ impl Names {
     fn place(name: &[u8]) -> (usize, u64) {
         let ends = match (name.first_chunk(), name.last_chunk()) {
             (Some(first), Some(last)) => [u64::from_le_bytes(*first), u64::from_le_bytes(*last)],
-            _ => [name.iter().fold(0, |all, &byte| all << 8 | u64::from(byte)), 0],
+            _ => [few(name), 0],
         };
         // Two odd numbers without pattern: digits of π, as in `Config::hash_key`.
         let mixed = ends[0].wrapping_mul(0x243f_6a88_85a3_08d3) ^ ends[1].wrapping_mul(0x1319_8a2e_0370_7345);

@@ -111,6 +111,13 @@ proptest! {
         message.write_line(&mut line);
         prop_assert_eq!(str::from_utf8(&line[6..]).unwrap(), expected(&message));
         prop_assert_eq!(&line[..6], b"before", "what stood before is left alone");
+        for level in levels() {
+            let mut lines = Lines::default();
+            lines.level = level;
+            lines.push(&message);
+            lines.push(&message);
+            prop_assert_eq!(str::from_utf8(lines.as_bytes()).unwrap(), expected(&message).repeat(2), "{:?}", level);
+        }
     }
 }
 
@@ -176,6 +183,47 @@ proptest! {
     #[test]
     fn text_is_the_same_whatever_the_processor_can_do(bytes in bytes()) {
         check(&String::from_utf8_lossy(&bytes));
+    }
+}
+
+#[test]
+fn a_head_of_any_size_is_an_object_of_its_fields() {
+    let value = "\u{1}\"é".repeat(40);
+    for count in [0, 1, 2, 11, 12, 60, 200] {
+        let names: Vec<_> = (0..count).map(|n| format!("x-{n}")).collect();
+        for value in ["", "plain", &value] {
+            let fields = names.iter().map(|name| Field { name: name.as_bytes(), value: value.as_bytes() });
+            let fields = Fields::new(&fields.collect::<Vec<_>>());
+            for level in levels() {
+                let mut lines = Lines::default();
+                lines.level = level;
+                lines.fields(&fields);
+                assert_eq!(str::from_utf8(lines.as_bytes()).unwrap(), serde_json::to_string(&fields).unwrap());
+            }
+        }
+    }
+}
+
+#[test]
+fn numbers_of_any_length_have_their_digits() {
+    let powers = (0..20).map(|exponent| 10_u64.pow(exponent));
+    for number in powers.flat_map(|power| [power - 1, power, power + 1, power.saturating_mul(7)]).chain([u64::MAX]) {
+        let mut room = [0; 24];
+        let length = write_number(number, &mut room);
+        assert_eq!(str::from_utf8(&room[..length]).unwrap(), number.to_string());
+    }
+}
+
+#[test]
+fn endpoints_are_written_as_serde_has_them() {
+    let longest = "1111:2222:3333:4444:5555:6666:7777:8888".parse().unwrap();
+    let octets = (0..=u8::MAX).map(|octet| IpAddr::from([octet, 255 - octet, octet / 10, octet / 3]));
+    for ip in octets.chain([longest, IpAddr::from([0; 16])]) {
+        for port in [0, 9, 80, 9_999, 10_000, u16::MAX] {
+            let (endpoint, mut room) = (Endpoint::new(ip, port), [0; 96]);
+            let length = small(Value::Endpoint(endpoint), &mut room);
+            assert_eq!(str::from_utf8(&room[..length]).unwrap(), serde_json::to_string(&endpoint).unwrap());
+        }
     }
 }
 

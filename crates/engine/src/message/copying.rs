@@ -116,9 +116,9 @@ const fn lower(bytes: [u8; 8]) -> [u8; 8] {
     const EACH: u64 = 0x0101_0101_0101_0101;
     let bytes = u64::from_le_bytes(bytes);
     // The highest bit of each byte says that the seven below are at least `A`, and that they are beyond `Z`.
-    let low = bytes & 0x7f * EACH;
+    let low = bytes & (0x7f * EACH);
     let (from_a, beyond_z) = (low + (0x80 - b'A' as u64) * EACH, low + (0x7f - b'Z' as u64) * EACH);
-    let capital = from_a & !beyond_z & !bytes & 0x80 * EACH;
+    let capital = from_a & !beyond_z & !bytes & (0x80 * EACH);
     (bytes | capital >> 2).to_le_bytes()
 }
 

@@ -2,7 +2,7 @@
 //!
 //! U+0085, U+2028 and U+2029 are escaped, which JSON does not ask for: much that reads "a line" ends one there too
 //! (Python's `splitlines`, JavaScript before 2019). All else is what serde_json writes, byte for byte: a test compares
-//! the two. Which keys there are is [`crate::message::shape`]'s. Next: [`text`], where the time goes.
+//! the two. Which keys there are is [`crate::message::shape`]'s. Next: [`escape`], where the time goes.
 
 mod escape;
 mod fields;

@@ -62,7 +62,7 @@ fn copy_ends<const N: usize>(word: &[u8], room: &mut [u8]) -> bool {
     true
 }
 
-fn write_endpoint(endpoint: Endpoint, room: &mut [u8]) -> usize {
+fn write_endpoint(endpoint: &Endpoint, room: &mut [u8]) -> usize {
     let mut at = copy(b"{\"ip\":\"", room);
     at += match endpoint.ip {
         IpAddr::V4(ip) => write_ipv4(ip, &mut room[at..]),

@@ -160,6 +160,17 @@ fn every_byte_is_escaped_at_every_place_of_a_chunk() {
 }
 
 #[test]
+fn every_byte_is_escaped_at_every_place_of_a_short_text() {
+    for byte in 0..0x80_u8 {
+        for length in 1..20 {
+            for place in 0..length {
+                check(&format!("{:a<place$}{}{:z<after$}", "", char::from(byte), "", after = length - place - 1));
+            }
+        }
+    }
+}
+
+#[test]
 fn any_of_eight_bytes_are_escaped_at_every_place_of_a_chunk() {
     for marks in 0..=u8::MAX {
         for before in [0, 8, 16, 24, 100] {
@@ -221,7 +232,7 @@ fn endpoints_are_written_as_serde_has_them() {
     for ip in octets.chain([longest, IpAddr::from([0; 16])]) {
         for port in [0, 9, 80, 9_999, 10_000, u16::MAX] {
             let (endpoint, mut room) = (Endpoint::new(ip, port), [0; 96]);
-            let length = small(Value::Endpoint(endpoint), &mut room);
+            let length = small(Value::Endpoint(&endpoint), &mut room);
             assert_eq!(str::from_utf8(&room[..length]).unwrap(), serde_json::to_string(&endpoint).unwrap());
         }
     }

@@ -1,10 +1,11 @@
-//! JSON strings: what is clean is copied while it is looked at, the rest is escaped.
+//! JSON strings one at a time: what is clean is copied while it is looked at, the rest is escaped.
 //!
-//! Most strings are header names and values of 5–100 bytes without escapes: looked at in chunks of 16 bytes, which any
-//! processor compares at once, without a call. Next: [`super::escape`], for the others.
+//! Methods, targets and the like are short and without escapes: looked at in chunks of 16 bytes, which any processor
+//! compares at once, or in numbers of eight, without a call. Next: [`super::escape`], for the others, bodies above all.
 
 use super::escape::{escape, room_for};
 use super::lines::Lines;
+use crate::message::few;
 
 /// Bytes that are compared at once.
 const CHUNK: usize = 16;
@@ -44,16 +45,23 @@ impl Lines {
         }
     }
 
-    /// Appends a string of less than a chunk.
+    /// Appends a string of less than a chunk: its first and its last eight bytes, which overlap.
     #[inline]
     fn short(&mut self, text: &[u8]) {
-        let padded = (load(text) | SPACES.checked_shl(8 * text.len() as u32).unwrap_or(0)).to_le_bytes();
-        if is_clean(&padded) {
-            self.with_room(CHUNK + 2, |room| {
+        let length = text.len();
+        let (first, last) = match (text.first_chunk(), text.last_chunk()) {
+            (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+            _ => (few(text) | (b' ' as u64 * EACH) << (8 * length), b' ' as u64 * EACH),
+        };
+        if is_clean_word(first) && is_clean_word(last) {
+            self.with_small_room(|room| {
                 room[0] = b'"';
-                room[1..1 + CHUNK].copy_from_slice(&padded);
-                room[1 + text.len()] = b'"';
-                text.len() + 2
+                room[1..9].copy_from_slice(&first.to_le_bytes());
+                if length > 8 {
+                    room[length - 7..=length].copy_from_slice(&last.to_le_bytes());
+                }
+                room[length + 1] = b'"';
+                length + 2
             });
         } else {
             self.raw(b"\"");
@@ -71,23 +79,23 @@ impl Lines {
     }
 }
 
-/// Less than a chunk as the low bytes of a number: two loads that overlap, where a copy of unknown length is a call.
-#[inline(always)]
-fn load(text: &[u8]) -> u128 {
-    let last = |width: usize| 8 * (text.len() - width) as u32;
-    if let (Some(low), Some(high)) = (text.first_chunk(), text.last_chunk()) {
-        return u128::from(u64::from_le_bytes(*low)) | u128::from(u64::from_le_bytes(*high)) << last(8);
-    }
-    if let (Some(low), Some(high)) = (text.first_chunk(), text.last_chunk()) {
-        return u128::from(u32::from_le_bytes(*low)) | u128::from(u32::from_le_bytes(*high)) << last(4);
-    }
-    text.iter().rev().fold(0, |all, &byte| all << 8 | u128::from(byte))
-}
-
-const SPACES: u128 = u128::from_le_bytes([b' '; CHUNK]);
-
 /// Whether none of the bytes needs an escape. Without branches, so that they are compared at once.
 #[inline(always)]
 fn is_clean(chunk: &[u8; CHUNK]) -> bool {
     chunk.iter().fold(0, |dirty, &byte| dirty | u8::from((byte < 0x20) | (byte == b'"') | (byte == b'\\'))) == 0
 }
+
+/// The same of eight bytes in a number.
+#[inline(always)]
+const fn is_clean_word(word: u64) -> bool {
+    // Subtracting borrows from the highest bit of a byte that is smaller, and has it not yet.
+    const fn has_less(word: u64, than: u8) -> u64 {
+        word.wrapping_sub(than as u64 * EACH) & !word
+    }
+    let quote = has_less(word ^ (b'"' as u64 * EACH), 1);
+    let backslash = has_less(word ^ (b'\\' as u64 * EACH), 1);
+    (has_less(word, b' ') | quote | backslash) & (0x80 * EACH) == 0
+}
+
+/// A one in each byte.
+const EACH: u64 = 0x0101_0101_0101_0101;

@@ -101,7 +101,7 @@ const NAME_MAX: usize = 32;
 
 /// Less than eight bytes as the low bytes of a number: loads that overlap, where a loop is a branch that nobody foresees.
 #[inline(always)]
-pub(super) fn few(bytes: &[u8]) -> u64 {
+pub(crate) fn few(bytes: &[u8]) -> u64 {
     if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
         let [first, last] = [first, last].map(|four| u64::from(u32::from_le_bytes(*four)));
         return first | last << (8 * (bytes.len() - 4));

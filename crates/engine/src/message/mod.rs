@@ -11,6 +11,7 @@ use crate::anomaly::AnomalySet;
 use crate::event::{Direction, Incomplete};
 use crate::frame::Stamp;
 use crate::key::{Endpoint, FlowId};
+pub(crate) use copying::few;
 pub use fields::Fields;
 pub use head::HeadText;
 

@@ -102,47 +102,55 @@ impl Rfc3339 {
     /// Its longest text.
     pub(crate) const LEN_MAX: usize = "2026-02-21T12:00:00.123456789Z".len();
 
-    /// Its text, by hand: the formatting machinery took 150 ns of the microsecond a message has. ASCII.
-    pub(crate) fn write(self, into: &mut [u8; Self::LEN_MAX]) -> &[u8] {
-        let secs = self.0.0 / NANOS_PER_SEC;
-        let (year, month, day) = civil_from_days(secs / 86_400);
-        let (fraction, width) = match self.1 {
-            Precision::Micros => (self.0.0 % NANOS_PER_SEC / 1_000, 6),
-            Precision::Nanos => (self.0.0 % NANOS_PER_SEC, 9),
-        };
-        let parts = [
-            (year, 4, b'-'),
-            (month, 2, b'-'),
-            (day, 2, b'T'),
-            (secs / 3_600 % 24, 2, b':'),
-            (secs / 60 % 60, 2, b':'),
-            (secs % 60, 2, b'.'),
-            (fraction, width, b'Z'),
-        ];
-        let mut at = 0;
-        for (mut number, width, then) in parts {
-            for place in into[at..at + width].iter_mut().rev() {
-                *place = b'0' + (number % 10) as u8;
-                number /= 10;
-            }
-            at += width;
-            into[at] = then;
-            at += 1;
+    /// Writes its text, ASCII, and says how long it is. By hand: the formatting machinery took 150 ns of the microsecond a
+    /// message has.
+    pub(crate) fn write(self, into: &mut [u8; Self::LEN_MAX]) -> usize {
+        let (secs, nanos) = (self.0.0 / NANOS_PER_SEC, (self.0.0 % NANOS_PER_SEC) as u32);
+        let (days, of_day) = (secs / 86_400, (secs % 86_400) as u32);
+        let (year, month, day) = civil_from_days(days as u32);
+        *into = *b"YYYY-MM-DDThh:mm:ss.mmmuuunnnZ";
+        let date = eight_digits([year / 100, year % 100, month, day]);
+        let time = eight_digits([of_day / 3_600, of_day / 60 % 60, of_day % 60, nanos / 10_000_000]);
+        let rest = eight_digits([nanos / 100_000 % 100, nanos / 1_000 % 100, nanos / 10 % 100, nanos % 10 * 10]);
+        into[..4].copy_from_slice(&date[..4]);
+        for (place, digits) in [(5, &date[4..6]), (8, &date[6..]), (11, &time[..2]), (14, &time[2..4])] {
+            into[place..place + 2].copy_from_slice(digits);
         }
-        &into[..at]
+        for (place, digits) in [(17, &time[4..6]), (20, &time[6..])] {
+            into[place..place + 2].copy_from_slice(digits);
+        }
+        into[22..29].copy_from_slice(&rest[..7]);
+        match self.1 {
+            Precision::Nanos => Self::LEN_MAX,
+            Precision::Micros => {
+                into[26] = b'Z';
+                27
+            }
+        }
     }
+}
+
+/// The digits of four numbers below 100, side by side in one.
+#[inline(always)]
+pub(crate) const fn eight_digits([a, b, c, d]: [u32; 4]) -> [u8; 8] {
+    let numbers = a as u64 | (b as u64) << 16 | (c as u64) << 32 | (d as u64) << 48;
+    // 103 / 1024 is a little more than a tenth: exact, rounded down, below 179.
+    let tens = (numbers * 103) >> 10 & 0x000f_000f_000f_000f;
+    let ones = numbers - tens * 10;
+    (tens | ones << 8 | u64::from_le_bytes([b'0'; 8])).to_le_bytes()
 }
 
 impl fmt::Display for Rfc3339 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = [0; Self::LEN_MAX];
-        f.write_str(str::from_utf8(self.write(&mut text)).expect("digits and punctuation"))
+        let length = self.write(&mut text);
+        f.write_str(str::from_utf8(&text[..length]).expect("digits and punctuation"))
     }
 }
 
 /// Year, month and day of a day count since 1970-01-01 (H. Hinnant, "chrono-compatible low-level date algorithms",
 /// `civil_from_days`, for days that are not negative).
-const fn civil_from_days(days: u64) -> (u64, u64, u64) {
+const fn civil_from_days(days: u32) -> (u32, u32, u32) {
     let z = days + 719_468;
     let era = z / 146_097;
     let day_of_era = z % 146_097;
@@ -151,7 +159,7 @@ const fn civil_from_days(days: u64) -> (u64, u64, u64) {
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
     let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year_of_era + era * 400 + (month <= 2) as u64;
+    let year = year_of_era + era * 400 + (month <= 2) as u32;
     (year, month, day)
 }
 
@@ -172,6 +180,14 @@ mod tests {
             let at = Timestamp::new(secs, 123_456_789);
             assert_eq!(at.rfc3339(Precision::Micros).to_string(), format!("{text}.123456Z"));
             assert_eq!(at.rfc3339(Precision::Nanos).to_string(), format!("{text}.123456789Z"));
+        }
+    }
+
+    #[test]
+    fn any_number_below_100_has_its_digits() {
+        for number in 0..100 {
+            let text = format!("{number:02}{:02}{number:02}00", 99 - number);
+            assert_eq!(eight_digits([number, 99 - number, number, 0]), text.as_bytes());
         }
     }
 

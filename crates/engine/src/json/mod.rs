@@ -2,22 +2,25 @@
 //!
 //! U+0085, U+2028 and U+2029 are escaped, which JSON does not ask for: much that reads "a line" ends one there too
 //! (Python's `splitlines`, JavaScript before 2019). All else is what serde_json writes, byte for byte: a test compares
-//! the two. Which keys there are is [`crate::message::shape`]'s. Next: [`text`], where the time goes.
+//! the two. Which keys there are is [`crate::message::shape`]'s. Next: [`escape`], where the time goes.
 
+mod escape;
+mod fields;
+mod lines;
+mod small;
 mod text;
 
 use std::convert::Infallible;
-use std::net::IpAddr;
+use std::mem;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use memchr::memchr2_iter;
 
-use crate::key::Endpoint;
-use crate::message::shape::{Listener, Millis, Value};
-use crate::message::{Fields, Message};
-use crate::time::Rfc3339;
-pub use text::Lines;
+use crate::message::Message;
+use crate::message::shape::{Listener, Value};
+pub use lines::Lines;
+use small::{small, write_number};
 
 impl Message {
     /// Appends its JSON and a line feed. Who writes many lines does it faster with [`Lines`].
@@ -52,90 +55,37 @@ impl Listener for Object<'_> {
     // Inlined into the shape, where keys and kinds of values are known.
     #[inline(always)]
     fn key(&mut self, key: &'static str, value: Value<'_>) -> Result<(), Infallible> {
-        // A key is a plain word: it needs no escape.
-        self.lines.with_room(KEY_MAX, |room| {
-            room[..2].copy_from_slice(&[self.before, b'"']);
-            room[2..2 + key.len()].copy_from_slice(key.as_bytes());
-            room[2 + key.len()..4 + key.len()].copy_from_slice(b"\":");
-            4 + key.len()
-        });
-        self.before = b',';
-        self.lines.value(value);
+        let before = mem::replace(&mut self.before, b',');
+        self.lines.with_small_room(
+            #[inline(always)]
+            |room| {
+                // A key is a plain word: it needs no escape.
+                room[..2].copy_from_slice(&[before, b'"']);
+                room[2..2 + key.len()].copy_from_slice(key.as_bytes());
+                room[2 + key.len()..4 + key.len()].copy_from_slice(b"\":");
+                let at = 4 + key.len();
+                at + small(value, &mut room[at..])
+            },
+        );
+        self.lines.large(value);
         Ok(())
     }
 }
 
-/// More than the longest key with its quotes.
-const KEY_MAX: usize = 32;
-
 impl Lines {
+    /// Writes a value that may be of any length.
     #[inline(always)]
-    fn value(&mut self, value: Value<'_>) {
+    fn large(&mut self, value: Value<'_>) {
         match value {
-            Value::Time(time) => self.quoted(time.write(&mut [0; Rfc3339::LEN_MAX])),
-            Value::Text(text) => self.quoted(text.as_bytes()),
             Value::Utf8(text) => self.text(text),
             Value::Base64(bytes) => self.base64(bytes),
-            Value::Number(number) => self.number(number),
-            Value::Millis(nanos) => match Millis::of(nanos) {
-                Millis::Whole(millis) => self.number(millis),
-                // As serde_json writes it: with the same crate.
-                Millis::Part(millis) => self.raw(zmij::Buffer::new().format(millis).as_bytes()),
-            },
-            Value::True => self.raw(b"true"),
-            Value::Endpoint(endpoint) => self.endpoint(endpoint),
             Value::Fields(fields) => self.fields(fields),
             Value::Anomalies(set) => self.list(set.iter(), |lines, anomaly| lines.text(anomaly.name().as_bytes())),
-            Value::Id(id) => self.quoted(&id.digits()),
-            Value::Numbers(numbers) => self.list(numbers.iter(), |lines, number| lines.number(*number)),
+            Value::Numbers(numbers) => self.list(numbers.iter(), |lines, number| {
+                lines.with_small_room(|room| write_number(*number, room));
+            }),
+            _ => {}
         }
-    }
-
-    /// A string that is known to need no escape.
-    #[inline(always)]
-    fn quoted(&mut self, plain: &[u8]) {
-        self.raw(b"\"");
-        self.raw(plain);
-        self.raw(b"\"");
-    }
-
-    fn number(&mut self, number: u64) {
-        self.raw(itoa::Buffer::new().format(number).as_bytes());
-    }
-
-    fn endpoint(&mut self, endpoint: Endpoint) {
-        self.raw(b"{\"ip\":\"");
-        match endpoint.ip {
-            IpAddr::V4(ip) => {
-                for (place, octet) in ip.octets().into_iter().enumerate() {
-                    if place > 0 {
-                        self.raw(b".");
-                    }
-                    self.number(octet.into());
-                }
-            }
-            IpAddr::V6(ip) => self.raw(ip.to_string().as_bytes()),
-        }
-        self.raw(b"\",\"port\":");
-        self.number(endpoint.port.into());
-        self.raw(b"}");
-    }
-
-    fn fields(&mut self, fields: &Fields) {
-        let mut before = b'{';
-        for (name, value, again) in fields.distinct() {
-            self.raw(&[before]);
-            before = b',';
-            self.text(name);
-            self.raw(b":");
-            if again {
-                let values = fields.lines().filter(|(other, _)| *other == name);
-                self.list(values, |stage, (_, value)| stage.text(value));
-            } else {
-                self.text(value);
-            }
-        }
-        self.raw(if fields.is_empty() { b"{}" } else { b"}" });
     }
 
     fn list<T>(&mut self, items: impl Iterator<Item = T>, mut write: impl FnMut(&mut Self, T)) {

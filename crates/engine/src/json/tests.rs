@@ -1,13 +1,16 @@
 //! Lines against serde_json, which writes the same shape from [`crate::message::shape`] by another way.
 
+use std::net::IpAddr;
+
+use fearless_simd::{Level, Simd as _};
 use proptest::prelude::*;
 
 use super::*;
 use crate::anomaly::{Anomaly, AnomalySet};
 use crate::event::{Direction, Field, Head, Incomplete, StartLine, Version};
 use crate::frame::Stamp;
-use crate::key::{FlowId, FlowKey};
-use crate::message::{Batch, Body, HeadText};
+use crate::key::{Endpoint, FlowId, FlowKey};
+use crate::message::{Batch, Body, Fields, HeadText};
 use crate::time::{Precision, Timestamp};
 
 /// What serde_json writes, with the line ends of some escaped, and a line feed.
@@ -109,6 +112,42 @@ proptest! {
         message.write_line(&mut line);
         prop_assert_eq!(str::from_utf8(&line[6..]).unwrap(), expected(&message));
         prop_assert_eq!(&line[..6], b"before", "what stood before is left alone");
+        for level in levels() {
+            let mut lines = Lines::default();
+            lines.level = level;
+            lines.push(&message);
+            lines.push(&message);
+            prop_assert_eq!(str::from_utf8(lines.as_bytes()).unwrap(), expected(&message).repeat(2), "{:?}", level);
+        }
+    }
+}
+
+/// What this processor can do, and all it could do less: the last is the table, where there is a level without shuffles.
+fn levels() -> Vec<Level> {
+    let best = Level::new();
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    return [
+        best.as_avx512().map(|it| it.level()),
+        best.as_avx2().map(|it| it.level()),
+        best.as_sse4_2().map(|it| it.level()),
+        best.as_sse2().map(|it| it.level()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
+    return vec![best];
+}
+
+/// A string as JSON, for every level the same: as serde_json has it.
+#[track_caller]
+fn check(text: &str) {
+    let expected = serde_json::to_string(text).unwrap();
+    for level in levels() {
+        let mut lines = Lines::default();
+        lines.level = level;
+        lines.text(text.as_bytes());
+        assert_eq!(str::from_utf8(lines.as_bytes()).unwrap(), expected, "{level:?}");
     }
 }
 
@@ -116,27 +155,87 @@ proptest! {
 fn every_byte_is_escaped_at_every_place_of_a_chunk() {
     for byte in 0..0x80_u8 {
         for before in 0..150 {
-            let mut text = vec![b'-'; before];
-            text.push(byte);
-            text.extend_from_slice(&vec![b'+'; before % 37]);
-            let mut lines = Lines::default();
-            lines.text(&text);
-            assert_eq!(
-                lines.as_bytes(),
-                serde_json::to_vec(str::from_utf8(&text).unwrap()).unwrap(),
-                "{byte:#x} behind {before}"
-            );
+            check(&format!("{:-<before$}{}{:+<after$}", "", char::from(byte), "", after = before % 37));
+        }
+    }
+}
+
+#[test]
+fn every_byte_is_escaped_at_every_place_of_a_short_text() {
+    for byte in 0..0x80_u8 {
+        for length in 1..20 {
+            for place in 0..length {
+                check(&format!("{:a<place$}{}{:z<after$}", "", char::from(byte), "", after = length - place - 1));
+            }
+        }
+    }
+}
+
+#[test]
+fn any_of_eight_bytes_are_escaped_at_every_place_of_a_chunk() {
+    for marks in 0..=u8::MAX {
+        for before in [0, 8, 16, 24, 100] {
+            let eight: String = (0..8).map(|bit| if marks >> bit & 1 == 1 { '"' } else { 'x' }).collect();
+            check(&format!("{:\n<before$}{eight}{:->after$}", "", "", after = before % 33));
         }
     }
 }
 
 #[test]
 fn text_of_nothing_but_the_longest_escapes_fits() {
-    for length in [0, 1, 7, 8, 63, 64, 65, 1_000, 100_000] {
-        let text = "\u{1}".repeat(length);
-        let mut lines = Lines::default();
-        lines.text(text.as_bytes());
-        assert_eq!(lines.as_bytes(), serde_json::to_vec(&text).unwrap(), "{length}");
+    for length in [0, 1, 7, 8, 31, 32, 33, 63, 64, 65, 1_000, 1_023, 1_024, 1_025, 100_000] {
+        check(&"\u{1}".repeat(length));
+        check(&"\"".repeat(length));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn text_is_the_same_whatever_the_processor_can_do(bytes in bytes()) {
+        check(&String::from_utf8_lossy(&bytes));
+    }
+}
+
+#[test]
+fn a_head_of_any_size_is_an_object_of_its_fields() {
+    let value = "\u{1}\"é".repeat(40);
+    for count in [0, 1, 2, 11, 12, 60, 200] {
+        let names: Vec<_> = (0..count).map(|n| format!("x-{n}")).collect();
+        for value in ["", "plain", &value] {
+            let fields = names.iter().map(|name| Field { name: name.as_bytes(), value: value.as_bytes() });
+            let fields = Fields::new(&fields.collect::<Vec<_>>());
+            for level in levels() {
+                let mut lines = Lines::default();
+                lines.level = level;
+                lines.fields(&fields);
+                assert_eq!(str::from_utf8(lines.as_bytes()).unwrap(), serde_json::to_string(&fields).unwrap());
+            }
+        }
+    }
+}
+
+#[test]
+fn numbers_of_any_length_have_their_digits() {
+    let powers = (0..20).map(|exponent| 10_u64.pow(exponent));
+    for number in powers.flat_map(|power| [power - 1, power, power + 1, power.saturating_mul(7)]).chain([u64::MAX]) {
+        let mut room = [0; 24];
+        let length = write_number(number, &mut room);
+        assert_eq!(str::from_utf8(&room[..length]).unwrap(), number.to_string());
+    }
+}
+
+#[test]
+fn endpoints_are_written_as_serde_has_them() {
+    let longest = "1111:2222:3333:4444:5555:6666:7777:8888".parse().unwrap();
+    let octets = (0..=u8::MAX).map(|octet| IpAddr::from([octet, 255 - octet, octet / 10, octet / 3]));
+    for ip in octets.chain([longest, IpAddr::from([0; 16])]) {
+        for port in [0, 9, 80, 9_999, 10_000, u16::MAX] {
+            let (endpoint, mut room) = (Endpoint::new(ip, port), [0; 96]);
+            let length = small(Value::Endpoint(&endpoint), &mut room);
+            assert_eq!(str::from_utf8(&room[..length]).unwrap(), serde_json::to_string(&endpoint).unwrap());
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Next: [`shape`], which keys it has in JSON.
 
+mod copying;
+mod fields;
 mod head;
 pub(crate) mod shape;
 
@@ -9,7 +11,9 @@ use crate::anomaly::AnomalySet;
 use crate::event::{Began, Direction, Incomplete};
 use crate::frame::Stamp;
 use crate::key::{Endpoint, FlowId};
-pub use head::{Fields, HeadText};
+pub(crate) use copying::few;
+pub use fields::Fields;
+pub use head::HeadText;
 
 /// A whole HTTP message, or what the capture has of it.
 #[derive(Debug, Clone)]

@@ -27,7 +27,7 @@ pub(crate) enum Value<'a> {
     Millis(u64),
     True,
     /// `{ip, port}`
-    Endpoint(Endpoint),
+    Endpoint(&'a Endpoint),
     /// A value for each name; several where the name came more than once.
     Fields(&'a Fields),
     Anomalies(AnomalySet),
@@ -49,8 +49,8 @@ impl Message {
     pub(crate) fn tell<L: Listener>(&self, to: &mut L) -> Result<(), L::Error> {
         to.key("timestamp", Value::Time(self.started.time.rfc3339(self.started.precision)))?;
         to.key("direction", Value::Text(self.direction.name()))?;
-        to.key("receiver", Value::Endpoint(self.receiver))?;
-        to.key("destination", Value::Endpoint(self.destination))?;
+        to.key("receiver", Value::Endpoint(&self.receiver))?;
+        to.key("destination", Value::Endpoint(&self.destination))?;
         if let Some((method, target)) = self.head.request_line() {
             to.key("method", Value::Utf8(method))?;
             to.key("path", Value::Utf8(target))?;
@@ -131,12 +131,12 @@ impl Millis {
 impl Fields {
     /// Names in order of first appearance, each with whether it comes again; names that came before are left out.
     pub(crate) fn distinct(&self) -> impl Iterator<Item = (&[u8], &[u8], bool)> {
-        let repeats = self.repeats();
+        let repeated = self.repeated();
         let mut lines = self.lines().enumerate();
         std::iter::from_fn(move || {
             loop {
                 let (i, (name, value)) = lines.next()?;
-                if !repeats.may_have(name) {
+                if !repeated.may_have(name) {
                     return Some((name, value, false));
                 }
                 // A head has at most a few hundred fields, so looking back beats a table.

@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use fearless_simd::{Level, Simd as _};
+use fearless_simd::Level;
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+use fearless_simd::Simd as _;
 use proptest::prelude::*;
 
 use super::*;

@@ -162,7 +162,12 @@ impl AnomalySet {
 
     /// In the order of [`Anomaly::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Anomaly> {
-        Anomaly::ALL.iter().copied().filter(move |&anomaly| self.contains(anomaly))
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let next = Anomaly::ALL.get(left.trailing_zeros() as usize).copied()?;
+            left &= left - 1;
+            Some(next)
+        })
     }
 }
 

@@ -3,7 +3,8 @@
 //! Next: [`crate::flow`], the table that these are looked up in.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::hash::{Hash, Hasher};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
@@ -72,28 +73,89 @@ pub const BUCKETS: usize = 64;
 ///
 /// VLAN ids, VNIs and TEIDs are not part of it: they differ by direction (policy 10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FlowKey {
-    low: Endpoint,
-    high: Endpoint,
+pub struct FlowKey(Ends);
+
+/// Of IPv4, both ends in whole numbers, lower end first: every packet makes, hashes and compares a key, and reading back what
+/// was just written in smaller pieces stalls: that was a fortieth of a replay.
+#[derive(Debug, Clone, Copy, Eq, PartialOrd, Ord)]
+enum Ends {
+    V4 { ips: [u32; 2], ports: [u16; 2] },
+    Any { low: Endpoint, high: Endpoint },
+}
+
+impl PartialEq for Ends {
+    #[inline(always)]
+    fn eq(&self, other: &Self) -> bool {
+        /// Behind a call, so that nothing is read for it while IPv4 is compared.
+        #[inline(never)]
+        fn any(one: &Ends, other: &Ends) -> bool {
+            match (one, other) {
+                (Ends::Any { low, high }, Ends::Any { low: other_low, high: other_high }) => {
+                    (low, high) == (other_low, other_high)
+                }
+                _ => false,
+            }
+        }
+        match (self, other) {
+            (Self::V4 { ips, ports }, Self::V4 { ips: other_ips, ports: other_ports }) => {
+                (ips, ports) == (other_ips, other_ports)
+            }
+            _ => any(self, other),
+        }
+    }
+}
+
+impl Hash for Ends {
+    #[inline(always)]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::V4 { ips: [low, high], ports } => {
+                state.write_u64(u64::from(*low) << 32 | u64::from(*high));
+                state.write_u32(u32::from(ports[0]) << 16 | u32::from(ports[1]));
+            }
+            Self::Any { low, high } => (low, high).hash(state),
+        }
+    }
 }
 
 impl FlowKey {
     /// The key of a segment from `src` to `dst`, and the side that sent it. Invariant: `low <= high`.
+    #[inline(always)]
     pub fn of(src: Endpoint, dst: Endpoint) -> (Self, Side) {
-        if src <= dst { (Self { low: src, high: dst }, Side::Low) } else { (Self { low: dst, high: src }, Side::High) }
+        if let (IpAddr::V4(from), IpAddr::V4(to)) = (src.ip, dst.ip) {
+            let (from, to) = (from.to_bits(), to.to_bits());
+            return if (from, src.port) <= (to, dst.port) {
+                (Self(Ends::V4 { ips: [from, to], ports: [src.port, dst.port] }), Side::Low)
+            } else {
+                (Self(Ends::V4 { ips: [to, from], ports: [dst.port, src.port] }), Side::High)
+            };
+        }
+        if src <= dst {
+            (Self(Ends::Any { low: src, high: dst }), Side::Low)
+        } else {
+            (Self(Ends::Any { low: dst, high: src }), Side::High)
+        }
     }
 
     /// The endpoint of a side.
     pub const fn endpoint(&self, side: Side) -> Endpoint {
-        match side {
-            Side::Low => self.low,
-            Side::High => self.high,
+        match (&self.0, side) {
+            (Ends::V4 { ips, ports }, side) => {
+                let place = side.index();
+                Endpoint::new(IpAddr::V4(Ipv4Addr::from_bits(ips[place])), ports[place])
+            }
+            (Ends::Any { low, .. }, Side::Low) => *low,
+            (Ends::Any { high, .. }, Side::High) => *high,
         }
     }
 
     /// Whether one of the two ports is `port`.
     pub const fn has_port(&self, port: u16) -> bool {
-        self.low.port == port || self.high.port == port
+        let [low, high] = match &self.0 {
+            Ends::V4 { ports, .. } => *ports,
+            Ends::Any { low, high } => [low.port, high.port],
+        };
+        low == port || high == port
     }
 
     /// One of [`BUCKETS`] parts of all flows, by [`Self::stable_hash`].
@@ -102,7 +164,7 @@ impl FlowKey {
     /// so it is the same for any number of them.
     #[inline]
     pub fn bucket(&self) -> usize {
-        (self.stable_hash() % BUCKETS as u64) as usize
+        bucket(self.stable_hash())
     }
 
     /// A fixed hash of the sorted endpoints (FNV-1a, 64 bit, finished with a SplitMix64 mix).
@@ -111,7 +173,7 @@ impl FlowKey {
     /// The engine's own table does not use it: an attacker who chooses endpoints can make it collide.
     pub fn stable_hash(&self) -> u64 {
         let mut hash = Fnv::default();
-        for end in [self.low, self.high] {
+        for end in [self.endpoint(Side::Low), self.endpoint(Side::High)] {
             match end.ip {
                 IpAddr::V4(ip) => hash.write(&ip.octets()),
                 IpAddr::V6(ip) => hash.write(&ip.octets()),
@@ -120,6 +182,11 @@ impl FlowKey {
         }
         hash.finish()
     }
+}
+
+/// The [`FlowKey::bucket`] of this stable hash.
+pub(crate) const fn bucket(stable_hash: u64) -> usize {
+    (stable_hash % BUCKETS as u64) as usize
 }
 
 /// Identity of a connection for output: a function of the flow, not a counter.
@@ -132,8 +199,13 @@ pub struct FlowId(u64);
 impl FlowId {
     /// The id of the `ordinal`-th connection between these endpoints that began with this number at this µs.
     pub fn new(key: &FlowKey, first_seq: u32, first_micros: u64, ordinal: u32) -> Self {
+        Self::of(key.stable_hash(), first_seq, first_micros, ordinal)
+    }
+
+    /// The same, of endpoints whose [`FlowKey::stable_hash`] is known.
+    pub(crate) fn of(stable_hash: u64, first_seq: u32, first_micros: u64, ordinal: u32) -> Self {
         let mut hash = Fnv::default();
-        hash.write(&key.stable_hash().to_be_bytes());
+        hash.write(&stable_hash.to_be_bytes());
         hash.write(&first_seq.to_be_bytes());
         hash.write(&first_micros.to_be_bytes());
         hash.write(&ordinal.to_be_bytes());
@@ -181,7 +253,6 @@ impl Fnv {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::Ipv4Addr;
 
     fn end(last: u8, port: u16) -> Endpoint {
         Endpoint::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, last)), port)
@@ -196,6 +267,22 @@ mod tests {
         assert_eq!(from, answer.other());
         assert_eq!(there.endpoint(from), end(1, 40_000));
         assert!(there.has_port(80) && there.has_port(40_000) && !there.has_port(81));
+    }
+
+    #[test]
+    fn ends_are_sorted_as_endpoints_are() {
+        let six = |last, port| Endpoint::new(IpAddr::from([0, 0, 0, 0, 0, 0xffff, 0x0a00, last]), port);
+        let ends = [end(1, 80), end(1, 81), end(2, 80), end(200, 1), six(1, 80), six(1, 81), six(2, 80)];
+        for one in ends {
+            for other in ends {
+                let (key, side) = FlowKey::of(one, other);
+                let sorted = [one.min(other), one.max(other)];
+                assert_eq!([Side::Low, Side::High].map(|side| key.endpoint(side)), sorted, "{one} {other}");
+                assert_eq!(key.endpoint(side), one, "{one} {other}");
+                let same = ends.iter().flat_map(|a| ends.map(|b| (*a, b))).filter(|&(a, b)| FlowKey::of(a, b).0 == key);
+                assert!(same.into_iter().all(|(a, b)| [a.min(b), a.max(b)] == sorted), "{one} {other}");
+            }
+        }
     }
 
     #[test]

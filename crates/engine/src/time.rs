@@ -84,7 +84,10 @@ impl Seconds {
 }
 
 /// How fine the capture's time stamps are; decides the digits of a printed time stamp.
+///
+/// Eight bytes, for a stamp to be copied in whole words: a byte that is read back as eight stalled twice a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(u64)]
 #[expect(clippy::exhaustive_enums, reason = "the output knows exactly these two widths")]
 pub enum Precision {
     /// Six digits: microseconds or coarser.

@@ -42,7 +42,7 @@ pub(super) fn segment<'a>(rest: Rest<'a>, carrier: &Carrier) -> Decoded<'a> {
 }
 
 /// The options we use. A bad length ends the list, as in every stack; what stood before it counts.
-#[inline]
+#[inline(always)]
 fn options(bytes: &[u8], flags: Flags) -> Options {
     // What nearly every segment of nearly every connection carries: two NOPs and timestamps (RFC 7323 appendix A).
     if let [1, 1, 8, 10, a, b, c, d, e, f, g, h] = *bytes {
@@ -95,8 +95,8 @@ impl Segment<'_> {
         let Checksum::Of(segment) = self.checksum else { return None };
         let header = segment.get(..segment.len() - self.payload.len())?;
         let field = header.get(16..18).and_then(|field| <[u8; 2]>::try_from(field).ok())?;
-        let len = u32::try_from(segment.len()).ok()?;
-        Some(HeaderSum { sum: Sum16BitWords::new().add_slice(header).ones_complement(), field, len })
+        let header_len = u8::try_from(header.len()).ok()?;
+        Some(HeaderSum { sum: Sum16BitWords::new().add_slice(header).ones_complement(), field, header_len })
     }
 }
 
@@ -106,7 +106,8 @@ pub(crate) struct HeaderSum {
     /// Complemented, in the byte order of the machine, as etherparse has it.
     sum: u16,
     field: [u8; 2],
-    len: u32,
+    /// 20–60 bytes.
+    header_len: u8,
 }
 
 impl HeaderSum {
@@ -121,7 +122,8 @@ impl HeaderSum {
             };
         }
         let without_len = addresses.add_2bytes([0, protocol::TCP]);
-        let pseudo = without_len.clone().add_4bytes(self.len.to_be_bytes());
+        let len = u32::try_from(usize::from(self.header_len) + payload.len()).ok()?;
+        let pseudo = without_len.clone().add_4bytes(len.to_be_bytes());
         if pseudo.clone().add_2bytes((!self.sum).to_ne_bytes()).add_slice(payload).ones_complement() == 0 {
             return Some(false);
         }

@@ -2,7 +2,7 @@
 
 use hashbrown::HashMap;
 
-use crate::key::{FlowId, FlowKey};
+use crate::key::FlowId;
 use crate::seq::SeqNumber;
 
 /// Ids remembered within one microsecond (arbitrary; it bounds memory for captures whose time stands still).
@@ -22,16 +22,17 @@ impl Ids {
         Self { micros: 0, given: HashMap::with_hasher(hasher) }
     }
 
-    pub(super) fn next(&mut self, key: &FlowKey, first_seq: SeqNumber, first_micros: u64) -> FlowId {
+    /// The id of a connection between endpoints of this [`FlowKey::stable_hash`](crate::key::FlowKey::stable_hash).
+    pub(super) fn next(&mut self, stable_hash: u64, first_seq: SeqNumber, first_micros: u64) -> FlowId {
         if self.micros != first_micros || self.given.len() == REMEMBERED {
             self.micros = first_micros;
             self.given.clear();
         }
-        let id = |ordinal| FlowId::new(key, first_seq.0, first_micros, ordinal);
-        let equals = self.given.entry(id(0)).or_insert(0);
+        let first = FlowId::of(stable_hash, first_seq.0, first_micros, 0);
+        let equals = self.given.entry(first).or_insert(0);
         let ordinal = *equals;
         *equals = ordinal.saturating_add(1);
-        id(ordinal)
+        if ordinal == 0 { first } else { FlowId::of(stable_hash, first_seq.0, first_micros, ordinal) }
     }
 }
 
@@ -41,21 +42,21 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
     use super::*;
-    use crate::key::Endpoint;
+    use crate::key::{Endpoint, FlowKey};
 
     #[test]
     fn equals_of_one_microsecond_get_different_ids() {
         let end = |port| Endpoint::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
-        let (key, _) = FlowKey::of(end(1), end(2));
+        let key = FlowKey::of(end(1), end(2)).0.stable_hash();
         let new = || Ids::new([1, 2, 3, 4]);
         let mut ids = new();
-        let first = ids.next(&key, SeqNumber(7), 5);
-        assert_eq!(first, new().next(&key, SeqNumber(7), 5), "the same on every run");
+        let first = ids.next(key, SeqNumber(7), 5);
+        assert_eq!(first, new().next(key, SeqNumber(7), 5), "the same on every run");
         // Ports that are used again in a capture whose time stands still.
-        let more: BTreeSet<_> = (0..20_000).map(|_| ids.next(&key, SeqNumber(7), 5)).chain([first]).collect();
+        let more: BTreeSet<_> = (0..20_000).map(|_| ids.next(key, SeqNumber(7), 5)).chain([first]).collect();
         assert_eq!(more.len(), 20_001);
         for seq in 0..20_000 {
-            ids.next(&key, SeqNumber(seq), 5);
+            ids.next(key, SeqNumber(seq), 5);
             assert!(ids.given.len() <= REMEMBERED);
         }
     }

@@ -18,7 +18,7 @@ use crate::decode::{Flags, Segment};
 use crate::event::{Began, Event, Flow, Sink};
 use crate::frame::Stamp;
 use crate::http;
-use crate::key::{BUCKETS, FlowKey, Side};
+use crate::key::{self, BUCKETS, FlowKey, Side};
 use crate::ledger::{Fate, Ledger};
 use crate::tcp::{self, Delivery, EndCause, Interest, Outcome, Receiver};
 use crate::time::Timestamp;
@@ -112,26 +112,36 @@ impl Flows {
             },
         };
         if let Some(anomaly) = odd {
-            self.with(slot, around, |_, _, _, _, out| out.note(side, anomaly));
+            self.with(slot, around, |_, out| out.note(side, anomaly));
         }
         self.give(slot, segment, side, around);
     }
 
     fn give(&mut self, slot: u32, segment: &Segment<'_>, side: Side, around: &mut Surroundings<'_>) {
-        match self
-            .with(slot, around, |tcp, now, stamp, limits, out| tcp.segment(segment, side, stamp, now, limits, out))
-        {
-            Outcome::Open => self.touch(slot, around),
+        let entry = self.table.entry_mut(slot);
+        let (now, stamp, limits) = (around.now, around.stamp, &around.config.limits);
+        let outcome = with(entry, &mut self.spares, &mut self.held, around, |tcp, out| {
+            tcp.segment(segment, side, stamp, now, limits, out)
+        });
+        match outcome {
+            Outcome::Open => {
+                let class = if entry.tcp.is_half_open() { Class::HalfOpen } else { Class::Live };
+                let waits = entry.tcp.is_stalled() && !std::mem::replace(&mut entry.listed, true);
+                if entry.touch(class, now, around.serial as u32) {
+                    self.table.renew(slot, class);
+                }
+                if waits {
+                    self.list(slot);
+                }
+            }
             Outcome::Closed => self.end(slot, EndCause::Fin, around),
             Outcome::Reopen(syn) => {
                 let key = self.table.entry(slot).flow.key;
                 self.end(slot, EndCause::Reset, around);
                 // Its payload was counted as received when its own frame came.
                 let first = syn.segment(segment, side);
-                let slot = self.insert(key, syn.side, &first, syn.stamp, around);
-                self.with(slot, around, |tcp, now, _, limits, out| {
-                    tcp.segment(&first, syn.side, syn.stamp, now, limits, out)
-                });
+                let slot = self.insert(key, key.stable_hash(), syn.side, &first, syn.stamp, around);
+                self.with(slot, around, |tcp, out| tcp.segment(&first, syn.side, syn.stamp, now, limits, out));
                 self.give(slot, segment, side, around);
             }
         }
@@ -140,13 +150,15 @@ impl Flows {
     /// A connection for the first segment between its endpoints; `None` when it gives no reason for one.
     fn open(&mut self, key: FlowKey, side: Side, segment: &Segment<'_>, around: &mut Surroundings<'_>) -> Option<u32> {
         let opens = tcp::Connection::may_begin(segment);
-        let past = &mut self.past[key.bucket()];
+        let stable_hash = key.stable_hash();
+        let past = &mut self.past[key::bucket(stable_hash)];
         match past.closed.recall(&key, side, segment) {
             Remnant::Old => {
                 around.ledger.count(Fate::Duplicate, segment.payload.len());
                 return None;
             }
-            Remnant::New | Remnant::Unknown if opens => {}
+            Remnant::New if opens => past.closed.forget(&key),
+            Remnant::Unknown if opens => {}
             Remnant::New | Remnant::Unknown => {
                 around.ledger.count(Fate::Ignored, segment.payload.len());
                 if !segment.flags.has(Flags::RST) {
@@ -156,65 +168,45 @@ impl Flows {
                 return None;
             }
         }
-        past.closed.forget(&key);
         while self.table.len() >= around.config.limits.connections_max.max(1) {
             self.evict(around);
         }
         let stamp = around.stamp;
-        Some(self.insert(key, side, segment, stamp, around))
+        Some(self.insert(key, stable_hash, side, segment, stamp, around))
     }
 
     fn insert(
         &mut self,
         key: FlowKey,
+        stable_hash: u64,
         side: Side,
         segment: &Segment<'_>,
         first: Stamp,
         around: &mut Surroundings<'_>,
     ) -> u32 {
         around.ledger.count_connection();
-        let id = self.past[key.bucket()].ids.next(&key, segment.seq, first.time.as_micros());
+        let bucket = key::bucket(stable_hash);
+        let id = self.past[bucket].ids.next(stable_hash, segment.seq, first.time.as_micros());
         let server = first_guess(&key, side, segment, &around.config.ports);
         let flow = Flow { id, slot: 0, key, first, server, server_by_syn: segment.flags.has(Flags::SYN) };
-        let slot = self.table.insert(flow, around.now, around.serial as u32);
+        let slot = self.table.insert(flow, bucket as u8, around.now, around.serial as u32);
         self.held += Table::ENTRY_BYTES;
         slot
     }
 
-    /// Calls into a connection's TCP with its HTTP behind it, and keeps the accounts.
     fn with<T>(
         &mut self,
         slot: u32,
         around: &mut Surroundings<'_>,
-        call: impl FnOnce(&mut tcp::Connection, Timestamp, Stamp, &crate::config::Limits, &mut Behind<'_>) -> T,
+        call: impl FnOnce(&mut tcp::Connection, &mut Behind<'_>) -> T,
     ) -> T {
-        let Entry { flow, tcp, http, held, .. } = self.table.entry_mut(slot);
-        let mut behind = Behind {
-            http,
-            spares: &mut self.spares,
-            cx: http::Context {
-                flow,
-                config: around.config,
-                ledger: around.ledger,
-                sink: around.sink,
-                stamp: around.stamp,
-            },
-        };
-        let result = call(tcp, around.now, around.stamp, &around.config.limits, &mut behind);
-        let holds = tcp.held() + http.held();
-        self.held = self.held + holds - *held;
-        *held = holds;
-        result
+        with(self.table.entry_mut(slot), &mut self.spares, &mut self.held, around, call)
     }
 
-    fn touch(&mut self, slot: u32, around: &Surroundings<'_>) {
-        let entry = self.table.entry_mut(slot);
-        let class = if entry.tcp.is_half_open() { Class::HalfOpen } else { Class::Live };
-        if entry.tcp.is_stalled() && !entry.listed {
-            entry.listed = true;
-            self.stalled.push(slot);
-        }
-        self.table.touch(slot, class, around.now, around.serial as u32);
+    /// Lists a connection among those that wait for an allowance.
+    #[cold]
+    fn list(&mut self, slot: u32) {
+        self.stalled.push(slot);
         // Slots of connections that ended stay in the list until the next tick, and time may stand still.
         if self.stalled.len() > 2 * self.table.len() + 64 {
             self.stalled.sort_unstable();
@@ -235,7 +227,8 @@ impl Flows {
 
     /// Lets time pass for connections without packets: allowances end, idle ones are given up.
     pub(crate) fn tick(&mut self, around: &mut Surroundings<'_>) {
-        let is_idle = |entry: &Entry| around.now.since(entry.last) >= around.config.limits.idle_timeout;
+        let (now, limits) = (around.now, &around.config.limits);
+        let is_idle = |entry: &Entry| now.since(entry.last) >= limits.idle_timeout;
         let mut due = std::mem::take(&mut self.stalled);
         due.retain(|&slot| self.table.get_mut(slot).is_some_and(|entry| entry.listed));
         for class in [Class::HalfOpen, Class::Live] {
@@ -246,12 +239,9 @@ impl Flows {
         due.dedup();
         for slot in due {
             let entry = self.table.entry_mut(slot);
-            let idle = around.now.since(entry.last) >= around.config.limits.idle_timeout;
+            let idle = is_idle(entry);
             let listed = std::mem::take(&mut entry.listed);
-            if listed
-                && let Outcome::Closed =
-                    self.with(slot, around, |tcp, now, _, limits, out| tcp.advance(now, limits, out))
-            {
+            if listed && let Outcome::Closed = self.with(slot, around, |tcp, out| tcp.advance(now, limits, out)) {
                 self.end(slot, EndCause::Fin, around);
             } else if idle {
                 self.end(slot, EndCause::Idle, around);
@@ -307,16 +297,34 @@ impl Flows {
     }
 
     fn end(&mut self, slot: u32, cause: EndCause, around: &mut Surroundings<'_>) {
-        self.with(slot, around, |tcp, _, _, _, out| tcp.end(cause, out));
+        self.with(slot, around, |tcp, out| tcp.end(cause, out));
         let Some(entry) = self.table.remove(slot) else { return };
         self.held -= entry.held + Table::ENTRY_BYTES;
         // Who was evicted goes on, if it goes on, as a connection of its own; a flood of them is not worth remembering.
         if !matches!(cause, EndCause::EndOfCapture | EndCause::Evicted) {
-            let key = entry.flow.key;
-            self.past[key.bucket()].closed.remember(key, entry.tcp.next_seqs());
+            self.past[usize::from(entry.bucket)].closed.remember(entry.flow.key, entry.tcp.next_seqs());
         }
         around.sink.event(Event::Closed { flow: &entry.flow });
     }
+}
+
+/// Calls into a connection's TCP with its HTTP behind it, and keeps the accounts.
+#[inline]
+fn with<T>(
+    entry: &mut Entry,
+    spares: &mut tcp::Spares,
+    held_by_all: &mut usize,
+    around: &mut Surroundings<'_>,
+    call: impl FnOnce(&mut tcp::Connection, &mut Behind<'_>) -> T,
+) -> T {
+    let Entry { flow, tcp, http, held, .. } = entry;
+    let Surroundings { config, ledger, sink, stamp, .. } = around;
+    let cx = http::Context { flow, config, ledger, sink: *sink, stamp: *stamp };
+    let result = call(tcp, &mut Behind { http, spares, cx });
+    let holds = tcp.held() + http.held();
+    *held_by_all = *held_by_all + holds - *held;
+    *held = holds;
+    result
 }
 
 /// Who is the server, before any content: who did not send the SYN, who has one of the ports, the lower port.

@@ -32,11 +32,23 @@ pub(super) struct Entry {
     /// Whether it is in the list of those that wait for an allowance.
     pub(super) listed: bool,
     pub(super) class: Class,
+    /// Of the key.
+    pub(super) bucket: u8,
     /// Low bits of the number of the segment that was last: orders connections of several tables. A connection that is older
     /// than they can tell is idle long since.
     pub(super) serial: u32,
     older: u32,
     newer: u32,
+}
+
+impl Entry {
+    /// Notes activity; whether its place in the lists is another one now.
+    #[must_use]
+    pub(super) fn touch(&mut self, class: Class, now: Timestamp, serial: u32) -> bool {
+        self.last = now;
+        self.serial = serial;
+        self.class != class || self.newer != NONE
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -98,7 +110,7 @@ impl Table {
     }
 
     /// Puts a connection in, as the most recently active of the half-open ones.
-    pub(super) fn insert(&mut self, mut flow: Flow, now: Timestamp, serial: u32) -> u32 {
+    pub(super) fn insert(&mut self, mut flow: Flow, bucket: u8, now: Timestamp, serial: u32) -> u32 {
         let hash = self.hasher.hash_one(flow.key);
         let slot = self.slots.insert_with(|slot| {
             flow.slot = slot;
@@ -110,6 +122,7 @@ impl Table {
                 held: 0,
                 listed: false,
                 class: Class::HalfOpen,
+                bucket,
                 serial,
                 older: NONE,
                 newer: NONE,
@@ -131,14 +144,8 @@ impl Table {
         self.slots.remove(slot)
     }
 
-    /// Makes a connection the most recently active of its class.
-    pub(super) fn touch(&mut self, slot: u32, class: Class, now: Timestamp, serial: u32) {
-        let entry = self.entry_mut(slot);
-        entry.last = now;
-        entry.serial = serial;
-        if entry.class == class && entry.newer == NONE {
-            return;
-        }
+    /// Makes a connection that was touched the most recently active of its class.
+    pub(super) fn renew(&mut self, slot: u32, class: Class) {
         self.unlink(slot);
         self.entry_mut(slot).class = class;
         self.link(slot);
@@ -220,7 +227,7 @@ mod tests {
                 assert_eq!(table.find(&wanted.key), found.map(|at| list.0[at].1), "{because}");
                 match found {
                     None => {
-                        let slot = table.insert(wanted.clone(), now, step as u32);
+                        let slot = table.insert(wanted.clone(), 0, now, step as u32);
                         list.0.push((wanted.key, slot, Class::HalfOpen, now));
                     }
                     Some(at) if rng.chance(0.3) => {
@@ -230,7 +237,9 @@ mod tests {
                     Some(at) => {
                         let (key, slot, ..) = list.0.remove(at);
                         let class = if rng.chance(0.5) { Class::Live } else { Class::HalfOpen };
-                        table.touch(slot, class, now, step as u32);
+                        if table.entry_mut(slot).touch(class, now, step as u32) {
+                            table.renew(slot, class);
+                        }
                         list.0.push((key, slot, class, now));
                     }
                 }

@@ -123,6 +123,18 @@ impl Connection {
 }
 
 impl Body {
+    /// Takes that many bytes if all of them are content and the body has more to come.
+    pub(super) fn goes_on_behind(&mut self, bytes: u64) -> bool {
+        match self {
+            Self::UntilClose => true,
+            Self::Length { left } | Self::Chunked(Dechunker::Data { left }) if *left > bytes => {
+                *left -= bytes;
+                true
+            }
+            Self::Length { .. } | Self::Chunked(_) => false,
+        }
+    }
+
     /// Skips missing bytes. `None` when they all lay inside; else how many of them were known to be content.
     pub(super) fn skip(&mut self, missing: u64) -> Option<u64> {
         match self {
@@ -140,7 +152,7 @@ impl Body {
     }
 }
 
-fn content(direction: Direction, bytes: &[u8], stamp: Stamp, cx: &mut Context<'_>) {
+pub(super) fn content(direction: Direction, bytes: &[u8], stamp: Stamp, cx: &mut Context<'_>) {
     cx.ledger.count(Fate::Body, bytes.len());
     let about = About { flow: cx.flow, direction, stamp };
     cx.sink.event(Event::Body { about, bytes });

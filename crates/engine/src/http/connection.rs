@@ -3,7 +3,7 @@
 //! Each delivery is a step of its direction's [`State`]; what a step does with a head is in [`super::heads`], with a body in
 //! [`super::bodies`].
 
-use super::bodies::carried;
+use super::bodies::{carried, content};
 use super::exchange::Exchanges;
 use super::heads::{Candidate, New, Step};
 use super::stream::{Body, Open, Partial, State, Stream, Untouched};
@@ -11,7 +11,8 @@ use crate::anomaly::Anomaly;
 use crate::config::Config;
 use crate::event::{About, Completion, Direction, Event, Flow, Incomplete, Protocol, Sink};
 use crate::frame::Stamp;
-use crate::http1::head::{self, EndFinder};
+use crate::http1::head::EndFinder;
+use crate::http1::start;
 use crate::key::Side;
 use crate::ledger::{Fate, Ledger};
 use crate::tcp::{Delivery, EndCause, GapCause, Interest};
@@ -91,8 +92,19 @@ impl Connection {
     }
 
     fn step(&mut self, from: Side, bytes: &[u8], stamp: Stamp, starts_segment: bool, cx: &mut Context<'_>) -> usize {
+        // The middle of a body, where most bytes are: the state stays what it is.
+        if let State::Body(body, open @ Open { orphan: false, .. }) = &mut self.sides[from.index()].state
+            && body.goes_on_behind(bytes.len() as u64)
+        {
+            open.begun = true;
+            content(open.direction, bytes, stamp, cx);
+            return bytes.len();
+        }
         match std::mem::take(&mut self.sides[from.index()].state) {
             State::Start => {
+                if let Some(used) = self.head_at_once(from, bytes, stamp, cx) {
+                    return used;
+                }
                 let (mut finder, mut started) = (EndFinder::default(), None);
                 let frames = &[stamp];
                 let new = New { bytes: bytes.len(), is_segment: false };
@@ -136,7 +148,7 @@ impl Connection {
             },
             // RFC 9110 §9.3.2: a Content-Length in the answer to a HEAD is not of its body.
             State::Body(body, open)
-                if open.orphan && starts_segment && bytes.starts_with(b"HTTP/") && head::is_strict_start(bytes) =>
+                if open.orphan && starts_segment && bytes.starts_with(b"HTTP/") && start::is_strict_start(bytes) =>
             {
                 let open = Open { orphan: false, ..open };
                 if matches!(body, Body::UntilClose) || !open.begun {
@@ -152,10 +164,10 @@ impl Connection {
             }
             State::Trailers(partial, open) => self.trailers(from, partial, open, bytes, stamp, cx),
             State::Lost(fate) => {
-                if starts_segment && head::is_strict_start(bytes) && self.may_send(from, bytes, true, cx.flow) {
+                if starts_segment && start::is_strict_start(bytes) && self.may_send(from, bytes, true, cx.flow) {
                     return 0;
                 }
-                if starts_segment && head::may_become_strict(bytes) {
+                if starts_segment && start::may_become_strict(bytes) {
                     let mut partial = Box::new(Partial { strict: true, ..Partial::default() });
                     partial.push(bytes, stamp);
                     self.set(from, State::Head(partial));

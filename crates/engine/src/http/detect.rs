@@ -2,7 +2,8 @@
 
 use memchr::memchr;
 
-use crate::http1::head::{self, Sort};
+use crate::http1::head;
+use crate::http1::start::{self, Sort};
 
 /// What stands at a place where a message may start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +49,7 @@ pub(super) fn detect(bytes: &[u8], first: bool) -> Found {
     if let Some(found) = tls(line).or_else(|| http2(line)) {
         return found;
     }
-    match head::sort(line) {
+    match start::sort(line) {
         Sort::Request | Sort::Response => Found::Start { blank },
         Sort::Undecided => Found::Undecided,
         Sort::Neither if first && relative(line) => Found::Relative,
@@ -118,7 +119,7 @@ fn preamble(bytes: &[u8]) -> Option<Found> {
 /// Whether a stream can be taken to begin with these bytes, so that nothing is missed by not waiting for what stands before.
 pub(crate) fn may_begin(bytes: &[u8]) -> bool {
     match detect(bytes, true) {
-        Found::Undecided => head::may_become_strict(bytes),
+        Found::Undecided => start::may_become_strict(bytes),
         found => found != Found::Neither,
     }
 }

@@ -6,12 +6,13 @@ use super::connection::{Connection, Context, Tunnel, report};
 use super::detect::{Found, detect, starts_binary_preamble};
 use super::stream::{Body, Open, Overlong, State, Untouched};
 use crate::anomaly::{Anomaly, AnomalySet};
-use crate::event::{About, Completion, Direction, Event, Flow, Protocol, StartLine};
+use crate::event::{About, Completion, Direction, Event, Field, Flow, Head, Protocol, StartLine};
 use crate::frame::Stamp;
 use crate::http1::beyond::Beyond;
 use crate::http1::chunked::Dechunker;
 use crate::http1::framing::{Framing, Method, Outline, framing};
-use crate::http1::head::{self, EndFinder, METHOD_MAX};
+use crate::http1::head::{self, EndFinder};
+use crate::http1::start::{self, METHOD_MAX};
 use crate::key::Side;
 use crate::ledger::Fate;
 
@@ -60,6 +61,27 @@ struct Opened {
 }
 
 impl Connection {
+    /// A head that stands whole and well-formed between messages; gives its length. `None` when [`Self::head`] has to look.
+    pub(super) fn head_at_once(
+        &mut self,
+        from: Side,
+        bytes: &[u8],
+        stamp: Stamp,
+        cx: &mut Context<'_>,
+    ) -> Option<usize> {
+        let limits = &cx.config.limits;
+        let (bytes_max, fields_max) = (limits.head_bytes_max, limits.head_fields_max);
+        let (opened, length) = head::read_at_once(bytes, bytes_max, fields_max, |head, length| {
+            self.may_send(from, bytes, false, cx.flow).then(|| {
+                self.is_http(cx);
+                (self.opened(from, head, AnomalySet::EMPTY, &[stamp], cx), length)
+            })
+        })??;
+        self.sides[from.index()].untouched = Untouched(false);
+        self.begin(from, opened, length, stamp, cx);
+        Some(length)
+    }
+
     pub(super) fn head(&mut self, from: Side, candidate: Candidate<'_>, cx: &mut Context<'_>) -> Step {
         let Candidate { all, new, frames, finder, started, strict } = candidate;
         let max = cx.config.limits.head_bytes_max;
@@ -77,7 +99,7 @@ impl Connection {
             None => {
                 let blank = match detect(all, self.sides[from.index()].untouched.0) {
                     Found::Start { blank }
-                        if (!strict || head::is_strict_start(all))
+                        if (!strict || start::is_strict_start(all))
                             && self.may_send(from, &all[blank..], strict, cx.flow) =>
                     {
                         blank
@@ -106,15 +128,12 @@ impl Connection {
         }
         if let Some(length) = whole {
             anomalies.extend(finder.anomalies);
-            let Some(mut opened) = self.open(from, &head[..length], anomalies, frames, cx) else {
+            let Some(opened) = self.open(from, &head[..length], anomalies, frames, cx) else {
                 return Step::Used(self.not_a_head(from, Found::Neither, all.len(), new.segment(), cx));
             };
             cx.ledger.count(Fate::Framing, blank);
-            cx.ledger.count(Fate::Head, length);
             let stamp = frames.last().copied().unwrap_or(cx.stamp);
-            let (framing, anomalies) = framing(&opened.outline, opened.answers);
-            opened.open.anomalies.extend(anomalies);
-            self.begin_body(from, opened.open, framing, opened.upgrade, stamp, cx);
+            self.begin(from, opened, length, stamp, cx);
             return Step::Used(blank + length);
         }
         // Only the first `max` bytes decide what is kept, so that it does not depend on how the head was split.
@@ -242,35 +261,54 @@ impl Connection {
         cx: &mut Context<'_>,
     ) -> Option<Opened> {
         self.is_http(cx);
-        let answering = !matches!(self.sides[from.other().index()].state, State::Start | State::Lost(_));
-        let exchanges = &mut self.exchanges;
-        let first = frames.first().copied().unwrap_or(cx.stamp);
-        cx.flow.server = if bytes.starts_with(b"HTTP/") { from } else { from.other() };
-        let fields_max = cx.config.limits.head_fields_max;
-        head::read(bytes, fields_max, |mut head, read_anomalies| {
-            let (direction, exchange, answers, known, latency_nanos) = match head.start {
-                StartLine::Request { method, .. } => {
-                    let method = Method::of(method);
-                    let exchange = exchanges.request(method, answering, cx.config.limits.pipeline_max);
-                    (Direction::Request, exchange, Method::Other, true, None)
-                }
-                StartLine::Response { status, .. } => {
-                    let answer = exchanges.response(status, first.time);
-                    (Direction::Response, answer.exchange, answer.method, answer.known, answer.latency_nanos)
-                }
-            };
-            let outline = Outline::of(&head);
-            head.fields = &head.fields[..head.fields.len().min(fields_max)];
-            let mut open = Open { direction, exchange, anomalies, cut: None, orphan: !known, begun: false };
-            open.anomalies.extend(read_anomalies);
-            let about = About { flow: cx.flow, direction, stamp: first };
-            cx.sink.event(Event::Head { about, exchange, head, frames, latency_nanos });
-            let h2c = head
-                .fields
-                .iter()
-                .any(|f| f.name.eq_ignore_ascii_case(b"upgrade") && f.value.eq_ignore_ascii_case(b"h2c"));
-            Opened { open, outline, answers, upgrade: if h2c { Fate::Http2 } else { Fate::Tunnel } }
+        head::read(bytes, cx.config.limits.head_fields_max, |head, mut read_anomalies| {
+            read_anomalies.extend(anomalies);
+            self.opened(from, head, read_anomalies, frames, cx)
         })
+    }
+
+    /// Says that a head was read.
+    fn opened(
+        &mut self,
+        from: Side,
+        mut head: Head<'_>,
+        anomalies: AnomalySet,
+        frames: &[Stamp],
+        cx: &mut Context<'_>,
+    ) -> Opened {
+        let answering = !matches!(self.sides[from.other().index()].state, State::Start | State::Lost(_));
+        let first = frames.first().copied().unwrap_or(cx.stamp);
+        let (direction, exchange, answers, known, latency_nanos) = match head.start {
+            StartLine::Request { method, .. } => {
+                cx.flow.server = from.other();
+                let method = Method::of(method);
+                let exchange = self.exchanges.request(method, answering, cx.config.limits.pipeline_max);
+                (Direction::Request, exchange, Method::Other, true, None)
+            }
+            StartLine::Response { status, .. } => {
+                cx.flow.server = from;
+                let answer = self.exchanges.response(status, first.time);
+                (Direction::Response, answer.exchange, answer.method, answer.known, answer.latency_nanos)
+            }
+        };
+        let outline = Outline::of(&head);
+        head.fields = &head.fields[..head.fields.len().min(cx.config.limits.head_fields_max)];
+        let open = Open { direction, exchange, anomalies, cut: None, orphan: !known, begun: false };
+        let about = About { flow: cx.flow, direction, stamp: first };
+        cx.sink.event(Event::Head { about, exchange, head, frames, latency_nanos });
+        let is_h2c = |f: &Field<'_>| f.name.eq_ignore_ascii_case(b"upgrade") && f.value.eq_ignore_ascii_case(b"h2c");
+        let upgrade =
+            if outline.status == Some(101) && head.fields.iter().any(is_h2c) { Fate::Http2 } else { Fate::Tunnel };
+        Opened { open, outline, answers, upgrade }
+    }
+
+    /// Goes on behind a head of `length` bytes.
+    fn begin(&mut self, from: Side, opened: Opened, length: usize, stamp: Stamp, cx: &mut Context<'_>) {
+        let Opened { mut open, outline, answers, upgrade } = opened;
+        cx.ledger.count(Fate::Head, length);
+        let (framing, anomalies) = framing(&outline, answers);
+        open.anomalies.extend(anomalies);
+        self.begin_body(from, open, framing, upgrade, stamp, cx);
     }
 
     fn begin_body(

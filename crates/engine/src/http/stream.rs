@@ -85,6 +85,10 @@ impl Partial {
             if !self.begun {
                 self.frames.clear();
             }
+            // One is often all, and a flood of unfinished heads is of such.
+            if self.frames.capacity() == 0 {
+                self.frames.reserve_exact(1);
+            }
             self.frames.push(stamp);
         }
         self.begun = self.begun || !bytes.iter().all(|&b| matches!(b, b'\r' | b'\n'));

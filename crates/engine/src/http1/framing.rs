@@ -89,7 +89,16 @@ impl Delimiters {
     }
 
     /// Takes the next field.
+    #[inline]
     pub(crate) fn see(&mut self, field: &Field<'_>) {
+        // Nearly all are told apart by their length, without a call.
+        if Self::NAMES.iter().any(|known| known.len() == field.name.len()) {
+            self.see_one(field);
+        }
+    }
+
+    #[inline(never)]
+    fn see_one(&mut self, field: &Field<'_>) {
         if field.name.eq_ignore_ascii_case(Self::NAMES[0]) {
             self.lengths.see(field.value);
         } else if field.name.eq_ignore_ascii_case(Self::NAMES[1]) {
@@ -178,6 +187,10 @@ enum Lengths {
 
 impl Lengths {
     fn see(&mut self, values: &[u8]) {
+        if let (Self::Absent, Some(n)) = (*self, decimal(values)) {
+            *self = Self::One(n);
+            return;
+        }
         // RFC 9110 §8.6: a list of equal values may be read as one.
         for value in values.split(|&b| b == b',') {
             *self = match (*self, decimal(trim(value))) {

@@ -10,6 +10,7 @@ use memchr::{memchr, memchr_iter};
 use crate::anomaly::{Anomaly, AnomalySet};
 use crate::event::{Field, Head, StartLine, Version};
 use crate::http1::framing::Delimiters;
+use crate::http1::start::METHOD_MAX;
 
 /// Where a head ends, looked for piece by piece without looking at a byte twice.
 #[derive(Debug, Clone, Copy, Default)]
@@ -48,202 +49,93 @@ impl EndFinder {
     }
 }
 
-/// What a first line is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sort {
-    /// `token SP … HTTP/1.x`
-    Request,
-    /// `HTTP/1.x SP 3DIGIT`
-    Response,
-    /// The bytes so far may become either.
-    Undecided,
-    /// Not HTTP/1.
-    Neither,
-}
-
-/// Bytes of a method while it is still open whether the line is HTTP: so that a long word costs no second look (arbitrary).
-pub(crate) const METHOD_MAX: usize = 1024;
-
-/// Tells what the line at the start of `bytes` is, without its head being complete.
-///
-/// Decides as early as the bytes allow: text that is not HTTP is told at its first line end, binary at its first byte
-/// that no token has.
-pub(crate) fn sort(bytes: &[u8]) -> Sort {
-    const RESPONSE: &[u8] = b"HTTP/1.";
-    let common = bytes.len().min(RESPONSE.len());
-    if bytes[..common] == RESPONSE[..common] {
-        return match &bytes[common..] {
-            [] => Sort::Undecided,
-            [minor, rest @ ..] if minor.is_ascii_digit() => sort_status(rest),
-            _ => Sort::Neither,
-        };
-    }
-    let method = bytes.iter().take(METHOD_MAX).position(|&b| !is_token(b)).unwrap_or(bytes.len());
-    match bytes.get(method) {
-        None if method > METHOD_MAX => return Sort::Neither,
-        None => return Sort::Undecided,
-        Some(b' ' | b'\t') if method > 0 => {}
-        Some(_) => return Sort::Neither,
-    }
-    let Some(lf) = memchr(b'\n', &bytes[method..]).map(|at| method + at) else { return Sort::Undecided };
-    if version_of(trim_end(&bytes[method..lf])).is_some() { Sort::Request } else { Sort::Neither }
-}
-
-fn sort_status(rest: &[u8]) -> Sort {
-    let blanks = rest.iter().take_while(|&&b| is_blank(b)).count();
-    let digits = &rest[blanks..];
-    for place in 0..3 {
-        match digits.get(place) {
-            None => return Sort::Undecided,
-            Some(b) if blanks > 0 && b.is_ascii_digit() => {}
-            _ => return Sort::Neither,
-        }
-    }
-    match digits.get(3) {
-        None => Sort::Undecided,
-        Some(b' ' | b'\t' | b'\r' | b'\n') if digits[0] != b'0' => Sort::Response,
-        Some(_) => Sort::Neither,
-    }
-}
-
-/// Methods to resynchronise at: those of the IANA registry, and what media servers, caches and UPnP use besides. Of any
-/// token as elsewhere, the rest of a method that a segment cut in two would be one: `HE`, `AD / HTTP/1.1`.
-const KNOWN_METHODS: [&[u8]; 50] = [
-    b"ACL",
-    b"BASELINE-CONTROL",
-    b"BIND",
-    b"BCOPY",
-    b"BDELETE",
-    b"BMOVE",
-    b"BPROPFIND",
-    b"BPROPPATCH",
-    b"CHECKIN",
-    b"CHECKOUT",
-    b"CONNECT",
-    b"COPY",
-    b"DELETE",
-    b"GET",
-    b"HEAD",
-    b"LABEL",
-    b"LINK",
-    b"LOCK",
-    b"M-SEARCH",
-    b"MERGE",
-    b"MKACTIVITY",
-    b"MKCALENDAR",
-    b"MKCOL",
-    b"MKREDIRECTREF",
-    b"MKWORKSPACE",
-    b"MOVE",
-    b"NOTIFY",
-    b"OPTIONS",
-    b"ORDERPATCH",
-    b"PATCH",
-    b"POST",
-    b"PROPFIND",
-    b"PROPPATCH",
-    b"PURGE",
-    b"PUT",
-    b"QUERY",
-    b"REBIND",
-    b"REPORT",
-    b"RPC_IN_DATA",
-    b"RPC_OUT_DATA",
-    b"SEARCH",
-    b"SOURCE",
-    b"SUBSCRIBE",
-    b"TRACE",
-    b"UNBIND",
-    b"UNCHECKOUT",
-    b"UNLINK",
-    b"UNLOCK",
-    b"UNSUBSCRIBE",
-    b"UPDATE",
-];
-
-/// Whether `bytes` starts with a start line strict enough to resynchronise at (policy 15).
-pub(crate) fn is_strict_start(bytes: &[u8]) -> bool {
-    if bytes.starts_with(b"HTTP/") {
-        return sort(bytes) == Sort::Response;
-    }
-    let Some(lf) = memchr(b'\n', bytes) else { return false };
-    let line = &bytes[..lf + 1];
-    match sort(line) {
-        Sort::Request => {
-            let mut parts = line.split(|&b| b == b' ');
-            let (method, target, rest) = (parts.next(), parts.next(), parts.next());
-            let known = method.is_some_and(|method| KNOWN_METHODS.contains(&method));
-            let target = target.is_some_and(|t| !t.is_empty() && t.iter().all(|b| b.is_ascii_graphic() || *b >= 0x80));
-            known && target && rest.is_some_and(|v| v.starts_with(b"HTTP/1.")) && parts.next().is_none()
-        }
-        Sort::Response | Sort::Undecided | Sort::Neither => false,
-    }
-}
-
-/// Whether `bytes`, which hold no whole line, may be how a strict start line begins: a segment can be shorter than that.
-pub(crate) fn may_become_strict(bytes: &[u8]) -> bool {
-    const RESPONSE: &[u8] = b"HTTP/1.";
-    if sort(bytes) != Sort::Undecided {
-        return false;
-    }
-    if bytes.starts_with(&RESPONSE[..RESPONSE.len().min(bytes.len())]) {
-        return true;
-    }
-    let mut parts = bytes.split(|&b| b == b' ');
-    let method = parts.next().unwrap_or(bytes);
-    let method = if method.len() == bytes.len() {
-        KNOWN_METHODS.iter().any(|known| known.starts_with(method))
-    } else {
-        KNOWN_METHODS.contains(&method)
-    };
-    let target = parts.next().is_none_or(|t| t.iter().all(|b| b.is_ascii_graphic() || *b >= 0x80));
-    let version = parts.next().is_none_or(|v| b"HTTP/1.1\r".starts_with(v) || b"HTTP/1.0\r".starts_with(v));
-    method && target && version && parts.next().is_none()
-}
-
 /// A head's fields on the stack: most heads have no more than the first, what has more than the second goes to the lenient
 /// reader. Clearing room for 64 each time took as long as reading ten.
 const FIELDS_FEW: usize = 16;
 const FIELDS_MANY: usize = 64;
 
+/// Reads a head that stands whole and well-formed at the start of `bytes`, and hands it on with its length.
+///
+/// One pass for nearly every head there is: finding its end first took a third as long as reading it. `None` says only that
+/// [`super::start::sort`], [`EndFinder`] and [`read`] have to tell what stands there.
+pub(crate) fn read_at_once<T>(
+    bytes: &[u8],
+    bytes_max: usize,
+    fields_max: usize,
+    mut found: impl FnMut(Head<'_>, usize) -> T,
+) -> Option<T> {
+    // httparse passes over blank lines.
+    if matches!(bytes, [] | [b'\r' | b'\n', ..]) {
+        return None;
+    }
+    read_well_formed(&bytes[..bytes.len().min(bytes_max)], fields_max, |head, length| {
+        let is_start = match head.start {
+            StartLine::Request { method, .. } => method.len() < METHOD_MAX,
+            StartLine::Response { status, .. } => status >= 100,
+        };
+        (is_start && has_no_bare_lf(&bytes[..length], head.fields)).then(|| found(head, length))
+    })?
+}
+
+/// Whether all lines of a well-formed head end in CRLF.
+fn has_no_bare_lf(head: &[u8], fields: &[Field<'_>]) -> bool {
+    let before = |name: &[u8]| head[name.as_ptr().addr() - head.as_ptr().addr() - 2];
+    head.ends_with(b"\r\n\r\n") && fields.iter().all(|field| before(field.name) == b'\r')
+}
+
 /// Reads a whole head, start line to blank line, and hands it on.
 ///
 /// `None` when its first line is no start line. At most `fields_max` fields are read; more are named and cut.
 pub(crate) fn read<T>(bytes: &[u8], fields_max: usize, mut found: impl FnMut(Head<'_>, AnomalySet) -> T) -> Option<T> {
-    read_fast::<FIELDS_FEW, T>(bytes, fields_max, &mut found)
-        .or_else(|| read_fast::<FIELDS_MANY, T>(bytes, fields_max, &mut found))
+    read_well_formed(bytes, fields_max, |head, _| found(head, AnomalySet::EMPTY))
         .or_else(|| read_lenient(bytes, fields_max, found))
+}
+
+fn read_well_formed<T>(bytes: &[u8], fields_max: usize, mut found: impl FnMut(Head<'_>, usize) -> T) -> Option<T> {
+    let read = match read_fast::<FIELDS_FEW, T>(bytes, fields_max, &mut found) {
+        Err(httparse::Error::TooManyHeaders) => read_fast::<FIELDS_MANY, T>(bytes, fields_max, &mut found),
+        read => read,
+    };
+    match read {
+        Ok(httparse::Status::Complete(read)) => Some(read),
+        Ok(httparse::Status::Partial) | Err(_) => None,
+    }
 }
 
 /// Reads what is well-formed and has at most `N` fields.
 fn read_fast<const N: usize, T>(
     bytes: &[u8],
     fields_max: usize,
-    found: &mut impl FnMut(Head<'_>, AnomalySet) -> T,
-) -> Option<T> {
+    found: &mut impl FnMut(Head<'_>, usize) -> T,
+) -> httparse::Result<T> {
+    use httparse::Status::{Complete, Partial};
+
     let mut storage = [const { MaybeUninit::uninit() }; N];
     let config = httparse::ParserConfig::default();
-    let (start, minor, headers) = if bytes.starts_with(b"HTTP/") {
+    let (start, minor, headers, length) = if bytes.starts_with(b"HTTP/") {
         let mut response = httparse::Response::new(&mut []);
-        let parsed = config.parse_response_with_uninit_headers(&mut response, bytes, &mut storage);
-        let (Ok(httparse::Status::Complete(_)), Some(status)) = (parsed, response.code) else { return None };
-        (StartLine::Response { status, reason: reason_of(bytes) }, response.version?, response.headers)
+        let parsed = config.parse_response_with_uninit_headers(&mut response, bytes, &mut storage)?;
+        let (Complete(length), Some(status), Some(minor)) = (parsed, response.code, response.version) else {
+            return Ok(Partial);
+        };
+        (StartLine::Response { status, reason: reason_of(response.reason, bytes) }, minor, response.headers, length)
     } else {
         let mut request = httparse::Request::new(&mut []);
-        let parsed = config.parse_request_with_uninit_headers(&mut request, bytes, &mut storage);
-        let (Ok(httparse::Status::Complete(_)), Some(method), Some(target)) = (parsed, request.method, request.path)
+        let parsed = config.parse_request_with_uninit_headers(&mut request, bytes, &mut storage)?;
+        let (Complete(length), Some(method), Some(target), Some(minor)) =
+            (parsed, request.method, request.path, request.version)
         else {
-            return None;
+            return Ok(Partial);
         };
         let start = StartLine::Request { method: method.as_bytes(), target: target.as_bytes() };
-        (start, request.version?, request.headers)
+        (start, minor, request.headers, length)
     };
     if headers.len() > fields_max {
-        return None;
+        return Ok(Partial);
     }
     let mut fields = [Field { name: b"", value: b"" }; N];
     let fields = borrow(headers, &mut fields);
-    Some(found(Head { start, version: version(minor), fields }, AnomalySet::EMPTY))
+    Ok(Complete(found(Head { start, version: version(minor), fields }, length)))
 }
 
 fn borrow<'s, 'a>(headers: &[httparse::Header<'a>], into: &'s mut [Field<'a>]) -> &'s [Field<'a>] {
@@ -253,8 +145,11 @@ fn borrow<'s, 'a>(headers: &[httparse::Header<'a>], into: &'s mut [Field<'a>]) -
     &into[..headers.len()]
 }
 
-/// httparse gives a reason with obs-text as empty, so it is read from the line itself.
-fn reason_of(bytes: &[u8]) -> &[u8] {
+/// httparse gives a reason with obs-text as empty: then it is read from the line itself.
+fn reason_of<'a>(parsed: Option<&'a str>, bytes: &'a [u8]) -> &'a [u8] {
+    if let Some(reason) = parsed.filter(|reason| !reason.is_empty()) {
+        return reason.as_bytes();
+    }
     let line = trim_end(&bytes[..memchr(b'\n', bytes).unwrap_or(bytes.len())]);
     line.get(b"HTTP/1.1 200 ".len()..).unwrap_or(b"")
 }
@@ -311,7 +206,7 @@ fn start_line<'a>(line: &'a [u8], anomalies: &mut AnomalySet) -> Option<(StartLi
 }
 
 /// The minor version at the end of a request line, and where the version starts.
-fn version_of(line: &[u8]) -> Option<(u8, usize)> {
+pub(super) fn version_of(line: &[u8]) -> Option<(u8, usize)> {
     let line = &line[..line.iter().rposition(|b| !is_blank(*b))? + 1];
     let at = line.len().checked_sub(b"HTTP/1.1".len())?;
     let minor = line.last().filter(|b| b.is_ascii_digit())?;
@@ -402,7 +297,7 @@ fn note_bare_cr(line: &[u8], anomalies: &mut AnomalySet) {
 }
 
 /// Without the CR before the LF that ended the line.
-fn trim_end(line: &[u8]) -> &[u8] {
+pub(super) fn trim_end(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 

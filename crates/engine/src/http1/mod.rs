@@ -6,6 +6,7 @@ pub(crate) mod beyond;
 pub(crate) mod chunked;
 pub(crate) mod framing;
 pub(crate) mod head;
+pub(crate) mod start;
 #[cfg(test)]
 #[cfg(feature = "testkit")]
 mod tests;

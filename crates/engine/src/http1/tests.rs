@@ -1,7 +1,8 @@
 //! Slow, obvious models beside the machines, fed the same random input. The seed is in every failure.
 
 use super::chunked::{Dechunker, Piece};
-use super::head::{EndFinder, METHOD_MAX, Sort, is_strict_start, may_become_strict, read, read_lenient, sort};
+use super::head::{EndFinder, read, read_at_once, read_lenient};
+use super::start::{METHOD_MAX, Sort, is_strict_start, may_become_strict, sort};
 use crate::anomaly::{Anomaly, AnomalySet};
 use crate::event::{Head, StartLine, Version};
 use crate::testkit::rng::Rng;
@@ -300,6 +301,55 @@ fn a_strict_start_line_is_one_that_nothing_else_looks_like() {
         b"HTTP/2",
     ] {
         assert!(!may_become_strict(bytes), "{}", bytes.escape_ascii());
+    }
+}
+
+/// Sorted as a start line, ended where the finder ends it, nothing odd about its lines, and said alike.
+#[test]
+fn what_is_read_at_once_is_what_the_long_way_reads() {
+    let mut accepted = 0;
+    for seed in 0..20_000 {
+        let mut rng = Rng::new(seed);
+        let mut bytes = random_head(&mut rng);
+        bytes.extend(rng.pick(&[&b""[..], b"GET / HTTP/1.1\r\n\r\n", b"\n", b"body"]).unwrap().iter());
+        bytes.truncate(rng.between(1, 4 * bytes.len()));
+        let bytes_max = *rng.pick(&[30, 60, 1_000]).unwrap();
+        let at_once = read_at_once(&bytes, bytes_max, 16, |head, length| (said(head), length));
+        let Some((said_at_once, length)) = at_once else { continue };
+        accepted += 1;
+        let because = format!("seed {seed}: {}", bytes.escape_ascii());
+        assert!(matches!(sort(&bytes), Sort::Request | Sort::Response), "{because}");
+        let mut finder = EndFinder::default();
+        assert_eq!(finder.find(&bytes), Some(length), "{because}");
+        assert!(finder.anomalies.is_empty() && length <= bytes_max, "{because}");
+        let long = read_lenient(&bytes[..length], 16, |head, odd| (said(head), odd));
+        assert_eq!(long, Some((said_at_once, AnomalySet::EMPTY)), "{because}");
+    }
+    assert!(accepted > 2_000, "{accepted} accepted: the generator is one-sided");
+}
+
+#[test]
+fn what_has_to_be_named_or_waited_for_is_not_read_at_once() {
+    let is_read = |bytes: &[u8]| read_at_once(bytes, 4_096, 16, |_, _| ()).is_some();
+    assert!(is_read(b"GET / HTTP/1.1\r\nA: b\r\nC:\r\n\r\nbody"));
+    assert!(is_read(b"HTTP/1.1 100\r\n\r\n"));
+    for left in [
+        &b""[..],
+        b"\r\nGET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\n\r\n",
+        b"GET / HTTP/1.1\nA: b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nA: b\nC: d\r\n\r\n",
+        b"GET / HTTP/1.1\r\nA: b\n\r\n",
+        b"GET / HTTP/1.1\r\nA: b\r\n\n",
+        b"GET / HTTP/1.1\r\nA: b\r\n\r",
+        b"GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n",
+        b"HTTP/1.1 099 OK\r\n\r\n",
+    ] {
+        assert!(!is_read(left), "{}", left.escape_ascii());
+    }
+    for (method, sorted) in [(METHOD_MAX - 1, true), (METHOD_MAX, false)] {
+        let head = format!("{} / HTTP/1.1\r\n\r\n", "M".repeat(method));
+        assert_eq!((is_read(head.as_bytes()), sort(head.as_bytes()) == Sort::Request), (sorted, sorted), "{method}");
     }
 }
 

@@ -206,23 +206,26 @@ impl Connection {
         {
             return Some(Anomaly::OldTimestamp);
         }
+        // Nearly every segment is what comes next on both sides.
+        if half.is_next(segment.seq) && peer.is_next(segment.ack) && peer.acked <= peer.next {
+            return None;
+        }
         let ahead = half.plausible_ahead();
         if peer.is_live() && peer.is_long_acknowledged(segment.ack, ahead) {
             return Some(Anomaly::BadAck);
         }
-        if peer.is_live() && peer.place(segment.ack) > peer.highest().add(ahead) {
-            peer.outlying_ack = Some(segment.ack);
-            let confirmed = peer.outlying_data.is_some_and(|seq| near(seq, segment.ack, ahead));
-            if !confirmed {
-                return Some(Anomaly::BadAck);
-            }
+        if peer.is_live()
+            && peer.place(segment.ack) > peer.highest().add(ahead)
+            && !peer.outlying_ack(segment.ack, ahead)
+        {
+            return Some(Anomaly::BadAck);
         }
-        if takes_place(segment) && half.place(segment.seq) > half.highest().add(peer.plausible_ahead()) {
-            half.outlying_data = Some(segment.seq.add(segment.payload.len() as u32));
-            let confirmed = half.outlying_ack.is_some_and(|ack| near(ack, segment.seq, peer.plausible_ahead()));
-            if !confirmed {
-                return Some(Anomaly::OutOfWindow);
-            }
+        let ahead = peer.plausible_ahead();
+        if takes_place(segment)
+            && half.place(segment.seq) > half.highest().add(ahead)
+            && !half.outlying_data(segment.seq, segment.seq.add(segment.payload.len() as u32), ahead)
+        {
+            return Some(Anomaly::OutOfWindow);
         }
         None
     }
@@ -378,10 +381,6 @@ impl Connection {
 /// Ticks that a time stamp may be older than the last and still pass: Linux's `TCP_PAWS_WINDOW`. Without it, segments that
 /// overtake each other by a tick on a lossy link are dropped that their receiver took.
 const TIMESTAMP_SLACK: i32 = 1;
-
-fn near(a: SeqNumber, b: SeqNumber, window: u64) -> bool {
-    a.offset_from(b).unsigned_abs() <= window
-}
 
 /// Names a conflict, and what speaks against either copy: what the peer never got, or never took (policy 2).
 fn note_conflict<R: Receiver>(half: &Half, side: Side, first: Suspicion, later: &Segment<'_>, out: &mut R) {

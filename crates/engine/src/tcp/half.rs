@@ -61,6 +61,10 @@ struct Holes {
     stall: Option<Stall>,
     /// The last hole that was given up, to tell late bytes from duplicates.
     given_up: Option<(StreamOffset, StreamOffset)>,
+    /// Where implausible data, and implausible acknowledgements of the peer, last stood: when the two agree, it was the
+    /// capture that lost much, not an attacker that guessed.
+    outlying_data: Option<SeqNumber>,
+    outlying_ack: Option<SeqNumber>,
 }
 
 /// How a window field is to be read.
@@ -100,10 +104,6 @@ pub(super) struct Half {
     pub(super) ts_recent: Option<u32>,
     /// Whether this side signs its segments (RFC 2385); known once a segment was seen.
     pub(super) md5: bool,
-    /// Where implausible data, and implausible acknowledgements of the peer, last stood: when the two agree, it was the
-    /// capture that lost much, not an attacker that guessed.
-    pub(super) outlying_data: Option<SeqNumber>,
-    pub(super) outlying_ack: Option<SeqNumber>,
 }
 
 impl Half {
@@ -125,8 +125,6 @@ impl Half {
             ttl: 0,
             ts_recent: None,
             md5: false,
-            outlying_data: None,
-            outlying_ack: None,
         }
     }
 
@@ -155,6 +153,11 @@ impl Half {
         if !self.heard {
             self.acked = self.start;
         }
+    }
+
+    /// Whether `seq` is the number of the next byte.
+    pub(super) fn is_next(&self, seq: SeqNumber) -> bool {
+        seq == self.next_seq
     }
 
     /// Whether `seq` is the number of the stream's first byte.
@@ -238,6 +241,20 @@ impl Half {
         2 * u64::from(window)
     }
 
+    /// The peer acknowledges an implausible place; whether data was seen near it.
+    pub(super) fn outlying_ack(&mut self, ack: SeqNumber, window: u64) -> bool {
+        let holes = self.holes.get_or_insert_default();
+        holes.outlying_ack = Some(ack);
+        holes.outlying_data.is_some_and(|seq| near(seq, ack, window))
+    }
+
+    /// Data stands at an implausible place, up to `end`; whether the peer was seen to acknowledge something near it.
+    pub(super) fn outlying_data(&mut self, seq: SeqNumber, end: SeqNumber, window: u64) -> bool {
+        let holes = self.holes.get_or_insert_default();
+        holes.outlying_data = Some(end);
+        holes.outlying_ack.is_some_and(|ack| near(ack, seq, window))
+    }
+
     pub(super) fn advance(&mut self, bytes: u64) {
         self.next = self.next.add(bytes);
         self.next_seq = self.next_seq.add(bytes as u32);
@@ -266,7 +283,9 @@ impl Half {
     ) {
         self.interest = interest;
         if self.forgets_all() {
-            Spares::keep(out.spares(), self.recent.take());
+            if self.recent.is_some() {
+                Spares::keep(out.spares(), self.recent.take());
+            }
         } else {
             self.recent.get_or_insert_with(|| Spares::give(out.spares())).push(bytes, origin());
         }
@@ -276,7 +295,7 @@ impl Half {
     pub(super) fn acknowledged<R: Receiver>(&mut self, at: StreamOffset, out: &mut R) {
         self.heard = true;
         self.acked = self.acked.max(at);
-        if self.forgets_all() {
+        if self.recent.is_some() && self.forgets_all() {
             Spares::keep(out.spares(), self.recent.take());
         }
     }
@@ -395,9 +414,13 @@ impl Half {
     pub(super) fn flows(&mut self) {
         if let Some(holes) = &mut self.holes {
             holes.stall = None;
-            if holes.given_up.is_none() {
+            if matches!(**holes, Holes { given_up: None, outlying_data: None, outlying_ack: None, .. }) {
                 self.holes = None;
             }
         }
     }
+}
+
+fn near(a: SeqNumber, b: SeqNumber, window: u64) -> bool {
+    a.offset_from(b).unsigned_abs() <= window
 }

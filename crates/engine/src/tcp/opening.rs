@@ -145,6 +145,7 @@ impl Connection {
 
     /// A segment that shows the kept SYN to have been answered although the answer was not seen.
     pub(super) fn confirm_pending(&mut self, segment: &Segment<'_>, side: Side) -> Option<Outcome> {
+        self.pending_syn.as_ref()?;
         // What the living connection waits for, or may send again, belongs to it: a SYN forged one number before it must not
         // end it.
         let half = self.half(side);

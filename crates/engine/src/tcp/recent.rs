@@ -80,8 +80,20 @@ impl Suspicion {
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
     bytes: VecDeque<u8>,
-    /// How many bytes each segment brought, and where they came from.
-    origins: VecDeque<(u32, Origin)>,
+    last: Option<Brought>,
+    /// What was before the last: nothing, of most messages.
+    #[expect(
+        clippy::box_collection,
+        reason = "a flood of unfinished heads has as many of these, and of each one segment"
+    )]
+    before: Option<Box<VecDeque<Brought>>>,
+}
+
+/// How many bytes a segment brought, and where it came from.
+#[derive(Debug, Clone, Copy)]
+struct Brought {
+    len: u32,
+    origin: Origin,
 }
 
 impl Recent {
@@ -91,11 +103,14 @@ impl Recent {
         self.bytes.drain(..self.bytes.len().saturating_sub(room));
         grow(&mut self.bytes, keep.len());
         self.bytes.extend(keep);
-        if self.origins.len() == ORIGINS_MAX {
-            self.origins.pop_front();
+        if let Some(last) = self.last.replace(Brought { len: bytes.len() as u32, origin }) {
+            let before = self.before.get_or_insert_default();
+            if before.len() == ORIGINS_MAX - 1 {
+                before.pop_front();
+            }
+            grow(before, 1);
+            before.push_back(last);
         }
-        grow(&mut self.origins, 1);
-        self.origins.push_back((bytes.len() as u32, origin));
     }
 
     /// Whether bytes that start `back` bytes before the place delivered up to differ from what was delivered there, as far
@@ -114,7 +129,8 @@ impl Recent {
         let mut found = Suspicion::NONE;
         let mut end = 0;
         let mut whole = Vec::new();
-        for &(len, origin) in self.origins.iter().rev() {
+        let before = self.before.iter().flat_map(|before| before.iter().rev());
+        for &Brought { len, origin } in self.last.iter().chain(before) {
             // The segment's bytes stand from `start` to `end` before the place delivered up to.
             let start = end + u64::from(len);
             let held = self.bytes.len() as u64;
@@ -136,37 +152,64 @@ impl Recent {
         found
     }
 
-    /// Accounted bytes.
+    /// Accounted bytes, by what is used: what a spare brings along must not show.
     pub(super) fn held(&self) -> usize {
-        size_of::<Self>() + self.bytes.len() + self.origins.len() * size_of::<(u32, Origin)>()
+        let before = self.before.as_ref().filter(|before| !before.is_empty());
+        size_of::<Self>() + self.bytes.len() + before.map_or(0, |before| held_before(before.len()))
+    }
+
+    /// Bytes it takes, used or not.
+    fn resident(&self) -> usize {
+        let before = self.before.as_ref().map_or(0, |before| held_before(before.capacity()));
+        size_of::<Self>() + self.bytes.capacity() + before
+    }
+
+    /// Leaves nothing but its memory.
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.last = None;
+        if let Some(before) = &mut self.before {
+            before.clear();
+        }
     }
 }
 
 /// Copies that are kept for their memory: nearly every message begins and ends with some, and three allocations a message were
 /// a fifteenth of a replay.
 #[derive(Debug, Default)]
-#[expect(clippy::vec_box, reason = "a connection keeps a pointer, as most of them keep no copy")]
-pub(crate) struct Spares(Vec<Box<Recent>>);
+pub(crate) struct Spares {
+    #[expect(clippy::vec_box, reason = "a connection keeps a pointer, as most of them keep no copy")]
+    kept: Vec<Box<Recent>>,
+    /// Memory of all of them.
+    bytes: usize,
+}
 
-/// How many, and of how much memory each at most: half a mebibyte in sum (arbitrary).
-const SPARES_MAX: usize = 32;
+/// How much memory they take, and each of them at most (arbitrary): many more than wait for an acknowledgement at once.
+const SPARES_BYTES_MAX: usize = 512 << 10;
 const SPARE_BYTES_MAX: usize = 16 << 10;
 
 impl Spares {
     pub(super) fn give(from: Option<&mut Self>) -> Box<Recent> {
-        from.and_then(|spares| spares.0.pop()).unwrap_or_default()
+        let Some((spares, recent)) = from.and_then(|spares| spares.kept.pop().map(|recent| (spares, recent))) else {
+            return Box::default();
+        };
+        spares.bytes -= recent.resident();
+        recent
     }
 
     pub(super) fn keep(into: Option<&mut Self>, recent: Option<Box<Recent>>) {
-        if let (Some(Self(spares)), Some(mut recent)) = (into, recent)
-            && spares.len() < SPARES_MAX
-            && recent.bytes.capacity() <= SPARE_BYTES_MAX
+        if let (Some(spares), Some(mut recent)) = (into, recent)
+            && recent.resident() <= SPARE_BYTES_MAX.min(SPARES_BYTES_MAX - spares.bytes)
         {
-            recent.bytes.clear();
-            recent.origins.clear();
-            spares.push(recent);
+            recent.clear();
+            spares.bytes += recent.resident();
+            spares.kept.push(recent);
         }
     }
+}
+
+fn held_before(places: usize) -> usize {
+    size_of::<VecDeque<Brought>>() + places * size_of::<Brought>()
 }
 
 /// Room for more, by a quarter and not twofold: many that grow in step must not take twice what is accounted for them.
@@ -229,9 +272,12 @@ mod tests {
     #[test]
     fn it_accounts_for_its_bytes_and_where_they_came_from() {
         let mut recent = Recent::default();
-        for n in 1..3 {
+        recent.push(b"hello", ORIGIN);
+        assert_eq!(recent.held(), size_of::<Recent>() + 5, "one origin needs nothing");
+        for n in 2..4 {
             recent.push(b"hello", ORIGIN);
-            assert_eq!(recent.held(), size_of::<Recent>() + n * (5 + size_of::<(u32, Origin)>()));
+            let queue = size_of::<VecDeque<Brought>>() + (n - 1) * size_of::<Brought>();
+            assert_eq!(recent.held(), size_of::<Recent>() + n * 5 + queue);
         }
     }
 
@@ -276,6 +322,24 @@ mod tests {
                 assert_eq!(recent.suspicion(&copy, back as u64, ADDRESSES), Suspicion { ttl, checksum }, "{because}");
             }
         }
+    }
+
+    #[test]
+    fn spares_are_bounded_by_their_memory() {
+        let mut spares = Spares::default();
+        for len in (0..3_000).map(|n| 13 * n) {
+            let mut recent = Box::<Recent>::default();
+            recent.push(&vec![7; len / 2], ORIGIN);
+            recent.push(&vec![7; len / 2], ORIGIN);
+            Spares::keep(Some(&mut spares), Some(recent));
+        }
+        let resident = |spares: &Spares| spares.kept.iter().map(|recent| recent.resident()).sum::<usize>();
+        assert_eq!(spares.bytes, resident(&spares));
+        assert!((SPARES_BYTES_MAX - SPARE_BYTES_MAX..=SPARES_BYTES_MAX).contains(&spares.bytes), "{}", spares.bytes);
+        for _ in 0..10 {
+            assert_eq!(Spares::give(Some(&mut spares)).held(), size_of::<Recent>(), "as if it were new");
+        }
+        assert_eq!(spares.bytes, resident(&spares));
     }
 
     #[test]

@@ -140,7 +140,7 @@ impl Source {
     ///
     /// A frame is given as soon as its last byte is there. `before_block` is called before every read that may wait (for
     /// a pipe, not for a regular file): the place to flush what the frames so far have led to.
-    #[inline]
+    #[inline(always)]
     pub fn next(&mut self, before_block: &mut dyn FnMut()) -> Option<Frame<'_>> {
         let (record, reader) = match &mut self.plan {
             Plan::Single { reader: place, progress, damages } => {

@@ -91,7 +91,7 @@ impl Pcap {
     }
 
     /// The next packet; none at the end.
-    #[inline]
+    #[inline(always)]
     pub(super) fn next(&self, window: &mut Window, before_block: BeforeBlock<'_>) -> Result<Option<Record>, Fault> {
         window.begin_record();
         if !window.holds(self.record_header, before_block) {

@@ -45,7 +45,7 @@ impl Reader {
     }
 
     /// The next packet; none at the end. After a fault there is nothing more to ask for.
-    #[inline]
+    #[inline(always)]
     pub(super) fn next(&mut self, before_block: BeforeBlock<'_>) -> Result<Option<Record>, Box<Damage>> {
         let record = match &mut self.format {
             Format::Pcap(pcap) => pcap.next(&mut self.window, before_block),

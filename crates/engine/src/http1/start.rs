@@ -1,0 +1,160 @@
+//! What a first line is, told before its head is complete; and where a lost place is found again (policy 15).
+//!
+//! Never reads a line's parts. Next: [`super::head`], which does.
+
+use memchr::memchr;
+
+use crate::http1::head::{is_blank, is_token, trim_end, version_of};
+
+/// What a first line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sort {
+    /// `token SP … HTTP/1.x`
+    Request,
+    /// `HTTP/1.x SP 3DIGIT`
+    Response,
+    /// The bytes so far may become either.
+    Undecided,
+    /// Not HTTP/1.
+    Neither,
+}
+
+/// Bytes of a method while it is still open whether the line is HTTP: so that a long word costs no second look (arbitrary).
+pub(crate) const METHOD_MAX: usize = 1024;
+
+/// Tells what the line at the start of `bytes` is, without its head being complete.
+///
+/// Decides as early as the bytes allow: text that is not HTTP is told at its first line end, binary at its first byte
+/// that no token has.
+pub(crate) fn sort(bytes: &[u8]) -> Sort {
+    const RESPONSE: &[u8] = b"HTTP/1.";
+    let common = bytes.len().min(RESPONSE.len());
+    if bytes[..common] == RESPONSE[..common] {
+        return match &bytes[common..] {
+            [] => Sort::Undecided,
+            [minor, rest @ ..] if minor.is_ascii_digit() => sort_status(rest),
+            _ => Sort::Neither,
+        };
+    }
+    let method = bytes.iter().take(METHOD_MAX).position(|&b| !is_token(b)).unwrap_or(bytes.len());
+    match bytes.get(method) {
+        None if method > METHOD_MAX => return Sort::Neither,
+        None => return Sort::Undecided,
+        Some(b' ' | b'\t') if method > 0 => {}
+        Some(_) => return Sort::Neither,
+    }
+    let Some(lf) = memchr(b'\n', &bytes[method..]).map(|at| method + at) else { return Sort::Undecided };
+    if version_of(trim_end(&bytes[method..lf])).is_some() { Sort::Request } else { Sort::Neither }
+}
+
+fn sort_status(rest: &[u8]) -> Sort {
+    let blanks = rest.iter().take_while(|&&b| is_blank(b)).count();
+    let digits = &rest[blanks..];
+    for place in 0..3 {
+        match digits.get(place) {
+            None => return Sort::Undecided,
+            Some(b) if blanks > 0 && b.is_ascii_digit() => {}
+            _ => return Sort::Neither,
+        }
+    }
+    match digits.get(3) {
+        None => Sort::Undecided,
+        Some(b' ' | b'\t' | b'\r' | b'\n') if digits[0] != b'0' => Sort::Response,
+        Some(_) => Sort::Neither,
+    }
+}
+
+/// Methods to resynchronise at: those of the IANA registry, and what media servers, caches and UPnP use besides. Of any
+/// token as elsewhere, the rest of a method that a segment cut in two would be one: `HE`, `AD / HTTP/1.1`.
+const KNOWN_METHODS: [&[u8]; 50] = [
+    b"ACL",
+    b"BASELINE-CONTROL",
+    b"BIND",
+    b"BCOPY",
+    b"BDELETE",
+    b"BMOVE",
+    b"BPROPFIND",
+    b"BPROPPATCH",
+    b"CHECKIN",
+    b"CHECKOUT",
+    b"CONNECT",
+    b"COPY",
+    b"DELETE",
+    b"GET",
+    b"HEAD",
+    b"LABEL",
+    b"LINK",
+    b"LOCK",
+    b"M-SEARCH",
+    b"MERGE",
+    b"MKACTIVITY",
+    b"MKCALENDAR",
+    b"MKCOL",
+    b"MKREDIRECTREF",
+    b"MKWORKSPACE",
+    b"MOVE",
+    b"NOTIFY",
+    b"OPTIONS",
+    b"ORDERPATCH",
+    b"PATCH",
+    b"POST",
+    b"PROPFIND",
+    b"PROPPATCH",
+    b"PURGE",
+    b"PUT",
+    b"QUERY",
+    b"REBIND",
+    b"REPORT",
+    b"RPC_IN_DATA",
+    b"RPC_OUT_DATA",
+    b"SEARCH",
+    b"SOURCE",
+    b"SUBSCRIBE",
+    b"TRACE",
+    b"UNBIND",
+    b"UNCHECKOUT",
+    b"UNLINK",
+    b"UNLOCK",
+    b"UNSUBSCRIBE",
+    b"UPDATE",
+];
+
+/// Whether `bytes` starts with a start line strict enough to resynchronise at (policy 15).
+pub(crate) fn is_strict_start(bytes: &[u8]) -> bool {
+    if bytes.starts_with(b"HTTP/") {
+        return sort(bytes) == Sort::Response;
+    }
+    let Some(lf) = memchr(b'\n', bytes) else { return false };
+    let line = &bytes[..lf + 1];
+    match sort(line) {
+        Sort::Request => {
+            let mut parts = line.split(|&b| b == b' ');
+            let (method, target, rest) = (parts.next(), parts.next(), parts.next());
+            let known = method.is_some_and(|method| KNOWN_METHODS.contains(&method));
+            let target = target.is_some_and(|t| !t.is_empty() && t.iter().all(|b| b.is_ascii_graphic() || *b >= 0x80));
+            known && target && rest.is_some_and(|v| v.starts_with(b"HTTP/1.")) && parts.next().is_none()
+        }
+        Sort::Response | Sort::Undecided | Sort::Neither => false,
+    }
+}
+
+/// Whether `bytes`, which hold no whole line, may be how a strict start line begins: a segment can be shorter than that.
+pub(crate) fn may_become_strict(bytes: &[u8]) -> bool {
+    const RESPONSE: &[u8] = b"HTTP/1.";
+    if sort(bytes) != Sort::Undecided {
+        return false;
+    }
+    if bytes.starts_with(&RESPONSE[..RESPONSE.len().min(bytes.len())]) {
+        return true;
+    }
+    let mut parts = bytes.split(|&b| b == b' ');
+    let method = parts.next().unwrap_or(bytes);
+    let method = if method.len() == bytes.len() {
+        KNOWN_METHODS.iter().any(|known| known.starts_with(method))
+    } else {
+        KNOWN_METHODS.contains(&method)
+    };
+    let target = parts.next().is_none_or(|t| t.iter().all(|b| b.is_ascii_graphic() || *b >= 0x80));
+    let version = parts.next().is_none_or(|v| b"HTTP/1.1\r".starts_with(v) || b"HTTP/1.0\r".starts_with(v));
+    method && target && version && parts.next().is_none()
+}

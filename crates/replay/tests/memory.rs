@@ -68,7 +68,7 @@ fn no_flood_is_resident_on_several_threads_beyond_what_it_may() {
     config.limits.waiting_bytes_max = BUDGET / 16;
     for (name, n, bytes_least) in [
         ("open-gzip", 1_000, 60_000_000),
-        ("pipelines-behind-holes", 8_000, 60_000_000),
+        ("pipelines-behind-holes", 8_000, 50_000_000),
         ("open-bodies", 8_000, 1_000_000),
         ("half-open", 15_000, 0),
     ] {

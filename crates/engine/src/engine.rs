@@ -46,14 +46,14 @@ impl Engine {
     pub fn finish(&mut self, sink: &mut dyn Sink) {
         let moment = self.intake.finish();
         for (_, slot) in self.tracker.in_order() {
-            self.tracker.end(slot, moment, sink);
+            self.tracker.end(slot, &moment, sink);
         }
     }
 
     /// Gives up the connection that is missed least: the oldest half-open one, else the least recently active. Whether there
     /// was one.
     pub fn evict(&mut self, sink: &mut dyn Sink) -> bool {
-        self.tracker.evict(self.intake.moment(), sink)
+        self.tracker.evict(&self.intake.moment(), sink)
     }
 
     /// Gives up the copies of delivered bytes that are kept to tell conflicting ones: they cost no message.
@@ -102,7 +102,7 @@ impl Tracker {
     }
 
     #[inline]
-    pub(crate) fn take(&mut self, step: Step<'_, '_>, moment: Moment, sink: &mut dyn Sink) {
+    pub(crate) fn take(&mut self, step: Step<'_, '_>, moment: &Moment, sink: &mut dyn Sink) {
         match step {
             Step::Frame(fate) => self.ledger.count_frame(fate),
             Step::Tick(passed) => {
@@ -127,8 +127,8 @@ impl Tracker {
     }
 
     /// Lets a second pass.
-    pub(crate) fn tick(&mut self, second: u64, moment: Moment, sink: &mut dyn Sink) {
-        let moment = Moment { now: Timestamp::new(second, 0), ..moment };
+    pub(crate) fn tick(&mut self, second: u64, moment: &Moment, sink: &mut dyn Sink) {
+        let moment = &Moment { now: Timestamp::new(second, 0), ..*moment };
         let mut around = surroundings(&self.config, &mut self.ledger, sink, moment.frame, moment);
         self.flows.tick(&mut around);
     }
@@ -139,17 +139,17 @@ impl Tracker {
     }
 
     /// Ends a connection with the capture.
-    pub(crate) fn end(&mut self, slot: u32, moment: Moment, sink: &mut dyn Sink) {
+    pub(crate) fn end(&mut self, slot: u32, moment: &Moment, sink: &mut dyn Sink) {
         let mut around = surroundings(&self.config, &mut self.ledger, sink, moment.frame, moment);
         self.flows.end_with_capture(slot, &mut around);
     }
 
     /// What [`Self::evict`] would take next; the least of several trackers is the one to go.
-    pub(crate) fn least_missed(&self, moment: Moment) -> Option<Activity> {
+    pub(crate) fn least_missed(&self, moment: &Moment) -> Option<Activity> {
         self.flows.least_missed(moment.serial)
     }
 
-    pub(crate) fn evict(&mut self, moment: Moment, sink: &mut dyn Sink) -> bool {
+    pub(crate) fn evict(&mut self, moment: &Moment, sink: &mut dyn Sink) -> bool {
         let mut around = surroundings(&self.config, &mut self.ledger, sink, moment.frame, moment);
         self.flows.evict(&mut around)
     }
@@ -181,7 +181,7 @@ fn surroundings<'a>(
     ledger: &'a mut Ledger,
     sink: &'a mut dyn Sink,
     stamp: Stamp,
-    moment: Moment,
+    moment: &Moment,
 ) -> Surroundings<'a> {
     Surroundings { config, ledger, sink, stamp, now: moment.now, serial: moment.serial }
 }

@@ -49,7 +49,7 @@ impl<W: Sink> Extractor<W> {
         });
         if budget.spend(payload) && self.held() > self.budget.max() {
             let target = self.budget.target().saturating_sub(self.intake.held());
-            shed(&mut [&mut self.shard], target, self.intake.moment(), out);
+            shed(&mut [&mut self.shard], target, &self.intake.moment(), out);
         }
         self.shard.give(out);
     }
@@ -63,7 +63,7 @@ impl<W: Sink> Extractor<W> {
     /// Ends the capture: gives what is open, flagged. Nothing may be pushed after it.
     pub fn finish(&mut self, out: &mut dyn FnMut(&mut Message)) {
         let moment = self.intake.finish();
-        finish(&mut [&mut self.shard], moment, out);
+        finish(&mut [&mut self.shard], &moment, out);
     }
 
     /// The watcher.

@@ -68,7 +68,7 @@ impl Intake {
 
     /// Takes the next frame and hands on what it gives.
     #[inline]
-    pub fn push(&mut self, frame: &Frame<'_>, mut to: impl FnMut(Step<'_, '_>, Moment)) {
+    pub fn push(&mut self, frame: &Frame<'_>, mut to: impl FnMut(Step<'_, '_>, &Moment)) {
         let reading = self.clock.read(frame.time);
         if let Some(passed) = reading.passed {
             self.tick(passed, &mut to);
@@ -79,14 +79,14 @@ impl Intake {
         decode::decode_each(frame, |decoded| {
             // A frame is counted once, by the first packet in it.
             if !std::mem::replace(&mut counted, true) {
-                to(Step::Frame(frame_fate(&decoded)), self.moment);
+                to(Step::Frame(frame_fate(&decoded)), &self.moment);
             }
             match decoded {
                 Decoded::Segment(segment) => {
                     self.moment.serial += 1;
                     to(
                         Step::Segment { segment: &segment, stamp: frame.stamp(), odd: None, carriers: &[] },
-                        self.moment,
+                        &self.moment,
                     );
                 }
                 Decoded::Fragment(fragment) => {
@@ -100,7 +100,7 @@ impl Intake {
     }
 
     /// Takes a datagram that was put together; it may hold a fragment of another, one tunnel further in.
-    fn datagram(&mut self, mut datagram: Datagram, to: &mut impl FnMut(Step<'_, '_>, Moment)) {
+    fn datagram(&mut self, mut datagram: Datagram, to: &mut impl FnMut(Step<'_, '_>, &Moment)) {
         loop {
             if let Some(carriers) = &mut self.carriers {
                 carriers.remember(&datagram);
@@ -111,7 +111,7 @@ impl Intake {
                     self.moment.serial += 1;
                     let stamp = datagram.first;
                     let carriers = self.carriers.as_ref().map_or(&[][..], |carriers| carriers.of(stamp.number));
-                    return to(Step::Segment { segment: &segment, stamp, odd: conflict, carriers }, self.moment);
+                    return to(Step::Segment { segment: &segment, stamp, odd: conflict, carriers }, &self.moment);
                 }
                 Decoded::Fragment(fragment) => self.defrag.push(&fragment, self.moment.now, datagram.first),
                 Decoded::Skipped(_) => return,
@@ -124,7 +124,7 @@ impl Intake {
     }
 
     /// Lets time pass without a frame.
-    pub fn advance(&mut self, now: Timestamp, mut to: impl FnMut(Step<'_, '_>, Moment)) {
+    pub fn advance(&mut self, now: Timestamp, mut to: impl FnMut(Step<'_, '_>, &Moment)) {
         if let Some(passed) = self.clock.advance(now) {
             self.tick(passed, &mut to);
         }
@@ -146,10 +146,10 @@ impl Intake {
         self.defrag.held_bytes()
     }
 
-    fn tick(&mut self, passed: Seconds, to: &mut impl FnMut(Step<'_, '_>, Moment)) {
+    fn tick(&mut self, passed: Seconds, to: &mut impl FnMut(Step<'_, '_>, &Moment)) {
         self.moment.now = Timestamp::new(passed.last, 0);
         self.defrag.clear_expired(self.moment.now);
-        to(Step::Tick(passed), self.moment);
+        to(Step::Tick(passed), &self.moment);
     }
 }
 

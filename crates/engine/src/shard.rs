@@ -92,7 +92,7 @@ impl<W: Sink> Shard<W> {
     /// Takes a step. What it completes is [`Self::give`]n after; `out` gets what is too much to wait for that, and what ended as
     /// time passed.
     #[inline]
-    pub fn take(&mut self, step: Step<'_, '_>, moment: Moment, out: &mut dyn FnMut(&mut Message)) {
+    pub fn take(&mut self, step: Step<'_, '_>, moment: &Moment, out: &mut dyn FnMut(&mut Message)) {
         if let Step::Tick(passed) = step {
             return self.pass(passed, moment, out);
         }
@@ -106,7 +106,7 @@ impl<W: Sink> Shard<W> {
     }
 
     /// Lets seconds pass, each with its own messages.
-    fn pass(&mut self, passed: Seconds, moment: Moment, out: &mut dyn FnMut(&mut Message)) {
+    fn pass(&mut self, passed: Seconds, moment: &Moment, out: &mut dyn FnMut(&mut Message)) {
         let mut next = self.tracker.due(passed);
         if next.is_some() {
             self.give(out);
@@ -121,7 +121,7 @@ impl<W: Sink> Shard<W> {
         self.collector.begin(Batch::Frame);
     }
 
-    fn end(&mut self, slot: u32, moment: Moment, out: &mut dyn FnMut(&mut Message)) {
+    fn end(&mut self, slot: u32, moment: &Moment, out: &mut dyn FnMut(&mut Message)) {
         self.collector.begin(Batch::End);
         let (tracker, mut behind) = self.parts(moment, out);
         tracker.end(slot, moment, &mut behind);
@@ -132,7 +132,7 @@ impl<W: Sink> Shard<W> {
     #[inline]
     fn parts<'a>(
         &'a mut self,
-        moment: Moment,
+        moment: &Moment,
         out: &'a mut dyn FnMut(&mut Message),
     ) -> (&'a mut Tracker, Behind<'a, W>) {
         let Self { tracker, collector, watcher, carriers } = self;
@@ -202,7 +202,7 @@ pub fn give_all<W: Sink>(shards: &mut [&mut Shard<W>], out: &mut dyn FnMut(&mut 
 }
 
 /// Ends the capture: gives what is open in all parts, flagged, connection by connection, so that nothing waits for the rest.
-pub fn finish<W: Sink>(shards: &mut [&mut Shard<W>], moment: Moment, out: &mut dyn FnMut(&mut Message)) {
+pub fn finish<W: Sink>(shards: &mut [&mut Shard<W>], moment: &Moment, out: &mut dyn FnMut(&mut Message)) {
     let open = |(at, shard): (usize, &&mut Shard<W>)| {
         shard.tracker.in_order().into_iter().map(move |(began, slot)| (began, at, slot))
     };
@@ -222,7 +222,7 @@ fn add_carriers(carriers: &[Carriers], message: &mut Message) {
 
 /// Gives memory back in the order of policy 21 until `target` accounted bytes are held by all parts, or nothing more can be
 /// given: copies kept for comparing, bodies (the largest first), then connections.
-pub fn shed<W: Sink>(shards: &mut [&mut Shard<W>], target: usize, moment: Moment, out: &mut dyn FnMut(&mut Message)) {
+pub fn shed<W: Sink>(shards: &mut [&mut Shard<W>], target: usize, moment: &Moment, out: &mut dyn FnMut(&mut Message)) {
     let held = |shards: &[&mut Shard<W>]| shards.iter().map(|shard| shard.held()).sum::<usize>();
     shards.iter_mut().for_each(|shard| shard.tracker.forget_copies());
     if let Some(mut over) = held(shards).checked_sub(target) {

@@ -129,7 +129,7 @@ impl Driver<'_> {
             self.rounds.send(None, &mut |lines| receiver.lines(lines));
             self.rounds.drain(&mut |lines| receiver.lines(lines));
             let moment = self.intake.finish();
-            self.here(receiver, |shards, out| finish(shards, moment, out));
+            self.here(receiver, |shards, out| finish(shards, &moment, out));
         }
         (self.ledger, unknown_links)
     }
@@ -145,7 +145,7 @@ impl Driver<'_> {
             let sum: usize = shards.iter().map(|shard| shard.held()).sum();
             debug_assert!(sum <= most, "{sum} bytes are held, at most {most} were expected");
             if fragments + sum > budget.max() {
-                shed(shards, budget.target().saturating_sub(fragments), moment, out);
+                shed(shards, budget.target().saturating_sub(fragments), &moment, out);
             }
             give_all(shards, out);
             shards.iter().map(|shard| shard.held()).collect()

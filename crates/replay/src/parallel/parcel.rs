@@ -45,8 +45,8 @@ struct Packed {
 }
 
 impl Parcel {
-    pub(super) fn tick(&mut self, passed: Seconds, moment: Moment) {
-        self.items.push((moment, Item::Tick(passed)));
+    pub(super) fn tick(&mut self, passed: Seconds, moment: &Moment) {
+        self.items.push((*moment, Item::Tick(passed)));
     }
 
     pub(super) fn segment(
@@ -54,7 +54,7 @@ impl Parcel {
         segment: &Segment<'_>,
         (stamp, carriers): (Stamp, &[u64]),
         odd: Option<Anomaly>,
-        moment: Moment,
+        moment: &Moment,
     ) {
         let (whole, bytes) = match segment.checksum {
             Checksum::Of(whole) => (true, whole),
@@ -79,11 +79,11 @@ impl Parcel {
             odd,
             carriers: carriers.to_vec(),
         };
-        self.items.push((moment, Item::Segment(packed)));
+        self.items.push((*moment, Item::Segment(packed)));
     }
 
     /// Every step, as the intake gave it.
-    pub(super) fn each(&self, mut to: impl FnMut(Step<'_, '_>, Moment)) {
+    pub(super) fn each(&self, mut to: impl FnMut(Step<'_, '_>, &Moment)) {
         let mut start = 0;
         for (moment, item) in &self.items {
             let step = match item {
@@ -105,11 +105,11 @@ impl Parcel {
                         checksum: if packed.whole { Checksum::Of(bytes) } else { Checksum::Unknown },
                     };
                     let Packed { stamp, odd, ref carriers, .. } = *packed;
-                    to(Step::Segment { segment: &segment, stamp, odd, carriers }, *moment);
+                    to(Step::Segment { segment: &segment, stamp, odd, carriers }, moment);
                     continue;
                 }
             };
-            to(step, *moment);
+            to(step, moment);
         }
     }
 

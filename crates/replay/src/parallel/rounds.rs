@@ -53,7 +53,7 @@ impl Rounds {
 
     /// Adds a step to the next round.
     #[inline]
-    pub(super) fn add(&mut self, step: Step<'_, '_>, moment: Moment) {
+    pub(super) fn add(&mut self, step: Step<'_, '_>, moment: &Moment) {
         match step {
             Step::Tick(passed) => self.filling.iter_mut().for_each(|parcel| parcel.tick(passed, moment)),
             Step::Segment { segment, stamp, odd, carriers } => {

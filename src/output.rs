@@ -12,8 +12,8 @@ use sniffer_engine::json::Lines;
 /// Size of one write: large enough that system calls do not show, small enough for the second-level cache.
 const BUFFER: usize = 256 * 1024;
 
-/// Memory that the buffer keeps. One message of many MiB must not hold its memory for good; those of 1 MiB, which is what is kept of a body
-/// unless asked otherwise, must not ask for it one by one: that was a tenth of a replay of large bodies.
+/// Memory that the buffer keeps. One message of many MiB must not hold its memory for good; those of 1 MiB, which is what is kept
+/// of a body unless asked otherwise, must not ask for it one by one: that was a tenth of a replay of large bodies.
 const KEPT: usize = 4 << 20;
 
 /// Data on its way out.

@@ -4,7 +4,7 @@
 //! what there is before a read that may wait. Next: `replay`.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IoSlice, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use sniffer_engine::json::Lines;
@@ -113,8 +113,21 @@ impl Output {
     /// Hands on what there is.
     pub(crate) fn flush(&mut self) {
         if self.failure.is_none() && !self.buffer.is_empty() {
-            self.failure = write(&self.sink, self.buffer.as_bytes()).err();
+            self.failure = write(&self.sink, &mut [IoSlice::new(self.buffer.as_bytes())]).err();
             self.buffer.clear(KEPT);
+        }
+    }
+
+    /// Hands on pieces that stand elsewhere behind what there is; few bytes are put into the buffer.
+    ///
+    /// Not to copy the lines of other threads, which lie in their caches, took a tenth of a replay's time.
+    pub(crate) fn write_pieces(&mut self, pieces: &mut [IoSlice<'_>]) {
+        if pieces.iter().map(|piece| piece.len()).sum::<usize>() < BUFFER / 4 {
+            return self.append(|buffer| pieces.iter().for_each(|piece| buffer.extend_from_slice(piece)));
+        }
+        self.flush();
+        if self.failure.is_none() {
+            self.failure = write(&self.sink, pieces).err();
         }
     }
 
@@ -138,11 +151,13 @@ impl Output {
 
 /// Writes all of it, and waits where the other end left the pipe in non-blocking mode (Node and some shells do) and it is
 /// full: that is no failure.
-fn write(mut sink: &File, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match sink.write(bytes) {
+fn write(mut sink: &File, mut pieces: &mut [IoSlice<'_>]) -> io::Result<()> {
+    // Empty ones in front would look like a full disk.
+    IoSlice::advance_slices(&mut pieces, 0);
+    while !pieces.is_empty() {
+        match sink.write_vectored(pieces) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => bytes = &bytes[written..],
+            Ok(written) => IoSlice::advance_slices(&mut pieces, written),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             #[cfg(unix)]
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

@@ -6,7 +6,7 @@ use std::collections::hash_map::RandomState;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::hash::BuildHasher;
-use std::io::{self, IsTerminal};
+use std::io::{self, IoSlice, IsTerminal};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::thread;
@@ -256,8 +256,8 @@ impl Receiver for Writer<'_> {
         output.append_lines(|lines| pipeline.message(message, lines));
     }
 
-    fn lines(&mut self, lines: &[u8]) {
-        self.output.append(|buffer| buffer.extend_from_slice(lines));
+    fn lines(&mut self, lines: &mut [IoSlice<'_>]) {
+        self.output.write_pieces(lines);
     }
 
     fn before_block(&mut self) {

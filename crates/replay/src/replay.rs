@@ -2,6 +2,8 @@
 //!
 //! It never writes, never decides an exit code and asks no clock. Next: [`crate::source`], where frames come from.
 
+use std::io::IoSlice;
+
 use sniffer_engine::config::Config;
 use sniffer_engine::extract::Extractor;
 use sniffer_engine::frame::LinkType;
@@ -16,7 +18,7 @@ pub trait Receiver {
     fn message(&mut self, message: &mut Message);
 
     /// Messages that were written on other threads, in the order of output: what [`crate::parallel::replay`] gives instead.
-    fn lines(&mut self, _lines: &[u8]) {}
+    fn lines(&mut self, _lines: &mut [IoSlice<'_>]) {}
 
     /// The next read may wait for somebody else: what was taken so far should be handed on now.
     fn before_block(&mut self) {}

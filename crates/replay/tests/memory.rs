@@ -2,6 +2,7 @@
 //! what may be accounted for, and what is on its way between threads. One test, for all of the process is counted.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::io::IoSlice;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -55,9 +56,11 @@ struct Count {
 impl Receiver for Count {
     fn message(&mut self, _message: &mut Message) {}
 
-    fn lines(&mut self, lines: &[u8]) {
-        self.lines += lines.iter().filter(|&&byte| byte == b'\n').count();
-        self.bytes += lines.len();
+    fn lines(&mut self, lines: &mut [IoSlice<'_>]) {
+        for lines in lines {
+            self.lines += lines.iter().filter(|&&byte| byte == b'\n').count();
+            self.bytes += lines.len();
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::io::IoSlice;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -40,8 +41,8 @@ impl Receiver for Keep {
         self.lines.push(message);
     }
 
-    fn lines(&mut self, lines: &[u8]) {
-        self.lines.append(|all| all.extend_from_slice(lines));
+    fn lines(&mut self, lines: &mut [IoSlice<'_>]) {
+        self.lines.append(|all| lines.iter().for_each(|lines| all.extend_from_slice(lines)));
     }
 
     fn before_block(&mut self) {

@@ -2,6 +2,8 @@
 //!
 //! Next: [`super::rounds`], where the pieces come from.
 
+use std::ops::Range;
+
 use super::worker::{Output, Place};
 
 /// A piece of a shard's lines, and how much of it was handed on. Never one that is used up.
@@ -12,7 +14,7 @@ pub(super) struct Head {
     pub(super) last: bool,
     /// Labels and bytes that were handed on.
     labels: usize,
-    bytes: usize,
+    handed_on: usize,
 }
 
 impl Head {
@@ -20,7 +22,7 @@ impl Head {
     pub(super) fn new(shard: usize, output: Output, last: bool) -> Result<Self, Output> {
         match output.labels.is_empty() {
             true => Err(output),
-            false => Ok(Self { shard, output, last, labels: 0, bytes: 0 }),
+            false => Ok(Self { shard, output, last, labels: 0, handed_on: 0 }),
         }
     }
 
@@ -28,16 +30,21 @@ impl Head {
         self.output.labels[self.labels].place
     }
 
-    /// Lines that are before `limit`, and whether they are the last of the piece.
-    pub(super) fn take(&mut self, limit: Option<Place>) -> (&[u8], bool) {
+    /// Its lines, used or not.
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.output.lines.as_bytes()
+    }
+
+    /// Where the lines are that are before `limit`, and whether they are the last of the piece.
+    pub(super) fn take(&mut self, limit: Option<Place>) -> (Range<usize>, bool) {
         let labels = &self.output.labels;
         self.labels = match limit {
             Some(limit) => self.labels + labels[self.labels..].partition_point(|label| label.place < limit),
             None => labels.len(),
         };
         let end = labels[self.labels - 1].end;
-        let start = std::mem::replace(&mut self.bytes, end);
-        (&self.output.lines.as_bytes()[start..end], self.labels == labels.len())
+        let start = std::mem::replace(&mut self.handed_on, end);
+        (start..end, self.labels == labels.len())
     }
 }
 

@@ -17,6 +17,7 @@ mod parcel;
 mod rounds;
 mod worker;
 
+use std::io::IoSlice;
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, mpsc};
 use std::thread;
@@ -165,11 +166,11 @@ impl Driver<'_> {
         let result = work(&mut shards, &mut |message| {
             (self.write)(message, &mut lines);
             if lines.len() >= PIECE {
-                receiver.lines(lines.as_bytes());
+                receiver.lines(&mut [IoSlice::new(lines.as_bytes())]);
                 lines.clear(PIECE);
             }
         });
-        receiver.lines(lines.as_bytes());
+        receiver.lines(&mut [IoSlice::new(lines.as_bytes())]);
         result
     }
 }

@@ -3,6 +3,7 @@
 //! A round's lines lie wholly before the next one's. Next: [`super::worker`]; [`super::merge`], the order inside a round.
 
 use std::collections::VecDeque;
+use std::io::IoSlice;
 use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, Sender};
 
@@ -77,7 +78,7 @@ impl Rounds {
     }
 
     /// Sends the next round; hands on the lines of old ones. What the frame `hold` completes stays in the shards.
-    pub(super) fn send(&mut self, hold: Option<u64>, to: &mut dyn FnMut(&[u8])) {
+    pub(super) fn send(&mut self, hold: Option<u64>, to: &mut dyn FnMut(&mut [IoSlice<'_>])) {
         let mut round = Vec::new();
         for (shard, link) in self.links.iter().enumerate() {
             if self.filling[shard].is_empty() {
@@ -97,7 +98,7 @@ impl Rounds {
     }
 
     /// Waits for everything that was sent and hands on its lines.
-    pub(super) fn drain(&mut self, to: &mut dyn FnMut(&[u8])) {
+    pub(super) fn drain(&mut self, to: &mut dyn FnMut(&mut [IoSlice<'_>])) {
         while !self.on_their_way.is_empty() {
             self.finish_oldest(to);
         }
@@ -108,13 +109,16 @@ impl Rounds {
         self.bounds[shard].held = held;
     }
 
-    fn finish_oldest(&mut self, to: &mut dyn FnMut(&[u8])) {
+    fn finish_oldest(&mut self, to: &mut dyn FnMut(&mut [IoSlice<'_>])) {
         let Some(round) = self.on_their_way.pop_front() else { return };
         let mut heads: Vec<_> = round.into_iter().filter_map(|shard| self.piece(shard)).collect();
+        let mut lines = Vec::new();
         while let Some((first, limit)) = merge::next(&heads) {
-            let (lines, used) = heads[first].take(limit);
-            to(lines);
+            let (taken, used) = heads[first].take(limit);
+            lines.push((first, taken));
             if used {
+                let pieces = lines.drain(..).map(|(head, taken)| IoSlice::new(&heads[head].bytes()[taken]));
+                to(&mut pieces.collect::<Vec<_>>());
                 let Head { shard, output, last, .. } = heads.swap_remove(first);
                 self.recycle(output);
                 heads.extend(if last { None } else { self.piece(shard) });

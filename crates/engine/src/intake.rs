@@ -81,16 +81,13 @@ impl Intake {
             if !std::mem::replace(&mut counted, true) {
                 to(Step::Frame(frame_fate(&decoded)), &self.moment);
             }
-            match decoded {
+            match &decoded {
                 Decoded::Segment(segment) => {
                     self.moment.serial += 1;
-                    to(
-                        Step::Segment { segment: &segment, stamp: frame.stamp(), odd: None, carriers: &[] },
-                        &self.moment,
-                    );
+                    to(Step::Segment { segment, stamp: frame.stamp(), odd: None, carriers: &[] }, &self.moment);
                 }
                 Decoded::Fragment(fragment) => {
-                    if let defrag::Outcome::Whole(datagram) = self.defrag.push(&fragment, reading.now, frame.stamp()) {
+                    if let defrag::Outcome::Whole(datagram) = self.defrag.push(fragment, reading.now, frame.stamp()) {
                         self.datagram(datagram, &mut to);
                     }
                 }

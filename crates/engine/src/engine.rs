@@ -6,12 +6,13 @@
 
 use crate::anomaly::Anomaly;
 use crate::config::Config;
+use crate::decode::Segment;
 use crate::event::{Began, Sink};
 use crate::flow::{Activity, Flows, Surroundings};
 use crate::frame::{Frame, Stamp};
 use crate::intake::{Intake, Moment, Step};
 use crate::key::Endpoint;
-use crate::ledger::Ledger;
+use crate::ledger::{FrameFate, Ledger};
 use crate::time::{Seconds, Timestamp};
 
 /// Frames in, events out.
@@ -101,10 +102,9 @@ impl Tracker {
         }
     }
 
-    #[inline]
-    pub(crate) fn take(&mut self, step: Step<'_, '_>, moment: &Moment, sink: &mut dyn Sink) {
+    fn take(&mut self, step: Step<'_, '_>, moment: &Moment, sink: &mut dyn Sink) {
         match step {
-            Step::Frame(fate) => self.ledger.count_frame(fate),
+            Step::Frame(fate) => self.count_frame(fate),
             Step::Tick(passed) => {
                 let mut next = self.due(passed);
                 while let Some(second) = next {
@@ -112,12 +112,27 @@ impl Tracker {
                     next = self.due(Seconds { first: second + 1, ..passed });
                 }
             }
-            Step::Segment { segment, stamp, odd, .. } => {
-                self.ledger.received(segment.payload.len());
-                let mut around = surroundings(&self.config, &mut self.ledger, sink, stamp, moment);
-                self.flows.segment(segment, odd, &mut around);
-            }
+            Step::Segment { segment, stamp, odd, .. } => self.segment(segment, stamp, odd, moment, sink),
         }
+    }
+
+    #[inline]
+    pub(crate) const fn count_frame(&mut self, fate: FrameFate) {
+        self.ledger.count_frame(fate);
+    }
+
+    #[inline]
+    pub(crate) fn segment(
+        &mut self,
+        segment: &Segment<'_>,
+        stamp: Stamp,
+        odd: Option<Anomaly>,
+        moment: &Moment,
+        sink: &mut dyn Sink,
+    ) {
+        self.ledger.received(segment.payload.len());
+        let mut around = surroundings(&self.config, &mut self.ledger, sink, stamp, moment);
+        self.flows.segment(segment, odd, &mut around);
     }
 
     /// The first of these seconds at which time-outs are due in any connection.

@@ -91,18 +91,19 @@ impl<W: Sink> Shard<W> {
 
     /// Takes a step. What it completes is [`Self::give`]n after; `out` gets what is too much to wait for that, and what ended as
     /// time passed.
-    #[inline]
+    #[inline(always)]
     pub fn take(&mut self, step: Step<'_, '_>, moment: &Moment, out: &mut dyn FnMut(&mut Message)) {
-        if let Step::Tick(passed) = step {
-            return self.pass(passed, moment, out);
+        match step {
+            Step::Frame(fate) => self.tracker.count_frame(fate),
+            Step::Tick(passed) => self.pass(passed, moment, out),
+            Step::Segment { segment, stamp, odd, carriers } => {
+                if !carriers.is_empty() {
+                    self.carriers[bucket_of(segment.src, segment.dst)].note(stamp.number, carriers.to_vec());
+                }
+                let (tracker, mut behind) = self.parts(moment, out);
+                tracker.segment(segment, stamp, odd, moment, &mut behind);
+            }
         }
-        if let Step::Segment { segment, stamp, carriers, .. } = step
-            && !carriers.is_empty()
-        {
-            self.carriers[bucket_of(segment.src, segment.dst)].note(stamp.number, carriers.to_vec());
-        }
-        let (tracker, mut behind) = self.parts(moment, out);
-        tracker.take(step, moment, &mut behind);
     }
 
     /// Lets seconds pass, each with its own messages.

@@ -29,7 +29,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("json", &["message"]),
     ("intake", &["clock", "decode", "defrag", "config"]),
     ("collect", &["event", "message", "content", "config"]),
-    ("engine", &["intake", "flow", "event", "config"]),
+    ("engine", &["decode", "intake", "flow", "event", "config"]),
     ("budget", &[]),
     ("shard", &["event", "intake", "decode", "defrag", "engine", "collect", "message", "config"]),
     ("extract", &["event", "budget", "intake", "shard", "message", "config"]),

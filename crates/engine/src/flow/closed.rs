@@ -13,7 +13,9 @@ use crate::seq::SeqNumber;
 /// Accounted bytes of a remembered connection: its place in a queue that may be half empty, and in the index.
 const REMEMBERED_BYTES: usize = 2 * size_of::<Ended>() + 16;
 
-/// By its hash in place of its key, which is twice as long as the rest: of 2⁶⁴ keys that an attacker cannot choose by.
+/// A hash stands for the key, which is twice as long as all this. Of two connections with one hash, a chance of 1 in 2⁶⁴ that
+/// nobody can raise who does not know [`Config::hash_key`](crate::config::Config::hash_key), what is late of one may be taken for
+/// late of the other.
 #[derive(Debug, Clone, Copy)]
 struct Ended {
     hash: u64,

@@ -56,6 +56,11 @@ impl Timestamp {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
+    /// Whether so much time has passed since `earlier`. Every packet asks, and making a [`Duration`] divides.
+    pub(crate) const fn is_after(self, earlier: Self, wait: Duration) -> bool {
+        self.0.saturating_sub(earlier.0) as u128 >= wait.as_nanos()
+    }
+
     /// RFC 3339 in UTC with the digits of `precision`.
     pub const fn rfc3339(self, precision: Precision) -> Rfc3339 {
         Rfc3339(self, precision)
@@ -197,5 +202,14 @@ mod tests {
     #[test]
     fn since_never_goes_below_zero() {
         assert_eq!(Timestamp::new(1, 0).since(Timestamp::new(2, 0)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_wait_is_over_when_all_of_it_has_passed() {
+        let (second, start) = (Duration::from_secs(1), Timestamp::new(7, 5));
+        assert!(!Timestamp::new(8, 4).is_after(start, second));
+        assert!(Timestamp::new(8, 5).is_after(start, second));
+        assert!(!Timestamp::ZERO.is_after(start, second), "time that went back");
+        assert!(!Timestamp::from_nanos(u64::MAX).is_after(start, Duration::MAX));
     }
 }

@@ -72,7 +72,7 @@ impl Flows {
         Self {
             table: Table::new(config.hash_key),
             past: (0..BUCKETS)
-                .map(|_| Past { closed: Closed::new(config.hash_key, &config.limits), ids: Ids::new(config.hash_key) })
+                .map(|_| Past { closed: Closed::new(&config.limits), ids: Ids::new(config.hash_key) })
                 .collect(),
             stalled: Vec::new(),
             held: 0,
@@ -97,16 +97,17 @@ impl Flows {
             around.ledger.count(fate, segment.payload.len());
             return;
         }
-        let mut found = self.table.find(&key);
+        let hash = self.table.hash(&key);
+        let mut found = self.table.find(&key, hash);
         if let Some(slot) = found
-            && around.now.since(self.table.entry(slot).last) >= around.config.limits.idle_timeout
+            && around.now.is_after(self.table.entry(slot).last, around.config.limits.idle_timeout)
         {
             self.end(slot, EndCause::Idle, around);
             found = None;
         }
         let slot = match found {
             Some(slot) => slot,
-            None => match self.open(key, side, segment, around) {
+            None => match self.open(key, hash, side, segment, around) {
                 Some(slot) => slot,
                 None => return,
             },
@@ -140,7 +141,8 @@ impl Flows {
                 self.end(slot, EndCause::Reset, around);
                 // Its payload was counted as received when its own frame came.
                 let first = syn.segment(segment, side);
-                let slot = self.insert(key, key.stable_hash(), syn.side, &first, syn.stamp, around);
+                let hashes = (self.table.hash(&key), key.stable_hash());
+                let slot = self.insert(key, hashes, syn.side, &first, syn.stamp, around);
                 self.with(slot, around, |tcp, out| tcp.segment(&first, syn.side, syn.stamp, now, limits, out));
                 self.give(slot, segment, side, around);
             }
@@ -148,16 +150,23 @@ impl Flows {
     }
 
     /// A connection for the first segment between its endpoints; `None` when it gives no reason for one.
-    fn open(&mut self, key: FlowKey, side: Side, segment: &Segment<'_>, around: &mut Surroundings<'_>) -> Option<u32> {
+    fn open(
+        &mut self,
+        key: FlowKey,
+        hash: u64,
+        side: Side,
+        segment: &Segment<'_>,
+        around: &mut Surroundings<'_>,
+    ) -> Option<u32> {
         let opens = tcp::Connection::may_begin(segment);
         let stable_hash = key.stable_hash();
         let past = &mut self.past[key::bucket(stable_hash)];
-        match past.closed.recall(&key, side, segment) {
+        match past.closed.recall(hash, side, segment) {
             Remnant::Old => {
                 around.ledger.count(Fate::Duplicate, segment.payload.len());
                 return None;
             }
-            Remnant::New if opens => past.closed.forget(&key),
+            Remnant::New if opens => past.closed.forget(hash),
             Remnant::Unknown if opens => {}
             Remnant::New | Remnant::Unknown => {
                 around.ledger.count(Fate::Ignored, segment.payload.len());
@@ -172,13 +181,14 @@ impl Flows {
             self.evict(around);
         }
         let stamp = around.stamp;
-        Some(self.insert(key, stable_hash, side, segment, stamp, around))
+        Some(self.insert(key, (hash, stable_hash), side, segment, stamp, around))
     }
 
+    /// `hash` is the table's, the other one the key's own.
     fn insert(
         &mut self,
         key: FlowKey,
-        stable_hash: u64,
+        (hash, stable_hash): (u64, u64),
         side: Side,
         segment: &Segment<'_>,
         first: Stamp,
@@ -189,7 +199,7 @@ impl Flows {
         let id = self.past[bucket].ids.next(stable_hash, segment.seq, first.time.as_micros());
         let server = first_guess(&key, side, segment, &around.config.ports);
         let flow = Flow { id, slot: 0, key, first, server, server_by_syn: segment.flags.has(Flags::SYN) };
-        let slot = self.table.insert(flow, bucket as u8, around.now, around.serial as u32);
+        let slot = self.table.insert(flow, hash, bucket as u8, around.now, around.serial as u32);
         self.held += Table::ENTRY_BYTES;
         slot
     }
@@ -228,7 +238,7 @@ impl Flows {
     /// Lets time pass for connections without packets: allowances end, idle ones are given up.
     pub(crate) fn tick(&mut self, around: &mut Surroundings<'_>) {
         let (now, limits) = (around.now, &around.config.limits);
-        let is_idle = |entry: &Entry| now.since(entry.last) >= limits.idle_timeout;
+        let is_idle = |entry: &Entry| now.is_after(entry.last, limits.idle_timeout);
         let mut due = std::mem::take(&mut self.stalled);
         due.retain(|&slot| self.table.get_mut(slot).is_some_and(|entry| entry.listed));
         for class in [Class::HalfOpen, Class::Live] {
@@ -298,13 +308,15 @@ impl Flows {
 
     fn end(&mut self, slot: u32, cause: EndCause, around: &mut Surroundings<'_>) {
         self.with(slot, around, |tcp, out| tcp.end(cause, out));
-        let Some(entry) = self.table.remove(slot) else { return };
+        let entry = self.table.entry(slot);
+        let hash = self.table.hash(&entry.flow.key);
         self.held -= entry.held + Table::ENTRY_BYTES;
         // Who was evicted goes on, if it goes on, as a connection of its own; a flood of them is not worth remembering.
         if !matches!(cause, EndCause::EndOfCapture | EndCause::Evicted) {
-            self.past[usize::from(entry.bucket)].closed.remember(entry.flow.key, entry.tcp.next_seqs());
+            self.past[usize::from(entry.bucket)].closed.remember(hash, entry.tcp.next_seqs());
         }
         around.sink.event(Event::Closed { flow: &entry.flow });
+        self.table.remove(slot, hash);
     }
 }
 

@@ -100,11 +100,12 @@ impl<T> Slab<T> {
         slot
     }
 
-    pub(super) fn remove(&mut self, slot: u32) -> Option<T> {
+    /// Drops what is in a slot, in its place.
+    pub(super) fn remove(&mut self, slot: u32) {
         let (number, place) = (slot / CHUNK, slot % CHUNK);
-        let chunk = self.chunks.get_mut(number as usize)?;
-        let found = chunk.slots.get_mut(place as usize).filter(|slot| matches!(slot, Slot::Taken(_)))?;
-        let taken = std::mem::replace(found, Slot::Free { next: chunk.free });
+        let Some(chunk) = self.chunks.get_mut(number as usize) else { return };
+        let Some(found @ Slot::Taken(_)) = chunk.slots.get_mut(place as usize) else { return };
+        *found = Slot::Free { next: chunk.free };
         chunk.free = place;
         if chunk.taken == CHUNK {
             self.roomy.insert(number);
@@ -117,10 +118,6 @@ impl<T> Slab<T> {
             if before.taken == 0 {
                 (before.slots, before.free) = (Vec::new(), NONE);
             }
-        }
-        match taken {
-            Slot::Taken(value) => Some(value),
-            Slot::Free { .. } => None,
         }
     }
 }
@@ -143,8 +140,10 @@ mod tests {
                     let slot = slab.insert_with(|slot| (step, slot));
                     assert_eq!(model.insert(slot, (step, slot)), None, "seed {seed}, step {step}: a slot twice");
                 } else if let Some(&slot) = model.keys().nth(rng.below(model.len().max(1))) {
-                    assert_eq!(slab.remove(slot), model.remove(&slot), "seed {seed}, step {step}");
-                    assert_eq!(slab.remove(slot), None, "seed {seed}, step {step}: gone");
+                    assert_eq!(slab.get(slot), model.remove(&slot).as_ref(), "seed {seed}, step {step}");
+                    slab.remove(slot);
+                    assert_eq!(slab.get(slot), None, "seed {seed}, step {step}: gone");
+                    slab.remove(slot);
                 }
             }
             assert!(slab.iter().eq(model.values()), "seed {seed}");

@@ -83,8 +83,12 @@ impl Table {
         self.index.len()
     }
 
-    pub(super) fn find(&self, key: &FlowKey) -> Option<u32> {
-        let hash = self.hasher.hash_one(key);
+    /// What a connection is looked up by: a hash with the random key.
+    pub(super) fn hash(&self, key: &FlowKey) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
+    pub(super) fn find(&self, key: &FlowKey, hash: u64) -> Option<u32> {
         self.index.find(hash, |&slot| self.entry(slot).flow.key == *key).copied()
     }
 
@@ -110,8 +114,7 @@ impl Table {
     }
 
     /// Puts a connection in, as the most recently active of the half-open ones.
-    pub(super) fn insert(&mut self, mut flow: Flow, bucket: u8, now: Timestamp, serial: u32) -> u32 {
-        let hash = self.hasher.hash_one(flow.key);
+    pub(super) fn insert(&mut self, mut flow: Flow, hash: u64, bucket: u8, now: Timestamp, serial: u32) -> u32 {
         let slot = self.slots.insert_with(|slot| {
             flow.slot = slot;
             Entry {
@@ -128,27 +131,25 @@ impl Table {
                 newer: NONE,
             }
         });
-        self.link(slot);
+        self.link(slot, Class::HalfOpen);
         let Self { index, slots, hasher, .. } = self;
         index.insert_unique(hash, slot, |&slot| slots.get(slot).map_or(0, |entry| hasher.hash_one(entry.flow.key)));
         slot
     }
 
-    pub(super) fn remove(&mut self, slot: u32) -> Option<Entry> {
-        let key = self.get_mut(slot)?.flow.key;
+    /// Takes out a connection whose key has this hash.
+    pub(super) fn remove(&mut self, slot: u32, hash: u64) {
         self.unlink(slot);
-        let hash = self.hasher.hash_one(key);
         if let Ok(found) = self.index.find_entry(hash, |&other| other == slot) {
             found.remove();
         }
-        self.slots.remove(slot)
+        self.slots.remove(slot);
     }
 
     /// Makes a connection that was touched the most recently active of its class.
     pub(super) fn renew(&mut self, slot: u32, class: Class) {
         self.unlink(slot);
-        self.entry_mut(slot).class = class;
-        self.link(slot);
+        self.link(slot, class);
     }
 
     /// The least recently active connection of a class.
@@ -163,18 +164,18 @@ impl Table {
         std::iter::successors(next(self.lists[class as usize].oldest), move |entry| next(entry.newer))
     }
 
-    fn link(&mut self, slot: u32) {
-        let class = self.entry(slot).class as usize;
-        let before = self.lists[class].newest;
-        let entry = self.entry_mut(slot);
-        entry.older = before;
-        entry.newer = NONE;
-        self.lists[class].newest = slot;
+    fn link(&mut self, slot: u32, class: Class) {
+        let list = &mut self.lists[class as usize];
+        let before = std::mem::replace(&mut list.newest, slot);
         if before == NONE {
-            self.lists[class].oldest = slot;
+            list.oldest = slot;
         } else {
             self.entry_mut(before).newer = slot;
         }
+        let entry = self.entry_mut(slot);
+        entry.class = class;
+        entry.older = before;
+        entry.newer = NONE;
     }
 
     fn unlink(&mut self, slot: u32) {
@@ -224,15 +225,16 @@ mod tests {
                 let wanted = flow(rng.below(300));
                 let found = list.place(&wanted.key);
                 let because = format!("seed {seed}, step {step}");
-                assert_eq!(table.find(&wanted.key), found.map(|at| list.0[at].1), "{because}");
+                assert_eq!(table.find(&wanted.key, table.hash(&wanted.key)), found.map(|at| list.0[at].1), "{because}");
                 match found {
                     None => {
-                        let slot = table.insert(wanted.clone(), 0, now, step as u32);
+                        let slot = table.insert(wanted.clone(), table.hash(&wanted.key), 0, now, step as u32);
                         list.0.push((wanted.key, slot, Class::HalfOpen, now));
                     }
                     Some(at) if rng.chance(0.3) => {
                         let (key, slot, ..) = list.0.remove(at);
-                        assert_eq!(table.remove(slot).map(|entry| entry.flow.key), Some(key), "{because}");
+                        assert_eq!(table.entry(slot).flow.key, key, "{because}");
+                        table.remove(slot, table.hash(&key));
                     }
                     Some(at) => {
                         let (key, slot, ..) = list.0.remove(at);
@@ -249,8 +251,9 @@ mod tests {
                     let oldest = list.0.iter().position(|&(_, _, of, _)| of == class);
                     assert_eq!(table.oldest(class), oldest.map(|at| list.0[at].1), "{because}");
                     if let Some(at) = oldest {
-                        let (_, slot, _, last) = list.0.remove(at);
-                        assert_eq!(table.remove(slot).map(|entry| entry.last), Some(last), "{because}");
+                        let (key, slot, _, last) = list.0.remove(at);
+                        assert_eq!(table.entry(slot).last, last, "{because}");
+                        table.remove(slot, table.hash(&key));
                     }
                 }
                 assert_eq!(table.len(), list.0.len(), "{because}");

@@ -88,7 +88,7 @@ impl Pcapng {
     }
 
     /// The next packet; none at the end. Blocks of other kinds are read or left out on the way.
-    #[inline]
+    #[inline(always)]
     pub(super) fn next(&mut self, window: &mut Window, before_block: BeforeBlock<'_>) -> Result<Option<Record>, Fault> {
         loop {
             window.begin_record();
@@ -98,29 +98,25 @@ impl Pcapng {
             let head = &window.available()[..HEAD];
             let (kind, length) = (self.order.u32(head, 0), self.order.u32(head, 4));
             match kind {
-                ENHANCED_PACKET | PACKET => return self.packet(kind, length, window, before_block).map(Some),
-                SIMPLE_PACKET => return self.simple_packet(length, window, before_block).map(Some),
+                ENHANCED_PACKET | PACKET => return self.packet(kind, length, window, before_block),
+                SIMPLE_PACKET => return self.simple_packet(length, window, before_block),
                 SECTION_HEADER => self.section(window, before_block)?,
                 INTERFACE => self.interface(length, window, before_block)?,
                 // Names, statistics, secrets, journals, custom blocks, and what has not been invented.
-                _ => {
-                    check_length(kind, length, 12, u32::MAX)?;
-                    window.skip(u64::from(length - TRAILER), before_block)?;
-                    self.trailer(kind, length, window, before_block)?;
-                }
+                _ => self.leave_out(kind, length, window, before_block)?,
             }
         }
     }
 
     /// Enhanced packet block (section 4.3) and its predecessor (appendix A).
-    #[inline]
+    #[inline(always)]
     fn packet(
         &mut self,
         kind: u32,
         length: u32,
         window: &mut Window,
         before_block: BeforeBlock<'_>,
-    ) -> Result<Record, Fault> {
+    ) -> Result<Option<Record>, Fault> {
         let Layout { time, captured, wire_len, data } = PACKET_LAYOUT;
         check_length(kind, length, data as u32 + TRAILER, BLOCK_MAX)?;
         if !window.holds(data, before_block) {
@@ -136,7 +132,7 @@ impl Pcapng {
         let start = self.whole(kind, length, data, window, before_block)?;
         let (time, precision) = (interface.clock.at(ticks), interface.precision);
         self.latest = (time, precision);
-        Ok(Record { time, precision, link: interface.link, wire_len, start, length: captured as usize })
+        Ok(Some(Record { time, precision, link: interface.link, wire_len, start, length: captured as usize }))
     }
 
     /// Simple packet block (section 4.4): interface 0, as much as its snapshot length allows, and no time stamp. It gets
@@ -146,7 +142,7 @@ impl Pcapng {
         length: u32,
         window: &mut Window,
         before_block: BeforeBlock<'_>,
-    ) -> Result<Record, Fault> {
+    ) -> Result<Option<Record>, Fault> {
         const DATA: usize = 12;
         check_length(SIMPLE_PACKET, length, DATA as u32 + TRAILER, BLOCK_MAX)?;
         if !window.holds(DATA, before_block) {
@@ -161,7 +157,7 @@ impl Pcapng {
         check_captured(captured, interface.captured_limit, length - DATA as u32 - TRAILER)?;
         let start = self.whole(SIMPLE_PACKET, length, DATA, window, before_block)?;
         let (time, precision) = self.latest;
-        Ok(Record { time, precision, link: interface.link, wire_len, start, length: captured as usize })
+        Ok(Some(Record { time, precision, link: interface.link, wire_len, start, length: captured as usize }))
     }
 
     /// Section header block (section 4.1): a new byte order, and no interfaces yet. Its options say nothing we need.
@@ -240,7 +236,7 @@ impl Pcapng {
 
     /// Gets a whole block into the window, checks that it ends as it began, marks it as used, and tells where in the
     /// window its byte `from` stands. `length` has been checked against [`BLOCK_MAX`].
-    #[inline]
+    #[inline(always)]
     fn whole(
         &self,
         kind: u32,
@@ -261,7 +257,19 @@ impl Pcapng {
         Ok(start)
     }
 
-    /// The same for a block that was left out.
+    fn leave_out(
+        &self,
+        kind: u32,
+        length: u32,
+        window: &mut Window,
+        before_block: BeforeBlock<'_>,
+    ) -> Result<(), Fault> {
+        check_length(kind, length, 12, u32::MAX)?;
+        window.skip(u64::from(length - TRAILER), before_block)?;
+        self.trailer(kind, length, window, before_block)
+    }
+
+    /// [`Self::whole`] for a block that was left out.
     fn trailer(
         &self,
         kind: u32,

@@ -36,11 +36,15 @@ use crate::source::Source;
 use rounds::{Link, Rounds};
 use worker::{PIECE, PIECES, lock, work};
 
+/// Shards, with a thread each, beyond the cores that were asked for: while this thread has the core of one, the others are at
+/// work. On two cores a replay of small messages took 0.61 to 0.66 of one thread's time with it, 0.71 to 0.77 without.
+const SPARE: usize = 1;
+
 /// Writes a message, on any thread.
 pub type Write<'a> = &'a (dyn Fn(&mut Message, &mut Lines) + Sync);
 
-/// Runs all frames of `source` through the engine on `threads` threads (at most 64) beside this one, and hands the lines that
-/// `write` writes to [`Receiver::lines`], in the order of output.
+/// Runs all frames of `source` through the engine, with work for `threads` cores (at most 63), and hands the lines that `write`
+/// writes to [`Receiver::lines`], in the order of output.
 ///
 /// # Panics
 /// When one of the threads does.
@@ -51,7 +55,7 @@ pub fn replay(
     write: Write<'_>,
     receiver: &mut dyn Receiver,
 ) -> Summary {
-    let shards = threads.get().min(BUCKETS);
+    let shards = (threads.get() + SPARE).min(BUCKETS);
     let shards: Vec<_> = (0..shards).map(|_| Mutex::new(Shard::new(config.clone()))).collect();
     let (mut ledger, unknown_links) = thread::scope(|scope| {
         let links = shards.iter().map(|shard| {

@@ -124,7 +124,7 @@ pub(crate) struct Replay {
     #[arg(short, long)]
     pub(crate) verbose: bool,
 
-    /// Threads to work on connections with; the output is the same for any number [default: one for each core]
+    /// Cores to work on connections with; the output is the same for any number [default: all]
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
 

@@ -34,14 +34,7 @@ pub(crate) fn read(path: &Path, frames_max: usize, bytes_max: usize) -> Result<C
                 format!("{input} has more than {frames_max} frames or {bytes_max} bytes, which is all that fits");
             return Err((Exit::Failed, format!("{line}; cut it down first (editcap, replay --write-pcap)")));
         }
-        frames.push(OwnedFrame {
-            number: frame.number,
-            time: frame.time,
-            precision: frame.precision,
-            link: frame.link,
-            bytes: frame.bytes.to_vec(),
-            wire_len: frame.wire_len,
-        });
+        frames.push(OwnedFrame::from(&frame));
         progress.frame(&source);
     }
     drop(progress);

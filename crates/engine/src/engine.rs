@@ -105,11 +105,9 @@ impl Tracker {
     fn take(&mut self, step: Step<'_, '_>, moment: &Moment, sink: &mut dyn Sink) {
         match step {
             Step::Frame(fate) => self.count_frame(fate),
-            Step::Tick(passed) => {
-                let mut next = self.due(passed);
-                while let Some(second) = next {
+            Step::Tick(mut passed) => {
+                while let Some(second) = self.due(&mut passed) {
                     self.tick(second, moment, sink);
-                    next = self.due(Seconds { first: second + 1, ..passed });
                 }
             }
             Step::Segment { segment, stamp, odd, .. } => self.segment(segment, stamp, odd, moment, sink),
@@ -135,10 +133,11 @@ impl Tracker {
         self.flows.segment(segment, odd, &mut around);
     }
 
-    /// The first of these seconds at which time-outs are due in any connection.
-    pub(crate) fn due(&self, passed: Seconds) -> Option<u64> {
-        let due = self.flows.due(self.config.limits.idle_timeout)?.max(passed.first);
-        (due <= passed.last).then_some(due)
+    /// The first of these seconds at which time-outs are due in any connection; those up to it are taken from them.
+    pub(crate) fn due(&self, left: &mut Seconds) -> Option<u64> {
+        let due = self.flows.due(self.config.limits.idle_timeout)?.max(left.first);
+        left.first = due + 1;
+        (due <= left.last).then_some(due)
     }
 
     /// Lets a second pass.

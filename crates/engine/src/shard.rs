@@ -107,17 +107,13 @@ impl<W: Sink> Shard<W> {
     }
 
     /// Lets seconds pass, each with its own messages.
-    fn pass(&mut self, passed: Seconds, moment: &Moment, out: &mut dyn FnMut(&mut Message)) {
-        let mut next = self.tracker.due(passed);
-        if next.is_some() {
-            self.give(out);
-        }
-        while let Some(second) = next {
+    fn pass(&mut self, mut passed: Seconds, moment: &Moment, out: &mut dyn FnMut(&mut Message)) {
+        self.give(out);
+        while let Some(second) = self.tracker.due(&mut passed) {
             self.collector.begin(Batch::Second(second));
             let (tracker, mut behind) = self.parts(moment, out);
             tracker.tick(second, moment, &mut behind);
             self.give(out);
-            next = self.tracker.due(Seconds { first: second + 1, ..passed });
         }
         self.collector.begin(Batch::Frame);
     }

@@ -75,14 +75,7 @@ fn frames(bytes: &[u8]) -> Vec<OwnedFrame> {
     let mut frames = Vec::new();
     if let Ok(mut source) = Source::from_reader("seed", io::Cursor::new(bytes.to_vec())) {
         while let Some(frame) = source.next(&mut || {}) {
-            frames.push(OwnedFrame {
-                number: frame.number,
-                time: frame.time,
-                precision: frame.precision,
-                link: frame.link,
-                bytes: frame.bytes.to_vec(),
-                wire_len: frame.wire_len,
-            });
+            frames.push(OwnedFrame::from(&frame));
         }
     }
     frames

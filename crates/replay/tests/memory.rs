@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use sniffer_engine::config::Config;
 use sniffer_engine::json::Lines;
 use sniffer_engine::message::Message;
-use sniffer_engine::testkit::flood::{ALL, Flood};
+use sniffer_engine::testkit::{flood, pcap};
 use sniffer_replay::source::Source;
 use sniffer_replay::{Receiver, parallel};
 
@@ -75,21 +75,7 @@ fn no_flood_is_resident_on_several_threads_beyond_what_it_may() {
         ("open-bodies", 8_000, 1_000_000),
         ("half-open", 15_000, 0),
     ] {
-        let (_, flood) = ALL.iter().find(|(known, _)| *known == name).unwrap();
-        let mut file = Vec::new();
-        for word in [0xa1b2_c3d4, 4 << 16 | 2, 0, 0, 262_144, 101_u32] {
-            file.extend(word.to_le_bytes());
-        }
-        let mut keep = |frame: &sniffer_engine::frame::Frame<'_>| {
-            let micros = frame.time.as_micros();
-            for word in [(micros / 1_000_000) as u32, (micros % 1_000_000) as u32, frame.wire_len, frame.wire_len] {
-                file.extend(word.to_le_bytes());
-            }
-            file.extend(frame.bytes);
-        };
-        let mut sender = Flood::new(&mut keep);
-        flood(&mut sender, n);
-        sender.honest_exchange();
+        let file = pcap::file(&flood::frames(name, n)).unwrap();
         let mut source = Source::from_reader(name, std::io::Cursor::new(file)).unwrap();
         let before = HELD.load(Ordering::Relaxed);
         PEAK.store(before, Ordering::Relaxed);

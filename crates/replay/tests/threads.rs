@@ -9,11 +9,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sniffer_engine::config::Config;
-use sniffer_engine::frame::Frame;
 use sniffer_engine::json::Lines;
 use sniffer_engine::ledger::Ledger;
 use sniffer_engine::message::Message;
-use sniffer_engine::testkit::flood::{ALL, Flood};
+use sniffer_engine::testkit::flood;
 use sniffer_engine::testkit::generate::{Options, conversation};
 use sniffer_engine::testkit::net::{Kind, perturb};
 use sniffer_engine::testkit::pcap;
@@ -154,21 +153,7 @@ fn conversations_over_a_bad_network() {
 /// More messages than wait for each other ([`sniffer_engine::message::Batch`]), of many connections that end in one second.
 #[test]
 fn more_than_a_run_of_messages() {
-    let (_, flood) = ALL.iter().find(|(name, _)| *name == "pipelines-behind-holes").unwrap();
-    let mut frames = Vec::new();
-    let mut keep = |frame: &Frame<'_>| {
-        frames.push(OwnedFrame {
-            number: frame.number,
-            time: frame.time,
-            precision: frame.precision,
-            link: frame.link,
-            bytes: frame.bytes.to_vec(),
-            wire_len: frame.wire_len,
-        });
-    };
-    let mut sender = Flood::new(&mut keep);
-    flood(&mut sender, 3_000);
-    sender.honest_exchange();
+    let mut frames = flood::frames("pipelines-behind-holes", 3_000);
     let mut last = frames.last().unwrap().clone();
     last.time = Timestamp::from_nanos(last.time.as_nanos() + 400_000_000_000);
     frames.push(last);

@@ -6,6 +6,7 @@
 
 use std::io::Read;
 
+use super::wire::OwnedFrame;
 use crate::decode::Flags;
 use crate::frame::{Frame, LinkType};
 use crate::time::Timestamp;
@@ -158,6 +159,18 @@ pub const ALL: &[Row] = &[
         (0..n).for_each(|i| flood.fragment(i / 3_000, (i % 3_000) * 8, true, &[i as u8; 1_400]));
     }),
 ];
+
+/// The frames of a flood with an honest exchange behind it; none when there is none of this name.
+pub fn frames(name: &str, n: u32) -> Vec<OwnedFrame> {
+    let mut frames = Vec::new();
+    if let Some((_, flood)) = ALL.iter().find(|(known, _)| *known == name) {
+        let mut keep = |frame: &Frame<'_>| frames.push(OwnedFrame::from(frame));
+        let mut sender = Flood::new(&mut keep);
+        flood(&mut sender, n);
+        sender.honest_exchange();
+    }
+    frames
+}
 
 const SYN: Flags = Flags::SYN;
 const ACK: Flags = Flags::ACK;

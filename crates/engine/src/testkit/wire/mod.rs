@@ -41,6 +41,19 @@ pub struct OwnedFrame {
     pub wire_len: u32,
 }
 
+impl From<&Frame<'_>> for OwnedFrame {
+    fn from(frame: &Frame<'_>) -> Self {
+        Self {
+            number: frame.number,
+            time: frame.time,
+            precision: frame.precision,
+            link: frame.link,
+            bytes: frame.bytes.to_vec(),
+            wire_len: frame.wire_len,
+        }
+    }
+}
+
 impl OwnedFrame {
     /// Lent as the engine takes it.
     pub fn as_frame(&self) -> Frame<'_> {

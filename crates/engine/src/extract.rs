@@ -39,6 +39,13 @@ impl<W: Sink> Extractor<W> {
     /// Takes the next frame and lends the messages it completes, in order. Who wants to keep one clones it: its memory is used
     /// again.
     pub fn push(&mut self, frame: &Frame<'_>, out: &mut dyn FnMut(&mut Message)) {
+        self.take(frame, out);
+        self.flush(out);
+    }
+
+    /// [`Self::push`] for who has more frames at hand, and calls [`Self::flush`] where they come to an end: the messages are lent
+    /// some at a time, which is faster.
+    pub fn take(&mut self, frame: &Frame<'_>, out: &mut dyn FnMut(&mut Message)) {
         let Self { intake, shard, budget } = self;
         let mut payload = 0;
         intake.push(frame, |step, moment| {
@@ -51,6 +58,11 @@ impl<W: Sink> Extractor<W> {
             let target = self.budget.target().saturating_sub(self.intake.held());
             shed(&mut [&mut self.shard], target, &self.intake.moment(), out);
         }
+        self.shard.settle(frame.number, out);
+    }
+
+    /// Lends what frames that were [taken](Self::take) completed and was not lent.
+    pub fn flush(&mut self, out: &mut dyn FnMut(&mut Message)) {
         self.shard.give(out);
     }
 
@@ -58,10 +70,12 @@ impl<W: Sink> Extractor<W> {
     pub fn advance(&mut self, now: Timestamp, out: &mut dyn FnMut(&mut Message)) {
         let Self { intake, shard, .. } = self;
         intake.advance(now, |step, moment| shard.take(step, moment, out));
+        self.flush(out);
     }
 
     /// Ends the capture: gives what is open, flagged. Nothing may be pushed after it.
     pub fn finish(&mut self, out: &mut dyn FnMut(&mut Message)) {
+        self.flush(out);
         let moment = self.intake.finish();
         finish(&mut [&mut self.shard], &moment, out);
     }

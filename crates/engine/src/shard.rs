@@ -53,17 +53,17 @@ struct Behind<'a, W> {
     collector: &'a mut Collector,
     watcher: &'a mut W,
     carriers: &'a [Carriers],
-    serial: u64,
+    moment: &'a Moment,
     out: &'a mut dyn FnMut(&mut Message),
 }
 
 impl<W: Sink> Sink for Behind<'_, W> {
     #[inline]
     fn event(&mut self, event: Event<'_>) {
-        let Self { collector, watcher, carriers, serial, out } = self;
+        let Self { collector, watcher, carriers, moment, out } = self;
         watcher.event(event);
         collector.event(event);
-        collector.relieve(*serial, &mut |message| {
+        collector.relieve(moment.frame.number, moment.serial, &mut |message| {
             add_carriers(carriers, message);
             out(message);
         });
@@ -89,8 +89,8 @@ impl<W: Sink> Shard<W> {
         }
     }
 
-    /// Takes a step. What it completes is [`Self::give`]n after; `out` gets what is too much to wait for that, and what ended as
-    /// time passed.
+    /// Takes a step. What it completes is to be [settled](Self::settle) after the last one of the frame; `out` gets what is too
+    /// much to wait for that, and what ended as time passed.
     #[inline(always)]
     pub fn take(&mut self, step: Step<'_, '_>, moment: &Moment, out: &mut dyn FnMut(&mut Message)) {
         match step {
@@ -108,12 +108,12 @@ impl<W: Sink> Shard<W> {
 
     /// Lets seconds pass, each with its own messages.
     fn pass(&mut self, mut passed: Seconds, moment: &Moment, out: &mut dyn FnMut(&mut Message)) {
-        self.give(out);
+        self.settle(moment.frame.number, out);
         while let Some(second) = self.tracker.due(&mut passed) {
             self.collector.begin(Batch::Second(second));
             let (tracker, mut behind) = self.parts(moment, out);
             tracker.tick(second, moment, &mut behind);
-            self.give(out);
+            self.settle(moment.frame.number, out);
         }
         self.collector.begin(Batch::Frame);
     }
@@ -122,6 +122,7 @@ impl<W: Sink> Shard<W> {
         self.collector.begin(Batch::End);
         let (tracker, mut behind) = self.parts(moment, out);
         tracker.end(slot, moment, &mut behind);
+        self.settle(moment.frame.number, out);
         self.give(out);
     }
 
@@ -129,19 +130,28 @@ impl<W: Sink> Shard<W> {
     #[inline]
     fn parts<'a>(
         &'a mut self,
-        moment: &Moment,
+        moment: &'a Moment,
         out: &'a mut dyn FnMut(&mut Message),
     ) -> (&'a mut Tracker, Behind<'a, W>) {
         let Self { tracker, collector, watcher, carriers } = self;
-        (tracker, Behind { collector, watcher, carriers, serial: moment.serial, out })
+        (tracker, Behind { collector, watcher, carriers, moment, out })
     }
 
-    /// Lends the messages that are complete, in the order of output.
+    /// Says that this frame gives no more, nor what passed before it: what is complete is in order. Where enough is, it is
+    /// lent.
     #[inline]
-    pub fn give(&mut self, out: &mut dyn FnMut(&mut Message)) {
-        if !self.collector.has_news() {
-            return;
+    pub fn settle(&mut self, frame: u64, out: &mut dyn FnMut(&mut Message)) {
+        if self.collector.has_news() {
+            self.collector.settle(frame);
+            self.count_anomalies();
+            if self.collector.has_enough() {
+                self.give(out);
+            }
         }
+    }
+
+    /// Lends the messages that are settled, in the order of output.
+    pub fn give(&mut self, out: &mut dyn FnMut(&mut Message)) {
         let Self { collector, carriers, .. } = self;
         collector.give(&mut |message| {
             add_carriers(carriers, message);
@@ -182,15 +192,16 @@ impl<W: Sink> Shard<W> {
     }
 }
 
-/// Lends the messages that are complete in all parts, in the order of output.
-pub fn give_all<W: Sink>(shards: &mut [&mut Shard<W>], out: &mut dyn FnMut(&mut Message)) {
-    let take =
-        |(at, shard): (usize, &mut &mut Shard<W>)| shard.collector.take_ready().into_iter().map(move |open| (at, open));
+/// Lends the messages that this frame completed in all parts, in the order of output; all before it were given.
+pub fn give_all<W: Sink>(shards: &mut [&mut Shard<W>], frame: u64, out: &mut dyn FnMut(&mut Message)) {
+    let take = |(at, shard): (usize, &mut &mut Shard<W>)| {
+        shard.collector.take_ready(frame).into_iter().map(move |open| (at, open))
+    };
     let mut ready: Vec<_> = shards.iter_mut().enumerate().flat_map(take).collect();
     ready.sort_by_key(|(_, open)| open.order());
     for (at, open) in ready {
         let Shard { collector, carriers, .. } = &mut *shards[at];
-        collector.lend(open, Batch::Frame, |message| {
+        collector.lend(open, |message| {
             add_carriers(carriers, message);
             out(message);
         });

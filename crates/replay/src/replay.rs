@@ -57,12 +57,16 @@ pub fn replay(source: &mut Source, config: Config, receiver: &mut dyn Receiver) 
     let mut unknown_links = Vec::new();
     let mut next = Next::Frame;
     while next == Next::Frame {
-        let Some(frame) = source.next(&mut || receiver.before_block()) else {
+        let before_block = &mut || {
+            extractor.flush(&mut |message| receiver.message(message));
+            receiver.before_block();
+        };
+        let Some(frame) = source.next(before_block) else {
             next = Next::Finish;
             break;
         };
         let unknown = extractor.ledger().frames_with(FrameFate::UnknownLinkType);
-        extractor.push(&frame, &mut |message| receiver.message(message));
+        extractor.take(&frame, &mut |message| receiver.message(message));
         if extractor.ledger().frames_with(FrameFate::UnknownLinkType) > unknown {
             count(&mut unknown_links, frame.link);
         }

@@ -100,6 +100,7 @@ prop_compose! {
             exchange,
             latency_nanos: latency,
             frames,
+            given_with: 0,
             batch: Batch::default(),
         }
     }

@@ -55,7 +55,9 @@ pub struct Message {
     pub latency_nanos: Option<u64>,
     /// Numbers of the frames that carried it, when they are kept.
     pub frames: Vec<u64>,
-    /// With which of the messages of a frame it came.
+    /// Number of the frame that completed it; the last one, where time or the end of the capture did.
+    pub given_with: u64,
+    /// With which of the messages of that frame it came.
     pub batch: Batch,
 }
 
@@ -77,10 +79,10 @@ pub enum Batch {
     End,
 }
 
-/// Whose turn it is among messages of several [shards](crate::shard), between one frame and the next: each has its own in
-/// this order, and a connection is in one of them.
+/// Whose turn it is among messages of several [shards](crate::shard): each has its own in this order, and a connection is in
+/// one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Turn(Batch, Began);
+pub struct Turn(u64, Batch, Began);
 
 impl Message {
     /// Replaces the values of these fields, trailers too, by `[REDACTED]`; names compare without case.
@@ -101,7 +103,7 @@ impl Message {
 
     /// Its turn.
     pub const fn turn(&self) -> Turn {
-        Turn(self.batch, self.began())
+        Turn(self.given_with, self.batch, self.began())
     }
 
     const fn began(&self) -> Began {

@@ -4,7 +4,9 @@
 
 use std::ops::Range;
 
-use super::worker::{Output, Place};
+use sniffer_engine::message::Turn;
+
+use super::worker::Output;
 
 /// A piece of a shard's lines, and how much of it was handed on. Never one that is used up.
 pub(super) struct Head {
@@ -26,8 +28,8 @@ impl Head {
         }
     }
 
-    fn place(&self) -> Place {
-        self.output.labels[self.labels].place
+    fn turn(&self) -> Turn {
+        self.output.labels[self.labels].turn
     }
 
     /// Its lines, used or not.
@@ -36,10 +38,10 @@ impl Head {
     }
 
     /// Where the lines are that are before `limit`, and whether they are the last of the piece.
-    pub(super) fn take(&mut self, limit: Option<Place>) -> (Range<usize>, bool) {
+    pub(super) fn take(&mut self, limit: Option<Turn>) -> (Range<usize>, bool) {
         let labels = &self.output.labels;
         self.labels = match limit {
-            Some(limit) => self.labels + labels[self.labels..].partition_point(|label| label.place < limit),
+            Some(limit) => self.labels + labels[self.labels..].partition_point(|label| label.turn < limit),
             None => labels.len(),
         };
         let end = labels[self.labels - 1].end;
@@ -49,8 +51,8 @@ impl Head {
 }
 
 /// Whose lines are next, and before what of the others.
-pub(super) fn next(heads: &[Head]) -> Option<(usize, Option<Place>)> {
-    let first = (0..heads.len()).min_by_key(|&at| heads[at].place())?;
+pub(super) fn next(heads: &[Head]) -> Option<(usize, Option<Turn>)> {
+    let first = (0..heads.len()).min_by_key(|&at| heads[at].turn())?;
     let others = heads.iter().enumerate().filter(|&(at, _)| at != first);
-    Some((first, others.map(|(_, head)| head.place()).min()))
+    Some((first, others.map(|(_, head)| head.turn()).min()))
 }

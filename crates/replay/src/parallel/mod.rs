@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!                     ┌─ rounds ─▶ shard 0: flow, tcp, http, lines ─┐
-//! source ──▶ intake ──┼─ rounds ─▶ shard 1                          ├──▶ merge by (frame, turn) ───▶ receiver
+//! source ──▶ intake ──┼─ rounds ─▶ shard 1                          ├──▶ merge by turn ──▶ receiver
 //!  this thread        └─ rounds ─▶ …                                ┘        this thread
 //! ```
 //!
@@ -152,7 +152,7 @@ impl Driver<'_> {
             if fragments + sum > budget.max() {
                 shed(shards, budget.target().saturating_sub(fragments), &moment, out);
             }
-            give_all(shards, out);
+            give_all(shards, moment.frame.number, out);
             shards.iter().map(|shard| shard.held()).collect()
         });
         held.into_iter().enumerate().for_each(|(shard, held)| self.rounds.holds(shard, held));

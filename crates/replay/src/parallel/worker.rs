@@ -59,13 +59,10 @@ pub(super) struct Output {
 /// Of one message.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Label {
-    pub(super) place: Place,
+    pub(super) turn: Turn,
     /// Where its lines end.
     pub(super) end: usize,
 }
-
-/// The frame that completed a message, and its turn among those of the same frame.
-pub(super) type Place = (u64, Turn);
 
 impl Output {
     pub(super) fn clear(&mut self) {
@@ -82,17 +79,19 @@ pub(super) fn work(shard: &Mutex<Shard>, jobs: Receiver<Job>, to: SyncSender<Out
     for Job { mut parcel, hold, output } in jobs {
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             let mut shard = lock(shard);
-            let mut writer = Writer { output, frame: 0, write, to: &to };
+            let mut writer = Writer { output, write, to: &to };
+            let mut frame = 0;
             parcel.each(|step, moment| {
-                if moment.frame.number != writer.frame {
-                    shard.give(&mut |message| writer.message(message));
-                    writer.frame = moment.frame.number;
+                if moment.frame.number != frame {
+                    shard.settle(frame, &mut |message| writer.message(message));
+                    frame = moment.frame.number;
                 }
                 shard.take(step, moment, &mut |message| writer.message(message));
             });
-            if hold != Some(writer.frame) {
-                shard.give(&mut |message| writer.message(message));
+            if hold != Some(frame) {
+                shard.settle(frame, &mut |message| writer.message(message));
             }
+            shard.give(&mut |message| writer.message(message));
             let cost = parcel.cost();
             parcel.clear();
             Piece { output: writer.output, done: Some(Done { parcel, cost, held: shard.held() }) }
@@ -105,8 +104,6 @@ pub(super) fn work(shard: &Mutex<Shard>, jobs: Receiver<Job>, to: SyncSender<Out
 
 struct Writer<'a> {
     output: Output,
-    /// The frame of the steps.
-    frame: u64,
     write: Write<'a>,
     to: &'a SyncSender<Outcome>,
 }
@@ -114,9 +111,9 @@ struct Writer<'a> {
 impl Writer<'_> {
     #[inline]
     fn message(&mut self, message: &mut Message) {
-        let place = (self.frame, message.turn());
+        let turn = message.turn();
         (self.write)(message, &mut self.output.lines);
-        self.output.labels.push(Label { place, end: self.output.lines.len() });
+        self.output.labels.push(Label { turn, end: self.output.lines.len() });
         if self.output.lines.len() >= PIECE {
             // When nobody takes it, nobody wants the rest.
             let _ = self.to.send(Ok(Piece { output: std::mem::take(&mut self.output), done: None }));

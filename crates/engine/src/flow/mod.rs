@@ -24,7 +24,7 @@ use crate::tcp::{self, Delivery, EndCause, Interest, Outcome, Receiver};
 use crate::time::Timestamp;
 use closed::{Closed, Remnant};
 use ids::Ids;
-use table::{Class, Entry, Table};
+use table::{Class, Entry, Held, Table};
 
 /// All connections of an engine.
 #[derive(Debug)]
@@ -100,7 +100,7 @@ impl Flows {
         let hash = self.table.hash(&key);
         let mut found = self.table.find(&key, hash);
         if let Some(slot) = found
-            && around.now.is_after(self.table.entry(slot).last, around.config.limits.idle_timeout)
+            && around.now.is_after(self.table.standing(slot).last, around.config.limits.idle_timeout)
         {
             self.end(slot, EndCause::Idle, around);
             found = None;
@@ -127,11 +127,9 @@ impl Flows {
         match outcome {
             Outcome::Open => {
                 let class = if entry.tcp.is_half_open() { Class::HalfOpen } else { Class::Live };
-                let waits = entry.tcp.is_stalled() && !std::mem::replace(&mut entry.listed, true);
-                if entry.touch(class, now, around.serial as u32) {
-                    self.table.renew(slot, class);
-                }
-                if waits {
+                let is_stalled = entry.tcp.is_stalled();
+                self.table.renew(slot, class, now, around.serial as u32);
+                if is_stalled {
                     self.list(slot);
                 }
             }
@@ -216,12 +214,15 @@ impl Flows {
     /// Lists a connection among those that wait for an allowance.
     #[cold]
     fn list(&mut self, slot: u32) {
+        if std::mem::replace(&mut self.table.standing_mut(slot).listed, true) {
+            return;
+        }
         self.stalled.push(slot);
         // Slots of connections that ended stay in the list until the next tick, and time may stand still.
         if self.stalled.len() > 2 * self.table.len() + 64 {
             self.stalled.sort_unstable();
             self.stalled.dedup();
-            self.stalled.retain(|&slot| self.table.get_mut(slot).is_some_and(|entry| entry.listed));
+            self.stalled.retain(|&slot| self.table.standing(slot).listed);
         }
     }
 
@@ -231,32 +232,31 @@ impl Flows {
             return Some(0);
         }
         let oldest = [Class::HalfOpen, Class::Live].into_iter().filter_map(|class| self.table.oldest(class));
-        let last = oldest.map(|slot| self.table.entry(slot).last).min()?;
+        let last = oldest.map(|slot| self.table.standing(slot).last).min()?;
         Some(last.after(idle_timeout).as_secs_up())
     }
 
     /// Lets time pass for connections without packets: allowances end, idle ones are given up.
     pub(crate) fn tick(&mut self, around: &mut Surroundings<'_>) {
         let (now, limits) = (around.now, &around.config.limits);
-        let is_idle = |entry: &Entry| now.is_after(entry.last, limits.idle_timeout);
+        let is_idle = |table: &Table, slot| now.is_after(table.standing(slot).last, limits.idle_timeout);
         let mut due = std::mem::take(&mut self.stalled);
-        due.retain(|&slot| self.table.get_mut(slot).is_some_and(|entry| entry.listed));
+        due.retain(|&slot| self.table.standing(slot).listed);
         for class in [Class::HalfOpen, Class::Live] {
-            due.extend(self.table.least_active(class).take_while(|entry| is_idle(entry)).map(|entry| entry.flow.slot));
+            due.extend(self.table.least_active(class).take_while(|&slot| is_idle(&self.table, slot)));
         }
         // In the order of output, so that messages need not wait for each other, and nothing depends on slots.
         due.sort_unstable_by_key(|&slot| self.table.entry(slot).flow.began());
         due.dedup();
         for slot in due {
-            let entry = self.table.entry_mut(slot);
-            let idle = is_idle(entry);
-            let listed = std::mem::take(&mut entry.listed);
+            let idle = is_idle(&self.table, slot);
+            let listed = std::mem::take(&mut self.table.standing_mut(slot).listed);
             if listed && let Outcome::Closed = self.with(slot, around, |tcp, out| tcp.advance(now, limits, out)) {
                 self.end(slot, EndCause::Fin, around);
             } else if idle {
                 self.end(slot, EndCause::Idle, around);
             } else if self.table.entry(slot).tcp.is_stalled() {
-                self.table.entry_mut(slot).listed = true;
+                self.table.standing_mut(slot).listed = true;
                 self.stalled.push(slot);
             }
         }
@@ -268,8 +268,8 @@ impl Flows {
 
     /// How much the connection would be missed that is evicted next, after so many segments.
     pub(crate) fn least_missed(&self, serial: u64) -> Option<Activity> {
-        let entry = self.table.entry(self.victim()?);
-        Some(Activity { class: entry.class, age: Reverse((serial as u32).wrapping_sub(entry.serial)) })
+        let standing = self.table.standing(self.victim()?);
+        Some(Activity { class: standing.class, age: Reverse((serial as u32).wrapping_sub(standing.serial)) })
     }
 
     /// Gives up a connection for its memory: half-open ones first, then the least recently active (policy 21).
@@ -288,9 +288,8 @@ impl Flows {
     pub(crate) fn forget_copies(&mut self) {
         for entry in self.table.iter_mut() {
             entry.tcp.forget_copies();
-            let holds = entry.tcp.held() + entry.http.held();
-            self.held -= entry.held - holds;
-            entry.held = holds;
+            let holds = entry.tcp.held();
+            self.held -= std::mem::replace(&mut entry.held.tcp, holds) - holds;
         }
     }
 
@@ -310,10 +309,10 @@ impl Flows {
         self.with(slot, around, |tcp, out| tcp.end(cause, out));
         let entry = self.table.entry(slot);
         let hash = self.table.hash(&entry.flow.key);
-        self.held -= entry.held + Table::ENTRY_BYTES;
+        self.held -= entry.held.sum() + Table::ENTRY_BYTES;
         // Who was evicted goes on, if it goes on, as a connection of its own; a flood of them is not worth remembering.
         if !matches!(cause, EndCause::EndOfCapture | EndCause::Evicted) {
-            self.past[usize::from(entry.bucket)].closed.remember(hash, entry.tcp.next_seqs());
+            self.past[usize::from(self.table.standing(slot).bucket)].closed.remember(hash, entry.tcp.next_seqs());
         }
         around.sink.event(Event::Closed { flow: &entry.flow });
         self.table.remove(slot, hash);
@@ -332,10 +331,11 @@ fn with<T>(
     let Entry { flow, tcp, http, held, .. } = entry;
     let Surroundings { config, ledger, sink, stamp, .. } = around;
     let cx = http::Context { flow, config, ledger, sink: *sink, stamp: *stamp };
-    let result = call(tcp, &mut Behind { http, spares, cx });
-    let holds = tcp.held() + http.held();
-    *held_by_all = *held_by_all + holds - *held;
-    *held = holds;
+    let mut behind = Behind { http, spares, cx, delivered: false };
+    let result = call(tcp, &mut behind);
+    let http = if behind.delivered { behind.http.held() } else { held.http };
+    let before = std::mem::replace(held, Held { tcp: tcp.held(), http });
+    *held_by_all = *held_by_all + held.sum() - before.sum();
     result
 }
 
@@ -358,10 +358,13 @@ struct Behind<'a> {
     http: &'a mut http::Connection,
     spares: &'a mut tcp::Spares,
     cx: http::Context<'a>,
+    /// Whether anything was, so that what HTTP holds may be something else now.
+    delivered: bool,
 }
 
 impl Receiver for Behind<'_> {
     fn deliver(&mut self, from: Side, delivery: Delivery<'_>) {
+        self.delivered = true;
         self.http.deliver(from, delivery, &mut self.cx);
     }
 

@@ -1,7 +1,8 @@
 //! The table: connections by key, and in order of activity in each of two classes.
 //!
 //! Invariants: every occupied slot is in the index under its key and in exactly one list; each list is ordered by
-//! `last`, oldest first, because the engine's clock never goes back.
+//! `last`, oldest first, because the engine's clock never goes back. The lists lie beside the entries, not in them: a packet
+//! moves three other connections, and to touch their entries for that was a fortieth of a replay.
 
 use hashbrown::HashTable;
 
@@ -26,29 +27,37 @@ pub(super) struct Entry {
     pub(super) flow: Flow,
     pub(super) tcp: tcp::Connection,
     pub(super) http: http::Connection,
-    pub(super) last: Timestamp,
     /// Accounted bytes on the heap.
-    pub(super) held: usize,
-    /// Whether it is in the list of those that wait for an allowance.
-    pub(super) listed: bool,
-    pub(super) class: Class,
-    /// Of the key.
-    pub(super) bucket: u8,
+    pub(super) held: Held,
+}
+
+/// Accounted bytes on the heap, by layer.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Held {
+    pub(super) tcp: usize,
+    pub(super) http: usize,
+}
+
+impl Held {
+    pub(super) const fn sum(self) -> usize {
+        self.tcp + self.http
+    }
+}
+
+/// Where a connection stands among the others.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Standing {
+    pub(super) last: Timestamp,
     /// Low bits of the number of the segment that was last: orders connections of several tables. A connection that is older
     /// than they can tell is idle long since.
     pub(super) serial: u32,
     older: u32,
     newer: u32,
-}
-
-impl Entry {
-    /// Notes activity; whether its place in the lists is another one now.
-    #[must_use]
-    pub(super) fn touch(&mut self, class: Class, now: Timestamp, serial: u32) -> bool {
-        self.last = now;
-        self.serial = serial;
-        self.class != class || self.newer != NONE
-    }
+    pub(super) class: Class,
+    /// Of the key.
+    pub(super) bucket: u8,
+    /// Whether it is in the list of those that wait for an allowance.
+    pub(super) listed: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -62,19 +71,22 @@ pub(super) struct Table {
     index: HashTable<u32>,
     slots: Slab<Entry>,
     lists: [List; 2],
+    /// By slot; of one that is free, it is not listed.
+    standings: Vec<Standing>,
     hasher: ahash::RandomState,
 }
 
 impl Table {
-    /// Accounted bytes of a connection: its slot, and its share of the index, which while it grows is there twice: 5 bytes a
-    /// bucket, 7/16 of the new ones and 7/8 of the old ones taken.
-    pub(super) const ENTRY_BYTES: usize = Slab::<Entry>::SLOT_BYTES + 18;
+    /// Accounted bytes of a connection: its slot; its share of the index, which while it grows is there twice: 5 bytes a
+    /// bucket, 7/16 of the new ones and 7/8 of the old ones taken; and of the standings, which grow by an eighth.
+    pub(super) const ENTRY_BYTES: usize = Slab::<Entry>::SLOT_BYTES + 18 + size_of::<Standing>() * 9 / 8;
 
     pub(super) fn new(key: [u64; 4]) -> Self {
         Self {
             index: HashTable::new(),
             slots: Slab::default(),
             lists: [List { oldest: NONE, newest: NONE }; 2],
+            standings: Vec::new(),
             hasher: ahash::RandomState::with_seeds(key[0], key[1], key[2], key[3]),
         }
     }
@@ -101,10 +113,6 @@ impl Table {
         self.slots.get_mut(slot).unwrap_or_else(|| unreachable!("slots in the index and in the lists are taken"))
     }
 
-    pub(super) fn get_mut(&mut self, slot: u32) -> Option<&mut Entry> {
-        self.slots.get_mut(slot)
-    }
-
     pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.slots.iter()
     }
@@ -117,21 +125,22 @@ impl Table {
     pub(super) fn insert(&mut self, mut flow: Flow, hash: u64, bucket: u8, now: Timestamp, serial: u32) -> u32 {
         let slot = self.slots.insert_with(|slot| {
             flow.slot = slot;
-            Entry {
-                flow,
-                tcp: tcp::Connection::new(),
-                http: http::Connection::default(),
-                last: now,
-                held: 0,
-                listed: false,
-                class: Class::HalfOpen,
-                bucket,
-                serial,
-                older: NONE,
-                newer: NONE,
-            }
+            let (tcp, http) = (tcp::Connection::new(), http::Connection::default());
+            Entry { flow, tcp, http, held: Held::default() }
         });
-        self.link(slot, Class::HalfOpen);
+        let class = Class::HalfOpen;
+        let standing = Standing { last: now, serial, older: NONE, newer: NONE, class, bucket, listed: false };
+        match self.standings.get_mut(slot as usize) {
+            Some(free) => *free = standing,
+            None => {
+                let missing = slot as usize + 1 - self.standings.len();
+                if self.standings.capacity() - self.standings.len() < missing {
+                    self.standings.reserve_exact(missing.max(64 + self.standings.len() / 8));
+                }
+                self.standings.resize(slot as usize + 1, standing);
+            }
+        }
+        self.link(slot, class);
         let Self { index, slots, hasher, .. } = self;
         index.insert_unique(hash, slot, |&slot| slots.get(slot).map_or(0, |entry| hasher.hash_one(entry.flow.key)));
         slot
@@ -144,12 +153,27 @@ impl Table {
             found.remove();
         }
         self.slots.remove(slot);
+        self.standing_mut(slot).listed = false;
     }
 
-    /// Makes a connection that was touched the most recently active of its class.
-    pub(super) fn renew(&mut self, slot: u32, class: Class) {
-        self.unlink(slot);
-        self.link(slot, class);
+    /// Where the connection of a slot stands.
+    pub(super) fn standing(&self, slot: u32) -> &Standing {
+        &self.standings[slot as usize]
+    }
+
+    pub(super) fn standing_mut(&mut self, slot: u32) -> &mut Standing {
+        &mut self.standings[slot as usize]
+    }
+
+    /// Makes a connection the most recently active of this class.
+    #[inline]
+    pub(super) fn renew(&mut self, slot: u32, class: Class, now: Timestamp, serial: u32) {
+        let standing = self.standing_mut(slot);
+        (standing.last, standing.serial) = (now, serial);
+        if standing.class != class || standing.newer != NONE {
+            self.unlink(slot);
+            self.link(slot, class);
+        }
     }
 
     /// The least recently active connection of a class.
@@ -159,9 +183,9 @@ impl Table {
     }
 
     /// The connections of a class, the least recently active first.
-    pub(super) fn least_active(&self, class: Class) -> impl Iterator<Item = &Entry> {
-        let next = |slot: u32| (slot != NONE).then(|| self.entry(slot));
-        std::iter::successors(next(self.lists[class as usize].oldest), move |entry| next(entry.newer))
+    pub(super) fn least_active(&self, class: Class) -> impl Iterator<Item = u32> {
+        let some = |slot: u32| (slot != NONE).then_some(slot);
+        std::iter::successors(self.oldest(class), move |&slot| some(self.standing(slot).newer))
     }
 
     fn link(&mut self, slot: u32, class: Class) {
@@ -170,23 +194,21 @@ impl Table {
         if before == NONE {
             list.oldest = slot;
         } else {
-            self.entry_mut(before).newer = slot;
+            self.standing_mut(before).newer = slot;
         }
-        let entry = self.entry_mut(slot);
-        entry.class = class;
-        entry.older = before;
-        entry.newer = NONE;
+        let standing = self.standing_mut(slot);
+        (standing.class, standing.older, standing.newer) = (class, before, NONE);
     }
 
     fn unlink(&mut self, slot: u32) {
-        let Entry { class, older, newer, .. } = *self.entry(slot);
+        let Standing { class, older, newer, .. } = *self.standing(slot);
         match older {
             NONE => self.lists[class as usize].oldest = newer,
-            older => self.entry_mut(older).newer = newer,
+            older => self.standing_mut(older).newer = newer,
         }
         match newer {
             NONE => self.lists[class as usize].newest = older,
-            newer => self.entry_mut(newer).older = older,
+            newer => self.standing_mut(newer).older = older,
         }
     }
 }
@@ -239,9 +261,7 @@ mod tests {
                     Some(at) => {
                         let (key, slot, ..) = list.0.remove(at);
                         let class = if rng.chance(0.5) { Class::Live } else { Class::HalfOpen };
-                        if table.entry_mut(slot).touch(class, now, step as u32) {
-                            table.renew(slot, class);
-                        }
+                        table.renew(slot, class, now, step as u32);
                         list.0.push((key, slot, class, now));
                     }
                 }
@@ -252,7 +272,7 @@ mod tests {
                     assert_eq!(table.oldest(class), oldest.map(|at| list.0[at].1), "{because}");
                     if let Some(at) = oldest {
                         let (key, slot, _, last) = list.0.remove(at);
-                        assert_eq!(table.entry(slot).last, last, "{because}");
+                        assert_eq!(table.standing(slot).last, last, "{because}");
                         table.remove(slot, table.hash(&key));
                     }
                 }

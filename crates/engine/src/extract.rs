@@ -48,12 +48,16 @@ impl<W: Sink> Extractor<W> {
     pub fn take(&mut self, frame: &Frame<'_>, out: &mut dyn FnMut(&mut Message)) {
         let Self { intake, shard, budget } = self;
         let mut payload = 0;
-        intake.push(frame, |step, moment| {
-            if let Step::Segment { segment, .. } = step {
-                payload += segment.payload.len();
-            }
-            shard.take(step, moment, out);
-        });
+        intake.push(
+            frame,
+            #[inline(always)]
+            |step, moment| {
+                if let Step::Segment { segment, .. } = step {
+                    payload += segment.payload.len();
+                }
+                shard.take(step, moment, out);
+            },
+        );
         if budget.spend(payload) && self.held() > self.budget.max() {
             let target = self.budget.target().saturating_sub(self.intake.held());
             shed(&mut [&mut self.shard], target, &self.intake.moment(), out);

@@ -76,24 +76,29 @@ impl Intake {
         self.moment.now = reading.now;
         self.moment.frame = frame.stamp();
         let mut counted = false;
-        decode::decode_each(frame, |decoded| {
-            // A frame is counted once, by the first packet in it.
-            if !std::mem::replace(&mut counted, true) {
-                to(Step::Frame(frame_fate(&decoded)), &self.moment);
-            }
-            match &decoded {
-                Decoded::Segment(segment) => {
-                    self.moment.serial += 1;
-                    to(Step::Segment { segment, stamp: frame.stamp(), odd: None, carriers: &[] }, &self.moment);
+        decode::decode_each(
+            frame,
+            #[inline(always)]
+            |decoded| {
+                // A frame is counted once, by the first packet in it.
+                if !std::mem::replace(&mut counted, true) {
+                    to(Step::Frame(frame_fate(&decoded)), &self.moment);
                 }
-                Decoded::Fragment(fragment) => {
-                    if let defrag::Outcome::Whole(datagram) = self.defrag.push(fragment, reading.now, frame.stamp()) {
-                        self.datagram(datagram, &mut to);
+                match &decoded {
+                    Decoded::Segment(segment) => {
+                        self.moment.serial += 1;
+                        to(Step::Segment { segment, stamp: frame.stamp(), odd: None, carriers: &[] }, &self.moment);
                     }
+                    Decoded::Fragment(fragment) => {
+                        if let defrag::Outcome::Whole(datagram) = self.defrag.push(fragment, reading.now, frame.stamp())
+                        {
+                            self.datagram(datagram, &mut to);
+                        }
+                    }
+                    Decoded::Skipped(_) => {}
                 }
-                Decoded::Skipped(_) => {}
-            }
-        });
+            },
+        );
     }
 
     /// Takes a datagram that was put together; it may hold a fragment of another, one tunnel further in.

@@ -139,14 +139,18 @@ impl<W: Sink> Shard<W> {
 
     /// Says that this frame gives no more, nor what passed before it: what is complete is in order. Where enough is, it is
     /// lent.
-    #[inline]
+    #[inline(always)]
     pub fn settle(&mut self, frame: u64, out: &mut dyn FnMut(&mut Message)) {
         if self.collector.has_news() {
-            self.collector.settle(frame);
-            self.count_anomalies();
-            if self.collector.has_enough() {
-                self.give(out);
-            }
+            self.settle_news(frame, out);
+        }
+    }
+
+    fn settle_news(&mut self, frame: u64, out: &mut dyn FnMut(&mut Message)) {
+        self.collector.settle(frame);
+        self.count_anomalies();
+        if self.collector.has_enough() {
+            self.give(out);
         }
     }
 

@@ -71,6 +71,7 @@ impl Connection {
         }
     }
 
+    #[inline(always)]
     pub(crate) fn deliver(&mut self, from: Side, delivery: Delivery<'_>, cx: &mut Context<'_>) {
         match delivery {
             Delivery::Bytes { bytes, stamp, starts_segment } => {
@@ -91,6 +92,7 @@ impl Connection {
         }
     }
 
+    #[inline(always)]
     fn step(&mut self, from: Side, bytes: &[u8], stamp: Stamp, starts_segment: bool, cx: &mut Context<'_>) -> usize {
         // The middle of a body, where most bytes are: the state stays what it is.
         if let State::Body(body, open @ Open { orphan: false, .. }) = &mut self.sides[from.index()].state
@@ -100,11 +102,26 @@ impl Connection {
             content(open.direction, bytes, stamp, cx);
             return bytes.len();
         }
+        if let State::Start = self.sides[from.index()].state
+            && let Some(used) = self.head_at_once(from, bytes, stamp, cx)
+        {
+            return used;
+        }
+        self.any_step(from, bytes, stamp, starts_segment, cx)
+    }
+
+    /// A step of which nothing is known. Apart from [`Self::step`], so that the little that nearly all bytes need lies close together.
+    #[inline(never)]
+    fn any_step(
+        &mut self,
+        from: Side,
+        bytes: &[u8],
+        stamp: Stamp,
+        starts_segment: bool,
+        cx: &mut Context<'_>,
+    ) -> usize {
         match std::mem::take(&mut self.sides[from.index()].state) {
             State::Start => {
-                if let Some(used) = self.head_at_once(from, bytes, stamp, cx) {
-                    return used;
-                }
                 let (mut finder, mut started) = (EndFinder::default(), None);
                 let frames = &[stamp];
                 let new = New { bytes: bytes.len(), is_segment: false };

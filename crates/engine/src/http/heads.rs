@@ -237,6 +237,7 @@ impl Connection {
     }
 
     /// The connection speaks HTTP after all.
+    #[inline(always)]
     fn is_http(&mut self, cx: &mut Context<'_>) {
         for side in [Side::Low, Side::High] {
             if std::mem::take(&mut self.sides[side.index()].missed) {
@@ -268,6 +269,7 @@ impl Connection {
     }
 
     /// Says that a head was read.
+    #[inline(always)]
     fn opened(
         &mut self,
         from: Side,
@@ -303,6 +305,7 @@ impl Connection {
     }
 
     /// Goes on behind a head of `length` bytes.
+    #[inline(always)]
     fn begin(&mut self, from: Side, opened: Opened, length: usize, stamp: Stamp, cx: &mut Context<'_>) {
         let Opened { mut open, outline, answers, upgrade } = opened;
         cx.ledger.count(Fate::Head, length);
@@ -311,6 +314,7 @@ impl Connection {
         self.begin_body(from, open, framing, upgrade, stamp, cx);
     }
 
+    #[inline(always)]
     fn begin_body(
         &mut self,
         from: Side,

@@ -105,12 +105,14 @@ impl Fields {
     }
 
     /// Appends to what stands before the fields, and says where that ends.
+    #[inline(always)]
     pub(super) fn extend_before<C: Copying>(&mut self, bytes: &[u8]) -> u32 {
         C::text(&mut self.text, bytes);
         self.start = self.text.len() as u32;
         self.start
     }
 
+    #[inline(always)]
     pub(super) fn extend<C: Copying>(&mut self, fields: &[Field<'_>]) {
         for field in fields {
             C::name(&mut self.text, field.name);
@@ -121,6 +123,7 @@ impl Fields {
     }
 
     /// Whether the text has no folds and is UTF-8 in each of its pieces; `within` is one more place at which pieces meet.
+    #[inline(always)]
     pub(super) fn is_plain(&self, within: u32) -> bool {
         let meets = |at: u32| self.text.get(at as usize).is_none_or(|&byte| byte & 0xc0 != 0x80);
         let utf8 = || {

@@ -36,15 +36,22 @@ impl HeadText {
     }
 
     /// Copies a head over this one, into the memory it has.
+    #[inline(always)]
     pub(crate) fn set(&mut self, head: &Head<'_>) {
         self.version = head.version;
         self.set_as::<Plain>(head);
         // Checked in one go: field by field it cost a tenth of the whole replay.
         if !self.fields.is_plain(self.method_len()) {
-            self.set_as::<Careful>(head);
+            self.set_carefully(head);
         }
     }
 
+    #[cold]
+    fn set_carefully(&mut self, head: &Head<'_>) {
+        self.set_as::<Careful>(head);
+    }
+
+    #[inline(always)]
     fn set_as<C: Copying>(&mut self, head: &Head<'_>) {
         self.fields.clear();
         self.kind = match head.start {

@@ -58,6 +58,7 @@ impl Connection {
     }
 
     /// Accounted bytes beyond the structure itself.
+    #[inline(always)]
     pub(crate) fn held(&self) -> usize {
         self.halves[0].held()
             + self.halves[1].held()

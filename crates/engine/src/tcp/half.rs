@@ -352,6 +352,7 @@ impl Half {
     }
 
     /// Accounted bytes on the heap.
+    #[inline(always)]
     pub(super) fn held(&self) -> usize {
         self.waiting.as_ref().map_or(0, |room| room.held())
             + self.recent.as_ref().map_or(0, |recent| recent.held())

@@ -74,8 +74,8 @@ fn push_text(text: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
-/// Appends a name in lower case, eight bytes at once, the last of which overlap those before them: a name is short, and a
-/// loop over the bytes that are left took longer than all else.
+/// Appends a name in lower case, sixteen bytes at once, its first and its last, which overlap: a name is short, and a loop over
+/// its bytes took longer than all else.
 #[inline(always)]
 fn push_lower(to: &mut Vec<u8>, name: &[u8]) {
     let start = to.len();
@@ -85,15 +85,22 @@ fn push_lower(to: &mut Vec<u8>, name: &[u8]) {
     }
     to.extend_from_slice(&[0; NAME_MAX]);
     let room = &mut to[start..];
-    if let Some(last) = name.last_chunk() {
-        for (from, to) in name.as_chunks().0.iter().zip(room.as_chunks_mut().0) {
-            *to = lower(*from);
-        }
-        room[name.len() - 8..name.len()].copy_from_slice(&lower(*last));
+    let length = name.len();
+    if let (Some(first), Some(last)) = (name.first_chunk::<16>(), name.last_chunk::<16>()) {
+        room[..16].copy_from_slice(&lower(*first));
+        room[length - 16..length].copy_from_slice(&lower(*last));
     } else {
-        room[..8].copy_from_slice(&lower(few(name).to_le_bytes()));
+        let (first, last) = match (name.first_chunk(), name.last_chunk()) {
+            (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+            _ => (few(name), 0),
+        };
+        let ends = lower((u128::from(first) | u128::from(last) << 64).to_le_bytes());
+        room[..8].copy_from_slice(&ends[..8]);
+        if length > 8 {
+            room[length - 8..length].copy_from_slice(&ends[8..]);
+        }
     }
-    to.truncate(start + name.len());
+    to.truncate(start + length);
 }
 
 /// Longer than nearly every name.
@@ -110,16 +117,10 @@ pub(crate) fn few(bytes: &[u8]) -> u64 {
     at(0) | at(1) | at(2)
 }
 
-/// Eight bytes with letters of ASCII in lower case.
+/// Letters of ASCII in lower case: one comparison of vectors, without a loop.
 #[inline(always)]
-const fn lower(bytes: [u8; 8]) -> [u8; 8] {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    let bytes = u64::from_le_bytes(bytes);
-    // The highest bit of each byte says that the seven below are at least `A`, and that they are beyond `Z`.
-    let low = bytes & (0x7f * EACH);
-    let (from_a, beyond_z) = (low + (0x80 - b'A' as u64) * EACH, low + (0x7f - b'Z' as u64) * EACH);
-    let capital = from_a & !beyond_z & !bytes & (0x80 * EACH);
-    (bytes | capital >> 2).to_le_bytes()
+fn lower(bytes: [u8; 16]) -> [u8; 16] {
+    bytes.map(|byte| byte | u8::from(byte.wrapping_sub(b'A') < 26) << 5)
 }
 
 #[cfg(test)]

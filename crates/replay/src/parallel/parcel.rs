@@ -2,6 +2,8 @@
 //!
 //! It decodes nothing: a segment is copied as the intake gave it. Next: [`super::worker`], which unpacks.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use sniffer_engine::anomaly::Anomaly;
 use sniffer_engine::decode::{Checksum, Flags, Options, Segment};
 use sniffer_engine::frame::Stamp;
@@ -13,40 +15,73 @@ use sniffer_engine::time::Seconds;
 /// Steps in order, and the bytes of their segments.
 #[derive(Debug, Default)]
 pub(super) struct Parcel {
-    items: Vec<(Moment, Item)>,
+    items: Vec<Item>,
     bytes: Vec<u8>,
     payload: usize,
 }
 
 #[derive(Debug)]
 enum Item {
-    Tick(Seconds),
+    Tick(Seconds, Moment),
     Segment(Packed),
 }
 
-/// A segment whose bytes are in the parcel: the whole of it where a checksum can be verified, else its payload.
+/// A segment whose bytes are in the parcel: the whole of it where a checksum can be verified, else its payload. Small, because
+/// it is written by one core and read by another.
 #[derive(Debug)]
 struct Packed {
-    src: Endpoint,
-    dst: Endpoint,
+    moment: Moment,
+    ends: Ends,
+    options: Options,
     seq: SeqNumber,
     ack: SeqNumber,
-    flags: Flags,
-    window: u16,
-    options: Options,
     cut: u32,
-    ttl: u8,
-    whole: bool,
+    bytes: u32,
     payload: u32,
-    end: usize,
+    window: u16,
+    flags: Flags,
+    ttl: u8,
+    fragments: Option<Box<Fragments>>,
+}
+
+/// Who sent it, and to whom.
+#[derive(Debug)]
+enum Ends {
+    V4 { ips: [u32; 2], ports: [u16; 2] },
+    Any(Box<[Endpoint; 2]>),
+}
+
+/// What there is to say of a segment that came in fragments.
+#[derive(Debug)]
+struct Fragments {
     stamp: Stamp,
     odd: Option<Anomaly>,
     carriers: Vec<u64>,
 }
 
+impl Ends {
+    fn new(src: Endpoint, dst: Endpoint) -> Self {
+        match (src.ip, dst.ip) {
+            (IpAddr::V4(from), IpAddr::V4(to)) => {
+                Self::V4 { ips: [from.to_bits(), to.to_bits()], ports: [src.port, dst.port] }
+            }
+            _ => Self::Any(Box::new([src, dst])),
+        }
+    }
+
+    fn each(&self) -> [Endpoint; 2] {
+        match self {
+            Self::V4 { ips, ports } => {
+                [0, 1].map(|at| Endpoint::new(IpAddr::V4(Ipv4Addr::from_bits(ips[at])), ports[at]))
+            }
+            Self::Any(ends) => **ends,
+        }
+    }
+}
+
 impl Parcel {
     pub(super) fn tick(&mut self, passed: Seconds, moment: &Moment) {
-        self.items.push((*moment, Item::Tick(passed)));
+        self.items.push(Item::Tick(passed, *moment));
     }
 
     pub(super) fn segment(
@@ -56,44 +91,45 @@ impl Parcel {
         odd: Option<Anomaly>,
         moment: &Moment,
     ) {
-        let (whole, bytes) = match segment.checksum {
-            Checksum::Of(whole) => (true, whole),
-            Checksum::Unknown => (false, segment.payload),
+        let bytes = match segment.checksum {
+            Checksum::Of(whole) => whole,
+            Checksum::Unknown => segment.payload,
         };
+        let usual = odd.is_none() && carriers.is_empty() && stamp == moment.frame;
         self.bytes.extend_from_slice(bytes);
         self.payload += segment.payload.len();
         let packed = Packed {
-            src: segment.src,
-            dst: segment.dst,
+            moment: *moment,
+            ends: Ends::new(segment.src, segment.dst),
+            options: segment.options,
             seq: segment.seq,
             ack: segment.ack,
-            flags: segment.flags,
-            window: segment.window,
-            options: segment.options,
             cut: segment.cut,
+            bytes: bytes.len() as u32, // a frame has at most 16 MiB
+            payload: segment.payload.len() as u32,
+            window: segment.window,
+            flags: segment.flags,
             ttl: segment.ttl,
-            whole,
-            payload: segment.payload.len() as u32, // a frame has at most 16 MiB
-            end: self.bytes.len(),
-            stamp,
-            odd,
-            carriers: carriers.to_vec(),
+            fragments: (!usual).then(|| Box::new(Fragments { stamp, odd, carriers: carriers.to_vec() })),
         };
-        self.items.push((*moment, Item::Segment(packed)));
+        self.items.push(Item::Segment(packed));
     }
 
     /// Every step, as the intake gave it.
     pub(super) fn each(&self, mut to: impl FnMut(Step<'_, '_>, &Moment)) {
-        let mut start = 0;
-        for (moment, item) in &self.items {
-            let step = match item {
-                Item::Tick(passed) => Step::Tick(*passed),
+        let mut rest = self.bytes.as_slice();
+        for item in &self.items {
+            match item {
+                Item::Tick(passed, moment) => to(Step::Tick(*passed), moment),
                 Item::Segment(packed) => {
-                    let bytes = &self.bytes[start..packed.end];
-                    start = packed.end;
+                    let bytes;
+                    (bytes, rest) = rest.split_at(packed.bytes as usize);
+                    let [src, dst] = packed.ends.each();
+                    // With its header it is longer than its payload.
+                    let whole = packed.bytes > packed.payload;
                     let segment = Segment {
-                        src: packed.src,
-                        dst: packed.dst,
+                        src,
+                        dst,
                         seq: packed.seq,
                         ack: packed.ack,
                         flags: packed.flags,
@@ -102,14 +138,15 @@ impl Parcel {
                         payload: &bytes[bytes.len() - packed.payload as usize..],
                         cut: packed.cut,
                         ttl: packed.ttl,
-                        checksum: if packed.whole { Checksum::Of(bytes) } else { Checksum::Unknown },
+                        checksum: if whole { Checksum::Of(bytes) } else { Checksum::Unknown },
                     };
-                    let Packed { stamp, odd, ref carriers, .. } = *packed;
-                    to(Step::Segment { segment: &segment, stamp, odd, carriers }, moment);
-                    continue;
+                    let (stamp, odd, carriers) = match packed.fragments.as_deref() {
+                        None => (packed.moment.frame, None, &[][..]),
+                        Some(Fragments { stamp, odd, carriers }) => (*stamp, *odd, carriers.as_slice()),
+                    };
+                    to(Step::Segment { segment: &segment, stamp, odd, carriers }, &packed.moment);
                 }
-            };
-            to(step, moment);
+            }
         }
     }
 
@@ -119,7 +156,7 @@ impl Parcel {
 
     /// What it takes.
     pub(super) fn size(&self) -> usize {
-        self.bytes.len() + self.items.len() * size_of::<(Moment, Item)>()
+        self.bytes.len() + self.items.len() * size_of::<Item>()
     }
 
     /// What its segments can add to the accounts, besides doubling what was held before: see [`super::bound`].

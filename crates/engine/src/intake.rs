@@ -82,9 +82,9 @@ impl Intake {
             |decoded| {
                 // A frame is counted once, by the first packet in it.
                 if !std::mem::replace(&mut counted, true) {
-                    to(Step::Frame(frame_fate(&decoded)), &self.moment);
+                    to(Step::Frame(frame_fate(decoded)), &self.moment);
                 }
-                match &decoded {
+                match decoded {
                     Decoded::Segment(segment) => {
                         self.moment.serial += 1;
                         to(Step::Segment { segment, stamp: frame.stamp(), odd: None, carriers: &[] }, &self.moment);

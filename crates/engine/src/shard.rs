@@ -21,7 +21,7 @@ use crate::time::Seconds;
 /// Which of `shards` parts a segment is for.
 #[inline]
 pub fn shard_of(segment: &Segment<'_>, shards: usize) -> usize {
-    bucket_of(segment.src, segment.dst) % shards
+    bucket_of(segment.src, segment.dst) * shards / BUCKETS
 }
 
 fn bucket_of(one: Endpoint, other: Endpoint) -> usize {

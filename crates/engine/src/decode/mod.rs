@@ -46,16 +46,16 @@ pub fn decode<'a>(frame: &Frame<'a>) -> Decoded<'a> {
 
 /// Every packet in a frame, in order: exactly one, except that an 802.11 aggregate (A-MSDU) holds several.
 #[inline]
-pub fn decode_each<'a>(frame: &Frame<'a>, mut each: impl FnMut(Decoded<'a>)) {
+pub fn decode_each<'a>(frame: &Frame<'a>, mut each: impl FnMut(&Decoded<'a>)) {
     if !wifi::is_wifi(frame.link) {
-        return each(decode(frame));
+        return each(&decode(frame));
     }
     match wifi::packets(frame.link, rest::Rest::of(frame)) {
         Ok(packets) => {
-            each(packets.first());
-            packets.skip(1).for_each(|packet| each(ether::llc(packet)));
+            each(&packets.first());
+            packets.skip(1).for_each(|packet| each(&ether::llc(packet)));
         }
-        Err(skipped) => each(Decoded::Skipped(skipped)),
+        Err(skipped) => each(&Decoded::Skipped(skipped)),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::decode::{Flags, Segment};
 use crate::event::{Began, Event, Flow, Sink};
 use crate::frame::Stamp;
 use crate::http;
-use crate::key::{self, BUCKETS, FlowKey, Side};
+use crate::key::{BUCKETS, FlowKey, Side};
 use crate::ledger::{Fate, Ledger};
 use crate::tcp::{self, Delivery, EndCause, Interest, Outcome, Receiver};
 use crate::time::Timestamp;
@@ -139,8 +139,8 @@ impl Flows {
                 self.end(slot, EndCause::Reset, around);
                 // Its payload was counted as received when its own frame came.
                 let first = syn.segment(segment, side);
-                let hashes = (self.table.hash(&key), key.stable_hash());
-                let slot = self.insert(key, hashes, syn.side, &first, syn.stamp, around);
+                let hash = self.table.hash(&key);
+                let slot = self.insert(key, hash, syn.side, &first, syn.stamp, around);
                 self.with(slot, around, |tcp, out| tcp.segment(&first, syn.side, syn.stamp, now, limits, out));
                 self.give(slot, segment, side, around);
             }
@@ -157,8 +157,7 @@ impl Flows {
         around: &mut Surroundings<'_>,
     ) -> Option<u32> {
         let opens = tcp::Connection::may_begin(segment);
-        let stable_hash = key.stable_hash();
-        let past = &mut self.past[key::bucket(stable_hash)];
+        let past = &mut self.past[key.bucket()];
         match past.closed.recall(hash, side, segment) {
             Remnant::Old => {
                 around.ledger.count(Fate::Duplicate, segment.payload.len());
@@ -179,22 +178,21 @@ impl Flows {
             self.evict(around);
         }
         let stamp = around.stamp;
-        Some(self.insert(key, (hash, stable_hash), side, segment, stamp, around))
+        Some(self.insert(key, hash, side, segment, stamp, around))
     }
 
-    /// `hash` is the table's, the other one the key's own.
     fn insert(
         &mut self,
         key: FlowKey,
-        (hash, stable_hash): (u64, u64),
+        hash: u64,
         side: Side,
         segment: &Segment<'_>,
         first: Stamp,
         around: &mut Surroundings<'_>,
     ) -> u32 {
         around.ledger.count_connection();
-        let bucket = key::bucket(stable_hash);
-        let id = self.past[bucket].ids.next(stable_hash, segment.seq, first.time.as_micros());
+        let bucket = key.bucket();
+        let id = self.past[bucket].ids.next(key.stable_hash(), segment.seq, first.time.as_micros());
         let server = first_guess(&key, side, segment, &around.config.ports);
         let flow = Flow { id, slot: 0, key, first, server, server_by_syn: segment.flags.has(Flags::SYN) };
         let slot = self.table.insert(flow, hash, bucket as u8, around.now, around.serial as u32);

@@ -49,7 +49,7 @@ proptest! {
     fn noise_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..300), wire_len in any::<u32>()) {
         for link in LINKS {
             let frame = Frame::new(1, Timestamp::ZERO, LinkType(link), &bytes).with_wire_len(wire_len);
-            decode_each(&frame, |decoded| assert_sound(&bytes, &decoded));
+            decode_each(&frame, |decoded| assert_sound(&bytes, decoded));
         }
         let ip = IpAddr::from([1, 2, 3, 4]);
         for protocol in 0..=255 {

@@ -27,9 +27,9 @@ pub fn packets(data: &[u8]) {
         // The engine's clock never goes back.
         now = now.max(frame.time);
         decode_each(&frame, |decoded| {
-            assert_inside(frame.bytes, &decoded);
+            assert_inside(frame.bytes, decoded);
             let mut next = match decoded {
-                Decoded::Fragment(fragment) => defrag.push(&fragment, now, frame.stamp()),
+                Decoded::Fragment(fragment) => defrag.push(fragment, now, frame.stamp()),
                 Decoded::Segment(_) | Decoded::Skipped(_) => return,
             };
             pushed += 1;

@@ -64,7 +64,7 @@ fn fragments(inputs: &[Input], chosen: &BTreeSet<FlowKey>, passes: &Passes<'_>) 
         let now = clock.read(frame.time).now;
         decode_each(frame, |decoded| {
             let Decoded::Fragment(fragment) = decoded else { return };
-            let mut outcome = defrag.push(&fragment, now, frame.stamp());
+            let mut outcome = defrag.push(fragment, now, frame.stamp());
             while let Outcome::Whole(datagram) = outcome {
                 let parts: Vec<_> = datagram
                     .frames

@@ -67,9 +67,9 @@ pub(super) fn tell(frames: &[OwnedFrame], messages: &[Message], name: &str, tell
         before = before.max(frame.time);
         let now = before;
         decode_each(&frame.as_frame(), |decoded| match decoded {
-            Decoded::Segment(segment) => teller.segment(&segment),
+            Decoded::Segment(segment) => teller.segment(segment),
             Decoded::Fragment(fragment) => {
-                let mut outcome = defrag.push(&fragment, now, frame.as_frame().stamp());
+                let mut outcome = defrag.push(fragment, now, frame.as_frame().stamp());
                 while let Outcome::Whole(datagram) = outcome {
                     outcome = match decode_datagram(&datagram.facts, &datagram.bytes) {
                         Decoded::Segment(segment) => return teller.segment(&segment),

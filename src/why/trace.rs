@@ -177,7 +177,7 @@ fn packet_in(frame: &Frame<'_>) -> Option<Packet> {
     let mut packet = None;
     decode_each(frame, |decoded| {
         if let (None, Decoded::Segment(segment)) = (&packet, decoded) {
-            packet = Some(Packet::of(&segment));
+            packet = Some(Packet::of(segment));
         }
     });
     packet
@@ -203,7 +203,7 @@ impl Fragments {
         let mut whole = None;
         decode_each(frame, |decoded| {
             let Decoded::Fragment(fragment) = decoded else { return };
-            let mut outcome = self.defrag.push(&fragment, now, frame.stamp());
+            let mut outcome = self.defrag.push(fragment, now, frame.stamp());
             let mut ours = false;
             while let Outcome::Whole(datagram) = outcome {
                 ours |= datagram.frames.contains(&self.number);

@@ -97,12 +97,12 @@ impl Driver<'_> {
         let mut next = Next::Frame;
         while next == Next::Frame {
             let rounds = &mut self.rounds;
-            let frame = source.next(&mut || {
+            let frame = source.next_in_block(&mut || {
                 rounds.send(None, &mut |lines| receiver.lines(lines));
                 rounds.drain(&mut |lines| receiver.lines(lines));
                 receiver.before_block();
             });
-            let Some(frame) = frame else {
+            let Some((frame, block)) = frame else {
                 next = Next::Finish;
                 break;
             };
@@ -116,7 +116,7 @@ impl Driver<'_> {
                     if let Step::Segment { segment, .. } = step {
                         payload += segment.payload.len();
                     }
-                    self.rounds.add(step, moment);
+                    self.rounds.add(step, moment, block);
                 }
             });
             if unknown {

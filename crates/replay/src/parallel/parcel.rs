@@ -1,8 +1,10 @@
-//! Steps for one shard, copied so that they can cross to its thread.
+//! Steps for one shard, so that they can cross to its thread.
 //!
-//! It decodes nothing: a segment is copied as the intake gave it. Next: [`super::worker`], which unpacks.
+//! It decodes nothing: a segment is taken as the intake gave it. Its bytes stay where they were read, where that can be shared. Next:
+//! [`super::worker`], which unpacks.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use sniffer_engine::anomaly::Anomaly;
 use sniffer_engine::decode::{Checksum, Flags, Options, Segment};
@@ -12,11 +14,19 @@ use sniffer_engine::key::Endpoint;
 use sniffer_engine::seq::SeqNumber;
 use sniffer_engine::time::Seconds;
 
+/// What frames lie in.
+pub(super) type Block = Arc<Vec<u8>>;
+
 /// Steps in order, and the bytes of their segments.
 #[derive(Debug, Default)]
 pub(super) struct Parcel {
     items: Vec<Item>,
+    /// What they lie in that were not copied.
+    blocks: Vec<Block>,
+    /// Those that were.
     bytes: Vec<u8>,
+    /// Bytes of segments, copied or not.
+    length: usize,
     payload: usize,
 }
 
@@ -26,8 +36,8 @@ enum Item {
     Segment(Packed),
 }
 
-/// A segment whose bytes are in the parcel: the whole of it where a checksum can be verified, else its payload. Small, because
-/// it is written by one core and read by another.
+/// A segment and where its bytes are: the whole of it where a checksum can be verified, else its payload. Small, because it is
+/// written by one core and read by another.
 #[derive(Debug)]
 struct Packed {
     moment: Moment,
@@ -36,7 +46,10 @@ struct Packed {
     seq: SeqNumber,
     ack: SeqNumber,
     cut: u32,
-    bytes: u32,
+    /// Which of the blocks; copied bytes when there is none of this number.
+    block: u32,
+    start: u32,
+    length: u32,
     payload: u32,
     window: u16,
     flags: Flags,
@@ -90,13 +103,15 @@ impl Parcel {
         (stamp, carriers): (Stamp, &[u64]),
         odd: Option<Anomaly>,
         moment: &Moment,
+        block: Option<&Block>,
     ) {
         let bytes = match segment.checksum {
             Checksum::Of(whole) => whole,
             Checksum::Unknown => segment.payload,
         };
         let usual = odd.is_none() && carriers.is_empty() && stamp == moment.frame;
-        self.bytes.extend_from_slice(bytes);
+        let (block, start) = self.place(bytes, block);
+        self.length += bytes.len();
         self.payload += segment.payload.len();
         let packed = || Packed {
             moment: *moment,
@@ -105,7 +120,9 @@ impl Parcel {
             seq: segment.seq,
             ack: segment.ack,
             cut: segment.cut,
-            bytes: bytes.len() as u32, // a frame has at most 16 MiB
+            block,
+            start,
+            length: bytes.len() as u32, // a frame has at most 16 MiB
             payload: segment.payload.len() as u32,
             window: segment.window,
             flags: segment.flags,
@@ -117,18 +134,34 @@ impl Parcel {
         self.items.extend(std::iter::once_with(|| Item::Segment(packed())));
     }
 
+    /// Where bytes are found again: in the block, when they lie in it.
+    #[inline(always)]
+    fn place(&mut self, bytes: &[u8], block: Option<&Block>) -> (u32, u32) {
+        if let Some(block) = block
+            && let Some(start) = bytes.as_ptr().addr().checked_sub(block.as_ptr().addr())
+            && start + bytes.len() <= block.len()
+        {
+            if !self.blocks.last().is_some_and(|last| Arc::ptr_eq(last, block)) {
+                self.blocks.push(Arc::clone(block));
+            }
+            return ((self.blocks.len() - 1) as u32, start as u32);
+        }
+        let start = self.bytes.len() as u32; // a parcel is sent before it has many of the longest frames
+        self.bytes.extend_from_slice(bytes);
+        (u32::MAX, start)
+    }
+
     /// Every step, as the intake gave it.
     pub(super) fn each(&self, mut to: impl FnMut(Step<'_, '_>, &Moment)) {
-        let mut rest = self.bytes.as_slice();
         for item in &self.items {
             match item {
                 Item::Tick(passed, moment) => to(Step::Tick(*passed), moment),
                 Item::Segment(packed) => {
-                    let bytes;
-                    (bytes, rest) = rest.split_at(packed.bytes as usize);
+                    let block = self.blocks.get(packed.block as usize).map_or(&self.bytes, |block| &**block);
+                    let bytes = &block[packed.start as usize..][..packed.length as usize];
                     let [src, dst] = packed.ends.each();
                     // With its header it is longer than its payload.
-                    let whole = packed.bytes > packed.payload;
+                    let whole = packed.length > packed.payload;
                     let segment = Segment {
                         src,
                         dst,
@@ -156,9 +189,9 @@ impl Parcel {
         self.items.is_empty()
     }
 
-    /// What it takes.
+    /// What crosses with it.
     pub(super) fn size(&self) -> usize {
-        self.bytes.len() + self.items.len() * size_of::<Item>()
+        self.length + self.items.len() * size_of::<Item>()
     }
 
     /// What its segments can add to the accounts, besides doubling what was held before: see [`super::bound`].
@@ -168,7 +201,8 @@ impl Parcel {
 
     pub(super) fn clear(&mut self) {
         self.items.clear();
+        self.blocks.clear();
         self.bytes.clear();
-        self.payload = 0;
+        (self.length, self.payload) = (0, 0);
     }
 }

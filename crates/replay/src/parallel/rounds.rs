@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::panic::resume_unwind;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 
 use sniffer_engine::intake::{Moment, Step};
@@ -12,11 +13,14 @@ use sniffer_engine::shard::shard_of;
 
 use super::bound::Bound;
 use super::merge::{self, Head};
-use super::parcel::Parcel;
+use super::parcel::{Block, Parcel};
 use super::worker::{Done, Job, Outcome, Output, Piece};
 
 /// Bytes of a round: enough that waking threads does not show, and little in all caches.
 const ROUND: usize = 512 << 10;
+
+/// Blocks of the capture that a round keeps, though it needs little of each.
+const BLOCKS: usize = 4;
 
 /// Rounds on their way: enough that a thread that has little of one has more of the next.
 const ON_THEIR_WAY: usize = 4;
@@ -32,6 +36,8 @@ pub(super) struct Rounds {
     links: Vec<Link>,
     /// The next round, by shard.
     filling: Vec<Parcel>,
+    /// The block it shares last, and how many it shares.
+    block: (Option<Block>, usize),
     /// Oldest first: the shards that have a part in each.
     on_their_way: VecDeque<Vec<usize>>,
     bounds: Vec<Bound>,
@@ -45,6 +51,7 @@ impl Rounds {
         Self {
             links,
             filling: (0..shards).map(|_| Parcel::default()).collect(),
+            block: (None, 0),
             on_their_way: VecDeque::new(),
             bounds: vec![Bound::default(); shards],
             parcels: Vec::new(),
@@ -54,12 +61,17 @@ impl Rounds {
 
     /// Adds a step to the next round.
     #[inline]
-    pub(super) fn add(&mut self, step: Step<'_, '_>, moment: &Moment) {
+    pub(super) fn add(&mut self, step: Step<'_, '_>, moment: &Moment, block: Option<&Block>) {
         match step {
             Step::Tick(passed) => self.filling.iter_mut().for_each(|parcel| parcel.tick(passed, moment)),
             Step::Segment { segment, stamp, odd, carriers } => {
                 let shard = shard_of(segment, self.filling.len());
-                self.filling[shard].segment(segment, (stamp, carriers), odd, moment);
+                if let Some(block) = block
+                    && !self.block.0.as_ref().is_some_and(|last| Arc::ptr_eq(last, block))
+                {
+                    self.block = (Some(Arc::clone(block)), self.block.1 + 1);
+                }
+                self.filling[shard].segment(segment, (stamp, carriers), odd, moment, block);
             }
             _ => {}
         }
@@ -68,7 +80,7 @@ impl Rounds {
     /// Whether the next round is large enough to be sent.
     #[inline]
     pub(super) fn is_full(&self) -> bool {
-        self.filling.iter().map(Parcel::size).sum::<usize>() >= ROUND
+        self.block.1 > BLOCKS || self.filling.iter().map(Parcel::size).sum::<usize>() >= ROUND
     }
 
     /// What all shards hold at most, once they have had everything up to now.
@@ -79,6 +91,7 @@ impl Rounds {
 
     /// Sends the next round; hands on the lines of old ones. What the frame `hold` completes stays in the shards.
     pub(super) fn send(&mut self, hold: Option<u64>, to: &mut dyn FnMut(&mut [IoSlice<'_>])) {
+        self.block = (None, 0);
         let mut round = Vec::new();
         for (shard, link) in self.links.iter().enumerate() {
             if self.filling[shard].is_empty() {

@@ -29,6 +29,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io::Read;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use sniffer_engine::frame::Frame;
 
@@ -142,7 +143,16 @@ impl Source {
     /// a pipe, not for a regular file): the place to flush what the frames so far have led to.
     #[inline(always)]
     pub fn next(&mut self, before_block: &mut dyn FnMut()) -> Option<Frame<'_>> {
-        let (record, reader) = match &mut self.plan {
+        self.next_in_block(before_block).map(|(frame, _)| frame)
+    }
+
+    /// The next frame, and what its bytes lie in where that can be shared: not with several inputs, each of which has its own.
+    #[inline(always)]
+    pub(crate) fn next_in_block(
+        &mut self,
+        before_block: &mut dyn FnMut(),
+    ) -> Option<(Frame<'_>, Option<&Arc<Vec<u8>>>)> {
+        let (record, reader, block) = match &mut self.plan {
             Plan::Single { reader: place, progress, damages } => {
                 let next = place.as_mut()?.next(before_block);
                 let record = match next {
@@ -155,17 +165,18 @@ impl Source {
                         return None;
                     }
                 };
-                (record, &**place.as_ref()?)
+                let reader = &**place.as_ref()?;
+                (record, reader, reader.block())
             }
             Plan::Timeline(timeline) => {
                 let (record, reader) = timeline.next(before_block)?;
-                (*record, reader)
+                (*record, reader, None)
             }
         };
         self.frames += 1;
         let Record { time, precision, link, wire_len, .. } = record;
         let frame = Frame::new(self.frames, time, link, reader.bytes(&record));
-        Some(frame.with_wire_len(wire_len).with_precision(precision))
+        Some((frame.with_wire_len(wire_len).with_precision(precision), block))
     }
 
     /// What was wrong with which input, in the order it was met; complete once [`Self::next`] has given none.

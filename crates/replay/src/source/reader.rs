@@ -3,6 +3,8 @@
 //! It never numbers frames over several files and never goes on behind a fault. Next: [`super::timeline`], which puts
 //! several of these in order.
 
+use std::sync::Arc;
+
 use super::fault::{Damage, Fault};
 use super::pcap::{self, Pcap};
 use super::pcapng::{self, Pcapng};
@@ -64,6 +66,12 @@ impl Reader {
     #[inline]
     pub(super) fn bytes(&self, record: &Record) -> &[u8] {
         self.window.lend(record.start, record.length)
+    }
+
+    /// What the bytes of the last record lie in, to be shared.
+    #[inline]
+    pub(super) fn block(&self) -> Option<&Arc<Vec<u8>>> {
+        self.window.block()
     }
 
     /// Bytes of the file read so far, and its size when known.

@@ -1,13 +1,16 @@
 //! The one buffer a capture passes through: records are found in it and lent out of it.
 //!
 //! It never knows a format. It reads ahead of nothing: a read happens only when the bytes that are there do not make up
-//! the next record, and one read is enough when it brings them. Next: [`super::pcap`], [`super::pcapng`].
+//! the next record, and one read is enough when it brings them. Who wants bytes for longer shares the buffer; then the window
+//! goes on in another one. Next: [`super::pcap`], [`super::pcapng`].
 //!
 //! ```text
 //!   0        start              end        bytes.len()
 //!   | used   | read, not used   | free     |              start <= end <= bytes.len()
 //!   ^ `base` bytes into the (unpacked) capture
 //! ```
+
+use std::sync::Arc;
 
 use super::fault::{Fault, Packing};
 use super::gzip::{self, Gzip};
@@ -50,7 +53,10 @@ impl Stream {
 pub(super) struct Window {
     /// None once the stream has ended or failed.
     stream: Option<Stream>,
-    bytes: Vec<u8>,
+    bytes: Arc<Vec<u8>>,
+    /// Buffers that were shared, to be used again once nobody else has them.
+    shared: Vec<Arc<Vec<u8>>>,
+    capacity: usize,
     start: usize,
     end: usize,
     base: u64,
@@ -74,7 +80,9 @@ impl Window {
         let size = raw.size;
         let mut window = Self {
             stream: Some(Stream::Plain(raw)),
-            bytes: vec![0; capacity],
+            bytes: Arc::new(vec![0; capacity]),
+            shared: Vec::new(),
+            capacity,
             start: 0,
             end: 0,
             base: 0,
@@ -118,6 +126,12 @@ impl Window {
     #[inline]
     pub(super) fn lend(&self, start: usize, length: usize) -> &[u8] {
         &self.bytes[start..start + length]
+    }
+
+    /// The buffer that bytes are [lent](Self::lend) out of, to be shared; none when it has grown, because that is too much to keep.
+    #[inline]
+    pub(super) fn block(&self) -> Option<&Arc<Vec<u8>>> {
+        (self.bytes.len() == self.capacity).then_some(&self.bytes)
     }
 
     /// Starts the next record here.
@@ -168,19 +182,16 @@ impl Window {
 
     #[cold]
     fn fill(&mut self, count: usize, before_block: BeforeBlock<'_>) -> bool {
-        self.bytes.copy_within(self.start..self.end, 0);
-        self.base += self.start as u64;
-        self.end -= self.start;
-        self.start = 0;
-        if self.bytes.len() < count + ROOM {
-            self.bytes.resize((count + ROOM).next_power_of_two(), 0);
+        let bytes = self.own_bytes();
+        if bytes.len() < count + ROOM {
+            bytes.resize((count + ROOM).next_power_of_two(), 0);
         }
         while self.end < count {
             let Some(stream) = &mut self.stream else { return false };
             if stream.raw().may_block() {
                 before_block();
             }
-            let read = stream.read(&mut self.bytes[self.end..]);
+            let read = stream.read(&mut own(&mut self.bytes)[self.end..]);
             self.position = stream.raw().position;
             match read {
                 Ok(0) => self.stream = None,
@@ -193,6 +204,30 @@ impl Window {
         }
         true
     }
+
+    /// The buffer with what is not used at its start, for nobody else: another one when somebody shares it.
+    fn own_bytes(&mut self) -> &mut Vec<u8> {
+        let unused = self.start..self.end;
+        self.base += self.start as u64;
+        (self.start, self.end) = (0, unused.len());
+        match Arc::get_mut(&mut self.bytes) {
+            Some(bytes) => bytes.copy_within(unused, 0),
+            None => {
+                let free = self.shared.iter_mut().position(|block| Arc::get_mut(block).is_some());
+                let mut other = match free {
+                    Some(free) => self.shared.swap_remove(free),
+                    None => Arc::new(vec![0; self.capacity]),
+                };
+                own(&mut other)[..unused.len()].copy_from_slice(&self.bytes[unused]);
+                self.shared.push(std::mem::replace(&mut self.bytes, other));
+            }
+        }
+        own(&mut self.bytes)
+    }
+}
+
+fn own(bytes: &mut Arc<Vec<u8>>) -> &mut Vec<u8> {
+    Arc::get_mut(bytes).expect("nobody shares it between this and the next record")
 }
 
 fn packing_of(first: &[u8]) -> Option<Packing> {
@@ -202,5 +237,54 @@ fn packing_of(first: &[u8]) -> Option<Packing> {
         Some(Packing::Zstd)
     } else {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    /// Numbers from 0 on, of four bytes each.
+    fn numbers(count: u32) -> Vec<u8> {
+        (0..count).flat_map(u32::to_be_bytes).collect()
+    }
+
+    #[test]
+    fn what_is_shared_stays_and_its_buffer_is_used_again() {
+        const CAPACITY: usize = 2 * ROOM;
+        let raw = Raw::from_reader(Cursor::new(numbers(1 << 18)));
+        let mut window = Window::new(raw, CAPACITY, &mut || {}).unwrap();
+        let (mut kept, mut buffers) = (Vec::new(), Vec::new());
+        for number in 0_u32..1 << 18 {
+            assert!(window.holds(4, &mut || {}));
+            let start = window.start();
+            window.consume(4);
+            if number % 5_000 == 0 {
+                kept.push((number, start, Arc::clone(window.block().unwrap())));
+                buffers.push(window.block().unwrap().as_ptr());
+            }
+            if kept.len() > 3 {
+                kept.remove(0);
+            }
+            for (number, start, block) in &kept {
+                assert_eq!(block[*start..start + 4], number.to_be_bytes());
+            }
+        }
+        assert!(!window.holds(4, &mut || {}) && window.ended_well());
+        buffers.sort_unstable();
+        buffers.dedup();
+        assert!((2..=5).contains(&buffers.len()), "{} buffers for four that are in use", buffers.len());
+    }
+
+    #[test]
+    fn a_buffer_that_had_to_grow_is_not_shared() {
+        let raw = Raw::from_reader(Cursor::new(numbers(1 << 18)));
+        let mut window = Window::new(raw, 2 * ROOM, &mut || {}).unwrap();
+        assert!(window.block().is_some());
+        assert!(window.holds(1 << 19, &mut || {}));
+        assert_eq!(window.available()[..8], numbers(2));
+        assert!(window.block().is_none());
     }
 }

@@ -76,13 +76,14 @@ pub(crate) struct Open {
     spare_bytes: usize,
 }
 
-/// Puts messages in the order of output, as this batch of this frame.
-fn settle(ready: &mut [Box<Open>], frame: u64, batch: Batch) {
+/// Puts messages in the order of output, as this batch of this frame; `last` is done to each.
+fn settle(ready: &mut [Box<Open>], frame: u64, batch: Batch, mut last: impl FnMut(&mut Message)) {
     if ready.len() > 1 {
         ready.sort_by_key(|open| open.order());
     }
     for open in ready {
         (open.message.given_with, open.message.batch) = (frame, batch);
+        last(&mut open.message);
     }
 }
 
@@ -133,10 +134,11 @@ impl Collector {
         self.give(&mut out);
     }
 
-    /// Settles the messages that ended since the last call, all that this frame gives of the present batch.
-    pub(crate) fn settle(&mut self, frame: u64) {
+    /// Settles the messages that ended since the last call, all that this frame gives of the present batch. `last` is done to each
+    /// now and not when it is given, which may be frames later.
+    pub(crate) fn settle(&mut self, frame: u64, last: impl FnMut(&mut Message)) {
         let new = &mut self.ready[self.settled..];
-        settle(new, frame, self.batch);
+        settle(new, frame, self.batch, last);
         self.settled_bytes += new.iter().map(|open| open.held).sum::<usize>();
         self.settled = self.ready.len();
         self.run.1 = self.settled;
@@ -158,14 +160,26 @@ impl Collector {
     /// not wait for more: of a frame the run of one connection, by the `serial` number of the segment; of a second those of connections
     /// that are through, and the run of one that is not.
     #[inline]
-    pub(crate) fn relieve(&mut self, frame: u64, serial: u64, out: &mut dyn FnMut(&mut Message)) {
+    pub(crate) fn relieve(
+        &mut self,
+        frame: u64,
+        serial: u64,
+        last: impl FnMut(&mut Message),
+        out: &mut dyn FnMut(&mut Message),
+    ) {
         if self.ready.len() >= RUN {
-            self.give_runs(frame, serial, out);
+            self.give_runs(frame, serial, last, out);
         }
     }
 
     #[cold]
-    fn give_runs(&mut self, frame: u64, serial: u64, out: &mut dyn FnMut(&mut Message)) {
+    fn give_runs(
+        &mut self,
+        frame: u64,
+        serial: u64,
+        last: impl FnMut(&mut Message),
+        out: &mut dyn FnMut(&mut Message),
+    ) {
         self.give(out);
         let from = self.run.1;
         let is_run = self.ready.len() - from >= RUN;
@@ -179,7 +193,7 @@ impl Collector {
             self.run.1 = 0;
         }
         let mut ready: Vec<_> = self.ready.drain(range).collect();
-        settle(&mut ready, frame, batch);
+        settle(&mut ready, frame, batch, last);
         for open in ready {
             self.lend(open, &mut *out);
         }
@@ -192,10 +206,10 @@ impl Collector {
 
     /// Takes the messages that this frame ended, none being settled; each is to be [lent](Self::lend).
     #[expect(clippy::vec_box, reason = "as in the struct")]
-    pub(crate) fn take_ready(&mut self, frame: u64) -> Vec<Box<Open>> {
+    pub(crate) fn take_ready(&mut self, frame: u64, last: impl FnMut(&mut Message)) -> Vec<Box<Open>> {
         debug_assert_eq!(self.settled, 0, "what came before would be given behind");
         self.run.1 = 0;
-        settle(&mut self.ready, frame, Batch::Frame);
+        settle(&mut self.ready, frame, Batch::Frame, last);
         std::mem::take(&mut self.ready)
     }
 

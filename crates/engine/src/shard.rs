@@ -63,10 +63,7 @@ impl<W: Sink> Sink for Behind<'_, W> {
         let Self { collector, watcher, carriers, moment, out } = self;
         watcher.event(event);
         collector.event(event);
-        collector.relieve(moment.frame.number, moment.serial, &mut |message| {
-            add_carriers(carriers, message);
-            out(message);
-        });
+        collector.relieve(moment.frame.number, moment.serial, |message| add_carriers(carriers, message), out);
     }
 }
 
@@ -147,7 +144,8 @@ impl<W: Sink> Shard<W> {
     }
 
     fn settle_news(&mut self, frame: u64, out: &mut dyn FnMut(&mut Message)) {
-        self.collector.settle(frame);
+        let Self { collector, carriers, .. } = self;
+        collector.settle(frame, |message| add_carriers(carriers, message));
         self.count_anomalies();
         if self.collector.has_enough() {
             self.give(out);
@@ -156,11 +154,7 @@ impl<W: Sink> Shard<W> {
 
     /// Lends the messages that are settled, in the order of output.
     pub fn give(&mut self, out: &mut dyn FnMut(&mut Message)) {
-        let Self { collector, carriers, .. } = self;
-        collector.give(&mut |message| {
-            add_carriers(carriers, message);
-            out(message);
-        });
+        self.collector.give(out);
         self.count_anomalies();
     }
 
@@ -199,16 +193,13 @@ impl<W: Sink> Shard<W> {
 /// Lends the messages that this frame completed in all parts, in the order of output; all before it were given.
 pub fn give_all<W: Sink>(shards: &mut [&mut Shard<W>], frame: u64, out: &mut dyn FnMut(&mut Message)) {
     let take = |(at, shard): (usize, &mut &mut Shard<W>)| {
-        shard.collector.take_ready(frame).into_iter().map(move |open| (at, open))
+        let Shard { collector, carriers, .. } = &mut **shard;
+        collector.take_ready(frame, |message| add_carriers(carriers, message)).into_iter().map(move |open| (at, open))
     };
     let mut ready: Vec<_> = shards.iter_mut().enumerate().flat_map(take).collect();
     ready.sort_by_key(|(_, open)| open.order());
     for (at, open) in ready {
-        let Shard { collector, carriers, .. } = &mut *shards[at];
-        collector.lend(open, |message| {
-            add_carriers(carriers, message);
-            out(message);
-        });
+        shards[at].collector.lend(open, &mut *out);
     }
     shards.iter_mut().for_each(|shard| shard.count_anomalies());
 }

@@ -220,7 +220,7 @@ impl Flows {
         if self.stalled.len() > 2 * self.table.len() + 64 {
             self.stalled.sort_unstable();
             self.stalled.dedup();
-            self.stalled.retain(|&slot| self.table.standing(slot).listed);
+            self.stalled.retain(|&slot| self.table.is_listed(slot));
         }
     }
 
@@ -239,7 +239,7 @@ impl Flows {
         let (now, limits) = (around.now, &around.config.limits);
         let is_idle = |table: &Table, slot| now.is_after(table.standing(slot).last, limits.idle_timeout);
         let mut due = std::mem::take(&mut self.stalled);
-        due.retain(|&slot| self.table.standing(slot).listed);
+        due.retain(|&slot| self.table.is_listed(slot));
         for class in [Class::HalfOpen, Class::Live] {
             due.extend(self.table.least_active(class).take_while(|&slot| is_idle(&self.table, slot)));
         }

@@ -1,4 +1,5 @@
-//! Numbered slots in chunks: growing copies nothing, and a chunk that is empty is given back.
+//! Numbered slots in chunks: growing copies nothing, and a chunk that is empty is given back. Beside each slot is something small,
+//! so that who looks at the small things of many slots finds them close together.
 //!
 //! The lowest chunk with room is filled first, so that after a flood its chunks become empty. Next: [`super::table`].
 
@@ -12,17 +13,19 @@ const NONE: u32 = u32::MAX;
 /// Invariants: a chunk's free list has every slot of it that is not taken; `roomy` has every chunk with fewer than [`CHUNK`]
 /// taken.
 #[derive(Debug)]
-pub(super) struct Slab<T> {
-    chunks: Vec<Chunk<T>>,
+pub(super) struct Slab<T, B> {
+    chunks: Vec<Chunk<T, B>>,
     roomy: BTreeSet<u32>,
     /// The chunk that last became empty. It is kept, so that a connection that comes and goes costs no allocation.
     spare: Option<u32>,
 }
 
 #[derive(Debug)]
-struct Chunk<T> {
+struct Chunk<T, B> {
     /// Grows to [`CHUNK`] and has room for as many from its first on; empty when it was given back.
     slots: Vec<Slot<T>>,
+    /// As many as there are slots.
+    beside: Vec<B>,
     taken: u32,
     /// First of the free ones, counted within the chunk.
     free: u32,
@@ -34,15 +37,15 @@ enum Slot<T> {
     Free { next: u32 },
 }
 
-impl<T> Default for Slab<T> {
+impl<T, B> Default for Slab<T, B> {
     fn default() -> Self {
         Self { chunks: Vec::new(), roomy: BTreeSet::new(), spare: None }
     }
 }
 
-impl<T> Slab<T> {
-    /// What a slot takes.
-    pub(super) const SLOT_BYTES: usize = size_of::<Slot<T>>();
+impl<T, B> Slab<T, B> {
+    /// What a slot takes, with what is beside it.
+    pub(super) const SLOT_BYTES: usize = size_of::<Slot<T>>() + size_of::<B>();
 
     pub(super) fn get(&self, slot: u32) -> Option<&T> {
         match self.chunks.get((slot / CHUNK) as usize)?.slots.get((slot % CHUNK) as usize)? {
@@ -56,6 +59,15 @@ impl<T> Slab<T> {
             Slot::Taken(value) => Some(value),
             Slot::Free { .. } => None,
         }
+    }
+
+    /// What is beside a slot, or was when it was taken last.
+    pub(super) fn beside(&self, slot: u32) -> Option<&B> {
+        self.chunks.get((slot / CHUNK) as usize)?.beside.get((slot % CHUNK) as usize)
+    }
+
+    pub(super) fn beside_mut(&mut self, slot: u32) -> Option<&mut B> {
+        self.chunks.get_mut((slot / CHUNK) as usize)?.beside.get_mut((slot % CHUNK) as usize)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
@@ -73,9 +85,9 @@ impl<T> Slab<T> {
     }
 
     /// Puts in what `value` makes of its slot's number.
-    pub(super) fn insert_with(&mut self, value: impl FnOnce(u32) -> T) -> u32 {
+    pub(super) fn insert_with(&mut self, beside: B, value: impl FnOnce(u32) -> T) -> u32 {
         let number = self.roomy.first().copied().unwrap_or_else(|| {
-            self.chunks.push(Chunk { slots: Vec::new(), taken: 0, free: NONE });
+            self.chunks.push(Chunk { slots: Vec::new(), beside: Vec::new(), taken: 0, free: NONE });
             let number = (self.chunks.len() - 1) as u32;
             self.roomy.insert(number);
             number
@@ -83,11 +95,16 @@ impl<T> Slab<T> {
         let chunk = &mut self.chunks[number as usize];
         if chunk.slots.capacity() == 0 {
             chunk.slots.reserve_exact(CHUNK as usize);
+            chunk.beside.reserve_exact(CHUNK as usize);
         }
         let place = match chunk.slots.get(chunk.free as usize) {
-            Some(&Slot::Free { next }) => std::mem::replace(&mut chunk.free, next),
+            Some(&Slot::Free { next }) => {
+                chunk.beside[chunk.free as usize] = beside;
+                std::mem::replace(&mut chunk.free, next)
+            }
             _ => {
                 chunk.slots.push(Slot::Free { next: NONE });
+                chunk.beside.push(beside);
                 (chunk.slots.len() - 1) as u32
             }
         };
@@ -116,7 +133,7 @@ impl<T> Slab<T> {
         {
             let before = &mut self.chunks[before as usize];
             if before.taken == 0 {
-                (before.slots, before.free) = (Vec::new(), NONE);
+                (before.slots, before.beside, before.free) = (Vec::new(), Vec::new(), NONE);
             }
         }
     }
@@ -137,9 +154,10 @@ mod tests {
             for step in 0..4_000_u32 {
                 // It grows for a while and shrinks for a while.
                 if rng.below(10) < if step / 1_000 % 2 == 0 { 8 } else { 2 } {
-                    let slot = slab.insert_with(|slot| (step, slot));
+                    let slot = slab.insert_with(step, |slot| (step, slot));
                     assert_eq!(model.insert(slot, (step, slot)), None, "seed {seed}, step {step}: a slot twice");
                 } else if let Some(&slot) = model.keys().nth(rng.below(model.len().max(1))) {
+                    assert_eq!(slab.beside(slot), model.get(&slot).map(|(step, _)| step), "seed {seed}, step {step}");
                     assert_eq!(slab.get(slot), model.remove(&slot).as_ref(), "seed {seed}, step {step}");
                     slab.remove(slot);
                     assert_eq!(slab.get(slot), None, "seed {seed}, step {step}: gone");
@@ -155,7 +173,7 @@ mod tests {
             for slot in left {
                 slab.remove(slot);
             }
-            let kept = slab.chunks.iter().filter(|chunk| chunk.slots.capacity() > 0).count();
+            let kept = slab.chunks.iter().filter(|chunk| chunk.slots.capacity() + chunk.beside.capacity() > 0).count();
             assert!(kept <= 1, "seed {seed}: {kept} chunks are kept of an empty slab");
         }
     }

@@ -69,24 +69,21 @@ struct List {
 #[derive(Debug)]
 pub(super) struct Table {
     index: HashTable<u32>,
-    slots: Slab<Entry>,
+    slots: Slab<Entry, Standing>,
     lists: [List; 2],
-    /// By slot; of one that is free, it is not listed.
-    standings: Vec<Standing>,
     hasher: ahash::RandomState,
 }
 
 impl Table {
-    /// Accounted bytes of a connection: its slot; its share of the index, which while it grows is there twice: 5 bytes a
-    /// bucket, 7/16 of the new ones and 7/8 of the old ones taken; and of the standings, which grow by an eighth.
-    pub(super) const ENTRY_BYTES: usize = Slab::<Entry>::SLOT_BYTES + 18 + size_of::<Standing>() * 9 / 8;
+    /// Accounted bytes of a connection: its slot, and its share of the index, which while it grows is there twice: 5 bytes a
+    /// bucket, 7/16 of the new ones and 7/8 of the old ones taken.
+    pub(super) const ENTRY_BYTES: usize = Slab::<Entry, Standing>::SLOT_BYTES + 18;
 
     pub(super) fn new(key: [u64; 4]) -> Self {
         Self {
             index: HashTable::new(),
             slots: Slab::default(),
             lists: [List { oldest: NONE, newest: NONE }; 2],
-            standings: Vec::new(),
             hasher: ahash::RandomState::with_seeds(key[0], key[1], key[2], key[3]),
         }
     }
@@ -123,23 +120,13 @@ impl Table {
 
     /// Puts a connection in, as the most recently active of the half-open ones.
     pub(super) fn insert(&mut self, mut flow: Flow, hash: u64, bucket: u8, now: Timestamp, serial: u32) -> u32 {
-        let slot = self.slots.insert_with(|slot| {
+        let class = Class::HalfOpen;
+        let standing = Standing { last: now, serial, older: NONE, newer: NONE, class, bucket, listed: false };
+        let slot = self.slots.insert_with(standing, |slot| {
             flow.slot = slot;
             let (tcp, http) = (tcp::Connection::new(), http::Connection::default());
             Entry { flow, tcp, http, held: Held::default() }
         });
-        let class = Class::HalfOpen;
-        let standing = Standing { last: now, serial, older: NONE, newer: NONE, class, bucket, listed: false };
-        match self.standings.get_mut(slot as usize) {
-            Some(free) => *free = standing,
-            None => {
-                let missing = slot as usize + 1 - self.standings.len();
-                if self.standings.capacity() - self.standings.len() < missing {
-                    self.standings.reserve_exact(missing.max(64 + self.standings.len() / 8));
-                }
-                self.standings.resize(slot as usize + 1, standing);
-            }
-        }
         self.link(slot, class);
         let Self { index, slots, hasher, .. } = self;
         index.insert_unique(hash, slot, |&slot| slots.get(slot).map_or(0, |entry| hasher.hash_one(entry.flow.key)));
@@ -152,17 +139,22 @@ impl Table {
         if let Ok(found) = self.index.find_entry(hash, |&other| other == slot) {
             found.remove();
         }
-        self.slots.remove(slot);
         self.standing_mut(slot).listed = false;
+        self.slots.remove(slot);
     }
 
     /// Where the connection of a slot stands.
     pub(super) fn standing(&self, slot: u32) -> &Standing {
-        &self.standings[slot as usize]
+        self.slots.beside(slot).unwrap_or_else(|| unreachable!("slots in the index and in the lists are taken"))
     }
 
     pub(super) fn standing_mut(&mut self, slot: u32) -> &mut Standing {
-        &mut self.standings[slot as usize]
+        self.slots.beside_mut(slot).unwrap_or_else(|| unreachable!("slots in the index and in the lists are taken"))
+    }
+
+    /// Whether a slot, which may be free again, is in the list of those that wait for an allowance.
+    pub(super) fn is_listed(&self, slot: u32) -> bool {
+        self.slots.beside(slot).is_some_and(|standing| standing.listed)
     }
 
     /// Makes a connection the most recently active of this class.

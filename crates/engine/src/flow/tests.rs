@@ -47,7 +47,7 @@ fn what_waits_for_time_is_listed_once_though_time_stands_still() {
         // A hole that was acknowledged, and the end of the connection before its allowance is over.
         push(&mut flows, &mut ledger, number, 101, Some(1_000_001), none, b"behind a hole");
         push(&mut flows, &mut ledger, number, 1_000_001, Some(114), none, b"");
-        assert!(flows.table.iter().all(|entry| flows.table.standing(entry.flow.slot).listed), "it waits");
+        assert!(flows.table.iter().all(|entry| flows.table.is_listed(entry.flow.slot)), "it waits");
         push(&mut flows, &mut ledger, number, 114, Some(1_000_001), Flags::RST, b"");
         assert_eq!(flows.table.len(), 0, "the reset was exact");
         assert!(flows.stalled.len() < 100, "{} are listed of no connections", flows.stalled.len());

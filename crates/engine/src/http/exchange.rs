@@ -17,6 +17,7 @@
 //! ```
 
 use std::collections::VecDeque;
+use std::num::NonZero;
 
 use crate::http1::framing::Method;
 use crate::time::Timestamp;
@@ -48,8 +49,9 @@ pub(super) struct Exchanges {
     /// Requests behind those, of which only this is kept: the exchange of the first, and how many they are. Their
     /// exchanges follow each other, as nothing else opens one while requests wait.
     beyond: (u32, u32),
-    /// The exchange of an interim response whose request was never seen.
-    interim: Option<u32>,
+    /// The exchange of an interim response whose request was never seen: its complement, which is 0 for none that there is, so that
+    /// absence takes no room.
+    interim: Option<NonZero<u32>>,
     pairing: Pairing,
     /// Requests that were not put into the order and have not been answered, at least.
     unpaired: u32,
@@ -132,8 +134,8 @@ impl Exchanges {
                 *count -= u32::from(is_final);
                 return unknown(answered);
             }
-            let exchange = self.interim.take().unwrap_or_else(|| self.take_number());
-            self.interim = (!is_final).then_some(exchange);
+            let exchange = self.interim.take().map_or_else(|| self.take_number(), |complement| !complement.get());
+            self.interim = if is_final { None } else { NonZero::new(!exchange) };
             self.unpaired = self.unpaired.saturating_sub(u32::from(is_final));
             return unknown(exchange);
         };

@@ -25,6 +25,8 @@ pub(super) struct Parcel {
     blocks: Vec<Block>,
     /// Those that were.
     bytes: Vec<u8>,
+    /// Who sent to whom, where that is not IPv4.
+    others: Vec<[Endpoint; 2]>,
     /// Bytes of segments, copied or not.
     length: usize,
     payload: usize,
@@ -58,10 +60,14 @@ struct Packed {
 }
 
 /// Who sent it, and to whom.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 enum Ends {
-    V4 { ips: [u32; 2], ports: [u16; 2] },
-    Any(Box<[Endpoint; 2]>),
+    V4 {
+        ips: [u32; 2],
+        ports: [u16; 2],
+    },
+    /// Which of the others.
+    Other(u32),
 }
 
 /// What there is to say of a segment that came in fragments.
@@ -73,21 +79,26 @@ struct Fragments {
 }
 
 impl Ends {
-    fn new(src: Endpoint, dst: Endpoint) -> Self {
+    #[inline(always)]
+    fn new(src: Endpoint, dst: Endpoint, others: &mut Vec<[Endpoint; 2]>) -> Self {
         match (src.ip, dst.ip) {
             (IpAddr::V4(from), IpAddr::V4(to)) => {
                 Self::V4 { ips: [from.to_bits(), to.to_bits()], ports: [src.port, dst.port] }
             }
-            _ => Self::Any(Box::new([src, dst])),
+            _ => {
+                others.push([src, dst]);
+                Self::Other((others.len() - 1) as u32)
+            }
         }
     }
 
-    fn each(&self) -> [Endpoint; 2] {
+    #[inline(always)]
+    fn each(&self, others: &[[Endpoint; 2]]) -> [Endpoint; 2] {
         match self {
             Self::V4 { ips, ports } => {
                 [0, 1].map(|at| Endpoint::new(IpAddr::V4(Ipv4Addr::from_bits(ips[at])), ports[at]))
             }
-            Self::Any(ends) => **ends,
+            Self::Other(at) => others[*at as usize],
         }
     }
 }
@@ -113,9 +124,10 @@ impl Parcel {
         let (block, start) = self.place(bytes, block);
         self.length += bytes.len();
         self.payload += segment.payload.len();
+        let ends = Ends::new(segment.src, segment.dst, &mut self.others);
         let packed = || Packed {
             moment: *moment,
-            ends: Ends::new(segment.src, segment.dst),
+            ends,
             options: segment.options,
             seq: segment.seq,
             ack: segment.ack,
@@ -159,7 +171,7 @@ impl Parcel {
                 Item::Segment(packed) => {
                     let block = self.blocks.get(packed.block as usize).map_or(&self.bytes, |block| &**block);
                     let bytes = &block[packed.start as usize..][..packed.length as usize];
-                    let [src, dst] = packed.ends.each();
+                    let [src, dst] = packed.ends.each(&self.others);
                     // With its header it is longer than its payload.
                     let whole = packed.length > packed.payload;
                     let segment = Segment {
@@ -203,6 +215,7 @@ impl Parcel {
         self.items.clear();
         self.blocks.clear();
         self.bytes.clear();
+        self.others.clear();
         (self.length, self.payload) = (0, 0);
     }
 }

@@ -147,6 +147,9 @@ impl Collector {
     /// Lends the messages that are settled, in the order of output.
     pub(crate) fn give(&mut self, out: &mut dyn FnMut(&mut Message)) {
         let settled = std::mem::take(&mut self.settled);
+        if settled == 0 {
+            return;
+        }
         let mut ready = std::mem::take(&mut self.ready);
         for open in ready.drain(..settled) {
             self.lend(open, &mut *out);

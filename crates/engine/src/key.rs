@@ -184,22 +184,12 @@ impl FlowKey {
     /// The engine's own table does not use it: an attacker who chooses endpoints can make it collide.
     pub fn stable_hash(&self) -> u64 {
         let mut hash = Fnv::default();
-        match &self.0 {
-            Ends::V4 { ips, ports } => {
-                for (ip, port) in ips.iter().zip(ports) {
-                    hash.write(&ip.to_be_bytes());
-                    hash.write(&port.to_be_bytes());
-                }
+        for end in [self.endpoint(Side::Low), self.endpoint(Side::High)] {
+            match end.ip {
+                IpAddr::V4(ip) => hash.write(&ip.octets()),
+                IpAddr::V6(ip) => hash.write(&ip.octets()),
             }
-            Ends::Any { low, high } => {
-                for end in [low, high] {
-                    match end.ip {
-                        IpAddr::V4(ip) => hash.write(&ip.octets()),
-                        IpAddr::V6(ip) => hash.write(&ip.octets()),
-                    }
-                    hash.write(&end.port.to_be_bytes());
-                }
-            }
+            hash.write(&end.port.to_be_bytes());
         }
         hash.finish()
     }

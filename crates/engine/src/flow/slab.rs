@@ -43,19 +43,27 @@ impl<T, B> Default for Slab<T, B> {
     }
 }
 
+/// The chunk that a slot is in, and where in it.
+#[inline(always)]
+const fn place(slot: u32) -> (usize, usize) {
+    ((slot / CHUNK) as usize, (slot % CHUNK) as usize)
+}
+
 impl<T, B> Slab<T, B> {
     /// What a slot takes, with what is beside it.
     pub(super) const SLOT_BYTES: usize = size_of::<Slot<T>>() + size_of::<B>();
 
     pub(super) fn get(&self, slot: u32) -> Option<&T> {
-        match self.chunks.get((slot / CHUNK) as usize)?.slots.get((slot % CHUNK) as usize)? {
+        let (chunk, place) = place(slot);
+        match self.chunks.get(chunk)?.slots.get(place)? {
             Slot::Taken(value) => Some(value),
             Slot::Free { .. } => None,
         }
     }
 
     pub(super) fn get_mut(&mut self, slot: u32) -> Option<&mut T> {
-        match self.chunks.get_mut((slot / CHUNK) as usize)?.slots.get_mut((slot % CHUNK) as usize)? {
+        let (chunk, place) = place(slot);
+        match self.chunks.get_mut(chunk)?.slots.get_mut(place)? {
             Slot::Taken(value) => Some(value),
             Slot::Free { .. } => None,
         }
@@ -63,11 +71,13 @@ impl<T, B> Slab<T, B> {
 
     /// What is beside a slot, or was when it was taken last.
     pub(super) fn beside(&self, slot: u32) -> Option<&B> {
-        self.chunks.get((slot / CHUNK) as usize)?.beside.get((slot % CHUNK) as usize)
+        let (chunk, place) = place(slot);
+        self.chunks.get(chunk)?.beside.get(place)
     }
 
     pub(super) fn beside_mut(&mut self, slot: u32) -> Option<&mut B> {
-        self.chunks.get_mut((slot / CHUNK) as usize)?.beside.get_mut((slot % CHUNK) as usize)
+        let (chunk, place) = place(slot);
+        self.chunks.get_mut(chunk)?.beside.get_mut(place)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {

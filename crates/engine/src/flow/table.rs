@@ -15,6 +15,9 @@ use crate::time::Timestamp;
 
 const NONE: u32 = u32::MAX;
 
+/// Why the slots that are asked for are there.
+const TAKEN: &str = "slots in the index and in the lists are taken";
+
 /// Which list a connection is in: what is given up first, and the rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Class {
@@ -103,11 +106,11 @@ impl Table {
 
     /// The entry of a slot that is known to be taken.
     pub(super) fn entry(&self, slot: u32) -> &Entry {
-        self.slots.get(slot).unwrap_or_else(|| unreachable!("slots in the index and in the lists are taken"))
+        self.slots.get(slot).expect(TAKEN)
     }
 
     pub(super) fn entry_mut(&mut self, slot: u32) -> &mut Entry {
-        self.slots.get_mut(slot).unwrap_or_else(|| unreachable!("slots in the index and in the lists are taken"))
+        self.slots.get_mut(slot).expect(TAKEN)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
@@ -145,11 +148,11 @@ impl Table {
 
     /// Where the connection of a slot stands.
     pub(super) fn standing(&self, slot: u32) -> &Standing {
-        self.slots.beside(slot).unwrap_or_else(|| unreachable!("slots in the index and in the lists are taken"))
+        self.slots.beside(slot).expect(TAKEN)
     }
 
     pub(super) fn standing_mut(&mut self, slot: u32) -> &mut Standing {
-        self.slots.beside_mut(slot).unwrap_or_else(|| unreachable!("slots in the index and in the lists are taken"))
+        self.slots.beside_mut(slot).expect(TAKEN)
     }
 
     /// Whether a slot, which may be free again, is in the list of those that wait for an allowance.

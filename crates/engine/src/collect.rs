@@ -366,7 +366,10 @@ impl Open {
         trailers.clear();
         let mut frames = std::mem::take(&mut self.message.frames);
         frames.clear();
-        let mut body = std::mem::take(&mut self.message.body).into_bytes();
+        let mut body = match std::mem::take(&mut self.message.body) {
+            Body::Empty => std::mem::take(&mut self.body),
+            body => body.into_bytes(),
+        };
         body.clear();
         if body.capacity() > SPARE_BODY_MAX {
             body = Vec::new();
@@ -407,7 +410,10 @@ impl Open {
                 Some(anomaly)
             }
         };
-        message.body = Body::new(std::mem::take(body), cut);
+        // Of a message without one its memory stays here.
+        if !body.is_empty() {
+            message.body = Body::new(std::mem::take(body), cut);
+        }
         odd
     }
 

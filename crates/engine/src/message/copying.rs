@@ -94,10 +94,9 @@ fn push_lower(to: &mut Vec<u8>, name: &[u8]) {
             (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
             _ => (few(name), 0),
         };
-        let ends = lower((u128::from(first) | u128::from(last) << 64).to_le_bytes());
-        room[..8].copy_from_slice(&ends[..8]);
+        room[..8].copy_from_slice(&lower_word(first).to_le_bytes());
         if length > 8 {
-            room[length - 8..length].copy_from_slice(&ends[8..]);
+            room[length - 8..length].copy_from_slice(&lower_word(last).to_le_bytes());
         }
     }
     to.truncate(start + length);
@@ -115,6 +114,18 @@ pub(crate) fn few(bytes: &[u8]) -> u64 {
     }
     let at = |place: usize| bytes.get(place).map_or(0, |&byte| u64::from(byte) << (8 * place));
     at(0) | at(1) | at(2)
+}
+
+/// Eight bytes in a number, letters of ASCII in lower case. As an array they were taken apart byte by byte to make a vector.
+#[inline(always)]
+const fn lower_word(bytes: u64) -> u64 {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    // The highest bit of a byte says what adding to the others made of it.
+    let low = bytes & (0x7f * EACH);
+    let from_a = low + (0x80 - b'A' as u64) * EACH;
+    let beyond_z = low + (0x7f - b'Z' as u64) * EACH;
+    let upper = from_a & !beyond_z & !bytes & (0x80 * EACH);
+    bytes | upper >> 2
 }
 
 /// Letters of ASCII in lower case: one comparison of vectors, without a loop.

@@ -250,6 +250,8 @@ impl Connection {
             // RFC 7323 §4.3 (2): only a segment at or before the last acknowledgement sent; which the capture may show early.
             && half.phase != Phase::Joined
             && half.place(segment.seq) <= half.acked.min(half.next)
+            // And only an acceptable one (§5.3 R2): Linux drops what ends before the last acknowledgement first.
+            && half.place(segment.seq.add(segment.payload.len() as u32)) >= half.acked.min(half.next)
             && half.ts_recent.is_none_or(|recent| value.wrapping_sub(recent) as i32 >= 0)
         {
             half.ts_recent = Some(value);

@@ -76,6 +76,16 @@ fn a_time_stamp_is_old_two_ticks_before_the_last_in_order() {
         (&[("c 6 1 A t 50", "")], OPEN_END),
         // RFC 7323 §4.3: what stands ahead of what is acknowledged says nothing yet.
         (&[("c 8 1 A t 300 by", ""), ("c 6 1 A t 103 on", "c:on c:by")], OPEN_END),
+        // Nor what ends before that, which the peer drops before it looks: sent again in vain, while the next was held up.
+        (
+            &[
+                ("c 6 1 A t 102 on", "c:on"),
+                ("s 1 8 A t 501", ""),
+                ("c 1 1 A t 300 hello", ""),
+                ("c 8 1 A t 103 by", "c:by"),
+            ],
+            OPEN_END,
+        ),
     ] {
         check(&[&STAMPED, rows].concat(), end);
     }

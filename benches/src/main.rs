@@ -1,12 +1,15 @@
 //! `cargo xtask bench`: makes captures, runs the replay beside a floor and beside other tools, writes `benches/RESULTS.md`.
 //!
-//! It measures release builds of programs, from outside. Captures are kept in `target/bench`. `--quick` is for trying it out:
-//! small captures, two turns, nothing written.
+//! It measures release builds of programs, from outside. Captures are kept in `target/bench`: those made from a seed, and where
+//! the machine has what it takes, those of real programs. `--quick` is for trying it out: small captures from the seed, two turns,
+//! nothing written.
 #![forbid(unsafe_code)]
 
 mod captures;
 mod linear;
 mod measure;
+mod others;
+mod real;
 mod report;
 mod traffic;
 
@@ -15,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use captures::CLASSES;
 use measure::in_turns;
+use real::Real;
 use report::{Row, Table};
 
 /// Turns of each command: ratios of fewer flicker.
@@ -24,9 +28,9 @@ fn main() -> io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.split_first() {
         Some((first, command)) if first == measure::RUN => measure::run(command),
-        Some((first, [])) if first == "--quick" => bench(0.02, 2).map(|text| println!("{text}")),
+        Some((first, [])) if first == "--quick" => bench(0.02, 2, false).map(|text| println!("{text}")),
         None => {
-            let text = bench(1.0, TURNS)?;
+            let text = bench(1.0, TURNS, true)?;
             println!("{text}");
             std::fs::write(top().join("benches/RESULTS.md"), text)
         }
@@ -38,37 +42,23 @@ fn top() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-fn bench(scale: f64, turns: usize) -> io::Result<String> {
+/// Where captures are kept.
+fn folder() -> PathBuf {
+    top().join("target/bench")
+}
+
+fn bench(scale: f64, turns: usize, with_real: bool) -> io::Result<String> {
     let binaries = std::env::current_exe()?.parent().map(Path::to_path_buf).unwrap_or_default();
     let program = |name: &str| binaries.join(name).display().to_string();
+    // First: what is wrong with these is better known in the first minute than in the tenth.
+    let real = if with_real { real::captures(&folder().join("real"), &program)? } else { Vec::new() };
     let mut table = Table::default();
     for class in &CLASSES {
-        let path = capture(class, scale)?.display().to_string();
-        let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<String>>();
-        let commands = [
-            words(&[&program("sniffer"), "replay", "--threads", "1", &path]),
-            words(&[&program("floor"), &path]),
-            words(&[&program("floor"), &path, "flow"]),
-            words(&[&program("sniffer"), "replay", &path]),
-        ];
-        let costs = in_turns(&commands, turns)?;
-        // Others are ten times as slow and more: once is enough to see it.
-        let mut others = Vec::new();
-        let folder = top().join("target/bench/others");
-        for (name, command) in report::others(&path, &folder.display().to_string()) {
-            std::fs::create_dir_all(&folder)?;
-            others.push((name, measure::once(&command).ok().map(|cost| cost.cpu)));
-            std::fs::remove_dir_all(&folder)?;
-        }
-        table.rows.push(Row {
-            name: class.name,
-            what: class.what,
-            bytes: std::fs::metadata(&path)?.len(),
-            messages: report::messages(&program("sniffer"), &path)?,
-            frames: report::frames(&program("sniffer"), &path)?,
-            costs,
-            others,
-        });
+        let path = capture(class, scale)?;
+        table.rows.push(measured(class.name, class.what.to_owned(), &path, turns, &program)?);
+    }
+    for Real { name, what, path } in real {
+        table.rows.push(measured(name, what, &path, turns, &program)?);
     }
     // Memory must not grow with the file: the same connections, saying more.
     let mut memory = Vec::new();
@@ -81,11 +71,37 @@ fn bench(scale: f64, turns: usize) -> io::Result<String> {
     Ok(table.text(&memory, &linear::rows()))
 }
 
+/// What a capture costs: the replay and the floor in turns, others once.
+fn measured(
+    name: &'static str,
+    what: String,
+    path: &Path,
+    turns: usize,
+    program: &dyn Fn(&str) -> String,
+) -> io::Result<Row> {
+    let path = path.display().to_string();
+    let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<String>>();
+    let commands = [
+        words(&[&program("sniffer"), "replay", "--threads", "1", &path]),
+        words(&[&program("floor"), &path]),
+        words(&[&program("floor"), &path, "flow"]),
+        words(&[&program("sniffer"), "replay", &path]),
+    ];
+    Ok(Row {
+        name,
+        what,
+        bytes: std::fs::metadata(&path)?.len(),
+        costs: in_turns(&commands, turns)?,
+        others: others::run(&path, &folder().join("others"))?,
+        messages: report::messages(&program("sniffer"), &path)?,
+        frames: report::frames(&program("sniffer"), &path)?,
+    })
+}
+
 /// Makes a capture if it is not there.
 fn capture(class: &captures::Class, scale: f64) -> io::Result<PathBuf> {
-    let folder = top().join("target/bench");
-    std::fs::create_dir_all(&folder)?;
-    let path = folder.join(format!("{}-{scale}.pcap", class.name));
+    std::fs::create_dir_all(folder())?;
+    let path = folder().join(format!("{}-{scale}.pcap", class.name));
     if !path.exists() {
         eprintln!("making {}", path.display());
         let making = path.with_extension("making");

@@ -3,12 +3,16 @@
 //! A command is run by a child of ours that does nothing else, so that the accounts of *its* children are those of the command.
 //! Commands to be compared take turns: the machine drifts, and ratios of one turn hold.
 
+use std::fs::File;
 use std::io;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-/// The argument that makes a child of ours run what follows.
+/// The argument that makes a child of ours run what follows: where output goes, then the command.
 pub(crate) const RUN: &str = "--run";
+
+/// Where the output of what is compared goes.
+const NOWHERE: &str = "/dev/null";
 
 /// What one run cost.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +27,7 @@ pub(crate) fn in_turns(commands: &[Vec<String>], turns: usize) -> io::Result<Vec
     let mut costs = vec![Vec::with_capacity(turns); commands.len()];
     for turn in 0..=turns {
         for (command, costs) in commands.iter().zip(&mut costs) {
-            let cost = once(command)?;
+            let cost = once(command, NOWHERE)?;
             if turn > 0 {
                 costs.push(cost);
             }
@@ -32,9 +36,10 @@ pub(crate) fn in_turns(commands: &[Vec<String>], turns: usize) -> io::Result<Vec
     Ok(costs)
 }
 
-/// Runs a command once.
-pub(crate) fn once(command: &[String]) -> io::Result<Cost> {
-    let output = Command::new(std::env::current_exe()?).arg(RUN).args(command).stderr(Stdio::inherit()).output()?;
+/// Runs a command once, with its output in a file.
+pub(crate) fn once(command: &[String], out: &str) -> io::Result<Cost> {
+    let output =
+        Command::new(std::env::current_exe()?).args([RUN, out]).args(command).stderr(Stdio::inherit()).output()?;
     let text = String::from_utf8_lossy(&output.stdout);
     let mut numbers = text.split_whitespace().map(str::parse::<f64>);
     match (numbers.next(), numbers.next(), numbers.next()) {
@@ -43,11 +48,12 @@ pub(crate) fn once(command: &[String]) -> io::Result<Cost> {
     }
 }
 
-/// In the child: runs a command with its output thrown away and prints what it cost.
+/// In the child: runs a command with its output in a file and prints what it cost.
 pub(crate) fn run(command: &[String]) -> io::Result<()> {
-    let Some((program, arguments)) = command.split_first() else { return Err(io::Error::other("nothing to run")) };
+    let [out, program, arguments @ ..] = command else { return Err(io::Error::other("nothing to run")) };
+    let out = File::create(out)?;
     let start = Instant::now();
-    let status = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status()?;
+    let status = Command::new(program).args(arguments).stdout(out).stderr(Stdio::null()).status()?;
     let wall = start.elapsed().as_secs_f64();
     if !status.success() {
         return Err(io::Error::other(format!("{program}: {status}")));

@@ -9,44 +9,23 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use sniffer_engine::time::{Precision, Timestamp};
 
 use crate::measure::{Cost, spread};
+use crate::others::{LIMIT, Other};
 
 /// One capture.
 pub(crate) struct Row {
     pub(crate) name: &'static str,
-    pub(crate) what: &'static str,
+    pub(crate) what: String,
     pub(crate) bytes: u64,
     pub(crate) messages: u64,
     pub(crate) frames: u64,
     /// Of one thread, the floor, the floor without JSON, and the default.
     pub(crate) costs: Vec<Vec<Cost>>,
-    /// CPU seconds; none when it had not ended after [`LIMIT`].
-    pub(crate) others: Vec<(&'static str, Option<f64>)>,
+    pub(crate) others: Vec<Other>,
 }
 
 #[derive(Default)]
 pub(crate) struct Table {
     pub(crate) rows: Vec<Row>,
-}
-
-/// Seconds that another tool may take. Arbitrary: tshark needs hours for bodies of many megabytes.
-const LIMIT: u32 = 120;
-
-/// Other tools, where they are installed, as they are best asked for what is in a capture.
-pub(crate) fn others(path: &str, folder: &str) -> Vec<(&'static str, Vec<String>)> {
-    let tshark = format!(
-        "tshark -n -r {path} -o tcp.check_checksum:FALSE -Y http -T fields -e frame.number -e http.request.method -e \
-         http.request.uri -e http.response.code -e http.content_length"
-    );
-    let tcpflow = format!("tcpflow -a -r {path} -o {folder}");
-    let suricata = format!("suricata -r {path} -l {folder} --set outputs.0.fast.enabled=no -k none");
-    [("tshark", tshark), ("tcpflow", tcpflow), ("suricata", suricata)]
-        .into_iter()
-        .filter(|(name, _)| {
-            let there = Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-            there.is_ok()
-        })
-        .map(|(name, command)| (name, format!("timeout {LIMIT} {command}").split(' ').map(str::to_owned).collect()))
-        .collect()
 }
 
 /// Messages that the replay finds, once it is seen that it gives the same bytes for any number of threads.
@@ -137,14 +116,21 @@ impl Table {
                 peak(one)
             );
         }
-        text += "\n## Other tools\n\nCPU seconds, and how many times the replay's on one thread. tshark is asked for \
-                 start lines only; tcpflow writes bodies to files.\n\n| capture | tool | CPU s | times |\n|---|---|---|---|\n";
+        text += "\n## Other tools\n\nCPU seconds, and how many times the replay's on one thread. tshark is asked for start lines only and finds \
+                 messages; tcpflow writes bodies to files; Suricata has one thread, no rules and `benches/suricata.yaml`, writes headers \
+                 without bodies, and finds exchanges, also those that were never answered or never whole.\n\n\
+                 | capture | tool | found | CPU s | times |\n|---|---|---|---|---|\n";
         for row in &self.rows {
-            for (name, cpu) in &row.others {
-                let own = spread(row.costs[0].iter().map(|cost| cost.cpu))[1];
+            let own = spread(row.costs[0].iter().map(|cost| cost.cpu))[1];
+            for Other { name, cpu, found } in &row.others {
+                let found_text = found.map_or("–".to_owned(), |found| found.to_string());
                 let _ = match cpu {
-                    Some(cpu) => writeln!(text, "| {} | {name} | {cpu:.2} | {:.0} |", row.name, cpu / own),
-                    None => writeln!(text, "| {} | {name} | stopped after {LIMIT} | |", row.name),
+                    // What found nothing was not quick at it.
+                    Some(cpu) if *found == Some(0) => writeln!(text, "| {} | {name} | 0 | {cpu:.2} | – |", row.name),
+                    Some(cpu) => {
+                        writeln!(text, "| {} | {name} | {found_text} | {cpu:.2} | {:.0} |", row.name, cpu / own)
+                    }
+                    None => writeln!(text, "| {} | {name} | – | stopped after {LIMIT} | |", row.name),
                 };
             }
         }

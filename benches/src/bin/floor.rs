@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 
 use hashbrown::HashMap;
 
@@ -24,11 +24,26 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// Every packet of a little-endian pcap.
+/// Every packet of a little-endian capture.
 fn walk(path: &str, each: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
     let mut file = File::open(path)?;
-    let mut bytes = vec![0; READ + ROOM];
-    let (mut start, mut end) = (24, 0);
+    let mut magic = [0; 4];
+    file.read_exact(&mut magic)?;
+    file.rewind()?;
+    match magic {
+        [10, 13, 13, 10] => walk_by(file, 0, block, each),
+        _ => walk_by(file, 24, record, each),
+    }
+}
+
+/// Generic over the format, so that each has a loop of its own.
+fn walk_by(
+    mut file: File,
+    mut start: usize,
+    first: impl Fn(&[u8]) -> Option<(usize, &[u8])>,
+    each: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    let (mut bytes, mut end) = (vec![0; READ + ROOM], 0);
     loop {
         if start <= end {
             bytes.copy_within(start..end, 0);
@@ -41,13 +56,28 @@ fn walk(path: &str, each: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result
             return Ok(());
         }
         end += read;
-        while let Some(header) = bytes[..end].get(start..start + 16) {
-            let length = u32::from_le_bytes([header[8], header[9], header[10], header[11]]) as usize;
-            let Some(packet) = bytes[..end].get(start + 16..start + 16 + length) else { break };
+        while let Some((length, packet)) = bytes[..end].get(start..).and_then(&first) {
             each(packet)?;
-            start += 16 + length;
+            start += length;
         }
     }
+}
+
+/// The first record of a pcap: its length, and its packet.
+fn record(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let header = bytes.first_chunk::<16>()?;
+    let length = u32::from_le_bytes([header[8], header[9], header[10], header[11]]) as usize;
+    Some((16 + length, bytes.get(16..16 + length)?))
+}
+
+/// The first block of a pcapng: its length, and its packet, which is empty where it is not an enhanced packet block.
+fn block(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let word = |at: usize| Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?) as usize);
+    // Never less than a block has: a length of nothing would be read for ever.
+    let length = word(4)?.max(12);
+    let whole = bytes.get(..length)?;
+    let packet = if word(0)? == 6 { whole.get(28..28 + word(20)?) } else { None };
+    Some((length, packet.unwrap_or_default()))
 }
 
 /// Both endpoints as they stand in an IPv4 packet: addresses, then ports.

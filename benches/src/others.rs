@@ -1,0 +1,67 @@
+//! Other tools, where they are installed: how each is best asked for what is in a capture, what that costs and what it finds.
+//!
+//! They are ten times as slow and more: once is enough to see it. What they find is counted, because a tool that finds nothing is
+//! not fast.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::measure;
+
+/// What another tool did with a capture.
+pub(crate) struct Other {
+    pub(crate) name: &'static str,
+    /// Seconds; none when it had not ended after [`LIMIT`].
+    pub(crate) cpu: Option<f64>,
+    /// Lines it gave, where they are messages or exchanges and it ended.
+    pub(crate) found: Option<u64>,
+}
+
+/// Seconds that another tool may take. Arbitrary: tshark needs hours for bodies of many megabytes.
+pub(crate) const LIMIT: u32 = 120;
+
+/// What a tool prints, in its folder.
+const PRINTED: &str = "printed";
+
+/// Runs each, with a folder that is there only for it.
+pub(crate) fn run(path: &str, folder: &Path) -> io::Result<Vec<Other>> {
+    let place = folder.display();
+    let tshark = format!(
+        "tshark -n -r {path} -o tcp.check_checksum:FALSE -Y http -T fields -e frame.number -e http.request.method -e \
+         http.request.uri -e http.response.code -e http.content_length"
+    );
+    let tcpflow = format!("tcpflow -a -r {path} -o {place}/flows");
+    let suricata = format!(
+        "suricata -c {}/suricata.yaml -r {path} -l {place} -k none --runmode single",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let tools =
+        [("tshark", tshark, Some(PRINTED)), ("tcpflow", tcpflow, None), ("suricata", suricata, Some("eve.json"))];
+    let mut others = Vec::new();
+    for (name, command, lines) in tools.into_iter().filter(|(name, ..)| is_there(name)) {
+        fs::create_dir_all(folder)?;
+        let command: Vec<String> = format!("timeout {LIMIT} {command}").split(' ').map(str::to_owned).collect();
+        let cpu = measure::once(&command, &folder.join(PRINTED).display().to_string()).ok().map(|cost| cost.cpu);
+        let found = lines.filter(|_| cpu.is_some()).map(|file| count(&folder.join(file))).transpose()?;
+        others.push(Other { name, cpu, found });
+        fs::remove_dir_all(folder)?;
+    }
+    Ok(others)
+}
+
+fn is_there(name: &str) -> bool {
+    Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+}
+
+/// Lines of a file.
+fn count(path: &Path) -> io::Result<u64> {
+    let (mut file, mut lines, mut buffer) = (File::open(path)?, 0, vec![0; 1 << 20]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(lines),
+            read => lines += buffer[..read].iter().filter(|&&byte| byte == b'\n').count() as u64,
+        }
+    }
+}

@@ -1,4 +1,5 @@
--- What wrk sends for `benches/real.sh`: JSON of 0.3–4 KiB, three GET to two POST; `-- REQUESTS [close]`, for each thread.
+-- What wrk sends for `benches/real.sh`: JSON of 0.3–4 KiB, three GET to two POST; with `close`, GET alone and the smaller answers.
+-- After `--`: REQUESTS [close], for each thread.
 --
 -- A thread sends so many requests and no more, hears every answer, and says so: a client that stops in mid-air leaves exchanges
 -- of which nobody can say whether they belong to the capture.
@@ -42,7 +43,7 @@ function request()
     return string.format("POST /v1/orders?batch=%d HTTP/1.1\r\n%sContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
       sent, head, #body, body)
   end
-  return string.format("GET /%d.json?seq=%d HTTP/1.1\r\n%s\r\n", sent % 40, sent, head)
+  return string.format("GET /%d.json?seq=%d HTTP/1.1\r\n%s\r\n", sent % (close and 12 or 40), sent, head)
 end
 
 function response()

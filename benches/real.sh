@@ -31,9 +31,13 @@ client=real-$$-client server=real-$$-server line=real-$$-line
 bound=240
 at_client=(timeout $bound ip netns exec $client)
 at_server=(timeout $bound ip netns exec $server)
+# Rates are limited below: not faster than the capture can be written.
+fetch=("${at_client[@]}" curl -sSfk --limit-rate)
 
 leave() {
   local running
+  # Once is enough: a second signal would leave namespaces behind.
+  trap '' HUP INT TERM
   running=$(jobs -p)
   [ -z "$running" ] || kill $running 2>/dev/null || true
   wait
@@ -41,6 +45,7 @@ leave() {
   rm -rf "$work"
 }
 trap leave EXIT
+trap 'exit 1' HUP INT TERM
 
 fail() {
   echo "real.sh: $1" >&2
@@ -58,7 +63,7 @@ await() { # PID COMMAND...
 }
 
 stop() { # PID
-  kill "$1"
+  kill "$1" 2>/dev/null || fail "a program that was to be stopped had ended"
   wait "$1" || true
 }
 
@@ -166,6 +171,7 @@ CONF
 
 start_capture() {
   # A buffer that holds a whole capture: tcpdump shares two cores with those that talk.
+  : >"$work/tcpdump"
   "${at_server[@]}" tcpdump -i far -B 1048576 -Z root -w "$work/capture" tcp 2>"$work/tcpdump" &
   tcpdump=$!
   await $tcpdump grep -q 'listening on' "$work/tcpdump"
@@ -197,9 +203,6 @@ requests() { # ADDRESS CONNECTIONS REQUESTS [close]
   stop $wrk
 }
 
-# Not faster than the capture can be written.
-fetch() { "${at_client[@]}" curl -sSfk --limit-rate "${rate:-120M}" "$@" >/dev/null; }
-
 api() {
   requests 10.9.0.2 300 150000
 }
@@ -212,19 +215,19 @@ churn() {
 bulk() {
   local megabytes at=http://10.9.0.2
   for megabytes in 1 2 5 10 20 50 1 2 5 10 20 50; do
-    fetch $at/$megabytes $at/chunked/$megabytes
+    "${fetch[@]}" 120M $at/$megabytes $at/chunked/$megabytes >/dev/null
   done
   for megabytes in 1 5 20 50; do
-    fetch -T "$work/www/$megabytes" $at/upload/
-    fetch -T "$work/www/$megabytes" -H 'Transfer-Encoding: chunked' $at/upload/
+    "${fetch[@]}" 120M -T "$work/www/$megabytes" $at/upload/ >/dev/null
+    "${fetch[@]}" 120M -T "$work/www/$megabytes" -H 'Transfer-Encoding: chunked' $at/upload/ >/dev/null
   done
   # Three side by side.
-  local transfers=()
+  local transfers=() transfer
   for _ in 1 2 3; do
-    rate=40M fetch $at/50 &
+    "${fetch[@]}" 40M $at/50 >/dev/null &
     transfers+=($!)
   done
-  wait "${transfers[@]}"
+  for transfer in "${transfers[@]}"; do wait "$transfer"; done
 }
 
 lossy() {
@@ -232,12 +235,13 @@ lossy() {
 }
 
 mixed() {
+  : >"$work/iperf3"
   "${at_server[@]}" iperf3 -s -1 --forceflush >"$work/iperf3" 2>&1 &
   local iperf3=$!
   await $iperf3 grep -q listening "$work/iperf3"
   "${at_client[@]}" iperf3 -c 10.9.0.2 -n 140M -b 300M -P 2 >/dev/null &
   local streams=$!
-  { rate=60M fetch https://10.9.0.2:8443/{20,20,20,20} && fetch "https://10.9.0.2:8443/[0-39].json"; } &
+  "${fetch[@]}" 60M https://10.9.0.2:8443/{20,20,20,20} "https://10.9.0.2:8443/[0-39].json" >/dev/null &
   local encrypted=$!
   requests 10.9.0.2 100 36000
   wait $streams

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Captures of real programs that talk, for `cargo xtask bench`: nginx with wrk, curl and iperf3 in network namespaces of their
-# own, MTU 1500, offloads off. Needs root; three minutes and 2 GB.
+# own, MTU 1500, offloads off. Needs root, a minute, and 3 GB of which 2 stay.
 #
 #   benches/real.sh FOLDER BRIDGE      BRIDGE is the program of benches/src/bin/bridge.rs
 #

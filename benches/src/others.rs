@@ -13,7 +13,7 @@ use crate::measure;
 /// What another tool did with a capture.
 pub(crate) struct Other {
     pub(crate) name: &'static str,
-    /// Seconds; none when it had not ended after [`LIMIT`].
+    /// Seconds; none when it failed or had not ended after [`LIMIT`].
     pub(crate) cpu: Option<f64>,
     /// Lines it gave, where they are messages or exchanges and it ended.
     pub(crate) found: Option<u64>,

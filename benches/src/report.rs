@@ -130,7 +130,7 @@ impl Table {
                     Some(cpu) => {
                         writeln!(text, "| {} | {name} | {found_text} | {cpu:.2} | {:.0} |", row.name, cpu / own)
                     }
-                    None => writeln!(text, "| {} | {name} | – | stopped after {LIMIT} | |", row.name),
+                    None => writeln!(text, "| {} | {name} | – | failed, or not done after {LIMIT} | |", row.name),
                 };
             }
         }

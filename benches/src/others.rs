@@ -4,11 +4,12 @@
 //! not fast.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::measure;
+use crate::report::count_lines;
 
 /// What another tool did with a capture.
 pub(crate) struct Other {
@@ -44,7 +45,10 @@ pub(crate) fn run(path: &str, folder: &Path) -> io::Result<Vec<Other>> {
         fs::create_dir_all(folder)?;
         let command: Vec<String> = format!("timeout {LIMIT} {command}").split(' ').map(str::to_owned).collect();
         let cpu = measure::once(&command, &folder.join(PRINTED).display().to_string()).ok().map(|cost| cost.cpu);
-        let found = lines.filter(|_| cpu.is_some()).map(|file| count(&folder.join(file))).transpose()?;
+        let found = lines
+            .filter(|_| cpu.is_some())
+            .map(|file| count_lines(File::open(folder.join(file))?, |_| {}))
+            .transpose()?;
         others.push(Other { name, cpu, found });
         fs::remove_dir_all(folder)?;
     }
@@ -53,15 +57,4 @@ pub(crate) fn run(path: &str, folder: &Path) -> io::Result<Vec<Other>> {
 
 fn is_there(name: &str) -> bool {
     Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
-}
-
-/// Lines of a file.
-fn count(path: &Path) -> io::Result<u64> {
-    let (mut file, mut lines, mut buffer) = (File::open(path)?, 0, vec![0; 1 << 20]);
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(lines),
-            read => lines += buffer[..read].iter().filter(|&&byte| byte == b'\n').count() as u64,
-        }
-    }
 }

@@ -51,20 +51,25 @@ pub(crate) fn frames(sniffer: &str, path: &str) -> io::Result<u64> {
 fn output(sniffer: &str, path: &str, threads: &str) -> io::Result<(u64, u64)> {
     let mut child =
         Command::new(sniffer).args(["replay", "--threads", threads, path]).stdout(Stdio::piped()).spawn()?;
-    let (mut lines, mut hasher, mut buffer) = (0, DefaultHasher::new(), vec![0; 1 << 20]);
-    if let Some(mut from) = child.stdout.take() {
-        loop {
-            let read = from.read(&mut buffer)?;
-            if read == 0 {
-                break;
-            }
-            lines += buffer[..read].iter().filter(|&&byte| byte == b'\n').count() as u64;
-            hasher.write(&buffer[..read]);
-        }
-    }
+    let mut hasher = DefaultHasher::new();
+    let from = child.stdout.take().into_iter();
+    let lines = from.map(|from| count_lines(from, |bytes| hasher.write(bytes))).sum::<io::Result<u64>>()?;
     match child.wait()?.success() {
         true => Ok((lines, hasher.finish())),
         false => Err(io::Error::other(format!("{path}: the replay failed"))),
+    }
+}
+
+/// Reads to the end and counts lines; `each` sees all bytes.
+pub(crate) fn count_lines(mut from: impl Read, mut each: impl FnMut(&[u8])) -> io::Result<u64> {
+    let (mut lines, mut buffer) = (0, vec![0; 1 << 20]);
+    loop {
+        let read = from.read(&mut buffer)?;
+        if read == 0 {
+            return Ok(lines);
+        }
+        lines += buffer[..read].iter().filter(|&&byte| byte == b'\n').count() as u64;
+        each(&buffer[..read]);
     }
 }
 

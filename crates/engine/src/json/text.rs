@@ -5,7 +5,7 @@
 
 use super::escape::{escape, room_for};
 use super::lines::Lines;
-use crate::message::few;
+use crate::message::{EACH, few};
 
 /// Bytes that are compared at once.
 const CHUNK: usize = 16;
@@ -96,6 +96,3 @@ const fn is_clean_word(word: u64) -> bool {
     let backslash = has_less(word ^ (b'\\' as u64 * EACH), 1);
     (has_less(word, b' ') | quote | backslash) & (0x80 * EACH) == 0
 }
-
-/// A one in each byte.
-const EACH: u64 = 0x0101_0101_0101_0101;

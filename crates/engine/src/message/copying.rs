@@ -105,6 +105,9 @@ fn push_lower(to: &mut Vec<u8>, name: &[u8]) {
 /// Longer than nearly every name.
 const NAME_MAX: usize = 32;
 
+/// A one in each byte.
+pub(crate) const EACH: u64 = 0x0101_0101_0101_0101;
+
 /// Less than eight bytes as the low bytes of a number: loads that overlap, where a loop is a branch that nobody foresees.
 #[inline(always)]
 pub(crate) fn few(bytes: &[u8]) -> u64 {
@@ -119,7 +122,6 @@ pub(crate) fn few(bytes: &[u8]) -> u64 {
 /// Eight bytes in a number, letters of ASCII in lower case. As an array they were taken apart byte by byte to make a vector.
 #[inline(always)]
 const fn lower_word(bytes: u64) -> u64 {
-    const EACH: u64 = 0x0101_0101_0101_0101;
     // The highest bit of a byte says what adding to the others made of it.
     let low = bytes & (0x7f * EACH);
     let from_a = low + (0x80 - b'A' as u64) * EACH;

@@ -11,7 +11,7 @@ use crate::anomaly::AnomalySet;
 use crate::event::{Began, Direction, Incomplete};
 use crate::frame::Stamp;
 use crate::key::{Endpoint, FlowId};
-pub(crate) use copying::few;
+pub(crate) use copying::{EACH, few};
 pub use fields::Fields;
 pub use head::HeadText;
 

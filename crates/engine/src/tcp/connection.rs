@@ -203,7 +203,7 @@ impl Connection {
         if let (Some((value, _)), Some(recent), Some(_)) = (segment.options.timestamps, half.ts_recent, peer.ts_recent)
             && (value.wrapping_sub(recent) as i32) < -TIMESTAMP_SLACK
             // What brings nothing new is a duplicate, and those are often old.
-            && half.is_new(segment.seq.add(segment.payload.len() as u32))
+            && half.is_new(end_of(segment))
         {
             return Some(Anomaly::OldTimestamp);
         }
@@ -224,7 +224,7 @@ impl Connection {
         let ahead = peer.plausible_ahead();
         if takes_place(segment)
             && half.place(segment.seq) > half.highest().add(ahead)
-            && !half.outlying_data(segment.seq, segment.seq.add(segment.payload.len() as u32), ahead)
+            && !half.outlying_data(segment.seq, end_of(segment), ahead)
         {
             return Some(Anomaly::OutOfWindow);
         }
@@ -249,9 +249,8 @@ impl Connection {
         if let Some((value, _)) = segment.options.timestamps
             // RFC 7323 §4.3 (2): only a segment at or before the last acknowledgement sent; which the capture may show early.
             && half.phase != Phase::Joined
-            && half.place(segment.seq) <= half.acked.min(half.next)
-            // And only an acceptable one (§5.3 R2): Linux drops what ends before the last acknowledgement first.
-            && half.place(segment.seq.add(segment.payload.len() as u32)) >= half.acked.min(half.next)
+            // And an acceptable one (§5.3 R2): Linux drops what ends before that first.
+            && (half.place(segment.seq)..=half.place(end_of(segment))).contains(&half.acked.min(half.next))
             && half.ts_recent.is_none_or(|recent| value.wrapping_sub(recent) as i32 >= 0)
         {
             half.ts_recent = Some(value);
@@ -379,6 +378,11 @@ impl Connection {
         self.end(EndCause::Reset, out);
         Outcome::Closed
     }
+}
+
+/// The sequence number behind a segment's payload.
+const fn end_of(segment: &Segment<'_>) -> SeqNumber {
+    segment.seq.add(segment.payload.len() as u32)
 }
 
 /// Ticks that a time stamp may be older than the last and still pass: Linux's `TCP_PAWS_WINDOW`. Without it, segments that

@@ -69,6 +69,25 @@ impl Side {
 /// How many parts all flows are divided into, a power of two: more than there are threads, and little to keep for each.
 pub const BUCKETS: usize = 64;
 
+/// The part of a flow between two ends. A sum, which asks for no order of them, and two multiplications: one thread asks this of
+/// every packet, and by [`FlowKey::stable_hash`], which reads byte by byte, that was a twentieth of the work of all threads.
+#[inline]
+pub(crate) fn bucket(one: Endpoint, other: Endpoint) -> usize {
+    // Odd numbers without pattern: digits of π, as in `Config::hash_key`.
+    let number = |end: Endpoint| {
+        let ip = match end.ip {
+            IpAddr::V4(ip) => u64::from(ip.to_bits()),
+            IpAddr::V6(ip) => {
+                let [high, low] = [ip.to_bits() >> 64, ip.to_bits()].map(|bits| bits as u64);
+                high.wrapping_mul(0x1319_8a2e_0370_7345) ^ low
+            }
+        };
+        ip << 16 ^ ip >> 48 ^ u64::from(end.port)
+    };
+    let mixed = number(one).wrapping_add(number(other)).wrapping_mul(0x243f_6a88_85a3_08d3);
+    ((mixed ^ mixed >> 32).wrapping_mul(0xa409_3822_299f_31d1) >> (u64::BITS - BUCKETS.ilog2())) as usize
+}
+
 /// The two endpoints of a flow, sorted, so that both directions have the same key.
 ///
 /// VLAN ids, VNIs and TEIDs are not part of it: they differ by direction (policy 10).
@@ -161,21 +180,9 @@ impl FlowKey {
     /// One of [`BUCKETS`] parts of all flows; always the same.
     ///
     /// What several flows share without being counted in sum is kept by bucket, and a bucket is never split over threads:
-    /// so it is the same for any number of them. Three multiplications, because one thread asks it of every packet: by
-    /// [`Self::stable_hash`], which reads byte by byte, that was a twentieth of the work of all threads.
-    #[inline]
-    pub fn bucket(&self) -> usize {
-        let hash = match &self.0 {
-            Ends::V4 { ips: [low, high], ports: [low_port, high_port] } => {
-                let ips = u64::from(*low) << 32 | u64::from(*high);
-                let ports = u64::from(*low_port) << 16 | u64::from(*high_port);
-                // Odd numbers without pattern: digits of π, as in `Config::hash_key`.
-                let mixed = ips.wrapping_mul(0x243f_6a88_85a3_08d3) ^ ports.wrapping_mul(0x1319_8a2e_0370_7345);
-                (mixed ^ mixed >> 32).wrapping_mul(0xa409_3822_299f_31d1)
-            }
-            Ends::Any { .. } => self.stable_hash(),
-        };
-        (hash >> (u64::BITS - BUCKETS.ilog2())) as usize
+    /// so it is the same for any number of them.
+    pub(crate) fn bucket(&self) -> usize {
+        bucket(self.endpoint(Side::Low), self.endpoint(Side::High))
     }
 
     /// A fixed hash of the sorted endpoints (FNV-1a, 64 bit, finished with a SplitMix64 mix).

@@ -13,7 +13,7 @@ use crate::defrag::Carriers;
 use crate::engine::Tracker;
 use crate::event::{Event, Sink};
 use crate::intake::{Moment, Step};
-use crate::key::{BUCKETS, Endpoint, FlowKey};
+use crate::key::{BUCKETS, Endpoint, bucket};
 use crate::ledger::Ledger;
 use crate::message::{Batch, Message};
 use crate::time::Seconds;
@@ -21,11 +21,7 @@ use crate::time::Seconds;
 /// Which of `shards` parts a segment is for.
 #[inline]
 pub fn shard_of(segment: &Segment<'_>, shards: usize) -> usize {
-    bucket_of(segment.src, segment.dst) * shards / BUCKETS
-}
-
-fn bucket_of(one: Endpoint, other: Endpoint) -> usize {
-    FlowKey::of(one, other).0.bucket()
+    bucket(segment.src, segment.dst) * shards / BUCKETS
 }
 
 /// Steps in, messages out. A watcher sees the events that the messages are made of.
@@ -95,7 +91,7 @@ impl<W: Sink> Shard<W> {
             Step::Tick(passed) => self.pass(passed, moment, out),
             Step::Segment { segment, stamp, odd, carriers } => {
                 if !carriers.is_empty() {
-                    self.carriers[bucket_of(segment.src, segment.dst)].note(stamp.number, carriers.to_vec());
+                    self.carriers[bucket(segment.src, segment.dst)].note(stamp.number, carriers.to_vec());
                 }
                 let (tracker, mut behind) = self.parts(moment, out);
                 tracker.segment(segment, stamp, odd, moment, &mut behind);
@@ -219,7 +215,7 @@ pub fn finish<W: Sink>(shards: &mut [&mut Shard<W>], moment: &Moment, out: &mut 
 /// Adds the frames that carried a message's fragments, where they are tracked.
 fn add_carriers(carriers: &[Carriers], message: &mut Message) {
     if !carriers.is_empty() {
-        carriers[bucket_of(message.receiver, message.destination)].add_to(&mut message.frames);
+        carriers[bucket(message.receiver, message.destination)].add_to(&mut message.frames);
     }
 }
 

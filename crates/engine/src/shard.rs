@@ -202,12 +202,13 @@ pub fn give_all<W: Sink>(shards: &mut [&mut Shard<W>], frame: u64, out: &mut dyn
 
 /// Ends the capture: gives what is open in all parts, flagged, connection by connection, so that nothing waits for the rest.
 pub fn finish<W: Sink>(shards: &mut [&mut Shard<W>], moment: &Moment, out: &mut dyn FnMut(&mut Message)) {
-    let open = |(at, shard): (usize, &&mut Shard<W>)| {
-        shard.tracker.in_order().into_iter().map(move |(began, slot)| (began, at, slot))
+    let mut open: Vec<_> = shards.iter().map(|shard| shard.tracker.in_order().into_iter().peekable()).collect();
+    let mut next = || {
+        let first = open.iter_mut().enumerate().filter_map(|(at, open)| Some((open.peek()?.0, at)));
+        let (_, at) = first.min()?;
+        open[at].next().map(|(_, slot)| (at, slot))
     };
-    let mut open: Vec<_> = shards.iter().enumerate().flat_map(open).collect();
-    open.sort_unstable();
-    for (_, at, slot) in open {
+    while let Some((at, slot)) = next() {
         shards[at].end(slot, moment, out);
     }
 }

@@ -293,7 +293,8 @@ impl Flows {
 
     /// Every connection, in the order of output, with its slot.
     pub(crate) fn in_order(&self) -> Vec<(Began, u32)> {
-        let mut open: Vec<_> = self.table.iter().map(|entry| (entry.flow.began(), entry.flow.slot)).collect();
+        let mut open = Vec::with_capacity(self.table.len());
+        open.extend(self.table.iter().map(|entry| (entry.flow.began(), entry.flow.slot)));
         open.sort_unstable();
         open
     }

@@ -43,7 +43,7 @@ static ALLOCATOR: Counting = Counting;
 
 const BUDGET: usize = 4 << 20;
 
-/// What is on its way: rounds of 512 KiB, pieces of 512 KiB, what the threads keep for the next ones.
+/// What is on its way: rounds of 1 MiB, pieces of 512 KiB, what is kept for the next ones.
 const ON_ITS_WAY: usize = 8 << 20;
 
 /// Counts lines.

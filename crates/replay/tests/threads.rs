@@ -5,7 +5,9 @@
 
 use std::io::IoSlice;
 use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use sniffer_engine::config::Config;
@@ -19,7 +21,7 @@ use sniffer_engine::testkit::pcap;
 use sniffer_engine::testkit::wire::OwnedFrame;
 use sniffer_engine::time::Timestamp;
 use sniffer_replay::source::{Input, Source};
-use sniffer_replay::{Receiver, parallel, replay};
+use sniffer_replay::{Next, Receiver, parallel, replay};
 
 /// What came out: lines, and accounts.
 #[derive(Debug, PartialEq, Eq)]
@@ -150,18 +152,74 @@ fn conversations_over_a_bad_network() {
     }
 }
 
-/// More messages than wait for each other ([`sniffer_engine::message::Batch`]), of many connections that end in one second.
-#[test]
-fn more_than_a_run_of_messages() {
+/// Of each of many connections more messages than wait for each other ([`sniffer_engine::message::Batch`]), which all end in one
+/// second; behind it as many frames as are on their way to other threads.
+fn many_runs_of_messages() -> Vec<u8> {
     let mut frames = flood::frames("pipelines-behind-holes", 3_000);
     let mut last = frames.last().unwrap().clone();
     last.time = Timestamp::from_nanos(last.time.as_nanos() + 400_000_000_000);
-    frames.push(last);
-    let file = pcap::file(&frames).unwrap();
+    frames.extend(std::iter::repeat_n(last, 8_000));
+    pcap::file(&frames).unwrap()
+}
+
+#[test]
+fn more_than_a_run_of_messages() {
+    let file = many_runs_of_messages();
     let open = || Source::from_reader("", std::io::Cursor::new(file.clone())).unwrap();
     let expected = on_one(open(), &Config::default());
     assert!(expected.lines.lines().count() > 25 * 4_096, "{}", expected.lines.lines().count());
-    assert!(on(3, open(), &Config::default()) == expected);
+    for threads in [1, 2, 3, 8] {
+        assert!(on(threads, open(), &Config::default()) == expected, "{threads} threads");
+    }
+}
+
+/// Wants nothing any more, though all threads have lines to hand on.
+struct Abandons {
+    frames: usize,
+}
+
+impl Receiver for Abandons {
+    fn message(&mut self, _message: &mut Message) {}
+
+    fn next(&mut self, _source: &Source) -> Next {
+        self.frames -= 1;
+        if self.frames == 0 { Next::Abandon } else { Next::Frame }
+    }
+}
+
+#[test]
+fn nobody_waits_for_a_receiver_that_has_enough() {
+    let file = many_runs_of_messages();
+    let open = || Source::from_reader("", std::io::Cursor::new(file.clone())).unwrap();
+    let all = on_one(open(), &Config::default()).ledger.frames();
+    for threads in [1, 2, 3, 8] {
+        for frames in [all - 1, all] {
+            let mut receiver = Abandons { frames: frames as usize };
+            let write = |message: &mut Message, lines: &mut Lines| lines.push(message);
+            let threads = NonZeroUsize::new(threads).unwrap();
+            let summary = parallel::replay(&mut open(), &Config::default(), threads, &write, &mut receiver);
+            assert_eq!(summary.ledger.frames(), frames, "{threads} threads");
+        }
+    }
+}
+
+#[test]
+fn a_panic_on_any_thread_is_the_callers() {
+    let file = many_runs_of_messages();
+    for threads in [1, 2, 3, 8] {
+        for nth in [0, 4_000, 100_000] {
+            let mut source = Source::from_reader("", std::io::Cursor::new(file.clone())).unwrap();
+            let written = AtomicUsize::new(0);
+            let write = |message: &mut Message, lines: &mut Lines| {
+                assert!(written.fetch_add(1, Ordering::Relaxed) < nth, "message {nth} is too much");
+                lines.push(message);
+            };
+            let threads = NonZeroUsize::new(threads).unwrap();
+            let replay = || parallel::replay(&mut source, &Config::default(), threads, &write, &mut Keep::default());
+            let panic = catch_unwind(AssertUnwindSafe(replay)).unwrap_err();
+            assert_eq!(*panic.downcast::<String>().unwrap(), format!("message {nth} is too much"), "{threads} threads");
+        }
+    }
 }
 
 /// Several conversations at once, so that each frame finds other connections to take memory from.

@@ -93,12 +93,10 @@ impl Ends {
     }
 
     #[inline(always)]
-    fn each(&self, others: &[[Endpoint; 2]]) -> [Endpoint; 2] {
+    fn end(&self, at: usize, others: &[[Endpoint; 2]]) -> Endpoint {
         match self {
-            Self::V4 { ips, ports } => {
-                [0, 1].map(|at| Endpoint::new(IpAddr::V4(Ipv4Addr::from_bits(ips[at])), ports[at]))
-            }
-            Self::Other(at) => others[*at as usize],
+            Self::V4 { ips, ports } => Endpoint::new(IpAddr::V4(Ipv4Addr::from_bits(ips[at])), ports[at]),
+            Self::Other(other) => others[*other as usize][at],
         }
     }
 }
@@ -171,12 +169,11 @@ impl Parcel {
                 Item::Segment(packed) => {
                     let block = self.blocks.get(packed.block as usize).map_or(&self.bytes, |block| &**block);
                     let bytes = &block[packed.start as usize..][..packed.length as usize];
-                    let [src, dst] = packed.ends.each(&self.others);
                     // With its header it is longer than its payload.
                     let whole = packed.length > packed.payload;
                     let segment = Segment {
-                        src,
-                        dst,
+                        src: packed.ends.end(0, &self.others),
+                        dst: packed.ends.end(1, &self.others),
                         seq: packed.seq,
                         ack: packed.ack,
                         flags: packed.flags,

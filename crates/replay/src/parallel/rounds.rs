@@ -1,61 +1,66 @@
 //! Rounds: steps of a stretch of the capture, sent to all shards at once; their lines, collected and put in order.
 //!
-//! A round's lines lie wholly before the next one's. Next: [`super::worker`]; [`super::merge`], the order inside a round.
+//! A round's lines lie wholly before the next one's. When more rounds are on their way than others can work on, the reader
+//! works on them too, rather than wait: on two cores two fifths of the work are its own, and never leave its caches.
+//! Next: [`super::lanes`], who works on what; [`super::merge`], the order inside a round.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::panic::resume_unwind;
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Arc, Mutex};
 
 use sniffer_engine::intake::{Moment, Step};
-use sniffer_engine::shard::shard_of;
+use sniffer_engine::shard::{Shard, shard_of};
 
+use super::Write;
 use super::bound::Bound;
+use super::lanes::{Lanes, Next};
 use super::merge::{self, Head};
 use super::parcel::{Block, Parcel};
-use super::worker::{Done, Job, Outcome, Output, Piece};
+use super::worker::{Done, Job, Outcome, Output, Piece, work};
 
-/// Bytes of a round: enough that waking threads does not show, and little in all caches.
-const ROUND: usize = 512 << 10;
+/// Bytes of a round: enough that handing it over does not show, and little in all caches.
+const ROUND: usize = 1 << 20;
 
 /// Blocks of the capture that a round keeps, though it needs little of each.
 const BLOCKS: usize = 4;
 
-/// Rounds on their way: enough that a thread that has little of one has more of the next.
-const ON_THEIR_WAY: usize = 4;
-
-/// The way to a worker, and back.
-pub(super) struct Link {
-    pub(super) to: Sender<Job>,
-    pub(super) from: Receiver<Outcome>,
-}
+/// Rounds on their way, while the reader fills the next: enough that a thread that has little of one has more of another.
+const ON_THEIR_WAY: usize = 2;
 
 /// What is sent, what is on its way, and what came back.
-pub(super) struct Rounds {
-    links: Vec<Link>,
+pub(super) struct Rounds<'a> {
+    lanes: &'a Lanes,
+    shards: &'a [Mutex<Shard>],
+    write: Write<'a>,
+    /// How many.
+    sent: u64,
     /// The next round, by shard.
     filling: Vec<Parcel>,
     /// The block it shares last, and how many it shares.
     block: (Option<Block>, usize),
-    /// Oldest first: the shards that have a part in each.
+    /// Oldest first: the shards of each whose next piece is awaited.
     on_their_way: VecDeque<Vec<usize>>,
+    /// Of the oldest round.
+    heads: Vec<Head>,
     bounds: Vec<Bound>,
-    parcels: Vec<Parcel>,
-    outputs: Vec<Output>,
+    /// By shard, so that they stay in the caches of who works on it.
+    spare: Vec<(Vec<Parcel>, Vec<Output>)>,
 }
 
-impl Rounds {
-    pub(super) fn new(links: Vec<Link>) -> Self {
-        let shards = links.len();
+impl<'a> Rounds<'a> {
+    pub(super) fn new(lanes: &'a Lanes, shards: &'a [Mutex<Shard>], write: Write<'a>) -> Self {
         Self {
-            links,
-            filling: (0..shards).map(|_| Parcel::default()).collect(),
+            lanes,
+            shards,
+            write,
+            sent: 0,
+            filling: shards.iter().map(|_| Parcel::default()).collect(),
             block: (None, 0),
             on_their_way: VecDeque::new(),
-            bounds: vec![Bound::default(); shards],
-            parcels: Vec::new(),
-            outputs: Vec::new(),
+            heads: Vec::new(),
+            bounds: vec![Bound::default(); shards.len()],
+            spare: shards.iter().map(|_| (Vec::new(), Vec::new())).collect(),
         }
     }
 
@@ -92,28 +97,27 @@ impl Rounds {
     /// Sends the next round; hands on the lines of old ones. What the frame `hold` completes stays in the shards.
     pub(super) fn send(&mut self, hold: Option<u64>, to: &mut dyn FnMut(&mut [IoSlice<'_>])) {
         self.block = (None, 0);
+        self.sent += 1;
+        let Self { filling, spare, bounds, sent, .. } = self;
         let mut round = Vec::new();
-        for (shard, link) in self.links.iter().enumerate() {
-            if self.filling[shard].is_empty() {
-                continue;
-            }
-            let empty = self.parcels.pop().unwrap_or_default();
-            let parcel = std::mem::replace(&mut self.filling[shard], empty);
-            self.bounds[shard].sent += parcel.cost();
-            // A worker ends before its jobs do only by a panic, which comes back in place of what it did.
-            let _ = link.to.send(Job { parcel, hold, output: self.outputs.pop().unwrap_or_default() });
+        let jobs = filling.iter_mut().enumerate().filter(|(_, parcel)| !parcel.is_empty()).map(|(shard, parcel)| {
+            let (parcels, outputs) = &mut spare[shard];
+            let parcel = std::mem::replace(parcel, parcels.pop().unwrap_or_default());
+            bounds[shard].sent += parcel.cost();
             round.push(shard);
-        }
+            (shard, Job { round: *sent, parcel, hold, output: outputs.pop().unwrap_or_default() })
+        });
+        self.lanes.send(jobs);
         self.on_their_way.push_back(round);
         while self.on_their_way.len() > ON_THEIR_WAY {
-            self.finish_oldest(to);
+            self.advance(None, to);
         }
     }
 
     /// Waits for everything that was sent and hands on its lines.
     pub(super) fn drain(&mut self, to: &mut dyn FnMut(&mut [IoSlice<'_>])) {
         while !self.on_their_way.is_empty() {
-            self.finish_oldest(to);
+            self.advance(None, to);
         }
     }
 
@@ -122,50 +126,72 @@ impl Rounds {
         self.bounds[shard].held = held;
     }
 
-    fn finish_oldest(&mut self, to: &mut dyn FnMut(&mut [IoSlice<'_>])) {
-        let Some(round) = self.on_their_way.pop_front() else { return };
-        let mut heads: Vec<_> = round.into_iter().filter_map(|shard| self.piece(shard)).collect();
+    /// Has a next piece of every shard in the oldest round, and hands on the lines until one is used up. When it is asked in
+    /// the middle of a job of `own`, only as far as that goes without more of it.
+    fn advance(&mut self, own: Option<usize>, to: &mut dyn FnMut(&mut [IoSlice<'_>])) {
+        while let Some(&shard) = self.on_their_way.front().and_then(|awaited| awaited.last()) {
+            match self.lanes.next(shard, own) {
+                Some(Next::HandOn(outcome)) => self.took(shard, outcome),
+                Some(Next::Work(shard, job)) => self.work(shard, job, to),
+                None => return,
+            }
+        }
         let mut lines = Vec::new();
-        while let Some((first, limit)) = merge::next(&heads) {
-            let (taken, used) = heads[first].take(limit);
+        while let Some((first, limit)) = merge::next(&self.heads) {
+            let (taken, used) = self.heads[first].take(limit);
             lines.push((first, taken));
             if used {
-                let pieces = lines.drain(..).map(|(head, taken)| IoSlice::new(&heads[head].bytes()[taken]));
+                let pieces = lines.drain(..).map(|(head, taken)| IoSlice::new(&self.heads[head].bytes()[taken]));
                 to(&mut pieces.collect::<Vec<_>>());
-                let Head { shard, output, last, .. } = heads.swap_remove(first);
-                self.recycle(output);
-                heads.extend(if last { None } else { self.piece(shard) });
+                let Head { shard, output, last, .. } = self.heads.swap_remove(first);
+                self.recycle(shard, output);
+                if !last {
+                    self.on_their_way[0].push(shard);
+                    return;
+                }
             }
+        }
+        self.on_their_way.pop_front();
+    }
+
+    /// Does a job on this thread, which hands on lines of others when there is no room for more of its own.
+    fn work(&mut self, shard: usize, job: Job, to: &mut dyn FnMut(&mut [IoSlice<'_>])) {
+        let (shards, write) = (self.shards, self.write);
+        let piece = work(&shards[shard], job, write, &mut |piece| {
+            self.lanes.put_own(shard, piece);
+            while self.lanes.is_full(shard) {
+                self.advance(Some(shard), to);
+            }
+        });
+        self.lanes.end_own(shard, piece);
+    }
+
+    /// Takes a piece of a shard in the oldest round.
+    fn took(&mut self, shard: usize, outcome: Outcome) {
+        let Piece { output, done } = outcome.unwrap_or_else(|panic| resume_unwind(panic));
+        let last = done.is_some();
+        if let Some(Done { parcel, cost, held }) = done {
+            self.spare[shard].0.push(parcel);
+            let bound = &mut self.bounds[shard];
+            bound.held = held;
+            bound.sent -= cost;
+        }
+        let head = Head::new(shard, output, last);
+        if head.is_ok() || last {
+            self.on_their_way[0].pop();
+        }
+        match head {
+            Ok(head) => self.heads.push(head),
+            Err(empty) => self.recycle(shard, empty),
         }
     }
 
-    /// The next lines of a shard, unless there are no more in the round.
-    fn piece(&mut self, shard: usize) -> Option<Head> {
-        loop {
-            let outcome = self.links[shard].from.recv().expect("workers live until there are no more jobs");
-            let Piece { output, done } = outcome.unwrap_or_else(|panic| resume_unwind(panic));
-            let last = done.is_some();
-            if let Some(Done { parcel, cost, held }) = done {
-                self.parcels.push(parcel);
-                let bound = &mut self.bounds[shard];
-                bound.held = held;
-                bound.sent -= cost;
-            }
-            match Head::new(shard, output, last) {
-                Ok(head) => return Some(head),
-                Err(empty) => self.recycle(empty),
-            }
-            if last {
-                return None;
-            }
-        }
-    }
-
-    fn recycle(&mut self, mut output: Output) {
-        // A round takes one of each shard, but can give many.
-        if self.outputs.len() < 2 * self.links.len() {
+    fn recycle(&mut self, shard: usize, mut output: Output) {
+        let (_, outputs) = &mut self.spare[shard];
+        // A round takes one, but can give many.
+        if outputs.len() < 2 {
             output.clear();
-            self.outputs.push(output);
+            outputs.push(output);
         }
     }
 }

@@ -1,19 +1,18 @@
-//! A thread that works on one shard: steps in, lines out, labelled with what orders them.
+//! Work on one shard: steps in, lines out, labelled with what orders them.
 //!
-//! What it writes it hands on in pieces, and it waits when there are many that nobody took: what a few steps complete
-//! can be all that the budget holds, decoded and written out. Next: [`super::rounds`], which sends and collects.
+//! What is written is handed on in pieces: what a few steps complete can be all that the budget holds, decoded and written
+//! out. Next: [`super::parcel`], the steps; [`super::lanes`], which keeps the pieces.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, SyncSender};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::thread;
 
 use sniffer_engine::json::Lines;
 use sniffer_engine::message::{Message, Turn};
 use sniffer_engine::shard::Shard;
 
-use super::Write;
 use super::parcel::Parcel;
+use super::{Write, lock};
 
 /// Bytes of a piece: more than the lines of a round, on most captures.
 pub(super) const PIECE: usize = 512 << 10;
@@ -22,11 +21,10 @@ pub(super) const PIECE: usize = 512 << 10;
 /// much, which was asked for again and again, a replay of large bodies took a tenth longer.
 const KEPT: usize = 4 * PIECE;
 
-/// Pieces of a shard that wait to be taken: those of the rounds on their way, so that no thread waits for another one's.
-pub(super) const PIECES: usize = 4;
-
 /// Steps of one round.
 pub(super) struct Job {
+    /// The older, the sooner it is to be done.
+    pub(super) round: u64,
     pub(super) parcel: Parcel,
     /// What this frame completes is left in the shard.
     pub(super) hold: Option<u64>,
@@ -75,38 +73,37 @@ impl Output {
 /// A worker that panicked says so, and it is the caller's panic then.
 pub(super) type Outcome = thread::Result<Piece>;
 
-/// Works until there are no more jobs, or nobody takes what comes of them.
-pub(super) fn work(shard: &Mutex<Shard>, jobs: Receiver<Job>, to: SyncSender<Outcome>, write: Write<'_>) {
-    for Job { mut parcel, hold, output } in jobs {
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            let mut shard = lock(shard);
-            let mut writer = Writer { output, write, to: &to };
-            let mut frame = 0;
-            parcel.each(|step, moment| {
-                if moment.frame.number != frame {
-                    shard.settle(frame, &mut |message| writer.message(message));
-                    frame = moment.frame.number;
-                }
-                shard.take(step, moment, &mut |message| writer.message(message));
-            });
-            if hold != Some(frame) {
-                shard.settle(frame, &mut |message| writer.message(message));
-            }
-            shard.give(&mut |message| writer.message(message));
-            let cost = parcel.cost();
-            parcel.clear();
-            Piece { output: writer.output, done: Some(Done { parcel, cost, held: shard.held() }) }
-        }));
-        if to.send(outcome).is_err() {
-            return;
+/// Does a job on its shard. `hand_on` gets what is more than a piece.
+pub(super) fn work(shard: &Mutex<Shard>, job: Job, write: Write<'_>, hand_on: &mut dyn FnMut(Piece)) -> Piece {
+    let Job { mut parcel, hold, output, .. } = job;
+    let mut shard = lock(shard);
+    let mut writer = Writer { output, write, hand_on };
+    let mut frame = 0;
+    parcel.each(|step, moment| {
+        if moment.frame.number != frame {
+            shard.settle(frame, &mut |message| writer.message(message));
+            frame = moment.frame.number;
         }
+        shard.take(step, moment, &mut |message| writer.message(message));
+    });
+    if hold != Some(frame) {
+        shard.settle(frame, &mut |message| writer.message(message));
     }
+    shard.give(&mut |message| writer.message(message));
+    let cost = parcel.cost();
+    parcel.clear();
+    Piece { output: writer.output, done: Some(Done { parcel, cost, held: shard.held() }) }
+}
+
+/// The same for threads whose panic is to be the reader's.
+pub(super) fn try_work(shard: &Mutex<Shard>, job: Job, write: Write<'_>, hand_on: &mut dyn FnMut(Piece)) -> Outcome {
+    catch_unwind(AssertUnwindSafe(|| work(shard, job, write, hand_on)))
 }
 
 struct Writer<'a> {
     output: Output,
     write: Write<'a>,
-    to: &'a SyncSender<Outcome>,
+    hand_on: &'a mut dyn FnMut(Piece),
 }
 
 impl Writer<'_> {
@@ -116,13 +113,7 @@ impl Writer<'_> {
         (self.write)(message, &mut self.output.lines);
         self.output.labels.push(Label { turn, end: self.output.lines.len() });
         if self.output.lines.len() >= PIECE {
-            // When nobody takes it, nobody wants the rest.
-            let _ = self.to.send(Ok(Piece { output: std::mem::take(&mut self.output), done: None }));
+            (self.hand_on)(Piece { output: std::mem::take(&mut self.output), done: None });
         }
     }
-}
-
-/// A shard is poisoned only when its worker panicked, and then the whole replay does.
-pub(super) fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
 }

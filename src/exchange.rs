@@ -224,7 +224,7 @@ mod tests {
 
     /// The same message on its `n`-th connection.
     fn on(n: u32, message: &Message) -> Message {
-        let (key, _) = FlowKey::of(message.receiver, message.destination);
+        let (key, _) = FlowKey::of(&message.receiver, &message.destination);
         let mut message = message.clone();
         message.connection = FlowId::new(&key, n, 0, 0);
         message

@@ -76,7 +76,7 @@ fn written(
     out: &mut Lines,
 ) {
     if let Some(chosen) = chosen {
-        chosen.insert(FlowKey::of(message.receiver, message.destination).0);
+        chosen.insert(FlowKey::of(&message.receiver, &message.destination).0);
     }
     redaction.apply(message);
     form.message(message, out);

@@ -92,7 +92,7 @@ fn fragments(inputs: &[Input], chosen: &BTreeSet<FlowKey>, passes: &Passes<'_>) 
 }
 
 fn key(segment: &Segment<'_>) -> FlowKey {
-    FlowKey::of(segment.src, segment.dst).0
+    FlowKey::of(&segment.src, &segment.dst).0
 }
 
 /// Every frame of the inputs until `each` has enough or a signal comes. Damage was told when they were read first.

@@ -44,7 +44,7 @@ pub(super) fn tell(frames: &[OwnedFrame], messages: &[Message], name: &str, tell
     let config = Config::default();
     let mut defrag = Defrag::new(config.limits.defrag, config.hash_key);
     // Who is the server is known best where somebody said something.
-    let servers = messages.iter().map(|m| (FlowKey::of(m.receiver, m.destination).0, m.receiver)).collect();
+    let servers = messages.iter().map(|m| (FlowKey::of(&m.receiver, &m.destination).0, m.receiver)).collect();
     let start = frames.first().map_or(Timestamp::ZERO, |frame| frame.time);
     let mut teller = Teller {
         talk: Talk { start, ..Talk::default() },
@@ -93,7 +93,7 @@ fn answered(frames: &[OwnedFrame]) -> BTreeSet<(FlowKey, u32)> {
                 && segment.flags.has(Flags::SYN)
                 && segment.flags.has(Flags::ACK)
             {
-                numbers.insert((FlowKey::of(segment.src, segment.dst).0, segment.ack.0.wrapping_sub(1)));
+                numbers.insert((FlowKey::of(&segment.src, &segment.dst).0, segment.ack.0.wrapping_sub(1)));
             }
         });
     }
@@ -250,7 +250,7 @@ impl Teller {
 
     /// The connection of a segment and its way, when it can be told.
     fn connection_of(&mut self, segment: &Segment<'_>) -> Option<(usize, Way)> {
-        let (key, _) = FlowKey::of(segment.src, segment.dst);
+        let (key, _) = FlowKey::of(&segment.src, &segment.dst);
         let opens = segment.flags.has(Flags::SYN) && !segment.flags.has(Flags::ACK);
         let known = self.latest.get(&key).copied();
         let known = known.filter(|&at| !(opens && self.is_reuse(at, segment)));
@@ -263,7 +263,7 @@ impl Teller {
 
     /// Whether a SYN opens a connection of its own: at another number, and if there is doubt only when it was answered.
     fn is_reuse(&self, at: usize, segment: &Segment<'_>) -> bool {
-        let key = FlowKey::of(segment.src, segment.dst).0;
+        let key = FlowKey::of(&segment.src, &segment.dst).0;
         if self.telling == Telling::Suspicious && !self.answered.contains(&(key, segment.seq.0)) {
             return false;
         }

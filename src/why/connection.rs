@@ -77,7 +77,7 @@ pub(super) fn tell(source: &mut Source, found: &Found) -> String {
         let mut payload = None;
         decode_each(&frame, |decoded| {
             if let Decoded::Segment(segment) = decoded
-                && FlowKey::of(segment.src, segment.dst).0 == flow.key
+                && FlowKey::of(&segment.src, &segment.dst).0 == flow.key
             {
                 payload = Some(segment.payload.len() as u64);
             }

@@ -64,7 +64,7 @@ impl Packet {
     }
 
     pub(super) fn key(&self) -> FlowKey {
-        FlowKey::of(self.src, self.dst).0
+        FlowKey::of(&self.src, &self.dst).0
     }
 }
 

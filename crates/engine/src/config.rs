@@ -120,7 +120,7 @@ mod tests {
 
     fn key(client: u16, server: u16) -> FlowKey {
         let end = |last, port| Endpoint::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, last)), port);
-        FlowKey::of(end(1, client), end(2, server)).0
+        FlowKey::of(&end(1, client), &end(2, server)).0
     }
 
     #[test]

@@ -94,11 +94,12 @@ pub(crate) fn bucket(one: Endpoint, other: Endpoint) -> usize {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlowKey(Ends);
 
-/// Of IPv4, both ends in whole numbers, lower end first: every packet makes, hashes and compares a key, and reading back what
-/// was just written in smaller pieces stalls: that was a fortieth of a replay.
+/// Of IPv4, each end in one number, address before port, the lower one first: every packet makes, hashes and compares a key.
+/// Numbers are sorted without a branch, which would be guessed wrong wherever packets go now there, now back, and reading back
+/// what was just written in smaller pieces stalls: each was a fortieth of a replay.
 #[derive(Debug, Clone, Copy, Eq, PartialOrd, Ord)]
 enum Ends {
-    V4 { ips: [u32; 2], ports: [u16; 2] },
+    V4([u64; 2]),
     Any { low: Endpoint, high: Endpoint },
 }
 
@@ -116,9 +117,7 @@ impl PartialEq for Ends {
             }
         }
         match (self, other) {
-            (Self::V4 { ips, ports }, Self::V4 { ips: other_ips, ports: other_ports }) => {
-                (ips, ports) == (other_ips, other_ports)
-            }
+            (Self::V4(ends), Self::V4(others)) => ends == others,
             _ => any(self, other),
         }
     }
@@ -128,9 +127,9 @@ impl Hash for Ends {
     #[inline(always)]
     fn hash<H: Hasher>(&self, state: &mut H) {
         match self {
-            Self::V4 { ips: [low, high], ports } => {
-                state.write_u64(u64::from(*low) << 32 | u64::from(*high));
-                state.write_u32(u32::from(ports[0]) << 16 | u32::from(ports[1]));
+            Self::V4([low, high]) => {
+                state.write_u64(*low);
+                state.write_u64(*high);
             }
             Self::Any { low, high } => (low, high).hash(state),
         }
@@ -140,28 +139,26 @@ impl Hash for Ends {
 impl FlowKey {
     /// The key of a segment from `src` to `dst`, and the side that sent it. Invariant: `low <= high`.
     #[inline(always)]
-    pub fn of(src: Endpoint, dst: Endpoint) -> (Self, Side) {
-        if let (IpAddr::V4(from), IpAddr::V4(to)) = (src.ip, dst.ip) {
-            let (from, to) = (from.to_bits(), to.to_bits());
-            return if (from, src.port) <= (to, dst.port) {
-                (Self(Ends::V4 { ips: [from, to], ports: [src.port, dst.port] }), Side::Low)
-            } else {
-                (Self(Ends::V4 { ips: [to, from], ports: [dst.port, src.port] }), Side::High)
-            };
+    pub fn of(src: &Endpoint, dst: &Endpoint) -> (Self, Side) {
+        /// Behind a call, so that nothing is copied for it where both are IPv4.
+        #[inline(never)]
+        fn any(src: &Endpoint, dst: &Endpoint) -> (FlowKey, Side) {
+            let side = if src <= dst { Side::Low } else { Side::High };
+            (FlowKey(Ends::Any { low: *src.min(dst), high: *src.max(dst) }), side)
         }
-        if src <= dst {
-            (Self(Ends::Any { low: src, high: dst }), Side::Low)
-        } else {
-            (Self(Ends::Any { low: dst, high: src }), Side::High)
-        }
+        let (IpAddr::V4(from), IpAddr::V4(to)) = (&src.ip, &dst.ip) else { return any(src, dst) };
+        let [from, to] =
+            [(from, src.port), (to, dst.port)].map(|(ip, port)| u64::from(ip.to_bits()) << 16 | u64::from(port));
+        let side = if from <= to { Side::Low } else { Side::High };
+        (Self(Ends::V4([from.min(to), from.max(to)])), side)
     }
 
     /// The endpoint of a side.
     pub const fn endpoint(&self, side: Side) -> Endpoint {
         match (&self.0, side) {
-            (Ends::V4 { ips, ports }, side) => {
-                let place = side.index();
-                Endpoint::new(IpAddr::V4(Ipv4Addr::from_bits(ips[place])), ports[place])
+            (Ends::V4(ends), side) => {
+                let end = ends[side.index()];
+                Endpoint::new(IpAddr::V4(Ipv4Addr::from_bits((end >> 16) as u32)), end as u16)
             }
             (Ends::Any { low, .. }, Side::Low) => *low,
             (Ends::Any { high, .. }, Side::High) => *high,
@@ -171,7 +168,7 @@ impl FlowKey {
     /// Whether one of the two ports is `port`.
     pub const fn has_port(&self, port: u16) -> bool {
         let [low, high] = match &self.0 {
-            Ends::V4 { ports, .. } => *ports,
+            Ends::V4([low, high]) => [*low as u16, *high as u16],
             Ends::Any { low, high } => [low.port, high.port],
         };
         low == port || high == port
@@ -273,8 +270,8 @@ mod tests {
 
     #[test]
     fn both_directions_have_one_key_and_opposite_sides() {
-        let (there, from) = FlowKey::of(end(1, 40_000), end(2, 80));
-        let (back, answer) = FlowKey::of(end(2, 80), end(1, 40_000));
+        let (there, from) = FlowKey::of(&end(1, 40_000), &end(2, 80));
+        let (back, answer) = FlowKey::of(&end(2, 80), &end(1, 40_000));
         assert_eq!(there, back);
         assert_eq!(there.stable_hash(), back.stable_hash());
         assert_eq!(from, answer.other());
@@ -288,11 +285,12 @@ mod tests {
         let ends = [end(1, 80), end(1, 81), end(2, 80), end(200, 1), six(1, 80), six(1, 81), six(2, 80)];
         for one in ends {
             for other in ends {
-                let (key, side) = FlowKey::of(one, other);
+                let (key, side) = FlowKey::of(&one, &other);
                 let sorted = [one.min(other), one.max(other)];
                 assert_eq!([Side::Low, Side::High].map(|side| key.endpoint(side)), sorted, "{one} {other}");
                 assert_eq!(key.endpoint(side), one, "{one} {other}");
-                let same = ends.iter().flat_map(|a| ends.map(|b| (*a, b))).filter(|&(a, b)| FlowKey::of(a, b).0 == key);
+                let same =
+                    ends.iter().flat_map(|a| ends.map(|b| (*a, b))).filter(|&(a, b)| FlowKey::of(&a, &b).0 == key);
                 assert!(same.into_iter().all(|(a, b)| [a.min(b), a.max(b)] == sorted), "{one} {other}");
             }
         }
@@ -300,10 +298,10 @@ mod tests {
 
     #[test]
     fn flows_are_spread_over_all_buckets() {
-        let clients = |ip: u8, port: u16| FlowKey::of(end(ip, port), end(2, 80)).0;
+        let clients = |ip: u8, port: u16| FlowKey::of(&end(ip, port), &end(2, 80)).0;
         let by_port: Vec<_> = (0..64_000).map(|n| clients(1, 1_024 + n)).collect();
         let by_address: Vec<_> = (0..64_000_u16)
-            .map(|n| FlowKey::of(Endpoint::new(IpAddr::from([10, 1, (n >> 8) as u8, n as u8]), 40_000), end(2, 80)).0)
+            .map(|n| FlowKey::of(&Endpoint::new(IpAddr::from([10, 1, (n >> 8) as u8, n as u8]), 40_000), &end(2, 80)).0)
             .collect();
         for (what, keys) in [("ports", by_port), ("addresses", by_address)] {
             let mut counts = [0; BUCKETS];
@@ -314,8 +312,8 @@ mod tests {
 
     #[test]
     fn an_id_changes_with_each_of_its_parts() {
-        let (key, _) = FlowKey::of(end(1, 40_000), end(2, 80));
-        let (other, _) = FlowKey::of(end(1, 40_001), end(2, 80));
+        let (key, _) = FlowKey::of(&end(1, 40_000), &end(2, 80));
+        let (other, _) = FlowKey::of(&end(1, 40_001), &end(2, 80));
         let id = FlowId::new(&key, 1, 2, 0);
         assert_eq!(id, FlowId::new(&key, 1, 2, 0));
         for different in [

@@ -47,7 +47,7 @@ mod tests {
     #[test]
     fn equals_of_one_microsecond_get_different_ids() {
         let end = |port| Endpoint::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
-        let key = FlowKey::of(end(1), end(2)).0.stable_hash();
+        let key = FlowKey::of(&end(1), &end(2)).0.stable_hash();
         let new = || Ids::new([1, 2, 3, 4]);
         let mut ids = new();
         let first = ids.next(key, SeqNumber(7), 5);

@@ -92,7 +92,7 @@ impl Flows {
 
     /// Takes a segment whose payload was counted as received, and what was odd about its datagram.
     pub(crate) fn segment(&mut self, segment: &Segment<'_>, odd: Option<Anomaly>, around: &mut Surroundings<'_>) {
-        let (key, side) = FlowKey::of(segment.src, segment.dst);
+        let (key, side) = FlowKey::of(&segment.src, &segment.dst);
         if let Some(fate) = around.config.leaves_out(&key) {
             around.ledger.count(fate, segment.payload.len());
             return;

@@ -219,7 +219,7 @@ mod tests {
 
     fn flow(n: usize) -> Flow {
         let end = |port| Endpoint::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
-        let (key, _) = FlowKey::of(end(n as u16), end(60_000));
+        let (key, _) = FlowKey::of(&end(n as u16), &end(60_000));
         Flow { id: FlowId::default(), slot: 0, key, first: Stamp::default(), server: Side::Low, server_by_syn: false }
     }
 

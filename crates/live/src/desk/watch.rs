@@ -84,7 +84,7 @@ impl Watch {
     /// and only when it will be told.
     pub(super) fn not_http(&mut self, frame: &Frame<'_>) {
         let Decoded::Segment(segment) = decode::decode(frame) else { return };
-        let (key, _) = FlowKey::of(segment.src, segment.dst);
+        let (key, _) = FlowKey::of(&segment.src, &segment.dst);
         if self.not_http.len() >= TOLD_MAX {
             self.not_http.clear();
         }

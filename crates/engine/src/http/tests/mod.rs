@@ -155,7 +155,7 @@ fn run(steps: &[Step<'_>], cut: Cut, end: bool) -> Ran {
 fn run_with(config: &Config, steps: &[Step<'_>], cut: Cut, end: bool) -> Ran {
     let (mut messages, mut ledger, mut connection) = (Messages::default(), Ledger::default(), Connection::default());
     let port = |port| Endpoint::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
-    let (key, _) = FlowKey::of(port(1), port(2));
+    let (key, _) = FlowKey::of(&port(1), &port(2));
     let mut flow =
         Flow { id: FlowId::default(), slot: 0, key, first: Stamp::default(), server: Side::High, server_by_syn: false };
     let mut received = 0;

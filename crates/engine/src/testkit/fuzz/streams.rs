@@ -162,7 +162,7 @@ pub(super) fn run(config: &Config, steps: &[Step<'_>], pieces: Pieces) -> Ran {
     let mut both = Both { collector: Collector::new(config), other: Vec::new() };
     let (mut ledger, mut connection) = (Ledger::default(), Connection::default());
     let port = |port| Endpoint::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
-    let (key, _) = FlowKey::of(port(1), port(2));
+    let (key, _) = FlowKey::of(&port(1), &port(2));
     let mut flow =
         Flow { id: FlowId::default(), slot: 0, key, first: Stamp::default(), server: Side::High, server_by_syn: false };
     for (number, step) in (1..).zip(steps) {

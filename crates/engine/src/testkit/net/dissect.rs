@@ -104,7 +104,7 @@ impl Layout {
         }
         let (src, dst) = ip.addresses(bytes)?;
         let (flow, side) =
-            FlowKey::of(Endpoint::new(src, u16_at(bytes, tcp)?), Endpoint::new(dst, u16_at(bytes, tcp + 2)?));
+            FlowKey::of(&Endpoint::new(src, u16_at(bytes, tcp)?), &Endpoint::new(dst, u16_at(bytes, tcp + 2)?));
         Some(Self { ip, protocol_at, tcp, payload, flow, side })
     }
 

@@ -27,8 +27,6 @@ pub(super) struct Parcel {
     bytes: Vec<u8>,
     /// Who sent to whom, where that is not IPv4.
     others: Vec<[Endpoint; 2]>,
-    /// Bytes of segments, copied or not.
-    length: usize,
     payload: usize,
 }
 
@@ -106,21 +104,22 @@ impl Parcel {
         self.items.push(Item::Tick(passed, *moment));
     }
 
+    /// Adds a segment, whose bytes may lie in a block that will be [shared](Self::share), the one of this number. Says how many bytes
+    /// cross with it.
     pub(super) fn segment(
         &mut self,
         segment: &Segment<'_>,
         (stamp, carriers): (Stamp, &[u64]),
         odd: Option<Anomaly>,
         moment: &Moment,
-        block: Option<&Block>,
-    ) {
+        block: Option<(usize, &[u8])>,
+    ) -> usize {
         let bytes = match segment.checksum {
             Checksum::Of(whole) => whole,
             Checksum::Unknown => segment.payload,
         };
         let usual = odd.is_none() && carriers.is_empty() && stamp == moment.frame;
         let (block, start) = self.place(bytes, block);
-        self.length += bytes.len();
         self.payload += segment.payload.len();
         let ends = Ends::new(segment.src, segment.dst, &mut self.others);
         let packed = || Packed {
@@ -142,19 +141,22 @@ impl Parcel {
         // Made in its place, behind the request for room: copied there in wide words from where it was just written in narrow
         // ones, it stalled the thread that reads the capture for a tenth of its time.
         self.items.extend(std::iter::once_with(|| Item::Segment(packed())));
+        bytes.len() + size_of::<Item>()
+    }
+
+    /// What the bytes lie in that were not copied.
+    pub(super) fn share(&mut self, blocks: &[Block]) {
+        self.blocks.extend_from_slice(blocks);
     }
 
     /// Where bytes are found again: in the block, when they lie in it.
     #[inline(always)]
-    fn place(&mut self, bytes: &[u8], block: Option<&Block>) -> (u32, u32) {
-        if let Some(block) = block
+    fn place(&mut self, bytes: &[u8], block: Option<(usize, &[u8])>) -> (u32, u32) {
+        if let Some((number, block)) = block
             && let Some(start) = bytes.as_ptr().addr().checked_sub(block.as_ptr().addr())
             && start + bytes.len() <= block.len()
         {
-            if !self.blocks.last().is_some_and(|last| Arc::ptr_eq(last, block)) {
-                self.blocks.push(Arc::clone(block));
-            }
-            return ((self.blocks.len() - 1) as u32, start as u32);
+            return (number as u32, start as u32);
         }
         let start = self.bytes.len() as u32; // a parcel is sent before it has many of the longest frames
         self.bytes.extend_from_slice(bytes);
@@ -198,11 +200,6 @@ impl Parcel {
         self.items.is_empty()
     }
 
-    /// What crosses with it.
-    pub(super) fn size(&self) -> usize {
-        self.length + self.items.len() * size_of::<Item>()
-    }
-
     /// What its segments can add to the accounts, besides doubling what was held before: see [`super::bound`].
     pub(super) fn cost(&self) -> usize {
         super::bound::cost(self.payload, self.items.len())
@@ -213,6 +210,6 @@ impl Parcel {
         self.blocks.clear();
         self.bytes.clear();
         self.others.clear();
-        (self.length, self.payload) = (0, 0);
+        self.payload = 0;
     }
 }

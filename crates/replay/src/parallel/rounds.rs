@@ -37,8 +37,9 @@ pub(super) struct Rounds<'a> {
     sent: u64,
     /// The next round, by shard.
     filling: Vec<Parcel>,
-    /// The block it shares last, and how many it shares.
-    block: (Option<Block>, usize),
+    /// Its bytes, and what they lie in that were not copied.
+    size: usize,
+    blocks: Vec<Block>,
     /// Oldest first: the shards of each whose next piece is awaited.
     on_their_way: VecDeque<Vec<usize>>,
     /// Of the oldest round.
@@ -56,7 +57,8 @@ impl<'a> Rounds<'a> {
             write,
             sent: 0,
             filling: shards.iter().map(|_| Parcel::default()).collect(),
-            block: (None, 0),
+            size: 0,
+            blocks: Vec::new(),
             on_their_way: VecDeque::new(),
             heads: Vec::new(),
             bounds: vec![Bound::default(); shards.len()],
@@ -72,11 +74,12 @@ impl<'a> Rounds<'a> {
             Step::Segment { segment, stamp, odd, carriers } => {
                 let shard = shard_of(segment, self.filling.len());
                 if let Some(block) = block
-                    && !self.block.0.as_ref().is_some_and(|last| Arc::ptr_eq(last, block))
+                    && !self.blocks.last().is_some_and(|last| Arc::ptr_eq(last, block))
                 {
-                    self.block = (Some(Arc::clone(block)), self.block.1 + 1);
+                    self.blocks.push(Arc::clone(block));
                 }
-                self.filling[shard].segment(segment, (stamp, carriers), odd, moment, block);
+                let block = block.map(|block| (self.blocks.len() - 1, block.as_slice()));
+                self.size += self.filling[shard].segment(segment, (stamp, carriers), odd, moment, block);
             }
             _ => {}
         }
@@ -85,7 +88,7 @@ impl<'a> Rounds<'a> {
     /// Whether the next round is large enough to be sent.
     #[inline]
     pub(super) fn is_full(&self) -> bool {
-        self.block.1 > BLOCKS || self.filling.iter().map(Parcel::size).sum::<usize>() >= ROUND
+        self.blocks.len() > BLOCKS || self.size >= ROUND
     }
 
     /// What all shards hold at most, once they have had everything up to now.
@@ -96,18 +99,20 @@ impl<'a> Rounds<'a> {
 
     /// Sends the next round; hands on the lines of old ones. What the frame `hold` completes stays in the shards.
     pub(super) fn send(&mut self, hold: Option<u64>, to: &mut dyn FnMut(&mut [IoSlice<'_>])) {
-        self.block = (None, 0);
         self.sent += 1;
-        let Self { filling, spare, bounds, sent, .. } = self;
+        self.size = 0;
+        let Self { filling, blocks, spare, bounds, sent, .. } = self;
         let mut round = Vec::new();
         let jobs = filling.iter_mut().enumerate().filter(|(_, parcel)| !parcel.is_empty()).map(|(shard, parcel)| {
             let (parcels, outputs) = &mut spare[shard];
-            let parcel = std::mem::replace(parcel, parcels.pop().unwrap_or_default());
+            let mut parcel = std::mem::replace(parcel, parcels.pop().unwrap_or_default());
+            parcel.share(blocks);
             bounds[shard].sent += parcel.cost();
             round.push(shard);
             (shard, Job { round: *sent, parcel, hold, output: outputs.pop().unwrap_or_default() })
         });
         self.lanes.send(jobs);
+        self.blocks.clear();
         self.on_their_way.push_back(round);
         while self.on_their_way.len() > ON_THEIR_WAY {
             self.advance(None, to);

@@ -71,7 +71,7 @@ fn bench(scale: f64, turns: usize, with_real: bool) -> io::Result<String> {
     Ok(table.text(&memory, &linear::rows()))
 }
 
-/// What a capture costs: the replay and the floor in turns, others once.
+/// What a capture costs: the replay, the floor and others, in turns.
 fn measured(
     name: &'static str,
     what: String,
@@ -92,7 +92,7 @@ fn measured(
         what,
         bytes: std::fs::metadata(&path)?.len(),
         costs: in_turns(&commands, turns)?,
-        others: others::run(&path, &folder().join("others"))?,
+        others: others::run(&path, &commands[0], &folder().join("others"))?,
         messages: report::messages(&program("sniffer"), &path)?,
         frames: report::frames(&program("sniffer"), &path)?,
     })

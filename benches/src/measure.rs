@@ -12,7 +12,7 @@ use std::time::Instant;
 pub(crate) const RUN: &str = "--run";
 
 /// Where the output of what is compared goes.
-const NOWHERE: &str = "/dev/null";
+pub(crate) const NOWHERE: &str = "/dev/null";
 
 /// What one run cost.
 #[derive(Debug, Clone, Copy)]

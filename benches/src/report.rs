@@ -121,21 +121,26 @@ impl Table {
                 peak(one)
             );
         }
-        text += "\n## Other tools\n\nCPU seconds, and how many times the replay's on one thread. tshark is asked for start lines only and finds \
+        text += "\n## Other tools\n\nCPU seconds, and how many times those of the replay on one thread, which took turns with each. tshark is asked for start lines only and finds \
                  messages; tcpflow writes bodies to files; Suricata has one thread, no rules and `benches/suricata.yaml`, writes headers \
                  without bodies, and finds exchanges, also those that were never answered or never whole.\n\n\
                  | capture | tool | found | CPU s | times |\n|---|---|---|---|---|\n";
         for row in &self.rows {
-            let own = spread(row.costs[0].iter().map(|cost| cost.cpu))[1];
-            for Other { name, cpu, found } in &row.others {
+            for Other { name, pairs, found } in &row.others {
                 let found_text = found.map_or("–".to_owned(), |found| found.to_string());
-                let _ = match cpu {
-                    // What found nothing was not quick at it.
-                    Some(cpu) if *found == Some(0) => writeln!(text, "| {} | {name} | 0 | {cpu:.2} | – |", row.name),
-                    Some(cpu) => {
-                        writeln!(text, "| {} | {name} | {found_text} | {cpu:.2} | {:.0} |", row.name, cpu / own)
+                let cpu = spread(pairs.iter().map(|[cpu, _]| *cpu))[1];
+                let [least, median, most] = spread(pairs.iter().map(|[cpu, own]| cpu / own));
+                let _ = match found {
+                    _ if pairs.is_empty() => {
+                        writeln!(text, "| {} | {name} | – | failed, or not done after {LIMIT} | |", row.name)
                     }
-                    None => writeln!(text, "| {} | {name} | – | failed, or not done after {LIMIT} | |", row.name),
+                    // What found nothing was not quick at it.
+                    Some(0) => writeln!(text, "| {} | {name} | 0 | {cpu:.2} | – |", row.name),
+                    _ => writeln!(
+                        text,
+                        "| {} | {name} | {found_text} | {cpu:.2} | {median:.1} ({least:.1}–{most:.1}) |",
+                        row.name
+                    ),
                 };
             }
         }

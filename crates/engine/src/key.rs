@@ -73,19 +73,26 @@ pub const BUCKETS: usize = 64;
 /// every packet, and by [`FlowKey::stable_hash`], which reads byte by byte, that was a twentieth of the work of all threads.
 #[inline]
 pub(crate) fn bucket(one: Endpoint, other: Endpoint) -> usize {
+    bucket_of(number(&one), number(&other))
+}
+
+fn bucket_of(one: u64, other: u64) -> usize {
     // Odd numbers without pattern: digits of π, as in `Config::hash_key`.
-    let number = |end: Endpoint| {
-        let ip = match end.ip {
-            IpAddr::V4(ip) => u64::from(ip.to_bits()),
-            IpAddr::V6(ip) => {
-                let [high, low] = [ip.to_bits() >> 64, ip.to_bits()].map(|bits| bits as u64);
-                high.wrapping_mul(0x1319_8a2e_0370_7345) ^ low
-            }
-        };
-        ip << 16 ^ ip >> 48 ^ u64::from(end.port)
-    };
-    let mixed = number(one).wrapping_add(number(other)).wrapping_mul(0x243f_6a88_85a3_08d3);
+    let mixed = one.wrapping_add(other).wrapping_mul(0x243f_6a88_85a3_08d3);
     ((mixed ^ mixed >> 32).wrapping_mul(0xa409_3822_299f_31d1) >> (u64::BITS - BUCKETS.ilog2())) as usize
+}
+
+/// An end in one number: of IPv4 address and port, as [`Ends`] has it; of IPv6 a mixture.
+#[inline(always)]
+fn number(end: &Endpoint) -> u64 {
+    let ip = match end.ip {
+        IpAddr::V4(ip) => u64::from(ip.to_bits()),
+        IpAddr::V6(ip) => {
+            let [high, low] = [ip.to_bits() >> 64, ip.to_bits()].map(|bits| bits as u64);
+            high.wrapping_mul(0x1319_8a2e_0370_7345) ^ low
+        }
+    };
+    ip << 16 ^ ip >> 48 ^ u64::from(end.port)
 }
 
 /// The two endpoints of a flow, sorted, so that both directions have the same key.
@@ -146,9 +153,10 @@ impl FlowKey {
             let side = if src <= dst { Side::Low } else { Side::High };
             (FlowKey(Ends::Any { low: *src.min(dst), high: *src.max(dst) }), side)
         }
-        let (IpAddr::V4(from), IpAddr::V4(to)) = (&src.ip, &dst.ip) else { return any(src, dst) };
-        let [from, to] =
-            [(from, src.port), (to, dst.port)].map(|(ip, port)| u64::from(ip.to_bits()) << 16 | u64::from(port));
+        if src.ip.is_ipv6() || dst.ip.is_ipv6() {
+            return any(src, dst);
+        }
+        let (from, to) = (number(src), number(dst));
         let side = if from <= to { Side::Low } else { Side::High };
         (Self(Ends::V4([from.min(to), from.max(to)])), side)
     }
@@ -179,7 +187,10 @@ impl FlowKey {
     /// What several flows share without being counted in sum is kept by bucket, and a bucket is never split over threads:
     /// so it is the same for any number of them.
     pub(crate) fn bucket(&self) -> usize {
-        bucket(self.endpoint(Side::Low), self.endpoint(Side::High))
+        match &self.0 {
+            Ends::V4([low, high]) => bucket_of(*low, *high),
+            Ends::Any { low, high } => bucket(*low, *high),
+        }
     }
 
     /// A fixed hash of the sorted endpoints (FNV-1a, 64 bit, finished with a SplitMix64 mix).

@@ -21,7 +21,7 @@ pub(super) const READER: Worker = 0;
 /// All lanes.
 pub(super) struct Lanes {
     state: Mutex<State>,
-    /// Threads with a higher number work in the place of those that wait for room.
+    /// Threads that are to be at work. Those with this number and higher work in the place of some that wait for room.
     workers: usize,
     /// There are jobs.
     jobs: Condvar,
@@ -103,8 +103,8 @@ impl Lanes {
         [&self.jobs, &self.relief, &self.room].into_iter().for_each(Condvar::notify_all);
     }
 
-    /// Does jobs until there are no more.
-    pub(super) fn work(&self, worker: Worker, work: impl Fn(usize, Job) -> Outcome) {
+    /// Does jobs with `run` until there are no more.
+    pub(super) fn work(&self, worker: Worker, run: impl Fn(usize, Job) -> Outcome) {
         let substitutes = usize::from(worker >= self.workers);
         let mut state = lock(&self.state);
         while !state.closed {
@@ -112,7 +112,7 @@ impl Lanes {
             if wanted && let Some((shard, job)) = state.take(worker) {
                 state.substitutes += substitutes;
                 drop(state);
-                let outcome = work(shard, job);
+                let outcome = run(shard, job);
                 state = lock(&self.state);
                 state.substitutes -= substitutes;
                 self.end(&mut state, shard, outcome);

@@ -1,7 +1,8 @@
 //! Rounds: steps of a stretch of the capture, sent to all shards at once; their lines, collected and put in order.
 //!
 //! A round's lines lie wholly before the next one's. When more rounds are on their way than others can work on, the reader
-//! works on them too, rather than wait: on two cores two fifths of the work are its own, and never leave its caches.
+//! works on them too, rather than wait: on two cores a third of the jobs
+//! are its own, and their packets never leave its caches.
 //! Next: [`super::lanes`], who works on what; [`super::merge`], the order inside a round.
 
 use std::collections::VecDeque;
@@ -33,7 +34,7 @@ pub(super) struct Rounds<'a> {
     lanes: &'a Lanes,
     shards: &'a [Mutex<Shard>],
     write: Write<'a>,
-    /// How many.
+    /// How many were sent.
     sent: u64,
     /// The next round, by shard.
     filling: Vec<Parcel>,

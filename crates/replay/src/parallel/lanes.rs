@@ -210,3 +210,62 @@ fn is_unfinished(outcome: &Outcome) -> bool {
 fn wait<'a>(bell: &Condvar, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
     bell.wait(state).unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, mpsc};
+    use std::thread;
+    use std::time::Duration;
+
+    use super::super::parcel::Parcel;
+    use super::super::worker::{Done, Output};
+    use super::*;
+
+    fn job(round: u64) -> Job {
+        Job { round, parcel: Parcel::default(), hold: None, output: Output::default() }
+    }
+
+    fn piece(is_last: bool) -> Piece {
+        let done = is_last.then(|| Done { parcel: Parcel::default(), cost: 0, held: 0 });
+        Piece { output: Output::default(), done }
+    }
+
+    #[test]
+    fn the_oldest_job_is_next_and_of_own_shards_before_others() {
+        let lanes = Lanes::new(3, 2);
+        lanes.send([(0, job(1)), (2, job(1))].into_iter());
+        lanes.send([(0, job(2)), (1, job(2)), (2, job(2))].into_iter());
+        let take = |worker| lock(&lanes.state).take(worker).map(|(shard, job)| (shard, job.round));
+        // The first two are the reader's to begin with.
+        assert_eq!(take(1), Some((2, 1)));
+        lanes.end_own(2, piece(true));
+        assert_eq!([take(1), take(1), take(1)], [Some((2, 2)), Some((0, 1)), Some((1, 2))]);
+        assert_eq!(take(READER), None, "a shard's jobs are done one at a time");
+        lanes.end_own(0, piece(true));
+        assert_eq!(take(READER), Some((0, 2)), "by whoever is free");
+    }
+
+    /// The one helper waits for room, and the reader for a piece of a shard on which nobody works, in the middle of a job of
+    /// its own.
+    #[test]
+    fn somebody_works_in_the_place_of_those_who_wait() {
+        let lanes = Arc::new(Lanes::new(3, 2));
+        lanes.send([(0, job(1)), (1, job(1))].into_iter());
+        for worker in 1..=3 {
+            let lanes = Arc::clone(&lanes);
+            thread::spawn(move || {
+                lanes.work(worker, |shard, _| {
+                    let pieces = if shard == 0 { 2 * PIECES } else { 0 };
+                    (0..pieces).for_each(|_| lanes.hand_on(shard, piece(false)));
+                    Ok(piece(true))
+                });
+            });
+        }
+        let (to, from) = mpsc::channel();
+        let reader = Arc::clone(&lanes);
+        thread::spawn(move || to.send(matches!(reader.next(1, Some(2)), Some(Next::HandOn(Ok(_))))));
+        assert_eq!(from.recv_timeout(Duration::from_secs(60)), Ok(true));
+        assert!(lock(&lanes.state).unfinished <= PIECES, "and who waits writes no more");
+        lanes.close();
+    }
+}

@@ -1,9 +1,8 @@
 //! Rounds: steps of a stretch of the capture, sent to all shards at once; their lines, collected and put in order.
 //!
 //! A round's lines lie wholly before the next one's. When more rounds are on their way than others can work on, the reader
-//! works on them too, rather than wait: on two cores a third of the jobs
-//! are its own, and their packets never leave its caches.
-//! Next: [`super::lanes`], who works on what; [`super::merge`], the order inside a round.
+//! works on them too, rather than wait: on two cores a third of the jobs are its own, and their packets never leave its
+//! caches. Next: [`super::lanes`], who works on what; [`super::merge`], the order inside a round.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;

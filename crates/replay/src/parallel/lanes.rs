@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_job_is_next_and_of_own_shards_before_others() {
+    fn a_job_of_an_own_shard_is_next_else_the_oldest() {
         let lanes = Lanes::new(3, 2);
         lanes.send([(0, job(1)), (2, job(1))].into_iter());
         lanes.send([(0, job(2)), (1, job(2)), (2, job(2))].into_iter());

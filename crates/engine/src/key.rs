@@ -72,8 +72,8 @@ pub const BUCKETS: usize = 64;
 /// The part of a flow between two ends. A sum, which asks for no order of them, and two multiplications: one thread asks this of
 /// every packet, and by [`FlowKey::stable_hash`], which reads byte by byte, that was a twentieth of the work of all threads.
 #[inline]
-pub(crate) fn bucket(one: Endpoint, other: Endpoint) -> usize {
-    bucket_of(number(&one), number(&other))
+pub(crate) fn bucket(one: &Endpoint, other: &Endpoint) -> usize {
+    bucket_of(number(one), number(other))
 }
 
 fn bucket_of(one: u64, other: u64) -> usize {
@@ -189,7 +189,7 @@ impl FlowKey {
     pub(crate) fn bucket(&self) -> usize {
         match &self.0 {
             Ends::V4([low, high]) => bucket_of(*low, *high),
-            Ends::Any { low, high } => bucket(*low, *high),
+            Ends::Any { low, high } => bucket(low, high),
         }
     }
 

@@ -21,7 +21,7 @@ use crate::time::Seconds;
 /// Which of `shards` parts a segment is for.
 #[inline]
 pub fn shard_of(segment: &Segment<'_>, shards: usize) -> usize {
-    bucket(segment.src, segment.dst) * shards / BUCKETS
+    bucket(&segment.src, &segment.dst) * shards / BUCKETS
 }
 
 /// Steps in, messages out. A watcher sees the events that the messages are made of.
@@ -91,7 +91,7 @@ impl<W: Sink> Shard<W> {
             Step::Tick(passed) => self.pass(passed, moment, out),
             Step::Segment { segment, stamp, odd, carriers } => {
                 if !carriers.is_empty() {
-                    self.carriers[bucket(segment.src, segment.dst)].note(stamp.number, carriers.to_vec());
+                    self.carriers[bucket(&segment.src, &segment.dst)].note(stamp.number, carriers.to_vec());
                 }
                 let (tracker, mut behind) = self.parts(moment, out);
                 tracker.segment(segment, stamp, odd, moment, &mut behind);
@@ -216,7 +216,7 @@ pub fn finish<W: Sink>(shards: &mut [&mut Shard<W>], moment: &Moment, out: &mut 
 /// Adds the frames that carried a message's fragments, where they are tracked.
 fn add_carriers(carriers: &[Carriers], message: &mut Message) {
     if !carriers.is_empty() {
-        carriers[bucket(message.receiver, message.destination)].add_to(&mut message.frames);
+        carriers[bucket(&message.receiver, &message.destination)].add_to(&mut message.frames);
     }
 }
 

@@ -4,6 +4,7 @@
 //! would wait. Next: [`super::worker`], a job; [`super::rounds`], which sends and collects.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::lock;
@@ -103,8 +104,8 @@ impl Lanes {
         [&self.jobs, &self.relief, &self.room].into_iter().for_each(Condvar::notify_all);
     }
 
-    /// Does jobs with `run` until there are no more.
-    pub(super) fn work(&self, worker: Worker, run: impl Fn(usize, Job) -> Outcome) {
+    /// Does jobs with `run` until there are no more. It gets a way for what is more than a piece, and its panic is the reader's.
+    pub(super) fn work(&self, worker: Worker, run: impl Fn(usize, Job, &mut dyn FnMut(Piece)) -> Piece) {
         let substitutes = usize::from(worker >= self.workers);
         let mut state = lock(&self.state);
         while !state.closed {
@@ -112,7 +113,8 @@ impl Lanes {
             if wanted && let Some((shard, job)) = state.take(worker) {
                 state.substitutes += substitutes;
                 drop(state);
-                let outcome = run(shard, job);
+                let mut hand_on = |piece| self.hand_on(shard, piece);
+                let outcome = catch_unwind(AssertUnwindSafe(|| run(shard, job, &mut hand_on)));
                 state = lock(&self.state);
                 state.substitutes -= substitutes;
                 self.end(&mut state, shard, outcome);
@@ -144,7 +146,7 @@ impl Lanes {
     }
 
     /// Hands on a piece of an unfinished job, and waits until there is room for the next.
-    pub(super) fn hand_on(&self, shard: usize, piece: Piece) {
+    fn hand_on(&self, shard: usize, piece: Piece) {
         let mut state = lock(&self.state);
         self.put(&mut state, shard, Ok(piece));
         if state.is_full(shard) {
@@ -254,10 +256,10 @@ mod tests {
         for worker in 1..=3 {
             let lanes = Arc::clone(&lanes);
             thread::spawn(move || {
-                lanes.work(worker, |shard, _| {
+                lanes.work(worker, |shard, _, hand_on| {
                     let pieces = if shard == 0 { 2 * PIECES } else { 0 };
-                    (0..pieces).for_each(|_| lanes.hand_on(shard, piece(false)));
-                    Ok(piece(true))
+                    (0..pieces).for_each(|_| hand_on(piece(false)));
+                    piece(true)
                 });
             });
         }

@@ -18,7 +18,6 @@ mod parcel;
 mod rounds;
 mod worker;
 
-use std::io::IoSlice;
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -36,7 +35,7 @@ use crate::replay::{Next, Receiver, Summary, count};
 use crate::source::Source;
 use lanes::Lanes;
 use rounds::Rounds;
-use worker::{PIECE, try_work};
+use worker::work;
 
 /// Writes a message, on any thread.
 pub type Write<'a> = &'a (dyn Fn(&mut Message, &mut Lines) + Sync);
@@ -64,14 +63,12 @@ pub fn replay(
         // As many as there are shards, so that one is free for every job though others wait for room.
         for worker in 1..=shards.len() {
             scope.spawn(move || {
-                lanes.work(worker, |shard, job| {
-                    try_work(&shards[shard], job, write, &mut |piece| lanes.hand_on(shard, piece))
-                });
+                lanes.work(worker, |shard, job, hand_on| work(&shards[shard], job, write, hand_on));
             });
         }
         let _closing = Closing(lanes);
         let rounds = Rounds::new(lanes, shards, write);
-        Driver { rounds, shards, write, intake: Intake::new(config), ledger: Ledger::default() }.run(
+        Driver { rounds, intake: Intake::new(config), ledger: Ledger::default() }.run(
             source,
             Budget::new(config.limits.held_bytes_max),
             receiver,
@@ -99,8 +96,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 struct Driver<'a> {
     rounds: Rounds<'a>,
-    shards: &'a [Mutex<Shard>],
-    write: Write<'a>,
     intake: Intake,
     /// Of what no shard sees.
     ledger: Ledger,
@@ -118,8 +113,7 @@ impl Driver<'_> {
         while next == Next::Frame {
             let rounds = &mut self.rounds;
             let frame = source.next_in_block(&mut || {
-                rounds.send(None, &mut |lines| receiver.lines(lines));
-                rounds.drain(&mut |lines| receiver.lines(lines));
+                rounds.drain(None, receiver);
                 receiver.before_block();
             });
             let Some((frame, block)) = frame else {
@@ -146,15 +140,14 @@ impl Driver<'_> {
             if budget.spend(payload) && self.intake.held() + self.rounds.held_at_most() > budget.max() {
                 self.look(&budget, receiver);
             } else if self.rounds.is_full() {
-                self.rounds.send(None, &mut |lines| receiver.lines(lines));
+                self.rounds.send(None, receiver);
             }
             next = receiver.next(source);
         }
         if next == Next::Finish {
-            self.rounds.send(None, &mut |lines| receiver.lines(lines));
-            self.rounds.drain(&mut |lines| receiver.lines(lines));
+            self.rounds.drain(None, receiver);
             let moment = self.intake.finish();
-            self.here(receiver, |shards, out| finish(shards, &moment, out));
+            self.rounds.here(receiver, |shards, out| finish(shards, &moment, out));
         }
         (self.ledger, unknown_links)
     }
@@ -164,9 +157,8 @@ impl Driver<'_> {
         let moment = self.intake.moment();
         let (fragments, most) = (self.intake.held(), self.rounds.held_at_most());
         // What the frame completes and what is shed are one batch.
-        self.rounds.send(Some(moment.frame.number), &mut |lines| receiver.lines(lines));
-        self.rounds.drain(&mut |lines| receiver.lines(lines));
-        let held: Vec<_> = self.here(receiver, |shards, out| {
+        self.rounds.drain(Some(moment.frame.number), receiver);
+        let held: Vec<_> = self.rounds.here(receiver, |shards, out| {
             let sum: usize = shards.iter().map(|shard| shard.held()).sum();
             debug_assert!(sum <= most, "{sum} bytes are held, at most {most} were expected");
             if fragments + sum > budget.max() {
@@ -176,25 +168,5 @@ impl Driver<'_> {
             shards.iter().map(|shard| shard.held()).collect()
         });
         held.into_iter().enumerate().for_each(|(shard, held)| self.rounds.holds(shard, held));
-    }
-
-    /// Works on all shards on this thread, while theirs have nothing to do.
-    fn here<T>(
-        &self,
-        receiver: &mut dyn Receiver,
-        work: impl FnOnce(&mut [&mut Shard], &mut dyn FnMut(&mut Message)) -> T,
-    ) -> T {
-        let mut guards: Vec<_> = self.shards.iter().map(lock).collect();
-        let mut shards: Vec<&mut Shard> = guards.iter_mut().map(|guard| &mut **guard).collect();
-        let mut lines = Lines::default();
-        let result = work(&mut shards, &mut |message| {
-            (self.write)(message, &mut lines);
-            if lines.len() >= PIECE {
-                receiver.lines(&mut [IoSlice::new(lines.as_bytes())]);
-                lines.clear(PIECE);
-            }
-        });
-        receiver.lines(&mut [IoSlice::new(lines.as_bytes())]);
-        result
     }
 }

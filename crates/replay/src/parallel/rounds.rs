@@ -10,14 +10,17 @@ use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex};
 
 use sniffer_engine::intake::{Moment, Step};
+use sniffer_engine::json::Lines;
+use sniffer_engine::message::Message;
 use sniffer_engine::shard::{Shard, shard_of};
 
-use super::Write;
 use super::bound::Bound;
 use super::lanes::{Lanes, Next};
 use super::merge::{self, Head};
 use super::parcel::{Block, Parcel};
-use super::worker::{Done, Job, Outcome, Output, Piece, work};
+use super::worker::{Done, Job, Outcome, Output, PIECE, Piece, work};
+use super::{Write, lock};
+use crate::replay::Receiver;
 
 /// Bytes of a round: enough that handing it over does not show, and little in all caches.
 const ROUND: usize = 1 << 20;
@@ -98,7 +101,7 @@ impl<'a> Rounds<'a> {
     }
 
     /// Sends the next round; hands on the lines of old ones. What the frame `hold` completes stays in the shards.
-    pub(super) fn send(&mut self, hold: Option<u64>, to: &mut dyn FnMut(&mut [IoSlice<'_>])) {
+    pub(super) fn send(&mut self, hold: Option<u64>, receiver: &mut dyn Receiver) {
         self.sent += 1;
         self.size = 0;
         let Self { filling, blocks, spare, bounds, sent, .. } = self;
@@ -115,15 +118,36 @@ impl<'a> Rounds<'a> {
         self.blocks.clear();
         self.on_their_way.push_back(round);
         while self.on_their_way.len() > ON_THEIR_WAY {
-            self.advance(None, to);
+            self.advance(None, receiver);
         }
     }
 
-    /// Waits for everything that was sent and hands on its lines.
-    pub(super) fn drain(&mut self, to: &mut dyn FnMut(&mut [IoSlice<'_>])) {
+    /// Sends the next round as [`Self::send`] does, waits for everything and hands on its lines.
+    pub(super) fn drain(&mut self, hold: Option<u64>, receiver: &mut dyn Receiver) {
+        self.send(hold, receiver);
         while !self.on_their_way.is_empty() {
-            self.advance(None, to);
+            self.advance(None, receiver);
         }
+    }
+
+    /// Works on all shards on this thread, when there is nothing on its way.
+    pub(super) fn here<T>(
+        &self,
+        receiver: &mut dyn Receiver,
+        work: impl FnOnce(&mut [&mut Shard], &mut dyn FnMut(&mut Message)) -> T,
+    ) -> T {
+        let mut guards: Vec<_> = self.shards.iter().map(lock).collect();
+        let mut shards: Vec<&mut Shard> = guards.iter_mut().map(|guard| &mut **guard).collect();
+        let mut lines = Lines::default();
+        let result = work(&mut shards, &mut |message| {
+            (self.write)(message, &mut lines);
+            if lines.len() >= PIECE {
+                receiver.lines(&mut [IoSlice::new(lines.as_bytes())]);
+                lines.clear(PIECE);
+            }
+        });
+        receiver.lines(&mut [IoSlice::new(lines.as_bytes())]);
+        result
     }
 
     /// What a shard holds after all that was sent, from who has just looked.
@@ -133,11 +157,11 @@ impl<'a> Rounds<'a> {
 
     /// Has a next piece of every shard in the oldest round, and hands on the lines until one is used up. When it is asked in
     /// the middle of a job of `own`, only as far as that goes without more of it.
-    fn advance(&mut self, own: Option<usize>, to: &mut dyn FnMut(&mut [IoSlice<'_>])) {
+    fn advance(&mut self, own: Option<usize>, receiver: &mut dyn Receiver) {
         while let Some(&shard) = self.on_their_way.front().and_then(|awaited| awaited.last()) {
             match self.lanes.next(shard, own) {
                 Some(Next::HandOn(outcome)) => self.took(shard, outcome),
-                Some(Next::Work(shard, job)) => self.work(shard, job, to),
+                Some(Next::Work(shard, job)) => self.work(shard, job, receiver),
                 None => return,
             }
         }
@@ -147,7 +171,7 @@ impl<'a> Rounds<'a> {
             lines.push((first, taken));
             if used {
                 let pieces = lines.drain(..).map(|(head, taken)| IoSlice::new(&self.heads[head].bytes()[taken]));
-                to(&mut pieces.collect::<Vec<_>>());
+                receiver.lines(&mut pieces.collect::<Vec<_>>());
                 let Head { shard, output, last, .. } = self.heads.swap_remove(first);
                 self.recycle(shard, output);
                 if !last {
@@ -160,12 +184,12 @@ impl<'a> Rounds<'a> {
     }
 
     /// Does a job on this thread, which hands on lines of others when there is no room for more of its own.
-    fn work(&mut self, shard: usize, job: Job, to: &mut dyn FnMut(&mut [IoSlice<'_>])) {
+    fn work(&mut self, shard: usize, job: Job, receiver: &mut dyn Receiver) {
         let (shards, write) = (self.shards, self.write);
         let piece = work(&shards[shard], job, write, &mut |piece| {
             self.lanes.put_own(shard, piece);
             while self.lanes.is_full(shard) {
-                self.advance(Some(shard), to);
+                self.advance(Some(shard), receiver);
             }
         });
         self.lanes.end_own(shard, piece);

@@ -3,7 +3,6 @@
 //! What is written is handed on in pieces: what a few steps complete can be all that the budget holds, decoded and written
 //! out. Next: [`super::parcel`], the steps; [`super::lanes`], which keeps the pieces.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::thread;
 
@@ -93,11 +92,6 @@ pub(super) fn work(shard: &Mutex<Shard>, job: Job, write: Write<'_>, hand_on: &m
     let cost = parcel.cost();
     parcel.clear();
     Piece { output: writer.output, done: Some(Done { parcel, cost, held: shard.held() }) }
-}
-
-/// The same for threads whose panic is to be the reader's.
-pub(super) fn try_work(shard: &Mutex<Shard>, job: Job, write: Write<'_>, hand_on: &mut dyn FnMut(Piece)) -> Outcome {
-    catch_unwind(AssertUnwindSafe(|| work(shard, job, write, hand_on)))
 }
 
 struct Writer<'a> {

@@ -32,8 +32,8 @@ impl Clock {
             self.now = Some(time);
             return Reading { now: time, passed: None };
         };
-        let confirmed = self.unconfirmed.is_some_and(|before| time.max(before).since(time.min(before)) <= JUMP);
-        if time.since(now) > JUMP && !confirmed {
+        let confirmed = |before: Timestamp| time.max(before).since(time.min(before)) <= JUMP;
+        if time > now.after(JUMP) && !self.unconfirmed.is_some_and(confirmed) {
             self.unconfirmed = Some(time);
             return Reading { now, passed: None };
         }

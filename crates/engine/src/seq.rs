@@ -38,12 +38,11 @@ impl StreamOffset {
         Self(self.0 + n)
     }
 
-    /// The place at a signed distance; `None` before the stream's start.
-    pub const fn checked_add_signed(self, distance: i64) -> Option<Self> {
-        match self.0.checked_add_signed(distance) {
-            Some(at) => Some(Self(at)),
-            None => None,
-        }
+    /// The place at a signed distance; 0 before that. No stream is so long (2⁶² bytes) that this would not be exact.
+    #[must_use]
+    pub(crate) const fn add_signed(self, distance: i64) -> Self {
+        let at = self.0 as i64 + distance;
+        Self(if at < 0 { 0 } else { at as u64 })
     }
 
     /// Bytes from `earlier` to here; zero when `earlier` is later.
@@ -69,5 +68,12 @@ mod tests {
             assert_eq!(SeqNumber(a).offset_from(SeqNumber(b)), distance, "{a} - {b}");
         }
         assert_eq!(SeqNumber(u32::MAX).add(2), SeqNumber(1));
+    }
+
+    #[test]
+    fn nothing_stands_before_the_first_place() {
+        for (at, distance, place) in [(5, 3, 8), (5, -5, 0), (5, -6, 0), (1 << 32, -0x8000_0000, 0x8000_0000)] {
+            assert_eq!(StreamOffset(at).add_signed(distance), StreamOffset(place), "{at} + {distance}");
+        }
     }
 }

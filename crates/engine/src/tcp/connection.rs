@@ -29,6 +29,16 @@ pub(crate) enum Outcome {
     Reopen(Box<PendingSyn>),
 }
 
+/// Where a segment stands in both streams, once neither can be placed anew.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    start: StreamOffset,
+    /// Behind its payload, not counting what was cut.
+    end: StreamOffset,
+    /// What it acknowledges of the other.
+    acked: StreamOffset,
+}
+
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(super) halves: [Half; 2],
@@ -119,11 +129,12 @@ impl Connection {
             if !self.halves.iter().all(Half::is_settled) {
                 self.join(segment, side, limits, out);
             }
-            self.acknowledge(segment, side, out);
+            let at = self.place(segment, side);
+            self.acknowledge(segment, side, at, out);
             if self.syn_data.is_some() {
                 self.syn_data_acknowledged(segment, side.other(), out);
             }
-            self.data(segment, side, stamp, limits, out);
+            self.data(segment, side, at, stamp, limits, out);
         }
         if self.halves.iter().all(Half::is_quiet) {
             return Outcome::Open;
@@ -241,8 +252,14 @@ impl Connection {
 
     // The living connection.
 
+    fn place(&self, segment: &Segment<'_>, side: Side) -> Place {
+        let (half, peer) = (self.half(side), self.half(side.other()));
+        let start = half.place(segment.seq);
+        Place { start, end: start.add(segment.payload.len() as u64), acked: peer.place(segment.ack) }
+    }
+
     /// Notes what a segment says of both directions' places.
-    fn acknowledge<R: Receiver>(&mut self, segment: &Segment<'_>, side: Side, out: &mut R) {
+    fn acknowledge<R: Receiver>(&mut self, segment: &Segment<'_>, side: Side, at: Place, out: &mut R) {
         let (half, peer) = self.both(side);
         half.see_window(segment.window, peer);
         half.ttl = half.ttl.max(segment.ttl);
@@ -250,7 +267,7 @@ impl Connection {
             // RFC 7323 §4.3 (2): only a segment at or before the last acknowledgement sent; which the capture may show early.
             && half.phase != Phase::Joined
             // And an acceptable one (§5.3 R2): Linux drops what ends before that first.
-            && (half.place(segment.seq)..=half.place(end_of(segment))).contains(&half.acked.min(half.next))
+            && (at.start..=at.end).contains(&half.acked.min(half.next))
             && half.ts_recent.is_none_or(|recent| value.wrapping_sub(recent) as i32 >= 0)
         {
             half.ts_recent = Some(value);
@@ -258,30 +275,37 @@ impl Connection {
         match peer.phase {
             // Nothing of that direction is in the capture: it cannot be waited for.
             Phase::Unseen | Phase::Expected => peer.expect(segment.ack),
-            Phase::Joined | Phase::Open | Phase::Ended => peer.acknowledged(peer.place(segment.ack), out),
+            Phase::Joined | Phase::Open | Phase::Ended => peer.acknowledged(at.acked, out),
         }
     }
 
-    fn data<R: Receiver>(&mut self, segment: &Segment<'_>, side: Side, stamp: Stamp, limits: &Limits, out: &mut R) {
+    fn data<R: Receiver>(
+        &mut self,
+        segment: &Segment<'_>,
+        side: Side,
+        at: Place,
+        stamp: Stamp,
+        limits: &Limits,
+        out: &mut R,
+    ) {
         if self.syn_data_len(side) > 0 {
             // No SYN-ACK was seen: the place of the next data tells whether the data of the SYN was taken.
             let half = self.half(side);
             let behind = half.start.add(self.syn_data_len(side));
-            let taken = if half.place(segment.seq) >= behind { behind } else { half.start };
+            let taken = if at.start >= behind { behind } else { half.start };
             self.take_syn_data(side, taken, out);
         }
-        let other = self.half(side.other());
-        let requires = if other.is_live() { other.place(segment.ack) } else { StreamOffset(0) };
         let (half, peer) = self.both(side);
+        let requires = if peer.is_live() { at.acked } else { StreamOffset(0) };
         let mut arrival = Arrival {
-            offset: half.place(segment.seq),
+            offset: at.start,
             bytes: segment.payload,
             cut: u64::from(segment.cut),
             stamp,
             requires,
             starts_segment: true,
         };
-        let end = arrival.offset.add(arrival.bytes.len() as u64 + arrival.cut);
+        let end = at.end.add(arrival.cut);
         // A FIN before bytes that were seen contradicts them: it is no end. Of two, the one in order is taken first.
         if segment.flags.has(Flags::FIN) && end >= half.received() {
             half.fin = Some(half.fin.unwrap_or(end).min(end));

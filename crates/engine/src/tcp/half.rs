@@ -192,7 +192,7 @@ impl Half {
 
     /// The offset that a sequence number near the present place stands for.
     pub(super) fn place(&self, seq: SeqNumber) -> StreamOffset {
-        StreamOffset(self.next.0.saturating_add_signed(seq.offset_from(self.next_seq)))
+        self.next.add_signed(seq.offset_from(self.next_seq))
     }
 
     /// Whether an acknowledgement is older than `window` bytes before the latest one (RFC 5961 §5.2): a guess, since those

@@ -158,9 +158,9 @@ impl Recent {
         size_of::<Self>() + self.bytes.len() + before.map_or(0, |before| held_before(before.len()))
     }
 
-    /// Bytes it takes, used or not.
+    /// Bytes it takes at most, used or not.
     fn resident(&self) -> usize {
-        let before = self.before.as_ref().map_or(0, |before| held_before(before.capacity()));
+        let before = if self.before.is_some() { held_before(ORIGINS_MAX) } else { 0 };
         size_of::<Self>() + self.bytes.capacity() + before
     }
 
@@ -175,7 +175,7 @@ impl Recent {
 }
 
 /// Copies that are kept for their memory: nearly every message begins and ends with some, and three allocations a message were
-/// a fifteenth of a replay.
+/// a fifteenth of a replay. They are looked into when they are given, not when they are kept: by then they are cold.
 #[derive(Debug, Default)]
 pub(crate) struct Spares {
     #[expect(clippy::vec_box, reason = "a connection keeps a pointer, as most of them keep no copy")]
@@ -190,18 +190,18 @@ const SPARE_BYTES_MAX: usize = 16 << 10;
 
 impl Spares {
     pub(super) fn give(from: Option<&mut Self>) -> Box<Recent> {
-        let Some((spares, recent)) = from.and_then(|spares| spares.kept.pop().map(|recent| (spares, recent))) else {
+        let Some((spares, mut recent)) = from.and_then(|spares| spares.kept.pop().map(|recent| (spares, recent))) else {
             return Box::default();
         };
         spares.bytes -= recent.resident();
+        recent.clear();
         recent
     }
 
     pub(super) fn keep(into: Option<&mut Self>, recent: Option<Box<Recent>>) {
-        if let (Some(spares), Some(mut recent)) = (into, recent)
+        if let (Some(spares), Some(recent)) = (into, recent)
             && recent.resident() <= SPARE_BYTES_MAX.min(SPARES_BYTES_MAX - spares.bytes)
         {
-            recent.clear();
             spares.bytes += recent.resident();
             spares.kept.push(recent);
         }

@@ -17,7 +17,7 @@ use steps::{Failed, cargo, top};
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
-  test           everything CI runs: formatting, clippy, all tests, snapshots, instructions
+  test           everything CI runs: formatting, clippy, documentation, all tests, snapshots, instructions
   corpus         write the capture of every conversation (corpus/**/*.talk) anew
   bench [--quick]   measure the replay beside a floor and other tools; writes benches/RESULTS.md
   instructions   count the instructions of each stage anew (benches/instructions.txt)
@@ -48,6 +48,7 @@ fn test() -> Result<(), Failed> {
     steps::libpcap()?;
     cargo(&["fmt", "--all", "--check"])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"])?;
+    cargo(&["doc", "--workspace", "--no-deps", "--all-features", "--document-private-items"])?;
     // Named, because plain `cargo test` leaves out what needs more than Rust. Runs the doc tests too.
     cargo(&["test", "--workspace", "--all-features"])?;
     ignored::run_all()?;

@@ -190,7 +190,8 @@ const SPARE_BYTES_MAX: usize = 16 << 10;
 
 impl Spares {
     pub(super) fn give(from: Option<&mut Self>) -> Box<Recent> {
-        let Some((spares, mut recent)) = from.and_then(|spares| spares.kept.pop().map(|recent| (spares, recent))) else {
+        let Some((spares, mut recent)) = from.and_then(|spares| spares.kept.pop().map(|recent| (spares, recent)))
+        else {
             return Box::default();
         };
         spares.bytes -= recent.resident();

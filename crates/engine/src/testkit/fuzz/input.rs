@@ -76,7 +76,7 @@ impl<'a> Input<'a> {
     }
 }
 
-/// Frames as the input of [`super::packets`], and behind three zeros of [`super::conversation`]; what they say of time
+/// Frames as the input of [`super::packets()`], and behind three zeros of [`super::conversation()`]; what they say of time
 /// and of cut bytes is not kept.
 pub fn frames_as_input(frames: &[OwnedFrame]) -> Vec<u8> {
     let mut input = Vec::new();

@@ -54,7 +54,7 @@ pub(super) enum Pieces {
     Unmarked(usize),
 }
 
-/// What a conversation says as the input of [`http1`] and [`super::json`]: a segment for every block.
+/// What a conversation says as the input of [`http1`] and [`super::json()`]: a segment for every block.
 pub fn talk_as_streams(talk: &Talk) -> Vec<u8> {
     let mut input = vec![0];
     for step in &talk.steps {

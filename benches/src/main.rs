@@ -85,6 +85,7 @@ fn measured(
         words(&[&program("sniffer"), "replay", "--threads", "1", &path]),
         words(&[&program("floor"), &path]),
         words(&[&program("floor"), &path, "flow"]),
+        words(&[&program("floor"), &path, "read"]),
         words(&[&program("sniffer"), "replay", &path]),
     ];
     Ok(Row {

@@ -4,7 +4,7 @@
 //! with its answer, nothing cut, also behind a bad line.
 
 use std::collections::HashMap;
-use std::io::{self, BufRead as _, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -64,35 +64,91 @@ struct Line<'a> {
     exchange: u64,
 }
 
-/// Fails where the replay does not find so many requests, or one of them without its answer.
-fn check(sniffer: &str, path: &Path, served: usize) -> io::Result<()> {
-    let mut child = Command::new(sniffer).arg("replay").arg(path).stdout(Stdio::piped()).spawn()?;
-    // Requests and final answers of each exchange.
-    let mut exchanges = HashMap::<(String, u64), [u32; 2]>::new();
-    let mut cut = 0;
-    if let Some(from) = child.stdout.take() {
-        let (mut from, mut bytes) = (BufReader::with_capacity(1 << 20, from), Vec::new());
-        while from.read_until(b'\n', &mut bytes)? > 0 {
+/// What lines of the replay say.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Found {
+    requests: usize,
+    /// Exchanges that are not one request with one final answer.
+    unpaired: usize,
+    /// Messages that are not whole.
+    cut: usize,
+}
+
+impl Found {
+    fn of(mut lines: impl BufRead) -> io::Result<Self> {
+        let (mut found, mut bytes) = (Self::default(), Vec::new());
+        // Requests and final answers of each.
+        let mut exchanges = HashMap::<(String, u64), [u32; 2]>::new();
+        while lines.read_until(b'\n', &mut bytes)? > 0 {
             let line: Line<'_> = serde_json::from_slice(&bytes)?;
-            cut += usize::from(line.incomplete.is_some());
+            found.cut += usize::from(line.incomplete.is_some());
             let counts = exchanges.entry((line.connection.to_owned(), line.exchange)).or_default();
             match (line.direction, line.status_code) {
-                ("request", _) => counts[0] += 1,
+                ("request", _) => {
+                    counts[0] += 1;
+                    found.requests += 1;
+                }
                 (_, Some(100..=199)) => {}
                 _ => counts[1] += 1,
             }
             bytes.clear();
         }
+        found.unpaired = exchanges.values().filter(|counts| **counts != [1, 1]).count();
+        Ok(found)
     }
+}
+
+/// Fails where the replay does not find so many requests, or one of them without its answer.
+fn check(sniffer: &str, path: &Path, served: usize) -> io::Result<()> {
+    let mut child = Command::new(sniffer).arg("replay").arg(path).stdout(Stdio::piped()).spawn()?;
+    let lines = child.stdout.take().map(|from| BufReader::with_capacity(1 << 20, from));
+    let found = lines.map_or_else(|| Ok(Found::default()), Found::of)?;
     let status = child.wait()?;
-    let requests: u32 = exchanges.values().map(|[requests, _]| requests).sum();
-    let unpaired = exchanges.values().filter(|counts| **counts != [1, 1]).count();
-    match status.success() && requests as usize == served && unpaired == 0 && cut == 0 {
+    match status.success() && found == (Found { requests: served, unpaired: 0, cut: 0 }) {
         true => Ok(()),
         false => Err(io::Error::other(format!(
-            "{}: nginx served {served} requests, the replay finds {requests}, {unpaired} exchanges that are no pair, {cut} messages \
-             that were cut ({status})",
-            path.display()
+            "{}: nginx served {served} requests, the replay finds {}, {} exchanges that are no pair, {} messages that were cut \
+             ({status})",
+            path.display(),
+            found.requests,
+            found.unpaired,
+            found.cut
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(direction: &str, status: Option<u16>, incomplete: bool, connection: &str, exchange: u64) -> String {
+        let status = status.map_or(String::new(), |status| format!(r#""statusCode":{status},"#));
+        let incomplete = if incomplete { r#""incomplete":"gap","# } else { "" };
+        format!(
+            r#"{{"direction":"{direction}",{status}{incomplete}"connection":"{connection}","exchange":{exchange}}}"#
+        ) + "\n"
+    }
+
+    #[test]
+    fn only_one_request_with_one_final_answer_is_a_pair() {
+        let request = |connection, exchange| line("request", None, false, connection, exchange);
+        let answer = |connection, exchange| line("response", Some(200), false, connection, exchange);
+        let interim = line("response", Some(100), false, "a", 1);
+        for (lines, requests, unpaired, cut) in [
+            (vec![], 0, 0, 0),
+            (vec![request("a", 1), answer("a", 1)], 1, 0, 0),
+            (vec![request("a", 1), interim.clone(), answer("a", 1)], 1, 0, 0),
+            (vec![request("a", 1), interim], 1, 1, 0),
+            (vec![request("a", 1), request("a", 2), answer("a", 1), answer("a", 2)], 2, 0, 0),
+            // Of another connection, or of another exchange, is no answer.
+            (vec![request("a", 1), answer("b", 1)], 1, 2, 0),
+            (vec![request("a", 1), answer("a", 2)], 1, 2, 0),
+            (vec![request("a", 1), request("a", 1), answer("a", 1)], 2, 1, 0),
+            (vec![request("a", 1), line("response", Some(200), true, "a", 1)], 1, 0, 1),
+        ] {
+            let found = Found::of(lines.concat().as_bytes()).unwrap();
+            assert_eq!(found, Found { requests, unpaired, cut }, "{lines:?}");
+        }
+        assert!(Found::of(&b"no line of the replay\n"[..]).is_err());
     }
 }

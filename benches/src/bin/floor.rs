@@ -1,8 +1,8 @@
 //! The floor: what any program pays that reads a capture, parses its heads and writes its messages as JSON.
 //!
 //! Ethernet, IPv4 and TCP by hand, a flow table that only counts, bodies as far as the first segment has them. It is wrong
-//! wherever anything is lost, reordered, split or tunnelled, and it is a measure, not a tool. `floor FILE [flow]`: with `flow` it
-//! stops before the JSON.
+//! wherever anything is lost, reordered, split or tunnelled, and it is a measure, not a tool. `floor FILE [flow | read]`: with `flow`
+//! it stops before the JSON, with `read` it looks at nothing.
 #![forbid(unsafe_code)]
 
 use std::fs::File;
@@ -15,12 +15,25 @@ const ROOM: usize = 64 << 10;
 
 fn main() -> io::Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let path = arguments.next().ok_or_else(|| io::Error::other("usage: floor FILE [flow]"))?;
-    let json = arguments.next().as_deref() != Some("flow");
+    let usage = || io::Error::other("usage: floor FILE [flow | read]");
+    let path = arguments.next().ok_or_else(usage)?;
+    let json = match arguments.next().as_deref() {
+        None => true,
+        Some("flow") => false,
+        Some("read") => return read(&path),
+        Some(_) => return Err(usage()),
+    };
     let mut floor = Floor { flows: HashMap::new(), out: Vec::with_capacity(2 * READ), json, messages: 0 };
     walk(&path, &mut |packet| floor.packet(packet))?;
     floor.flush()?;
     eprintln!("{} messages", floor.messages);
+    Ok(())
+}
+
+/// What the operating system takes for itself, to copy the capture from its memory into ours.
+fn read(path: &str) -> io::Result<()> {
+    let (mut file, mut bytes) = (File::open(path)?, vec![0; READ]);
+    while file.read(&mut bytes)? > 0 {}
     Ok(())
 }
 
@@ -193,4 +206,45 @@ fn segment(packet: &[u8]) -> Option<(Key, u32, u8, &[u8])> {
     key[..8].copy_from_slice(&fixed[12..]);
     key[8..].copy_from_slice(&head[..4]);
     Some((key, u32::from_be_bytes([head[4], head[5], head[6], head[7]]), head[13], payload))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(words: &[u32]) -> Vec<u8> {
+        words.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn a_record_is_whole_or_none() {
+        // draft-ietf-opsawg-pcap §5: seconds, microseconds, captured length, length.
+        let bytes = [words(&[1, 2, 3, 1_000]), b"abc".to_vec(), words(&[4])].concat();
+        assert_eq!(record(&bytes), Some((19, &b"abc"[..])));
+        assert_eq!(record(&bytes[..19]), Some((19, &b"abc"[..])));
+        assert_eq!(record(&bytes[..18]), None);
+        assert_eq!(record(&bytes[..15]), None);
+    }
+
+    #[test]
+    fn a_block_is_whole_or_none_and_only_an_enhanced_packet_has_a_packet() {
+        // draft-ietf-opsawg-pcapng §4.3: type, length, interface, time in two halves, captured length, length, packet, length.
+        let packet = [words(&[6, 36, 0, 0, 1, 3, 3]), b"abc\0".to_vec(), words(&[36])].concat();
+        assert_eq!(block(&packet), Some((36, &b"abc"[..])));
+        assert_eq!(block(&packet[..35]), None);
+        assert_eq!(block(&packet[..7]), None);
+        let statistics = words(&[5, 24, 0, 0, 0, 24]);
+        assert_eq!(block(&statistics), Some((24, &b""[..])));
+    }
+
+    #[test]
+    fn damage_ends_a_walk() {
+        for block_length in [0, 1, 12, u32::MAX] {
+            let mut bytes = words(&[6, block_length, 0, 0, 0, u32::MAX, 0, 0]);
+            while let Some((length, _)) = block(&bytes) {
+                assert!(length >= 12);
+                bytes.drain(..length);
+            }
+        }
+    }
 }

@@ -97,8 +97,7 @@ impl Flows {
             around.ledger.count(fate, segment.payload.len());
             return;
         }
-        let hash = self.table.hash(&key);
-        let mut found = self.table.find(&key, hash);
+        let mut found = self.table.latest(&key).or_else(|| self.table.find(&key, self.table.hash(&key)));
         if let Some(slot) = found
             && around.now.is_after(self.table.standing(slot).last, around.config.limits.idle_timeout)
         {
@@ -107,7 +106,7 @@ impl Flows {
         }
         let slot = match found {
             Some(slot) => slot,
-            None => match self.open(key, hash, side, segment, around) {
+            None => match self.open(key, side, segment, around) {
                 Some(slot) => slot,
                 None => return,
             },
@@ -148,14 +147,8 @@ impl Flows {
     }
 
     /// A connection for the first segment between its endpoints; `None` when it gives no reason for one.
-    fn open(
-        &mut self,
-        key: FlowKey,
-        hash: u64,
-        side: Side,
-        segment: &Segment<'_>,
-        around: &mut Surroundings<'_>,
-    ) -> Option<u32> {
+    fn open(&mut self, key: FlowKey, side: Side, segment: &Segment<'_>, around: &mut Surroundings<'_>) -> Option<u32> {
+        let hash = self.table.hash(&key);
         let opens = tcp::Connection::may_begin(segment);
         let past = &mut self.past[key.bucket()];
         match past.closed.recall(hash, side, segment) {

@@ -104,6 +104,14 @@ impl Table {
         self.index.find(hash, |&slot| self.entry(slot).flow.key == *key).copied()
     }
 
+    /// The connection that was active last, if it is the one with this key: of a large body every segment but a few are found so,
+    /// at a thirtieth of a replay less than by hash.
+    #[inline]
+    pub(super) fn latest(&self, key: &FlowKey) -> Option<u32> {
+        let slot = self.lists[Class::Live as usize].newest;
+        self.slots.get(slot).is_some_and(|entry| entry.flow.key == *key).then_some(slot)
+    }
+
     /// The entry of a slot that is known to be taken.
     pub(super) fn entry(&self, slot: u32) -> &Entry {
         self.slots.get(slot).expect(TAKEN)
@@ -243,6 +251,11 @@ mod tests {
                 let found = list.place(&wanted.key);
                 let because = format!("seed {seed}, step {step}");
                 assert_eq!(table.find(&wanted.key, table.hash(&wanted.key)), found.map(|at| list.0[at].1), "{because}");
+                for (key, slot, ..) in &list.0 {
+                    let newest = list.0.iter().rfind(|(_, _, class, _)| *class == Class::Live);
+                    let is_it = newest.is_some_and(|(_, newest, ..)| newest == slot);
+                    assert_eq!(table.latest(key), is_it.then_some(*slot), "{because}");
+                }
                 match found {
                     None => {
                         let slot = table.insert(wanted.clone(), table.hash(&wanted.key), 0, now, step as u32);

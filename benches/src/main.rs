@@ -88,14 +88,15 @@ fn measured(
         words(&[&program("floor"), &path, "read"]),
         words(&[&program("sniffer"), "replay", &path]),
     ];
+    let (messages, frames) = report::found(&program("sniffer"), &path)?;
     Ok(Row {
         name,
         what,
         bytes: std::fs::metadata(&path)?.len(),
         costs: in_turns(&commands, turns)?,
         others: others::run(&path, &commands[0], &folder().join("others"))?,
-        messages: report::messages(&program("sniffer"), &path)?,
-        frames: report::frames(&program("sniffer"), &path)?,
+        messages,
+        frames,
     })
 }
 

@@ -28,35 +28,39 @@ pub(crate) struct Table {
     pub(crate) rows: Vec<Row>,
 }
 
-/// Messages that the replay finds, once it is seen that it gives the same bytes for any number of threads.
-pub(crate) fn messages(sniffer: &str, path: &str) -> io::Result<u64> {
+/// Messages and frames that the replay finds, once it is seen that it gives the same bytes for any number of threads.
+pub(crate) fn found(sniffer: &str, path: &str) -> io::Result<(u64, u64)> {
     let expected = output(sniffer, path, "1")?;
     for threads in ["2", "3", "8"] {
         if output(sniffer, path, threads)? != expected {
             return Err(io::Error::other(format!("{path}: {threads} threads give other bytes than one")));
         }
     }
-    Ok(expected.0)
+    Ok((expected.lines, expected.frames))
 }
 
-/// Frames of a capture, as the replay counts them.
-pub(crate) fn frames(sniffer: &str, path: &str) -> io::Result<u64> {
-    let told = Command::new(sniffer).args(["replay", "--stats=json", path]).stdout(Stdio::null()).output()?.stderr;
-    let told = String::from_utf8_lossy(&told);
-    let frames = told.split_once("\"frames\":").and_then(|(_, rest)| rest.split(',').next()?.parse().ok());
-    frames.ok_or_else(|| io::Error::other(format!("{path}: no number of frames in {told}")))
+/// What a replay gives.
+#[derive(PartialEq, Eq)]
+struct Output {
+    lines: u64,
+    /// Of the lines.
+    hash: u64,
+    frames: u64,
 }
 
-/// Lines, and a hash of them.
-fn output(sniffer: &str, path: &str, threads: &str) -> io::Result<(u64, u64)> {
-    let mut child =
-        Command::new(sniffer).args(["replay", "--threads", threads, path]).stdout(Stdio::piped()).spawn()?;
+fn output(sniffer: &str, path: &str, threads: &str) -> io::Result<Output> {
+    let mut command = Command::new(sniffer);
+    command.args(["replay", "--stats=json", "--threads", threads, path]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let mut hasher = DefaultHasher::new();
     let from = child.stdout.take().into_iter();
     let lines = from.map(|from| count_lines(from, |bytes| hasher.write(bytes))).sum::<io::Result<u64>>()?;
-    match child.wait()?.success() {
-        true => Ok((lines, hasher.finish())),
-        false => Err(io::Error::other(format!("{path}: the replay failed"))),
+    let ended = child.wait_with_output()?;
+    let told = String::from_utf8_lossy(&ended.stderr);
+    let frames = told.split_once("\"frames\":").and_then(|(_, rest)| rest.split(',').next()?.parse().ok());
+    match (ended.status.success(), frames) {
+        (true, Some(frames)) => Ok(Output { lines, hash: hasher.finish(), frames }),
+        _ => Err(io::Error::other(format!("{path}: the replay failed: {told}"))),
     }
 }
 

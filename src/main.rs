@@ -2,15 +2,13 @@
 //!
 //! Next: `cli` for what can be asked, `replay` and `live` for the subcommands, `exit` for how a run may end.
 #![forbid(unsafe_code)]
-#![allow(
-    rustdoc::broken_intra_doc_links,
-    reason = "of options they are help texts, and clap shows brackets as they stand"
-)]
 
 mod capture;
+#[allow(rustdoc::broken_intra_doc_links, reason = "they are help texts, and clap shows brackets as they stand")]
 mod cli;
 mod exchange;
 mod exit;
+#[allow(rustdoc::broken_intra_doc_links, reason = "as in `cli`")]
 mod filter;
 mod format;
 mod interrupt;

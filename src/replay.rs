@@ -90,7 +90,10 @@ fn try_run(options: &Replay) -> Result<Exit, (Exit, String)> {
                 redaction.apply(message);
                 lines.push(message);
             };
-            parallel::replay(&mut source, &config, threads, &write, &mut writer)
+            parallel::replay(&mut source, &config, threads, &write, &mut writer).unwrap_or_else(|error| {
+                say(format_args!("cannot start {threads} threads, goes on with one: {error}"));
+                sniffer_replay::replay(&mut source, config.clone(), &mut writer)
+            })
         }
     };
     let Writer { mut output, mut pipeline, progress, .. } = writer;

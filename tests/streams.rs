@@ -186,3 +186,24 @@ fn a_filter_on_statuses_waits_for_the_response_and_no_longer() {
     drop(stdin);
     assert!(child.wait().unwrap().success());
 }
+
+/// As where a container may have few processes. The limit is for all processes of a user who is not root, so it takes one who
+/// has no other.
+#[test]
+#[ignore = "needs capture rights and setpriv"]
+fn where_no_thread_can_be_started_one_does_it_all() {
+    let path = capture(KEEPALIVE);
+    let replay = |command: &mut Command, threads: &str| {
+        command.args(["replay", "--threads", threads]).arg(&path).stdin(Stdio::null()).output().unwrap()
+    };
+    let expected = replay(&mut Command::new(common::binary()), "1");
+    let mut limited = Command::new("setpriv");
+    limited.args(["--reuid=54321", "--clear-groups", "--inh-caps=+dac_override", "--ambient-caps=+dac_override"]);
+    limited.args(["prlimit", "--nproc=3"]).arg(common::binary());
+    let got = replay(&mut limited, "16");
+    assert_eq!(got.status.code(), Some(0), "{}", text(&got.stderr));
+    assert!(!expected.stdout.is_empty());
+    assert_eq!(got.stdout, expected.stdout);
+    let told = text(&got.stderr);
+    assert!(told.starts_with("sniffer: cannot start 16 threads, goes on with one: "), "{told}");
+}

@@ -10,7 +10,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
 use nix::libc::PACKET_OUTGOING;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -159,18 +158,14 @@ fn tagged(frame: &[u8], tags: Tags) -> Vec<u8> {
 fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> Option<usize> {
     loop {
         match recvfrom::<LinkAddr>(socket.as_raw_fd(), buffer) {
-            Ok((_, Some(from))) if from.pkttype() == PACKET_OUTGOING => {}
+            Ok((_, from)) if from.unwrap().pkttype() == PACKET_OUTGOING => {}
             Ok((length, _)) => return Some(length),
-            Err(Errno::EAGAIN) => return None,
-            Err(error) => panic!("{error}"),
+            Err(_) => return None,
         }
     }
 }
 
 fn put(socket: &OwnedFd, frame: &[u8]) {
-    match send(socket.as_raw_fd(), frame, MsgFlags::empty()) {
-        // A full queue loses the frame, as lines do.
-        Ok(_) | Err(Errno::EAGAIN | Errno::ENOBUFS) => {}
-        Err(error) => panic!("{error}"),
-    }
+    // A full queue loses the frame, as lines do, and at the end of a test the interface is gone.
+    let _ = send(socket.as_raw_fd(), frame, MsgFlags::empty());
 }

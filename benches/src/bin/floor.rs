@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_ends_a_walk() {
+    fn every_block_is_a_step_ahead() {
         for block_length in [0, 1, 12, u32::MAX] {
             let mut bytes = words(&[6, block_length, 0, 0, 0, u32::MAX, 0, 0]);
             while let Some((length, _)) = block(&bytes) {

@@ -81,7 +81,7 @@ fn no_flood_is_resident_on_several_threads_beyond_what_it_may() {
         PEAK.store(before, Ordering::Relaxed);
         let mut count = Count::default();
         let write = |message: &mut Message, lines: &mut Lines| lines.push(message);
-        parallel::replay(&mut source, &config, NonZeroUsize::new(3).unwrap(), &write, &mut count);
+        parallel::replay(&mut source, &config, NonZeroUsize::new(3).unwrap(), &write, &mut count).unwrap();
         let peak = PEAK.load(Ordering::Relaxed) - before;
         assert!(peak <= 2 * BUDGET + ON_ITS_WAY, "{name}: {peak} bytes");
         assert!(count.lines >= 2, "the honest exchange comes out");

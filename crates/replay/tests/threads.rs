@@ -3,11 +3,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::fs;
 use std::io::IoSlice;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use sniffer_engine::config::Config;
@@ -66,7 +68,7 @@ fn on(threads: usize, mut source: Source, config: &Config) -> Out {
     let mut keep = Keep::default();
     let write = |message: &mut Message, lines: &mut Lines| lines.push(message);
     let threads = NonZeroUsize::new(threads).unwrap();
-    let summary = parallel::replay(&mut source, config, threads, &write, &mut keep);
+    let summary = parallel::replay(&mut source, config, threads, &write, &mut keep).unwrap();
     out(keep, summary.ledger)
 }
 
@@ -109,7 +111,7 @@ fn check_frames(name: &str, frames: &[OwnedFrame]) {
 }
 
 fn captures(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
+    for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap();
         if path.is_dir() {
@@ -197,7 +199,7 @@ fn nobody_waits_for_a_receiver_that_has_enough() {
             let mut receiver = Abandons { frames: frames as usize };
             let write = |message: &mut Message, lines: &mut Lines| lines.push(message);
             let threads = NonZeroUsize::new(threads).unwrap();
-            let summary = parallel::replay(&mut open(), &Config::default(), threads, &write, &mut receiver);
+            let summary = parallel::replay(&mut open(), &Config::default(), threads, &write, &mut receiver).unwrap();
             assert_eq!(summary.ledger.frames(), frames, "{threads} threads");
         }
     }
@@ -220,6 +222,54 @@ fn a_panic_on_any_thread_is_the_callers() {
             assert_eq!(*panic.downcast::<String>().unwrap(), format!("message {nth} is too much"), "{threads} threads");
         }
     }
+}
+
+/// Wants nothing any more as soon as another thread is at work.
+struct AbandonsWork<'a> {
+    frames: u64,
+    at_work: &'a AtomicBool,
+    over: &'a AtomicBool,
+}
+
+impl Receiver for AbandonsWork<'_> {
+    fn message(&mut self, _message: &mut Message) {}
+
+    fn next(&mut self, _source: &Source) -> Next {
+        self.frames -= 1;
+        if self.frames > 0 {
+            return Next::Frame;
+        }
+        while !self.at_work.load(Ordering::Relaxed) {
+            thread::yield_now();
+        }
+        self.over.store(true, Ordering::Relaxed);
+        Next::Abandon
+    }
+}
+
+#[test]
+fn a_panic_is_the_callers_though_the_receiver_has_enough() {
+    let one = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpus/real/nginx-wrk.pcap")).unwrap();
+    // More than a round, and less than what the reader would wait for. From a file: before a pipe it waits for all.
+    let file = [&one[..24], &one[24..].repeat(2_000_000 / one.len())].concat();
+    let frames = on_one(Source::from_reader("", std::io::Cursor::new(file.clone())).unwrap(), &Config::default());
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("more-than-a-round.pcap");
+    fs::write(&path, file).unwrap();
+    let mut source = Source::open(&[Input::File(path)]).unwrap();
+
+    let (at_work, over, reader) = (AtomicBool::new(false), AtomicBool::new(false), thread::current().id());
+    let write = |_: &mut Message, _: &mut Lines| {
+        assert_ne!(thread::current().id(), reader, "the reader had to wait for nothing");
+        at_work.store(true, Ordering::Relaxed);
+        while !over.load(Ordering::Relaxed) {
+            thread::yield_now();
+        }
+        panic!("a message is too much");
+    };
+    let mut receiver = AbandonsWork { frames: frames.ledger.frames(), at_work: &at_work, over: &over };
+    let threads = NonZeroUsize::new(2).unwrap();
+    let replay = || parallel::replay(&mut source, &Config::default(), threads, &write, &mut receiver);
+    assert!(catch_unwind(AssertUnwindSafe(replay)).is_err());
 }
 
 /// Several conversations at once, so that each frame finds other connections to take memory from.

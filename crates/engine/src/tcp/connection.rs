@@ -29,13 +29,13 @@ pub(crate) enum Outcome {
     Reopen(Box<PendingSyn>),
 }
 
-/// Where a segment stands in both streams, once neither can be placed anew.
+/// Where a segment stands in both streams.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     start: StreamOffset,
     /// Behind its payload, not counting what was cut.
     end: StreamOffset,
-    /// What it acknowledges of the other.
+    /// What it acknowledges of the other; means nothing before that is live.
     acked: StreamOffset,
 }
 

@@ -175,7 +175,7 @@ impl Recent {
 }
 
 /// Copies that are kept for their memory: nearly every message begins and ends with some, and three allocations a message were
-/// a fifteenth of a replay. They are looked into when they are given, not when they are kept: by then they are cold.
+/// a fifteenth of a replay. What they point to is emptied when they are given, not when they are kept: by then it is cold.
 #[derive(Debug, Default)]
 pub(crate) struct Spares {
     #[expect(clippy::vec_box, reason = "a connection keeps a pointer, as most of them keep no copy")]

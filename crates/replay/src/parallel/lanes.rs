@@ -96,6 +96,9 @@ impl Lanes {
         if state.idle > 0 {
             self.jobs.notify_all();
         }
+        if state.blocked > state.substitutes {
+            self.relief.notify_all();
+        }
     }
 
     /// No more jobs: who waits, stops.

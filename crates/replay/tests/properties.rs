@@ -332,11 +332,13 @@ const FORGED: [&[u8]; 4] =
 fn forged(timestamps: bool, sent: i64, syn: &Marks, rng: &mut Rng) -> (Marks, Vec<u8>) {
     let forged = Marks { forged: true, ..Marks::default() };
     let payload = rng.pick(&FORGED).unwrap_or(&FORGED[0]).to_vec();
-    let far = rng.between(FAR, i32::MAX as usize - FAR) as i64;
+    // Two that agree are what the capture lost, and no forgery: each from a range of its own, or one pair in eight thousand does.
+    let far = rng.between(FAR, HALF - FAR) as i64;
+    let far_ack = rng.between(HALF + FAR, i32::MAX as usize - FAR) as i64;
     match rng.below(if timestamps { 9 } else { 8 }) {
         0 => (Marks { no_ack: true, ..forged }, payload),
-        1 => (Marks { ack_shift: far, ..forged }, payload),
-        2 => (Marks { ack_shift: -far, ..forged }, payload),
+        1 => (Marks { ack_shift: far_ack, ..forged }, payload),
+        2 => (Marks { ack_shift: -far_ack, ..forged }, payload),
         3 => (Marks { md5: true, ..forged }, payload),
         4 => (Marks { seq: far, ..forged }, payload),
         5 => (Marks { seq: -far, ..forged }, payload),
@@ -350,5 +352,8 @@ fn forged(timestamps: bool, sent: i64, syn: &Marks, rng: &mut Rng) -> (Marks, Ve
     }
 }
 
-/// Farther than twice any window that these conversations offer, and as far from half of the numbers.
+/// Farther than twice any window that these conversations offer, and as far from the other bounds.
 const FAR: usize = 1 << 20;
+
+/// Between what is forged of numbers and of acknowledgements.
+const HALF: usize = 1 << 30;

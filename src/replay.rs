@@ -92,7 +92,7 @@ fn try_run(options: &Replay) -> Result<Exit, (Exit, String)> {
             };
             parallel::replay(&mut source, &config, threads, &write, &mut writer).unwrap_or_else(|error| {
                 say(format_args!("cannot start {threads} threads, goes on with one: {error}"));
-                sniffer_replay::replay(&mut source, config.clone(), &mut writer)
+                sniffer_replay::replay(&mut source, config, &mut writer)
             })
         }
     };

@@ -23,8 +23,8 @@ pub(crate) struct Cost {
 }
 
 /// Runs each command `turns` times, in turns, after one that does not count.
-pub(crate) fn in_turns(commands: &[Vec<String>], turns: usize) -> io::Result<Vec<Vec<Cost>>> {
-    let mut costs = vec![Vec::with_capacity(turns); commands.len()];
+pub(crate) fn in_turns<const N: usize>(commands: &[Vec<String>; N], turns: usize) -> io::Result<[Vec<Cost>; N]> {
+    let mut costs = [const { Vec::new() }; N];
     for turn in 0..=turns {
         for (command, costs) in commands.iter().zip(&mut costs) {
             let cost = once(command, NOWHERE)?;

@@ -19,7 +19,7 @@ pub(crate) struct Row {
     pub(crate) messages: u64,
     pub(crate) frames: u64,
     /// Of one thread, the floor, the floor without JSON, reading alone, and the default.
-    pub(crate) costs: Vec<Vec<Cost>>,
+    pub(crate) costs: [Vec<Cost>; 5],
     pub(crate) others: Vec<Other>,
 }
 
@@ -89,10 +89,9 @@ impl Table {
             machine()
         );
         for row in &self.rows {
-            let cpu = spread(row.costs[0].iter().map(|cost| cost.cpu));
-            let of = |other: usize| {
-                spread(row.costs[0].iter().zip(&row.costs[other]).map(|(own, floor)| own.cpu / floor.cpu))
-            };
+            let [one, floor, flow, read, _] = &row.costs;
+            let cpu = spread(one.iter().map(|cost| cost.cpu));
+            let of = |other: &[Cost]| spread(one.iter().zip(other).map(|(own, other)| own.cpu / other.cpu));
             let (megabytes, [_, median, _]) = (row.bytes as f64 / 1e6, cpu);
             let _ = writeln!(
                 text,
@@ -100,9 +99,9 @@ impl Table {
                 row.name,
                 row.messages,
                 range(cpu),
-                range(of(1)),
-                range(of(2)),
-                range(of(3)),
+                range(of(floor)),
+                range(of(flow)),
+                range(of(read)),
                 match row.messages {
                     0 => "–".to_owned(),
                     messages => format!("{:.0}", median * 1e9 / messages as f64),
@@ -113,7 +112,7 @@ impl Table {
         }
         text += "\n## Default threads\n\nThe lines are the same bytes for 1, 2, 3 and 8 threads, on each of these captures.\n\n| capture | wall s | of one thread | CPU of one thread | peak MiB | peak MiB, one thread |\n|---|---|---|---|---|---|\n";
         for row in &self.rows {
-            let [one, all] = [&row.costs[0], &row.costs[4]];
+            let [one, .., all] = &row.costs;
             let of = |of: fn(&Cost) -> f64| spread(all.iter().zip(one).map(|(all, one)| of(all) / of(one)));
             let peak = |costs: &[Cost]| spread(costs.iter().map(|cost| cost.peak_mib))[2];
             let _ = writeln!(

@@ -124,7 +124,8 @@ impl PartialEq for Ends {
             }
         }
         match (self, other) {
-            (Self::V4(ends), Self::V4(others)) => ends == others,
+            // Not as arrays, which are compared in one wide word: that stalled for a fiftieth of a replay.
+            (Self::V4([low, high]), Self::V4([other_low, other_high])) => (low ^ other_low) | (high ^ other_high) == 0,
             _ => any(self, other),
         }
     }

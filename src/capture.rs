@@ -27,7 +27,7 @@ pub(crate) fn read(path: &Path, frames_max: usize, bytes_max: usize) -> Result<C
     let mut source = Source::open(std::slice::from_ref(&input)).map_err(|error| (Exit::Failed, error.to_string()))?;
     let (mut frames, mut bytes) = (Vec::new(), 0);
     let mut progress = Progress::new(&source, true);
-    while let Some(frame) = source.next(&mut || {}) {
+    while let Some(frame) = source.next(&mut |_| {}) {
         bytes += frame.bytes.len();
         if frames.len() == frames_max || bytes > bytes_max {
             let line =

@@ -99,7 +99,7 @@ fn key(segment: &Segment<'_>) -> FlowKey {
 fn each_frame(inputs: &[Input], passes: &Passes<'_>, mut each: impl FnMut(&Frame<'_>) -> bool) -> Result<(), String> {
     let mut source = Source::open(inputs).map_err(|error| error.to_string())?;
     let mut progress = Progress::new(&source, passes.progress);
-    while let Some(frame) = source.next(&mut || {}) {
+    while let Some(frame) = source.next(&mut |_| {}) {
         if !each(&frame) {
             break;
         }

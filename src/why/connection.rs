@@ -33,7 +33,7 @@ pub(super) fn find(source: &mut Source, id: &str) -> Option<Found> {
     let mut engine = Engine::new(Config::default());
     let mut found = None;
     let mut progress = Progress::new(source, true);
-    while let Some(frame) = source.next(&mut || {}) {
+    while let Some(frame) = source.next(&mut |_| {}) {
         engine.push(&frame, &mut sink_fn(|event| closed(event, id, Some(frame.number), &mut found)));
         progress.frame(source);
     }
@@ -72,7 +72,7 @@ pub(super) fn tell(source: &mut Source, found: &Found) -> String {
     let mut counts = Counts::default();
     let mut names = BTreeMap::new();
     let mut progress = Progress::new(source, true);
-    while let Some(frame) = source.next(&mut || {}) {
+    while let Some(frame) = source.next(&mut |_| {}) {
         let within = frame.number >= flow.first.number && closed_with.is_none_or(|closed| frame.number <= closed);
         let mut payload = None;
         decode_each(&frame, |decoded| {

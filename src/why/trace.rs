@@ -115,7 +115,7 @@ pub(super) fn frame(source: &mut Source, number: u64) -> Result<Fates, u64> {
     let mut fates = None;
     let mut count = 0;
     let mut progress = Progress::new(source, true);
-    while let Some(frame) = source.next(&mut || {}) {
+    while let Some(frame) = source.next(&mut |_| {}) {
         count = frame.number;
         let whole = fragments.push(&frame);
         if let Some((first, packet)) = &whole {

@@ -5,6 +5,7 @@
 //! ```
 
 use crate::anomaly::Anomaly;
+use crate::block::Block;
 use crate::config::Config;
 use crate::decode::Segment;
 use crate::event::{Began, Sink};
@@ -110,7 +111,7 @@ impl Tracker {
                     self.tick(second, moment, sink);
                 }
             }
-            Step::Segment { segment, stamp, odd, .. } => self.segment(segment, stamp, odd, moment, sink),
+            Step::Segment { segment, stamp, odd, .. } => self.segment(segment, stamp, odd, None, moment, sink),
         }
     }
 
@@ -125,11 +126,13 @@ impl Tracker {
         segment: &Segment<'_>,
         stamp: Stamp,
         odd: Option<Anomaly>,
+        block: Option<&Block>,
         moment: &Moment,
         sink: &mut dyn Sink,
     ) {
         self.ledger.received(segment.payload.len());
-        let mut around = surroundings(&self.config, &mut self.ledger, sink, stamp, moment);
+        let around = surroundings(&self.config, &mut self.ledger, sink, stamp, moment);
+        let mut around = Surroundings { block, ..around };
         self.flows.segment(segment, odd, &mut around);
     }
 
@@ -168,6 +171,10 @@ impl Tracker {
         self.flows.evict(&mut around)
     }
 
+    pub(crate) fn let_go(&mut self) {
+        self.flows.let_go();
+    }
+
     pub(crate) fn forget_copies(&mut self) {
         self.flows.forget_copies();
     }
@@ -197,5 +204,5 @@ fn surroundings<'a>(
     stamp: Stamp,
     moment: &Moment,
 ) -> Surroundings<'a> {
-    Surroundings { config, ledger, sink, stamp, now: moment.now, serial: moment.serial }
+    Surroundings { config, ledger, sink, stamp, block: None, now: moment.now, serial: moment.serial }
 }

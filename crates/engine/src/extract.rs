@@ -70,6 +70,12 @@ impl<W: Sink> Extractor<W> {
         self.shard.give(out);
     }
 
+    /// Copies what is kept of the [block](crate::block) that frames lay in, and lets that go: it may be written again. Of frames that lie
+    /// in another one, everything is copied until then.
+    pub fn let_go(&mut self) {
+        self.shard.let_go();
+    }
+
     /// Lets time pass without a frame.
     pub fn advance(&mut self, now: Timestamp, out: &mut dyn FnMut(&mut Message)) {
         let Self { intake, shard, .. } = self;

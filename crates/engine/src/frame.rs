@@ -2,6 +2,7 @@
 //!
 //! Next: [`crate::decode`], which finds the TCP segment in it.
 
+use crate::block::Block;
 use crate::time::{Precision, Timestamp};
 
 /// A link-layer header type, as in the "LINKTYPE_" registry of pcap and pcapng files.
@@ -46,13 +47,15 @@ pub struct Frame<'a> {
     pub wire_len: u32,
     /// Number in the capture, counted from 1 as Wireshark does.
     pub number: u64,
+    /// What `bytes` lie in, where that is shared.
+    pub block: Option<&'a Block>,
 }
 
 impl<'a> Frame<'a> {
     /// A frame that was captured whole, with microsecond time.
     pub fn new(number: u64, time: Timestamp, link: LinkType, bytes: &'a [u8]) -> Self {
         let wire_len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        Self { time, precision: Precision::Micros, link, bytes, wire_len, number }
+        Self { time, precision: Precision::Micros, link, bytes, wire_len, number, block: None }
     }
 
     /// The same frame with the length it had on the wire.
@@ -65,6 +68,13 @@ impl<'a> Frame<'a> {
     #[must_use]
     pub fn with_precision(self, precision: Precision) -> Self {
         Self { precision, ..self }
+    }
+
+    /// The same frame, whose bytes lie in a block: what an [`Extractor`](crate::extract::Extractor) keeps of them need not be copied
+    /// before it [lets go](crate::extract::Extractor::let_go) of that.
+    #[must_use]
+    pub fn within(self, block: Option<&'a Block>) -> Self {
+        Self { block, ..self }
     }
 
     /// What later stages keep of it.

@@ -4,6 +4,7 @@
 //! one [`crate::engine::Engine`], or by several [`crate::shard::Shard`]s, each with connections of its own.
 
 use crate::anomaly::Anomaly;
+use crate::block::Block;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::decode::{self, Decoded, Layer, Segment, Skipped};
@@ -30,6 +31,8 @@ pub enum Step<'s, 'a> {
         odd: Option<Anomaly>,
         /// The frames that carried its datagram, when they are tracked and were several.
         carriers: &'s [u64],
+        /// What its bytes lie in, where that is shared.
+        block: Option<&'s Block>,
     },
 }
 
@@ -87,7 +90,8 @@ impl Intake {
                 match decoded {
                     Decoded::Segment(segment) => {
                         self.moment.serial += 1;
-                        to(Step::Segment { segment, stamp: frame.stamp(), odd: None, carriers: &[] }, &self.moment);
+                        let (stamp, block) = (frame.stamp(), frame.block);
+                        to(Step::Segment { segment, stamp, odd: None, carriers: &[], block }, &self.moment);
                     }
                     Decoded::Fragment(fragment) => {
                         if let defrag::Outcome::Whole(datagram) = self.defrag.push(fragment, reading.now, frame.stamp())
@@ -113,7 +117,8 @@ impl Intake {
                     self.moment.serial += 1;
                     let stamp = datagram.first;
                     let carriers = self.carriers.as_ref().map_or(&[][..], |carriers| carriers.of(stamp.number));
-                    return to(Step::Segment { segment: &segment, stamp, odd: conflict, carriers }, &self.moment);
+                    let segment = &segment;
+                    return to(Step::Segment { segment, stamp, odd: conflict, carriers, block: None }, &self.moment);
                 }
                 Decoded::Fragment(fragment) => self.defrag.push(&fragment, self.moment.now, datagram.first),
                 Decoded::Skipped(_) => return,

@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 pub mod anomaly;
+pub mod block;
 pub mod budget;
 pub mod clock;
 pub mod collect;

@@ -89,12 +89,12 @@ impl<W: Sink> Shard<W> {
         match step {
             Step::Frame(fate) => self.tracker.count_frame(fate),
             Step::Tick(passed) => self.pass(passed, moment, out),
-            Step::Segment { segment, stamp, odd, carriers } => {
+            Step::Segment { segment, stamp, odd, carriers, block } => {
                 if !carriers.is_empty() {
                     self.carriers[bucket(&segment.src, &segment.dst)].note(stamp.number, carriers.to_vec());
                 }
                 let (tracker, mut behind) = self.parts(moment, out);
-                tracker.segment(segment, stamp, odd, moment, &mut behind);
+                tracker.segment(segment, stamp, odd, block, moment, &mut behind);
             }
         }
     }
@@ -158,6 +158,12 @@ impl<W: Sink> Shard<W> {
         for anomaly in self.collector.drain_anomalies() {
             self.tracker.count_anomaly(anomaly);
         }
+    }
+
+    /// Copies what is kept of the [block](crate::block) that segments lay in, and lets that go. Of those that lie in another one,
+    /// everything is copied until then.
+    pub fn let_go(&mut self) {
+        self.tracker.let_go();
     }
 
     /// The watcher.

@@ -5,11 +5,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const VOCABULARY: &[&str] = &["anomaly", "frame", "key", "ledger", "seq", "time"];
+const VOCABULARY: &[&str] = &["anomaly", "block", "frame", "key", "ledger", "seq", "time"];
 
 /// A module, and what it may use besides the vocabulary and itself.
 const LAYERS: &[(&str, &[&str])] = &[
     ("anomaly", &[]),
+    ("block", &[]),
     ("clock", &[]),
     ("frame", &[]),
     ("key", &[]),

@@ -74,7 +74,7 @@ fn frame_seeds(frames: &[OwnedFrame]) -> Vec<(&'static str, Vec<u8>)> {
 fn frames(bytes: &[u8]) -> Vec<OwnedFrame> {
     let mut frames = Vec::new();
     if let Ok(mut source) = Source::from_reader("seed", io::Cursor::new(bytes.to_vec())) {
-        while let Some(frame) = source.next(&mut || {}) {
+        while let Some(frame) = source.next(&mut |_| {}) {
             frames.push(OwnedFrame::from(&frame));
         }
     }
@@ -98,7 +98,7 @@ fn read(data: &[u8], size: usize) -> Outcome {
         Err(error) => return Outcome { damages: vec![error.to_string()], ..outcome },
     };
     let mut hasher = DefaultHasher::new();
-    while let Some(frame) = source.next(&mut || {}) {
+    while let Some(frame) = source.next(&mut |_| {}) {
         outcome.frames += 1;
         outcome.bytes += frame.bytes.len() as u64;
         assert_eq!(frame.number, outcome.frames, "frames are numbered from 1");
@@ -107,7 +107,7 @@ fn read(data: &[u8], size: usize) -> Outcome {
             return Outcome { hash: hasher.finish(), ..outcome };
         }
     }
-    assert!(source.next(&mut || {}).is_none(), "the end is the end");
+    assert!(source.next(&mut |_| {}).is_none(), "the end is the end");
     let damages = source.damages().iter().map(ToString::to_string).collect();
     Outcome { hash: hasher.finish(), damages, ..outcome }
 }

@@ -10,7 +10,7 @@ use sniffer_engine::frame::LinkType;
 use sniffer_engine::ledger::{FrameFate, Ledger};
 use sniffer_engine::message::Message;
 
-use crate::source::Source;
+use crate::source::{Ahead, Source};
 
 /// Takes what a replay gives. **`message` may be called any number of times between two calls of `next`.**
 pub trait Receiver {
@@ -57,11 +57,15 @@ pub fn replay(source: &mut Source, config: Config, receiver: &mut dyn Receiver) 
     let mut unknown_links = Vec::new();
     let mut next = Next::Frame;
     while next == Next::Frame {
-        let before_block = &mut || {
-            extractor.flush(&mut |message| receiver.message(message));
-            receiver.before_block();
+        let before_read = &mut |ahead| match ahead {
+            // With a second buffer for the next frames, small messages took 4 % longer.
+            Ahead::Refill => extractor.let_go(),
+            Ahead::Wait => {
+                extractor.flush(&mut |message| receiver.message(message));
+                receiver.before_block();
+            }
         };
-        let Some(frame) = source.next(before_block) else {
+        let Some(frame) = source.next(before_read) else {
             next = Next::Finish;
             break;
         };

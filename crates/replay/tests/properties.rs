@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::Value;
+use sniffer_engine::block::Block;
 use sniffer_engine::config::Config;
 use sniffer_engine::extract::Extractor;
-use sniffer_engine::frame::LinkType;
+use sniffer_engine::frame::{Frame, LinkType};
 use sniffer_engine::json::Lines;
 use sniffer_engine::testkit::check::{self, Checked};
 use sniffer_engine::testkit::generate::{Options, conversation};
@@ -113,6 +114,49 @@ proptest! {
         untold.finish(&mut |message| untold_lines.push(message));
         prop_assert_eq!(str::from_utf8(told_lines.as_bytes()).unwrap(), str::from_utf8(untold_lines.as_bytes()).unwrap());
         prop_assert_eq!(told.ledger(), untold.ledger());
+    }
+
+    /// Copies that come again with other bytes, after the block they lay in came to its end or before; and who has many blocks at
+    /// once lets go of none.
+    #[test]
+    fn the_same_when_frames_lie_in_blocks(seed: u64, network: u64, in_turn: bool) {
+        let kinds = [Kind::Resegment, Kind::Reorder { window: 6 }, Kind::Duplicate { share: 0.6, window: 12 }];
+        let mut frames: Vec<_> = (0..3).flat_map(|n| talk(seed.wrapping_add(n)).frames().unwrap()).collect();
+        frames.sort_by_key(|frame| frame.time);
+        let mut frames = perturb(frames, network, &kinds);
+        let mut rng = Rng::new(network);
+        for frame in &mut frames {
+            if rng.chance(0.2)
+                && let Some(last) = frame.bytes.last_mut()
+            {
+                *last ^= 1;
+            }
+        }
+        let (mut lent, mut copied) = (Extractor::new(Config::default()), Extractor::new(Config::default()));
+        let (mut lent_lines, mut copied_lines) = (Lines::default(), Lines::default());
+        let mut rest = &frames[..];
+        while !rest.is_empty() {
+            let (some, others) = rest.split_at(rng.between(1, 40).min(rest.len()));
+            rest = others;
+            let block = Block::new(some.iter().flat_map(|frame| frame.bytes.iter().copied()).collect());
+            let mut start = 0;
+            for frame in some {
+                let bytes = &block[start..start + frame.bytes.len()];
+                start += bytes.len();
+                let frame = frame.as_frame();
+                let in_block = Frame::new(frame.number, frame.time, frame.link, bytes).with_wire_len(frame.wire_len);
+                lent.push(&in_block.within(Some(&block)), &mut |message| lent_lines.push(message));
+                copied.push(&frame, &mut |message| copied_lines.push(message));
+                prop_assert_eq!(lent.held(), copied.held());
+            }
+            if in_turn {
+                lent.let_go();
+            }
+        }
+        lent.finish(&mut |message| lent_lines.push(message));
+        copied.finish(&mut |message| copied_lines.push(message));
+        prop_assert_eq!(str::from_utf8(lent_lines.as_bytes()).unwrap(), str::from_utf8(copied_lines.as_bytes()).unwrap());
+        prop_assert_eq!(lent.ledger(), copied.ledger());
     }
 
     /// Two copies of the capture, cut differently, frame by frame beside each other.

@@ -93,10 +93,7 @@ impl Segment<'_> {
     /// What is left of the checksum when the payload is verified later; costs a look at the header.
     pub(crate) fn header_sum(&self) -> Option<HeaderSum> {
         let Checksum::Of(segment) = self.checksum else { return None };
-        let header = segment.get(..segment.len() - self.payload.len())?;
-        let field = header.get(16..18).and_then(|field| <[u8; 2]>::try_from(field).ok())?;
-        let header_len = u8::try_from(header.len()).ok()?;
-        Some(HeaderSum { sum: Sum16BitWords::new().add_slice(header).ones_complement(), field, header_len })
+        HeaderSum::of(segment.get(..segment.len() - self.payload.len())?)
     }
 }
 
@@ -111,6 +108,13 @@ pub(crate) struct HeaderSum {
 }
 
 impl HeaderSum {
+    /// Of a TCP header; none of what is too short for one.
+    pub(crate) fn of(header: &[u8]) -> Option<Self> {
+        let field = header.get(16..18).and_then(|field| <[u8; 2]>::try_from(field).ok())?;
+        let header_len = u8::try_from(header.len()).ok()?;
+        Some(Self { sum: Sum16BitWords::new().add_slice(header).ones_complement(), field, header_len })
+    }
+
     /// As [`Segment::checksum_is_wrong`].
     pub(crate) fn is_wrong(self, src: IpAddr, dst: IpAddr, payload: &[u8]) -> Option<bool> {
         // RFC 9293 §3.1 for IPv4 and RFC 8200 §8.1 for IPv6 differ in zero bytes only, which add nothing.

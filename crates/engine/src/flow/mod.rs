@@ -4,15 +4,18 @@
 
 mod closed;
 mod ids;
+mod lent;
 mod slab;
 mod table;
 #[cfg(test)]
 mod tests;
 
 use std::cmp::Reverse;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::anomaly::Anomaly;
+use crate::block::Block;
 use crate::config::Config;
 use crate::decode::{Flags, Segment};
 use crate::event::{Began, Event, Flow, Sink};
@@ -24,6 +27,7 @@ use crate::tcp::{self, Delivery, EndCause, Interest, Outcome, Receiver};
 use crate::time::Timestamp;
 use closed::{Closed, Remnant};
 use ids::Ids;
+use lent::Lent;
 use table::{Class, Entry, Held, Table};
 
 /// All connections of an engine.
@@ -34,9 +38,16 @@ pub(crate) struct Flows {
     past: Box<[Past]>,
     /// Slots of connections that wait for an allowance to pass; looked at when time passes without their packets.
     stalled: Vec<u32>,
-    /// Accounted bytes of all connections.
+    common: Common,
+}
+
+/// What all connections have in common.
+#[derive(Debug, Default)]
+struct Common {
+    /// Accounted bytes of all.
     held: usize,
     spares: tcp::Spares,
+    lent: Lent,
 }
 
 /// What outlives connections.
@@ -61,6 +72,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) sink: &'a mut dyn Sink,
     /// The frame that is being pushed.
     pub(crate) stamp: Stamp,
+    /// What its bytes lie in.
+    pub(crate) block: Option<&'a Block>,
     /// The engine's clock.
     pub(crate) now: Timestamp,
     /// Number of the segment, among all.
@@ -75,14 +88,13 @@ impl Flows {
                 .map(|_| Past { closed: Closed::new(&config.limits), ids: Ids::new(config.hash_key) })
                 .collect(),
             stalled: Vec::new(),
-            held: 0,
-            spares: tcp::Spares::default(),
+            common: Common::default(),
         }
     }
 
     /// Accounted bytes.
     pub(crate) fn held(&self) -> usize {
-        self.held + self.past.iter().map(|past| past.closed.held()).sum::<usize>()
+        self.common.held + self.past.iter().map(|past| past.closed.held()).sum::<usize>()
     }
 
     /// Payload bytes without a fate yet.
@@ -120,9 +132,8 @@ impl Flows {
     fn give(&mut self, slot: u32, segment: &Segment<'_>, side: Side, around: &mut Surroundings<'_>) {
         let entry = self.table.entry_mut(slot);
         let (now, stamp, limits) = (around.now, around.stamp, &around.config.limits);
-        let outcome = with(entry, &mut self.spares, &mut self.held, around, |tcp, out| {
-            tcp.segment(segment, side, stamp, now, limits, out)
-        });
+        let outcome =
+            with(entry, &mut self.common, around, |tcp, out| tcp.segment(segment, side, stamp, now, limits, out));
         match outcome {
             Outcome::Open => {
                 let class = if entry.tcp.is_half_open() { Class::HalfOpen } else { Class::Live };
@@ -189,7 +200,7 @@ impl Flows {
         let server = first_guess(&key, side, segment, &around.config.ports);
         let flow = Flow { id, slot: 0, key, first, server, server_by_syn: segment.flags.has(Flags::SYN) };
         let slot = self.table.insert(flow, hash, bucket as u8, around.now, around.serial as u32);
-        self.held += Table::ENTRY_BYTES;
+        self.common.held += Table::ENTRY_BYTES;
         slot
     }
 
@@ -199,7 +210,7 @@ impl Flows {
         around: &mut Surroundings<'_>,
         call: impl FnOnce(&mut tcp::Connection, &mut Behind<'_>) -> T,
     ) -> T {
-        with(self.table.entry_mut(slot), &mut self.spares, &mut self.held, around, call)
+        with(self.table.entry_mut(slot), &mut self.common, around, call)
     }
 
     /// Lists a connection among those that wait for an allowance.
@@ -280,8 +291,12 @@ impl Flows {
         for entry in self.table.iter_mut() {
             entry.tcp.forget_copies();
             let holds = entry.tcp.held();
-            self.held -= std::mem::replace(&mut entry.held.tcp, holds) - holds;
+            self.common.held -= std::mem::replace(&mut entry.held.tcp, holds) - holds;
         }
+    }
+
+    pub(crate) fn let_go(&mut self) {
+        self.common.lent.let_go(&mut self.table);
     }
 
     /// Every connection, in the order of output, with its slot.
@@ -301,7 +316,7 @@ impl Flows {
         self.with(slot, around, |tcp, out| tcp.end(cause, out));
         let entry = self.table.entry(slot);
         let hash = self.table.hash(&entry.flow.key);
-        self.held -= entry.held.sum() + Table::ENTRY_BYTES;
+        self.common.held -= entry.held.sum() + Table::ENTRY_BYTES;
         // Who was evicted goes on, if it goes on, as a connection of its own; a flood of them is not worth remembering.
         if !matches!(cause, EndCause::EndOfCapture | EndCause::Evicted) {
             self.past[usize::from(self.table.standing(slot).bucket)].closed.remember(hash, entry.tcp.next_seqs());
@@ -315,19 +330,18 @@ impl Flows {
 #[inline]
 fn with<T>(
     entry: &mut Entry,
-    spares: &mut tcp::Spares,
-    held_by_all: &mut usize,
+    common: &mut Common,
     around: &mut Surroundings<'_>,
     call: impl FnOnce(&mut tcp::Connection, &mut Behind<'_>) -> T,
 ) -> T {
     let Entry { flow, tcp, http, held, .. } = entry;
-    let Surroundings { config, ledger, sink, stamp, .. } = around;
+    let Surroundings { config, ledger, sink, stamp, block, .. } = around;
     let cx = http::Context { flow, config, ledger, sink: *sink, stamp: *stamp };
-    let mut behind = Behind { http, spares, cx, delivered: false };
+    let mut behind = Behind { http, common, cx, block: *block, delivered: false };
     let result = call(tcp, &mut behind);
     let http = if behind.delivered { behind.http.held() } else { held.http };
     let before = std::mem::replace(held, Held { tcp: tcp.held(), http });
-    *held_by_all = *held_by_all + held.sum() - before.sum();
+    common.held = common.held + held.sum() - before.sum();
     result
 }
 
@@ -348,8 +362,9 @@ fn first_guess(key: &FlowKey, side: Side, segment: &Segment<'_>, ports: &[u16]) 
 /// A connection's HTTP, as what its TCP delivers to.
 struct Behind<'a> {
     http: &'a mut http::Connection,
-    spares: &'a mut tcp::Spares,
+    common: &'a mut Common,
     cx: http::Context<'a>,
+    block: Option<&'a Block>,
     /// Whether anything was, so that what HTTP holds may be something else now.
     delivered: bool,
 }
@@ -377,7 +392,15 @@ impl Receiver for Behind<'_> {
     }
 
     fn spares(&mut self) -> Option<&mut tcp::Spares> {
-        Some(self.spares)
+        Some(&mut self.common.spares)
+    }
+
+    fn block(&self) -> &[u8] {
+        self.common.lent.block()
+    }
+
+    fn lend(&mut self, bytes: &[u8]) -> Option<NonZeroU32> {
+        self.common.lent.lend(bytes, self.block?, self.cx.flow.slot)
     }
 
     fn ledger(&mut self) -> &mut Ledger {

@@ -121,6 +121,11 @@ impl Table {
         self.slots.get_mut(slot).expect(TAKEN)
     }
 
+    /// The entry of a slot that may be free again.
+    pub(super) fn get_mut(&mut self, slot: u32) -> Option<&mut Entry> {
+        self.slots.get_mut(slot)
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.slots.iter()
     }

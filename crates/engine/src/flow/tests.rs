@@ -32,7 +32,15 @@ fn push(flows: &mut Flows, ledger: &mut Ledger, number: u64, seq: u32, ack: Opti
     flows.segment(
         &segment,
         None,
-        &mut Surroundings { config: &config, ledger, sink: &mut sink, stamp, now: stamp.time, serial: stamp.number },
+        &mut Surroundings {
+            config: &config,
+            ledger,
+            sink: &mut sink,
+            stamp,
+            block: None,
+            now: stamp.time,
+            serial: stamp.number,
+        },
     );
 }
 

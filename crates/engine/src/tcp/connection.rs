@@ -6,7 +6,7 @@ use super::half::{Half, Phase};
 use super::joined::takes_place;
 use super::opening::{PendingSyn, SynData};
 use super::order::{Heard, SIDES, deliver};
-use super::recent::{Origin, Suspicion};
+use super::origin::{Bringer, Origin, Suspicion};
 use super::waiting::Arrival;
 use super::{Delivery, EndCause, Receiver};
 use crate::anomaly::Anomaly;
@@ -74,6 +74,11 @@ impl Connection {
             + self.halves[1].held()
             + self.pending_syn.as_ref().map_or(0, |syn| size_of::<PendingSyn>() + syn.payload.len())
             + self.syn_data.as_ref().map_or(0, |data| size_of::<SynData>() + data.bytes.len())
+    }
+
+    /// Copies what is lent, before that goes.
+    pub(crate) fn copy_lent(&mut self, block: &[u8]) {
+        self.halves.iter_mut().for_each(|half| half.copy_lent(block));
     }
 
     /// Gives up the copies of delivered bytes; from here on a conflict with them counts as a duplicate.
@@ -330,7 +335,7 @@ impl Connection {
             let old = half.next.since(arrival.offset);
             let dropped = usize::try_from(old).unwrap_or(usize::MAX).min(arrival.bytes.len());
             let again = &arrival.bytes[..dropped];
-            let fate = if half.conflicts(arrival.offset, again) {
+            let fate = if half.conflicts(arrival.offset, again, out.block()) {
                 let delivered = half.suspicion(arrival.offset, again, (segment.src.ip, segment.dst.ip));
                 note_conflict(half, side, delivered, segment, out);
                 Fate::ConflictingOverlap
@@ -354,7 +359,8 @@ impl Connection {
             && arrival.requires <= peer.next.add(1);
         if in_order {
             let whole = arrival.bytes.len() == segment.payload.len();
-            deliver(half, side, arrival, || if whole { Origin::of(segment) } else { Origin::verified(segment) }, out);
+            let by = if whole { Bringer::Whole(segment) } else { Bringer::Part(segment) };
+            deliver(half, side, arrival, by, out);
             return;
         }
         let entered = half.wait(arrival, Origin::verified(segment));

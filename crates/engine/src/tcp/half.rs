@@ -15,7 +15,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::recent::{Origin, Recent, Spares, Suspicion};
+use super::brought::Brought;
+use super::origin::{Bringer, Origin, Suspicion};
+use super::recent::{Recent, Spares};
 use super::waiting::{Arrival, Entered, WaitingRoom};
 use super::{Interest, Receiver};
 use crate::config::Limits;
@@ -274,20 +276,26 @@ impl Half {
     // What was delivered, for telling conflicting copies.
 
     /// Keeps bytes that were just delivered for as long as the receiver's interest in other copies lasts.
-    pub(super) fn remember<R: Receiver>(
-        &mut self,
-        bytes: &[u8],
-        interest: Interest,
-        origin: impl FnOnce() -> Origin,
-        out: &mut R,
-    ) {
+    pub(super) fn remember<R: Receiver>(&mut self, bytes: &[u8], interest: Interest, by: Bringer<'_>, out: &mut R) {
         self.interest = interest;
         if self.forgets_all() {
             if self.recent.is_some() {
                 Spares::keep(out.spares(), self.recent.take());
             }
+            return;
+        }
+        // The first is copied: most messages are one segment, and their acknowledgement comes late. To come back for them cost
+        // more than it saved.
+        let Some(recent) = &mut self.recent else {
+            self.recent.insert(Spares::give(out.spares())).copy(bytes, by.origin(), out.block());
+            return;
+        };
+        if let Bringer::Whole(segment) = by
+            && let Some(end) = out.lend(segment.payload)
+        {
+            recent.lend(Brought::lent(segment, end), out.block());
         } else {
-            self.recent.get_or_insert_with(|| Spares::give(out.spares())).push(bytes, origin());
+            recent.copy(bytes, by.origin(), out.block());
         }
     }
 
@@ -297,6 +305,13 @@ impl Half {
         self.acked = self.acked.max(at);
         if self.recent.is_some() && self.forgets_all() {
             Spares::keep(out.spares(), self.recent.take());
+        }
+    }
+
+    /// Copies what is lent, before that goes.
+    pub(super) fn copy_lent(&mut self, block: &[u8]) {
+        if let Some(recent) = &mut self.recent {
+            recent.copy_lent(block);
         }
     }
 
@@ -313,8 +328,9 @@ impl Half {
     }
 
     /// Whether another copy of bytes that were delivered, from `at` on, differs from them.
-    pub(super) fn conflicts(&self, at: StreamOffset, bytes: &[u8]) -> bool {
-        self.recent.as_ref().is_some_and(|recent| recent.differs(bytes, self.next.since(at)))
+    pub(super) fn conflicts(&mut self, at: StreamOffset, bytes: &[u8], block: &[u8]) -> bool {
+        let back = self.next.since(at);
+        self.recent.as_mut().is_some_and(|recent| recent.differs(bytes, back, block))
     }
 
     /// What speaks against the segments that brought the bytes which this copy, from `at` on, differs from.

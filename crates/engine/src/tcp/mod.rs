@@ -3,11 +3,13 @@
 //! Knows nothing of HTTP and nothing of tables: one [`Connection`] is one connection. In-order payload is lent onward
 //! untouched; only a segment that waits is copied. Next: [`crate::http`], which takes the deliveries.
 
+mod brought;
 mod connection;
 mod half;
 mod joined;
 mod opening;
 mod order;
+mod origin;
 mod recent;
 #[cfg(test)]
 mod tests;
@@ -15,6 +17,8 @@ mod waiting;
 
 pub(crate) use connection::{Connection, Outcome};
 pub(crate) use recent::Spares;
+
+use std::num::NonZeroU32;
 
 use crate::anomaly::Anomaly;
 use crate::frame::Stamp;
@@ -93,6 +97,16 @@ pub(crate) trait Receiver {
 
     /// Memory for copies of what was delivered, from connections that need theirs no more.
     fn spares(&mut self) -> Option<&mut Spares> {
+        None
+    }
+
+    /// The block that bytes are lent from at present, as far as any are.
+    fn block(&self) -> &[u8] {
+        &[]
+    }
+
+    /// Lends these bytes: where they end in the block, until [`Connection::copy_lent`] is called.
+    fn lend(&mut self, _bytes: &[u8]) -> Option<NonZeroU32> {
         None
     }
 

@@ -5,7 +5,7 @@
 
 use super::connection::Connection;
 use super::half::{Half, Phase};
-use super::recent::Origin;
+use super::origin::Bringer;
 use super::waiting::Arrival;
 use super::{Delivery, EndCause, GapCause, Receiver};
 use crate::config::Limits;
@@ -113,7 +113,7 @@ impl Connection {
                 requires: entry.requires,
                 starts_segment: entry.starts_segment,
             };
-            deliver(half, side, arrival, || entry.origin, out);
+            deliver(half, side, arrival, Bringer::Waited(entry.origin), out);
         }
     }
 
@@ -127,20 +127,14 @@ impl Connection {
     }
 }
 
-pub(super) fn deliver<R: Receiver>(
-    half: &mut Half,
-    side: Side,
-    arrival: Arrival<'_>,
-    origin: impl FnOnce() -> Origin,
-    out: &mut R,
-) {
+pub(super) fn deliver<R: Receiver>(half: &mut Half, side: Side, arrival: Arrival<'_>, by: Bringer<'_>, out: &mut R) {
     half.advance(arrival.bytes.len() as u64);
     if !arrival.bytes.is_empty() {
         out.deliver(
             side,
             Delivery::Bytes { bytes: arrival.bytes, stamp: arrival.stamp, starts_segment: arrival.starts_segment },
         );
-        half.remember(arrival.bytes, out.interest(side), origin, out);
+        half.remember(arrival.bytes, out.interest(side), by, out);
     }
     if arrival.cut > 0 {
         half.advance(arrival.cut);

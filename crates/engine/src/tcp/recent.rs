@@ -1,121 +1,70 @@
-//! The bytes that were delivered last, while another copy of them matters: what a conflicting copy is told from, and what
-//! is known of the segments that brought them.
+//! The bytes that were delivered last, while another copy of them matters: what a conflicting copy is told from.
 //!
-//! Invariants: it holds the last `len` bytes before the place delivered up to, at most [`RECENT_MAX`]; the origins stand
-//! for the last bytes of it, up to all.
+//! Bytes that lie in a [block](crate::block) are lent, and copied only when that is let go: by then most are too old. To copy all
+//! of them was a tenth of a replay of large bodies; half of that is left.
+//!
+//! Invariants: it has the last bytes before the place delivered up to, all or [`RECENT_MAX`], first those that were copied and
+//! then those that are lent; the segments stand for the last bytes of it, up to all.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-use crate::decode::{HeaderSum, Segment};
+use super::brought::{Brought, Place, Segments, grow};
+use super::origin::{Origin, Suspicion};
 
 /// Bytes kept of one direction: more than the initial window (RFC 6928: 10 segments), and what fits in a first-level
 /// cache. A conflict farther back than this counts as a duplicate.
 const RECENT_MAX: usize = 64 << 10;
 
-/// Segments of them whose origin is kept: all, when they are as long as Ethernet lets them be; of smaller ones the last.
-const ORIGINS_MAX: usize = 64;
-
-/// What is known of a segment beside its payload: what tells which of two conflicting copies the peer never took.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Origin {
-    pub(super) ttl: u8,
-    pub(super) checksum: Verdict,
-}
-
-/// Whether a segment's checksum is right.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Verdict {
-    /// It was looked at, or cannot be known.
-    Passed,
-    Wrong,
-    /// Nobody asked yet: the bytes, all of them, and this will tell.
-    Open(HeaderSum),
-}
-
-impl Origin {
-    /// Of a segment of which a part is kept, so that it has to be verified now.
-    pub(super) fn verified(segment: &Segment<'_>) -> Self {
-        let wrong = segment.checksum_is_wrong() == Some(true);
-        Self { ttl: segment.ttl, checksum: if wrong { Verdict::Wrong } else { Verdict::Passed } }
-    }
-
-    /// Of a segment that is kept whole.
-    pub(super) fn of(segment: &Segment<'_>) -> Self {
-        Self { ttl: segment.ttl, checksum: segment.header_sum().map_or(Verdict::Passed, Verdict::Open) }
-    }
-
-    fn is_wrong(&self, addresses: (IpAddr, IpAddr), bytes: &[u8]) -> bool {
-        match self.checksum {
-            Verdict::Passed => false,
-            Verdict::Wrong => true,
-            Verdict::Open(sum) => sum.is_wrong(addresses.0, addresses.1, bytes) == Some(true),
-        }
-    }
-}
-
-/// What speaks against a copy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Suspicion {
-    /// The lowest TTL.
-    pub(super) ttl: u8,
-    /// A checksum was wrong.
-    pub(super) checksum: bool,
-}
-
-impl Suspicion {
-    pub(super) const NONE: Self = Self { ttl: u8::MAX, checksum: false };
-
-    #[must_use]
-    pub(super) fn and(self, other: Self) -> Self {
-        Self { ttl: self.ttl.min(other.ttl), checksum: self.checksum | other.checksum }
-    }
-
-    /// Of an origin that was verified.
-    pub(super) fn of(origin: Origin) -> Self {
-        Self { ttl: origin.ttl, checksum: matches!(origin.checksum, Verdict::Wrong) }
-    }
-}
-
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
+    /// Those that were copied.
     bytes: VecDeque<u8>,
-    last: Option<Brought>,
-    /// What was before the last: nothing, of most messages.
-    #[expect(
-        clippy::box_collection,
-        reason = "a flood of unfinished heads has as many of these, and of each one segment"
-    )]
-    before: Option<Box<VecDeque<Brought>>>,
-}
-
-/// How many bytes a segment brought, and where it came from.
-#[derive(Debug, Clone, Copy)]
-struct Brought {
-    len: u32,
-    origin: Origin,
+    segments: Segments,
 }
 
 impl Recent {
-    pub(super) fn push(&mut self, bytes: &[u8], origin: Origin) {
-        let keep = &bytes[bytes.len().saturating_sub(RECENT_MAX)..];
-        let room = RECENT_MAX - keep.len();
-        self.bytes.drain(..self.bytes.len().saturating_sub(room));
-        grow(&mut self.bytes, keep.len());
-        self.bytes.extend(keep);
-        if let Some(last) = self.last.replace(Brought { len: bytes.len() as u32, origin }) {
-            let before = self.before.get_or_insert_default();
-            if before.len() == ORIGINS_MAX - 1 {
-                before.pop_front();
-            }
-            grow(before, 1);
-            before.push_back(last);
+    /// Takes a copy of what was delivered last.
+    pub(super) fn copy(&mut self, bytes: &[u8], origin: Origin, block: &[u8]) {
+        self.copy_lent(block);
+        append(&mut self.bytes, bytes);
+        self.segments.push(Brought { len: bytes.len() as u32, place: Place::Copied(origin) });
+    }
+
+    /// Takes what was delivered last, which is lent from the block.
+    #[inline(always)]
+    pub(super) fn lend(&mut self, segment: Brought, block: &[u8]) {
+        // What is older than enough that is lent need not be copied: nobody will see that it is missing.
+        if let Some(oldest) = self.segments.push(segment)
+            && self.segments.lent() < RECENT_MAX
+        {
+            append(&mut self.bytes, oldest.lent_bytes(block));
         }
+    }
+
+    /// Copies what is lent, before that goes.
+    #[inline]
+    pub(super) fn copy_lent(&mut self, block: &[u8]) {
+        let lent = self.segments.lent();
+        if lent > 0 {
+            self.copy_all_lent(lent, block);
+        }
+    }
+
+    #[cold]
+    fn copy_all_lent(&mut self, mut lent: usize, block: &[u8]) {
+        self.segments.copy_lent(block, |bytes| {
+            lent -= bytes.len();
+            if lent < RECENT_MAX {
+                append(&mut self.bytes, bytes);
+            }
+        });
     }
 
     /// Whether bytes that start `back` bytes before the place delivered up to differ from what was delivered there, as far
     /// as that is known.
-    pub(super) fn differs(&self, bytes: &[u8], back: u64) -> bool {
+    pub(super) fn differs(&mut self, bytes: &[u8], back: u64, block: &[u8]) -> bool {
+        self.copy_lent(block);
         let held = self.bytes.len() as u64;
         let unknown = usize::try_from(back.saturating_sub(held)).unwrap_or(usize::MAX);
         let Some(known) = bytes.get(unknown..) else { return false };
@@ -123,16 +72,16 @@ impl Recent {
         self.bytes.range(start.min(self.bytes.len())..).zip(known).any(|(old, new)| old != new)
     }
 
-    /// What speaks against the segments whose bytes differ from these, as far as that is known. `addresses` are those of
-    /// the segments.
+    /// What speaks against the segments whose bytes differ from these, as far as that is known, once they [do](Self::differs).
+    /// `addresses` are those of the segments.
     pub(super) fn suspicion(&self, bytes: &[u8], back: u64, addresses: (IpAddr, IpAddr)) -> Suspicion {
         let mut found = Suspicion::NONE;
         let mut end = 0;
         let mut whole = Vec::new();
-        let before = self.before.iter().flat_map(|before| before.iter().rev());
-        for &Brought { len, origin } in self.last.iter().chain(before) {
-            // The segment's bytes stand from `start` to `end` before the place delivered up to.
-            let start = end + u64::from(len);
+        for segment in self.segments.iter() {
+            let Place::Copied(origin) = segment.place else { continue };
+            // Its bytes stand from `start` to `end` before the place delivered up to.
+            let start = end + u64::from(segment.len);
             let held = self.bytes.len() as u64;
             let overlap = (start.min(back).min(held), end.max(back.saturating_sub(bytes.len() as u64)));
             if overlap.0 > overlap.1 {
@@ -152,26 +101,29 @@ impl Recent {
         found
     }
 
-    /// Accounted bytes, by what is used: what a spare brings along must not show.
+    /// Accounted bytes, by what is used: what a spare brings along must not show, nor what is lent.
     pub(super) fn held(&self) -> usize {
-        let before = self.before.as_ref().filter(|before| !before.is_empty());
-        size_of::<Self>() + self.bytes.len() + before.map_or(0, |before| held_before(before.len()))
+        size_of::<Self>() + (self.bytes.len() + self.segments.lent()).min(RECENT_MAX) + self.segments.held()
     }
 
     /// Bytes it takes at most, used or not.
     fn resident(&self) -> usize {
-        let before = if self.before.is_some() { held_before(ORIGINS_MAX) } else { 0 };
-        size_of::<Self>() + self.bytes.capacity() + before
+        size_of::<Self>() + self.bytes.capacity() + self.segments.resident()
     }
 
     /// Leaves nothing but its memory.
     fn clear(&mut self) {
         self.bytes.clear();
-        self.last = None;
-        if let Some(before) = &mut self.before {
-            before.clear();
-        }
+        self.segments.clear();
     }
+}
+
+/// Copies bytes behind those that are there, of which the oldest make room.
+fn append(copied: &mut VecDeque<u8>, bytes: &[u8]) {
+    let bytes = &bytes[bytes.len().saturating_sub(RECENT_MAX)..];
+    copied.drain(..(copied.len() + bytes.len()).saturating_sub(RECENT_MAX));
+    grow(copied, bytes.len());
+    copied.extend(bytes);
 }
 
 /// Copies that are kept for their memory: nearly every message begins and ends with some, and three allocations a message were
@@ -209,21 +161,18 @@ impl Spares {
     }
 }
 
-fn held_before(places: usize) -> usize {
-    size_of::<VecDeque<Brought>>() + places * size_of::<Brought>()
-}
-
-/// Room for more, by a quarter and not twofold: many that grow in step must not take twice what is accounted for them.
-fn grow<T>(queue: &mut VecDeque<T>, more: usize) {
-    if queue.capacity() - queue.len() < more {
-        queue.reserve_exact(more.max(queue.len() / 4));
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use super::*;
+    use crate::decode::{Checksum, Flags, Options, Segment};
+    use crate::key::Endpoint;
+    use crate::seq::SeqNumber;
+    use crate::tcp::brought::SEGMENTS_MAX;
+    use crate::tcp::origin::{Bringer, Verdict};
     use crate::testkit::rng::Rng;
+    use crate::testkit::wire::Tcp;
 
     const ORIGIN: Origin = Origin { ttl: 64, checksum: Verdict::Passed };
     const ADDRESSES: (IpAddr, IpAddr) =
@@ -235,7 +184,7 @@ mod tests {
         for (bytes, ttl, checksum) in
             [(&b"abcd"[..], 61, Verdict::Passed), (b"efgh", 9, Verdict::Wrong), (b"ijkl", 62, Verdict::Passed)]
         {
-            recent.push(bytes, Origin { ttl, checksum });
+            recent.copy(bytes, Origin { ttl, checksum }, &[]);
         }
         for (bytes, back, ttl, checksum) in [
             (&b"abcd"[..], 12, 255, false),
@@ -257,7 +206,7 @@ mod tests {
     #[test]
     fn a_copy_differs_only_where_both_are_known() {
         let mut recent = Recent::default();
-        recent.push(b"hello world", ORIGIN);
+        recent.copy(b"hello world", ORIGIN, &[]);
         for (bytes, back, differs) in [
             (&b"world"[..], 5, false),
             (b"wOrld", 5, true),
@@ -266,36 +215,89 @@ mod tests {
             (b"unknown hELlo", 19, true),
             (b"before", 100, false),
         ] {
-            assert_eq!(recent.differs(bytes, back), differs, "{:?} {back} back", bytes.escape_ascii().to_string());
+            assert_eq!(recent.differs(bytes, back, &[]), differs, "{:?} {back} back", bytes.escape_ascii().to_string());
         }
     }
 
     #[test]
     fn it_accounts_for_its_bytes_and_where_they_came_from() {
         let mut recent = Recent::default();
-        recent.push(b"hello", ORIGIN);
+        recent.copy(b"hello", ORIGIN, &[]);
         assert_eq!(recent.held(), size_of::<Recent>() + 5, "one origin needs nothing");
         for n in 2..4 {
-            recent.push(b"hello", ORIGIN);
-            let queue = size_of::<VecDeque<Brought>>() + (n - 1) * size_of::<Brought>();
+            recent.copy(b"hello", ORIGIN, &[]);
+            let queue = recent.segments.held();
+            assert!(queue >= n * size_of::<Brought>(), "{queue} for {n}");
             assert_eq!(recent.held(), size_of::<Recent>() + n * 5 + queue);
         }
     }
 
-    /// The whole stream, and which segment brought each byte.
+    const ENDS: [Endpoint; 2] = [Endpoint::new(ADDRESSES.0, 80), Endpoint::new(ADDRESSES.1, 50_000)];
+
+    /// Adds a segment to a block, and says how many bytes of it are its header.
+    fn written(block: &mut Vec<u8>, payload: Vec<u8>, wrong: bool) -> usize {
+        let header = (0..4 * (payload.len() % 11)).map(|_| 1).collect(); // of No-Operations
+        let tcp = Tcp { options: header, payload, ..Tcp::new(ENDS[0], ENDS[1], 7, 7, Flags::ACK) };
+        let mut bytes = tcp.bytes().unwrap();
+        bytes[16] ^= u8::from(wrong);
+        block.extend_from_slice(&bytes);
+        bytes.len() - tcp.payload.len()
+    }
+
+    fn read(bytes: &[u8], header: usize, ttl: u8) -> Segment<'_> {
+        Segment {
+            src: ENDS[0],
+            dst: ENDS[1],
+            seq: SeqNumber(7),
+            ack: SeqNumber(7),
+            flags: Flags::ACK,
+            window: 65_535,
+            options: Options::default(),
+            payload: &bytes[header..],
+            cut: 0,
+            ttl,
+            checksum: Checksum::Of(bytes),
+        }
+    }
+
+    /// The whole stream, and which segment brought each byte. Segments are copied and lent as it comes, from blocks that come and go;
+    /// what is accounted is the same as if all were copied.
     #[test]
     fn it_does_what_a_full_copy_does() {
-        for seed in 0..10 {
+        for seed in 0..40 {
             let mut rng = Rng::new(seed);
             let (mut recent, mut full, mut starts) = (Recent::default(), Vec::new(), Vec::new());
-            for step in 0..200_usize {
-                let scale = [4, 60, 1_500, 9_000][rng.below(4)];
+            let (mut copied, mut block) = (Recent::default(), Vec::new());
+            let share = [0.0, 0.6, 1.0, 1.0][rng.below(4)];
+            let mut scale = 9_000;
+            for step in 0..600_usize {
+                if rng.chance(0.02) {
+                    scale = [4, 60, 1_500, 9_000][rng.below(4)];
+                }
                 let (ttl, wrong) = (rng.between(1, 255) as u8, rng.chance(0.3));
                 let bytes: Vec<u8> = (0..rng.between(1, scale)).map(|_| b'a' + rng.below(2) as u8).collect();
-                let checksum = if wrong { Verdict::Wrong } else { Verdict::Passed };
-                recent.push(&bytes, Origin { ttl, checksum });
+                if rng.chance(0.005) {
+                    recent.copy_lent(&block);
+                    block.clear();
+                }
+                let at = block.len();
+                let header = written(&mut block, bytes.clone(), wrong);
+                let segment = read(&block[at..], header, ttl);
+                let origin = Bringer::Whole(&segment).origin();
+                if rng.chance(share) {
+                    let end = NonZeroU32::new(block.len() as u32).unwrap();
+                    recent.lend(Brought::lent(&segment, end), &block);
+                } else {
+                    recent.copy(&bytes, origin, &block);
+                }
+                copied.copy(&bytes, origin, &[]);
+                assert_eq!(recent.held(), copied.held(), "seed {seed}, step {step}");
                 starts.push(full.len());
                 full.extend(bytes.iter().map(|&byte| (byte, step, ttl, wrong)));
+                // Mostly nobody asks, so that much is lent at once.
+                if rng.chance(0.99) {
+                    continue;
+                }
                 // A copy from anywhere: as it was, with some bytes turned over, and perhaps beyond the end.
                 let back = rng.below(full.len().min(2 * RECENT_MAX)) + 1;
                 let start = full.len() - back;
@@ -314,9 +316,9 @@ mod tests {
                     .map(|(at, _)| full[at])
                     .collect();
                 let because = format!("seed {seed}, step {step}: {} bytes from {back} back", copy.len());
-                assert_eq!(recent.differs(&copy, back as u64), !differing.is_empty(), "{because}");
+                assert_eq!(recent.differs(&copy, back as u64, &block), !differing.is_empty(), "{because}");
                 // Of what it says of the origins as far as it knows them: the last segments, and checksums of whole ones.
-                let oldest = step.saturating_sub(ORIGINS_MAX - 1);
+                let oldest = (step + 1).saturating_sub(SEGMENTS_MAX);
                 let origins: Vec<_> = differing.iter().filter(|&&(_, by, ..)| by >= oldest).collect();
                 let ttl = origins.iter().map(|&&(_, _, ttl, _)| ttl).min().unwrap_or(u8::MAX);
                 let checksum = origins.iter().any(|&&(_, by, _, wrong)| wrong && starts[by] >= known);
@@ -330,8 +332,8 @@ mod tests {
         let mut spares = Spares::default();
         for len in (0..3_000).map(|n| 13 * n) {
             let mut recent = Box::<Recent>::default();
-            recent.push(&vec![7; len / 2], ORIGIN);
-            recent.push(&vec![7; len / 2], ORIGIN);
+            recent.copy(&vec![7; len / 2], ORIGIN, &[]);
+            recent.copy(&vec![7; len / 2], ORIGIN, &[]);
             Spares::keep(Some(&mut spares), Some(recent));
         }
         let resident = |spares: &Spares| spares.kept.iter().map(|recent| recent.resident()).sum::<usize>();
@@ -347,10 +349,10 @@ mod tests {
     fn it_never_grows_beyond_its_bound() {
         let mut recent = Recent::default();
         for _ in 0..100 {
-            recent.push(&[7; 10_000], ORIGIN);
+            recent.copy(&[7; 10_000], ORIGIN, &[]);
         }
-        recent.push(&[8; 2 * RECENT_MAX], ORIGIN);
+        recent.copy(&[8; 2 * RECENT_MAX], ORIGIN, &[]);
         assert_eq!(recent.bytes.len(), RECENT_MAX);
-        assert!(!recent.differs(&[8; 10], 10));
+        assert!(!recent.differs(&[8; 10], 10, &[]));
     }
 }

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use super::recent::{Origin, Suspicion};
+use super::origin::{Origin, Suspicion};
 use crate::frame::Stamp;
 use crate::seq::StreamOffset;
 
@@ -153,7 +153,7 @@ fn compare(arrival: &Arrival<'_>, from: u64, until: u64, held_start: u64, held: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tcp::recent::Verdict;
+    use crate::tcp::origin::Verdict;
     use crate::testkit::rng::Rng;
 
     fn arrival(offset: usize, bytes: &[u8], cut: usize) -> Arrival<'_> {

@@ -33,7 +33,7 @@ use sniffer_engine::message::Message;
 use sniffer_engine::shard::{Shard, finish, give_all, shed};
 
 use crate::replay::{Next, Receiver, Summary, count};
-use crate::source::Source;
+use crate::source::{Ahead, Source};
 use lanes::Lanes;
 use rounds::Rounds;
 use worker::work;
@@ -117,11 +117,14 @@ impl Driver<'_> {
         let mut next = Next::Frame;
         while next == Next::Frame {
             let rounds = &mut self.rounds;
-            let frame = source.next_in_block(&mut || {
-                rounds.drain(None, receiver);
-                receiver.before_block();
+            let frame = source.next(&mut |ahead| {
+                // Jobs on their way have the block.
+                if ahead == Ahead::Wait {
+                    rounds.drain(None, receiver);
+                    receiver.before_block();
+                }
             });
-            let Some((frame, block)) = frame else {
+            let Some(frame) = frame else {
                 next = Next::Finish;
                 break;
             };
@@ -135,7 +138,7 @@ impl Driver<'_> {
                     if let Step::Segment { segment, .. } = step {
                         payload += segment.payload.len();
                     }
-                    self.rounds.add(step, moment, block);
+                    self.rounds.add(step, moment);
                 }
             });
             if unknown {

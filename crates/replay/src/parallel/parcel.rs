@@ -4,18 +4,15 @@
 //! [`super::worker`], which unpacks.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
 
 use sniffer_engine::anomaly::Anomaly;
+use sniffer_engine::block::Block;
 use sniffer_engine::decode::{Checksum, Flags, Options, Segment};
 use sniffer_engine::frame::Stamp;
 use sniffer_engine::intake::{Moment, Step};
 use sniffer_engine::key::Endpoint;
 use sniffer_engine::seq::SeqNumber;
 use sniffer_engine::time::Seconds;
-
-/// What frames lie in.
-pub(super) type Block = Arc<Vec<u8>>;
 
 /// Steps in order, and the bytes of their segments.
 #[derive(Debug, Default)]
@@ -112,7 +109,7 @@ impl Parcel {
         (stamp, carriers): (Stamp, &[u64]),
         odd: Option<Anomaly>,
         moment: &Moment,
-        block: Option<(usize, &[u8])>,
+        block: Option<(usize, &Block)>,
     ) -> usize {
         let bytes = match segment.checksum {
             Checksum::Of(whole) => whole,
@@ -151,10 +148,9 @@ impl Parcel {
 
     /// Where bytes are found again: in the block, when they lie in it.
     #[inline(always)]
-    fn place(&mut self, bytes: &[u8], block: Option<(usize, &[u8])>) -> (u32, u32) {
+    fn place(&mut self, bytes: &[u8], block: Option<(usize, &Block)>) -> (u32, u32) {
         if let Some((number, block)) = block
-            && let Some(start) = bytes.as_ptr().addr().checked_sub(block.as_ptr().addr())
-            && start + bytes.len() <= block.len()
+            && let Some(start) = block.position(bytes)
         {
             return (number as u32, start as u32);
         }
@@ -169,8 +165,9 @@ impl Parcel {
             match item {
                 Item::Tick(passed, moment) => to(Step::Tick(*passed), moment),
                 Item::Segment(packed) => {
-                    let block = self.blocks.get(packed.block as usize).map_or(&self.bytes, |block| &**block);
-                    let bytes = &block[packed.start as usize..][..packed.length as usize];
+                    let block = self.blocks.get(packed.block as usize);
+                    let bytes = &block.map_or(self.bytes.as_slice(), |block| block)[packed.start as usize..]
+                        [..packed.length as usize];
                     // With its header it is longer than its payload.
                     let whole = packed.length > packed.payload;
                     let segment = Segment {
@@ -190,7 +187,7 @@ impl Parcel {
                         None => (packed.moment.frame, None, &[][..]),
                         Some(Fragments { stamp, odd, carriers }) => (*stamp, *odd, carriers.as_slice()),
                     };
-                    to(Step::Segment { segment: &segment, stamp, odd, carriers }, &packed.moment);
+                    to(Step::Segment { segment: &segment, stamp, odd, carriers, block }, &packed.moment);
                 }
             }
         }

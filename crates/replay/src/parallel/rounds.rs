@@ -7,8 +7,9 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::panic::resume_unwind;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
+use sniffer_engine::block::Block;
 use sniffer_engine::intake::{Moment, Step};
 use sniffer_engine::json::Lines;
 use sniffer_engine::message::Message;
@@ -17,7 +18,7 @@ use sniffer_engine::shard::{Shard, shard_of};
 use super::bound::Bound;
 use super::lanes::{Lanes, Next};
 use super::merge::{self, Head};
-use super::parcel::{Block, Parcel};
+use super::parcel::Parcel;
 use super::worker::{Done, Job, Outcome, Output, PIECE, Piece, work};
 use super::{Write, lock};
 use crate::replay::Receiver;
@@ -71,17 +72,17 @@ impl<'a> Rounds<'a> {
 
     /// Adds a step to the next round.
     #[inline]
-    pub(super) fn add(&mut self, step: Step<'_, '_>, moment: &Moment, block: Option<&Block>) {
+    pub(super) fn add(&mut self, step: Step<'_, '_>, moment: &Moment) {
         match step {
             Step::Tick(passed) => self.filling.iter_mut().for_each(|parcel| parcel.tick(passed, moment)),
-            Step::Segment { segment, stamp, odd, carriers } => {
+            Step::Segment { segment, stamp, odd, carriers, block } => {
                 let shard = shard_of(segment, self.filling.len());
                 if let Some(block) = block
-                    && !self.blocks.last().is_some_and(|last| Arc::ptr_eq(last, block))
+                    && !self.blocks.last().is_some_and(|last| last.is(block))
                 {
-                    self.blocks.push(Arc::clone(block));
+                    self.blocks.push(block.clone());
                 }
-                let block = block.map(|block| (self.blocks.len() - 1, block.as_slice()));
+                let block = block.map(|block| (self.blocks.len() - 1, block));
                 self.size += self.filling[shard].segment(segment, (stamp, carriers), odd, moment, block);
             }
             _ => {}

@@ -6,6 +6,8 @@
 use std::sync::Mutex;
 use std::thread;
 
+use sniffer_engine::block::Block;
+use sniffer_engine::intake::Step;
 use sniffer_engine::json::Lines;
 use sniffer_engine::message::{Message, Turn};
 use sniffer_engine::shard::Shard;
@@ -78,10 +80,17 @@ pub(super) fn work(shard: &Mutex<Shard>, job: Job, write: Write<'_>, hand_on: &m
     let mut shard = lock(shard);
     let mut writer = Writer { output, write, hand_on };
     let mut frame = 0;
+    let mut block: Option<Block> = None; // that its segments lie in, and that will be filled again
     parcel.each(|step, moment| {
         if moment.frame.number != frame {
             shard.settle(frame, &mut |message| writer.message(message));
             frame = moment.frame.number;
+        }
+        if let Step::Segment { block: Some(next), .. } = step
+            && !block.as_ref().is_some_and(|block| block.is(next))
+        {
+            shard.let_go();
+            block = Some(next.clone());
         }
         shard.take(step, moment, &mut |message| writer.message(message));
     });
@@ -89,6 +98,7 @@ pub(super) fn work(shard: &Mutex<Shard>, job: Job, write: Write<'_>, hand_on: &m
         shard.settle(frame, &mut |message| writer.message(message));
     }
     shard.give(&mut |message| writer.message(message));
+    shard.let_go();
     let cost = parcel.cost();
     parcel.clear();
     Piece { output: writer.output, done: Some(Done { parcel, cost, held: shard.held() }) }

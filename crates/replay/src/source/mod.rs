@@ -29,7 +29,6 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io::Read;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use sniffer_engine::frame::Frame;
 
@@ -88,6 +87,16 @@ pub struct Progress {
     pub total: Option<u64>,
 }
 
+/// What a source is about to do, for who can prepare for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ahead {
+    /// To fill the block that its frames lie in anew; or another, when somebody else still has it.
+    Refill,
+    /// To read what somebody else may still have to write, as from a pipe: what the frames so far have led to should be handed on.
+    Wait,
+}
+
 /// The frames of one or more captures, in order of time.
 ///
 /// **A frame is lent until the next call; damage ends a file, never the others, and is told after the last frame.**
@@ -132,29 +141,20 @@ impl Source {
     }
 
     fn single(input: String, raw: Raw) -> Result<Self, SourceError> {
-        let reader = Box::new(Reader::open(input, raw, BUFFER, &mut || {})?);
+        let reader = Box::new(Reader::open(input, raw, BUFFER, &mut |_| {})?);
         let progress = Progress { read: 0, total: None };
         Ok(Self { plan: Plan::Single { reader: Some(reader), progress, damages: Vec::new() }, frames: 0 })
     }
 
     /// The next frame, lent until the next call; none at the end of all inputs, and for ever after.
     ///
-    /// A frame is given as soon as its last byte is there. `before_block` is called before every read that may wait (for
-    /// a pipe, not for a regular file): the place to flush what the frames so far have led to.
+    /// A frame is given as soon as its last byte is there; of one capture it lies in a block. `before_read` is called before every
+    /// read that makes the caller wait or its frames' block another.
     #[inline(always)]
-    pub fn next(&mut self, before_block: &mut dyn FnMut()) -> Option<Frame<'_>> {
-        self.next_in_block(before_block).map(|(frame, _)| frame)
-    }
-
-    /// The next frame, and what its bytes lie in where that can be shared: not with several inputs, each of which has its own.
-    #[inline(always)]
-    pub(crate) fn next_in_block(
-        &mut self,
-        before_block: &mut dyn FnMut(),
-    ) -> Option<(Frame<'_>, Option<&Arc<Vec<u8>>>)> {
+    pub fn next(&mut self, before_read: &mut dyn FnMut(Ahead)) -> Option<Frame<'_>> {
         let (record, reader, block) = match &mut self.plan {
             Plan::Single { reader: place, progress, damages } => {
-                let next = place.as_mut()?.next(before_block);
+                let next = place.as_mut()?.next(before_read);
                 let record = match next {
                     Ok(Some(record)) => record,
                     ended => {
@@ -169,14 +169,15 @@ impl Source {
                 (record, reader, reader.block())
             }
             Plan::Timeline(timeline) => {
-                let (record, reader) = timeline.next(before_block)?;
+                let (record, reader) = timeline.next(before_read)?;
+                // Each has blocks of its own, and the next frame is likely another's.
                 (*record, reader, None)
             }
         };
         self.frames += 1;
         let Record { time, precision, link, wire_len, .. } = record;
         let frame = Frame::new(self.frames, time, link, reader.bytes(&record));
-        Some((frame.with_wire_len(wire_len).with_precision(precision), block))
+        Some(frame.with_wire_len(wire_len).with_precision(precision).within(block))
     }
 
     /// What was wrong with which input, in the order it was met; complete once [`Self::next`] has given none.

@@ -13,7 +13,7 @@ use sniffer_engine::time::{Precision, Timestamp};
 
 use super::fault::Fault;
 use super::record::{Order, Record, captured_limit};
-use super::window::{BeforeBlock, Window};
+use super::window::{BeforeRead, Window};
 
 /// Length of the file header.
 const FILE_HEADER: usize = 24;
@@ -50,8 +50,8 @@ pub(super) fn starts(first: [u8; 4]) -> bool {
 
 impl Pcap {
     /// Reads the file header.
-    pub(super) fn open(window: &mut Window, before_block: BeforeBlock<'_>) -> Result<Self, Fault> {
-        if !window.holds(FILE_HEADER, before_block) {
+    pub(super) fn open(window: &mut Window, before_read: BeforeRead<'_>) -> Result<Self, Fault> {
+        if !window.holds(FILE_HEADER, before_read) {
             return Err(window.short(FILE_HEADER as u64));
         }
         let mut bytes = [0; FILE_HEADER];
@@ -92,9 +92,9 @@ impl Pcap {
 
     /// The next packet; none at the end.
     #[inline(always)]
-    pub(super) fn next(&self, window: &mut Window, before_block: BeforeBlock<'_>) -> Result<Option<Record>, Fault> {
+    pub(super) fn next(&self, window: &mut Window, before_read: BeforeRead<'_>) -> Result<Option<Record>, Fault> {
         window.begin_record();
-        if !window.holds(self.record_header, before_block) {
+        if !window.holds(self.record_header, before_read) {
             return if window.ended_well() { Ok(None) } else { Err(window.short(self.record_header as u64)) };
         }
         let header = &window.available()[..RECORD_HEADER];
@@ -114,7 +114,7 @@ impl Pcap {
         }
         let length = captured as usize;
         let whole = self.record_header + length;
-        if !window.holds(whole, before_block) {
+        if !window.holds(whole, before_read) {
             return Err(window.short(whole as u64));
         }
         let start = window.start() + self.record_header;

@@ -16,7 +16,7 @@ use sniffer_engine::time::{Precision, Timestamp};
 use super::clock::Clock;
 use super::fault::Fault;
 use super::record::{CAPTURED_MAX, Order, Record, captured_limit};
-use super::window::{BeforeBlock, Window};
+use super::window::{BeforeRead, Window};
 
 // Block types, section 11.1.
 const SECTION_HEADER: u32 = 0x0a0d_0d0a; // the same in both byte orders
@@ -79,31 +79,31 @@ pub(super) fn starts(first: [u8; 4]) -> bool {
 
 impl Pcapng {
     /// Reads the first section header.
-    pub(super) fn open(window: &mut Window, before_block: BeforeBlock<'_>) -> Result<Self, Fault> {
+    pub(super) fn open(window: &mut Window, before_read: BeforeRead<'_>) -> Result<Self, Fault> {
         let mut new =
             Self { order: Order::Little, interfaces: Vec::new(), latest: (Timestamp::ZERO, Precision::Micros) };
         window.begin_record();
-        new.section(window, before_block)?;
+        new.section(window, before_read)?;
         Ok(new)
     }
 
     /// The next packet; none at the end. Blocks of other kinds are read or left out on the way.
     #[inline(always)]
-    pub(super) fn next(&mut self, window: &mut Window, before_block: BeforeBlock<'_>) -> Result<Option<Record>, Fault> {
+    pub(super) fn next(&mut self, window: &mut Window, before_read: BeforeRead<'_>) -> Result<Option<Record>, Fault> {
         loop {
             window.begin_record();
-            if !window.holds(HEAD, before_block) {
+            if !window.holds(HEAD, before_read) {
                 return if window.ended_well() { Ok(None) } else { Err(window.short(HEAD as u64)) };
             }
             let head = &window.available()[..HEAD];
             let (kind, length) = (self.order.u32(head, 0), self.order.u32(head, 4));
             match kind {
-                ENHANCED_PACKET | PACKET => return self.packet(kind, length, window, before_block),
-                SIMPLE_PACKET => return self.simple_packet(length, window, before_block),
-                SECTION_HEADER => self.section(window, before_block)?,
-                INTERFACE => self.interface(length, window, before_block)?,
+                ENHANCED_PACKET | PACKET => return self.packet(kind, length, window, before_read),
+                SIMPLE_PACKET => return self.simple_packet(length, window, before_read),
+                SECTION_HEADER => self.section(window, before_read)?,
+                INTERFACE => self.interface(length, window, before_read)?,
                 // Names, statistics, secrets, journals, custom blocks, and what has not been invented.
-                _ => self.leave_out(kind, length, window, before_block)?,
+                _ => self.leave_out(kind, length, window, before_read)?,
             }
         }
     }
@@ -115,11 +115,11 @@ impl Pcapng {
         kind: u32,
         length: u32,
         window: &mut Window,
-        before_block: BeforeBlock<'_>,
+        before_read: BeforeRead<'_>,
     ) -> Result<Option<Record>, Fault> {
         let Layout { time, captured, wire_len, data } = PACKET_LAYOUT;
         check_length(kind, length, data as u32 + TRAILER, BLOCK_MAX)?;
-        if !window.holds(data, before_block) {
+        if !window.holds(data, before_read) {
             return Err(window.short(u64::from(length)));
         }
         let (order, fixed) = (self.order, &window.available()[..data]);
@@ -129,7 +129,7 @@ impl Pcapng {
         let wire_len = order.u32(fixed, wire_len).max(captured);
         let interface = *self.described(number)?;
         check_captured(captured, interface.captured_limit, length - data as u32 - TRAILER)?;
-        let start = self.whole(kind, length, data, window, before_block)?;
+        let start = self.whole(kind, length, data, window, before_read)?;
         let (time, precision) = (interface.clock.at(ticks), interface.precision);
         self.latest = (time, precision);
         Ok(Some(Record { time, precision, link: interface.link, wire_len, start, length: captured as usize }))
@@ -141,11 +141,11 @@ impl Pcapng {
         &mut self,
         length: u32,
         window: &mut Window,
-        before_block: BeforeBlock<'_>,
+        before_read: BeforeRead<'_>,
     ) -> Result<Option<Record>, Fault> {
         const DATA: usize = 12;
         check_length(SIMPLE_PACKET, length, DATA as u32 + TRAILER, BLOCK_MAX)?;
-        if !window.holds(DATA, before_block) {
+        if !window.holds(DATA, before_read) {
             return Err(window.short(u64::from(length)));
         }
         let wire_len = self.order.u32(window.available(), HEAD);
@@ -155,15 +155,15 @@ impl Pcapng {
             snapshot_length => wire_len.min(snapshot_length),
         };
         check_captured(captured, interface.captured_limit, length - DATA as u32 - TRAILER)?;
-        let start = self.whole(SIMPLE_PACKET, length, DATA, window, before_block)?;
+        let start = self.whole(SIMPLE_PACKET, length, DATA, window, before_read)?;
         let (time, precision) = self.latest;
         Ok(Some(Record { time, precision, link: interface.link, wire_len, start, length: captured as usize }))
     }
 
     /// Section header block (section 4.1): a new byte order, and no interfaces yet. Its options say nothing we need.
-    fn section(&mut self, window: &mut Window, before_block: BeforeBlock<'_>) -> Result<(), Fault> {
+    fn section(&mut self, window: &mut Window, before_read: BeforeRead<'_>) -> Result<(), Fault> {
         const FIXED: usize = 16;
-        if !window.holds(FIXED, before_block) {
+        if !window.holds(FIXED, before_read) {
             return Err(window.short(FIXED as u64));
         }
         let fixed = &window.available()[..FIXED];
@@ -179,18 +179,18 @@ impl Pcapng {
             return Err(Fault::SectionVersion { major, minor });
         }
         self.interfaces.clear();
-        window.skip(u64::from(length - TRAILER), before_block)?;
-        self.trailer(SECTION_HEADER, length, window, before_block)
+        window.skip(u64::from(length - TRAILER), before_read)?;
+        self.trailer(SECTION_HEADER, length, window, before_read)
     }
 
     /// Interface description block (section 4.2).
-    fn interface(&mut self, length: u32, window: &mut Window, before_block: BeforeBlock<'_>) -> Result<(), Fault> {
+    fn interface(&mut self, length: u32, window: &mut Window, before_read: BeforeRead<'_>) -> Result<(), Fault> {
         const FIXED: usize = 16;
         check_length(INTERFACE, length, FIXED as u32 + TRAILER, BLOCK_MAX)?;
         if self.interfaces.len() == INTERFACES_MAX {
             return Err(Fault::TooManyInterfaces { limit: INTERFACES_MAX as u32 });
         }
-        let start = self.whole(INTERFACE, length, 0, window, before_block)?;
+        let start = self.whole(INTERFACE, length, 0, window, before_read)?;
         let block = window.lend(start, (length - TRAILER) as usize);
         let snapshot_length = self.order.u32(block, 12);
         let clock = self.clock(&block[FIXED..])?;
@@ -243,9 +243,9 @@ impl Pcapng {
         length: u32,
         from: usize,
         window: &mut Window,
-        before_block: BeforeBlock<'_>,
+        before_read: BeforeRead<'_>,
     ) -> Result<usize, Fault> {
-        if !window.holds(length as usize, before_block) {
+        if !window.holds(length as usize, before_read) {
             return Err(window.short(u64::from(length)));
         }
         let trailing = self.order.u32(window.available(), (length - TRAILER) as usize);
@@ -257,27 +257,15 @@ impl Pcapng {
         Ok(start)
     }
 
-    fn leave_out(
-        &self,
-        kind: u32,
-        length: u32,
-        window: &mut Window,
-        before_block: BeforeBlock<'_>,
-    ) -> Result<(), Fault> {
+    fn leave_out(&self, kind: u32, length: u32, window: &mut Window, before_read: BeforeRead<'_>) -> Result<(), Fault> {
         check_length(kind, length, 12, u32::MAX)?;
-        window.skip(u64::from(length - TRAILER), before_block)?;
-        self.trailer(kind, length, window, before_block)
+        window.skip(u64::from(length - TRAILER), before_read)?;
+        self.trailer(kind, length, window, before_read)
     }
 
     /// [`Self::whole`] for a block that was left out.
-    fn trailer(
-        &self,
-        kind: u32,
-        leading: u32,
-        window: &mut Window,
-        before_block: BeforeBlock<'_>,
-    ) -> Result<(), Fault> {
-        if !window.holds(TRAILER as usize, before_block) {
+    fn trailer(&self, kind: u32, leading: u32, window: &mut Window, before_read: BeforeRead<'_>) -> Result<(), Fault> {
+        if !window.holds(TRAILER as usize, before_read) {
             return Err(window.short(u64::from(TRAILER)));
         }
         let trailing = self.order.u32(window.available(), 0);

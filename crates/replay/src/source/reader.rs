@@ -3,14 +3,14 @@
 //! It never numbers frames over several files and never goes on behind a fault. Next: [`super::timeline`], which puts
 //! several of these in order.
 
-use std::sync::Arc;
+use sniffer_engine::block::Block;
 
 use super::fault::{Damage, Fault};
 use super::pcap::{self, Pcap};
 use super::pcapng::{self, Pcapng};
 use super::raw::Raw;
 use super::record::Record;
-use super::window::{BeforeBlock, Window};
+use super::window::{BeforeRead, Window};
 
 /// A capture being read.
 pub(super) struct Reader {
@@ -31,16 +31,16 @@ impl Reader {
         input: String,
         raw: Raw,
         capacity: usize,
-        before_block: BeforeBlock<'_>,
+        before_read: BeforeRead<'_>,
     ) -> Result<Self, Box<Damage>> {
-        let mut window = match Window::new(raw, capacity, before_block) {
+        let mut window = match Window::new(raw, capacity, before_read) {
             Ok(window) => window,
             Err(fault) => {
                 let (record, offset, frames, packing) = (0, 0, 0, None);
                 return Err(Box::new(Damage { input, record, offset, frames, packing, fault }));
             }
         };
-        match Format::open(&mut window, before_block) {
+        match Format::open(&mut window, before_read) {
             Ok(format) => Ok(Self { input, window, format, frames: 0 }),
             Err(fault) => Err(damage(input, &window, 0, fault)),
         }
@@ -48,10 +48,10 @@ impl Reader {
 
     /// The next packet; none at the end. After a fault there is nothing more to ask for.
     #[inline(always)]
-    pub(super) fn next(&mut self, before_block: BeforeBlock<'_>) -> Result<Option<Record>, Box<Damage>> {
+    pub(super) fn next(&mut self, before_read: BeforeRead<'_>) -> Result<Option<Record>, Box<Damage>> {
         let record = match &mut self.format {
-            Format::Pcap(pcap) => pcap.next(&mut self.window, before_block),
-            Format::Pcapng(pcapng) => pcapng.next(&mut self.window, before_block),
+            Format::Pcap(pcap) => pcap.next(&mut self.window, before_read),
+            Format::Pcapng(pcapng) => pcapng.next(&mut self.window, before_read),
         };
         match record {
             Ok(record) => {
@@ -70,7 +70,7 @@ impl Reader {
 
     /// What the bytes of the last record lie in, to be shared.
     #[inline]
-    pub(super) fn block(&self) -> Option<&Arc<Vec<u8>>> {
+    pub(super) fn block(&self) -> Option<&Block> {
         self.window.block()
     }
 
@@ -81,8 +81,8 @@ impl Reader {
 }
 
 impl Format {
-    fn open(window: &mut Window, before_block: BeforeBlock<'_>) -> Result<Self, Fault> {
-        if !window.holds(4, before_block) {
+    fn open(window: &mut Window, before_read: BeforeRead<'_>) -> Result<Self, Fault> {
+        if !window.holds(4, before_read) {
             let fault = window.short(4);
             return Err(match fault {
                 Fault::CutShort { found: 0, .. } if window.packing.is_none() => Fault::Empty,
@@ -93,11 +93,11 @@ impl Format {
         let available = window.available();
         let first = [available[0], available[1], available[2], available[3]];
         if pcap::starts(first) {
-            Ok(Self::Pcap(Pcap::open(window, before_block)?))
+            Ok(Self::Pcap(Pcap::open(window, before_read)?))
         } else if pcapng::starts(first) {
-            Ok(Self::Pcapng(Pcapng::open(window, before_block)?))
+            Ok(Self::Pcapng(Pcapng::open(window, before_read)?))
         } else {
-            window.holds(8, before_block);
+            window.holds(8, before_read);
             Err(Fault::not_a_capture(window.available()))
         }
     }

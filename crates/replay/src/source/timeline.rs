@@ -18,7 +18,7 @@ use super::fault::{Damage, SourceError};
 use super::raw::{Handle, Raw};
 use super::reader::Reader;
 use super::record::Record;
-use super::window::BeforeBlock;
+use super::window::BeforeRead;
 use super::{Input, Progress};
 
 /// Buffer of each open file: smaller than that of a single file, for there can be many.
@@ -68,7 +68,7 @@ impl Timeline {
             let raw = input.raw(Handle::Kept)?;
             let size = raw.size;
             timeline.total_bytes = timeline.total_bytes.zip(size).map(|(sum, size)| sum.saturating_add(size));
-            let lane = match (timeline.first(input, raw, &mut || {}), input) {
+            let lane = match (timeline.first(input, raw, &mut |_| {}), input) {
                 (None, _) => {
                     timeline.done_bytes += size.unwrap_or(0);
                     Lane::Done
@@ -90,8 +90,8 @@ impl Timeline {
     }
 
     /// The next frame's record and the bytes it lies in; none at the end of all inputs.
-    pub(super) fn next(&mut self, before_block: BeforeBlock<'_>) -> Option<(&Record, &Reader)> {
-        let number = self.step(before_block)?;
+    pub(super) fn next(&mut self, before_read: BeforeRead<'_>) -> Option<(&Record, &Reader)> {
+        let number = self.step(before_read)?;
         match &self.lanes[number] {
             Lane::Open(reader, record) => Some((record, reader)),
             Lane::Waiting(_) | Lane::Done => None,
@@ -99,9 +99,9 @@ impl Timeline {
     }
 
     /// Finds the lane with the earliest frame and opens it if need be.
-    fn step(&mut self, before_block: BeforeBlock<'_>) -> Option<usize> {
+    fn step(&mut self, before_read: BeforeRead<'_>) -> Option<usize> {
         if let Some(number) = self.current.take()
-            && let Some(time) = self.advance(number, before_block)
+            && let Some(time) = self.advance(number, before_read)
         {
             // Most often the same file has the earliest frame again.
             if self.next.peek().is_none_or(|Reverse(other)| (time, number) < *other) {
@@ -113,7 +113,7 @@ impl Timeline {
         while let Some(Reverse((_, number))) = self.next.pop() {
             if let Lane::Waiting(path) = &self.lanes[number] {
                 let input = Input::File(path.clone());
-                self.lanes[number] = self.turn(&input, before_block);
+                self.lanes[number] = self.turn(&input, before_read);
             }
             if matches!(self.lanes[number], Lane::Open(..)) {
                 self.current = Some(number);
@@ -124,9 +124,9 @@ impl Timeline {
     }
 
     /// Reads the next frame of an open lane and tells its time.
-    fn advance(&mut self, number: usize, before_block: BeforeBlock<'_>) -> Option<Timestamp> {
+    fn advance(&mut self, number: usize, before_read: BeforeRead<'_>) -> Option<Timestamp> {
         let Lane::Open(reader, record) = &mut self.lanes[number] else { return None };
-        let ended = match reader.next(before_block) {
+        let ended = match reader.next(before_read) {
             Ok(Some(next)) => {
                 *record = next;
                 return Some(next.time);
@@ -143,7 +143,7 @@ impl Timeline {
     }
 
     /// Opens a file whose turn has come.
-    fn turn(&mut self, input: &Input, before_block: BeforeBlock<'_>) -> Lane {
+    fn turn(&mut self, input: &Input, before_read: BeforeRead<'_>) -> Lane {
         let handle = if self.open < HANDLES_KEPT { Handle::Kept } else { Handle::Borrowed };
         let raw = match input.raw(handle) {
             Ok(raw) => raw,
@@ -153,7 +153,7 @@ impl Timeline {
                 return Lane::Done;
             }
         };
-        match self.first(input, raw, before_block) {
+        match self.first(input, raw, before_read) {
             Some((reader, record)) => {
                 self.open += 1;
                 Lane::Open(reader, record)
@@ -162,9 +162,9 @@ impl Timeline {
         }
     }
 
-    fn first(&mut self, input: &Input, raw: Raw, before_block: BeforeBlock<'_>) -> Option<(Box<Reader>, Record)> {
-        let opened = Reader::open(input.to_string(), raw, BUFFER, before_block)
-            .and_then(|mut reader| Ok(reader.next(before_block)?.map(|record| (Box::new(reader), record))));
+    fn first(&mut self, input: &Input, raw: Raw, before_read: BeforeRead<'_>) -> Option<(Box<Reader>, Record)> {
+        let opened = Reader::open(input.to_string(), raw, BUFFER, before_read)
+            .and_then(|mut reader| Ok(reader.next(before_read)?.map(|record| (Box::new(reader), record))));
         opened.unwrap_or_else(|damage| {
             self.damages.push(*damage);
             None

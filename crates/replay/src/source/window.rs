@@ -10,8 +10,9 @@
 //!   ^ `base` bytes into the (unpacked) capture
 //! ```
 
-use std::sync::Arc;
+use sniffer_engine::block::Block;
 
+use super::Ahead;
 use super::fault::{Fault, Packing};
 use super::gzip::{self, Gzip};
 use super::packed::Packed;
@@ -21,8 +22,8 @@ use super::zstd::{self, Zstd};
 /// Free bytes there are at least for every read: what DEFLATE may hold back, see [`Gzip::read`].
 const ROOM: usize = 32 * 1024;
 
-/// Called before a read that may wait for somebody else, so that the caller can hand on what it has.
-pub(super) type BeforeBlock<'a> = &'a mut dyn FnMut();
+/// Told what lies ahead.
+pub(super) type BeforeRead<'a> = &'a mut dyn FnMut(Ahead);
 
 /// Where the bytes come from.
 enum Stream {
@@ -53,9 +54,9 @@ impl Stream {
 pub(super) struct Window {
     /// None once the stream has ended or failed.
     stream: Option<Stream>,
-    bytes: Arc<Vec<u8>>,
+    bytes: Block,
     /// Buffers that were shared, to be used again once nobody else has them.
-    shared: Vec<Arc<Vec<u8>>>,
+    shared: Vec<Block>,
     capacity: usize,
     start: usize,
     end: usize,
@@ -76,11 +77,11 @@ pub(super) struct Window {
 impl Window {
     /// Looks at the first bytes and unpacks what is packed, one layer of it. `capacity` bytes are kept, more only while a
     /// record needs it.
-    pub(super) fn new(raw: Raw, capacity: usize, before_block: BeforeBlock<'_>) -> Result<Self, Fault> {
+    pub(super) fn new(raw: Raw, capacity: usize, before_read: BeforeRead<'_>) -> Result<Self, Fault> {
         let size = raw.size;
         let mut window = Self {
             stream: Some(Stream::Plain(raw)),
-            bytes: Arc::new(vec![0; capacity]),
+            bytes: Block::new(vec![0; capacity]),
             shared: Vec::new(),
             capacity,
             start: 0,
@@ -93,7 +94,7 @@ impl Window {
             record: 0,
             record_offset: 0,
         };
-        window.holds(4, before_block);
+        window.holds(4, before_read);
         let Some(packing) = packing_of(window.available()) else { return Ok(window) };
         let Some(Stream::Plain(raw)) = window.stream.take() else { return Ok(window) };
         let packed = Packed::new(&window.bytes[..window.end], raw);
@@ -103,7 +104,7 @@ impl Window {
         });
         window.packing = Some(packing);
         window.end = 0;
-        window.holds(4, before_block);
+        window.holds(4, before_read);
         match packing_of(window.available()) {
             Some(_) => Err(Fault::PackedTwice),
             None => Ok(window),
@@ -130,7 +131,7 @@ impl Window {
 
     /// The buffer that bytes are [lent](Self::lend) out of, to be shared; none when it has grown, because that is too much to keep.
     #[inline]
-    pub(super) fn block(&self) -> Option<&Arc<Vec<u8>>> {
+    pub(super) fn block(&self) -> Option<&Block> {
         (self.bytes.len() == self.capacity).then_some(&self.bytes)
     }
 
@@ -144,8 +145,8 @@ impl Window {
     /// Whether `count` bytes are there, after as many reads as that takes. The caller bounds `count`: the buffer grows to
     /// it. False at the end of the stream.
     #[inline]
-    pub(super) fn holds(&mut self, count: usize, before_block: BeforeBlock<'_>) -> bool {
-        self.end - self.start >= count || self.fill(count, before_block)
+    pub(super) fn holds(&mut self, count: usize, before_read: BeforeRead<'_>) -> bool {
+        self.end - self.start >= count || self.fill(count, before_read)
     }
 
     /// Marks bytes of [`Self::available`] as used.
@@ -156,7 +157,7 @@ impl Window {
     }
 
     /// Leaves out `count` bytes, however many, without keeping them.
-    pub(super) fn skip(&mut self, mut count: u64, before_block: BeforeBlock<'_>) -> Result<(), Fault> {
+    pub(super) fn skip(&mut self, mut count: u64, before_read: BeforeRead<'_>) -> Result<(), Fault> {
         loop {
             let here = usize::try_from(count).unwrap_or(usize::MAX).min(self.end - self.start);
             self.consume(here);
@@ -164,7 +165,7 @@ impl Window {
             if count == 0 {
                 return Ok(());
             }
-            if !self.fill(1, before_block) {
+            if !self.fill(1, before_read) {
                 return Err(self.short(count));
             }
         }
@@ -181,7 +182,8 @@ impl Window {
     }
 
     #[cold]
-    fn fill(&mut self, count: usize, before_block: BeforeBlock<'_>) -> bool {
+    fn fill(&mut self, count: usize, before_read: BeforeRead<'_>) -> bool {
+        before_read(Ahead::Refill);
         let bytes = self.own_bytes();
         if bytes.len() < count + ROOM {
             bytes.resize((count + ROOM).next_power_of_two(), 0);
@@ -189,7 +191,7 @@ impl Window {
         while self.end < count {
             let Some(stream) = &mut self.stream else { return false };
             if stream.raw().may_block() {
-                before_block();
+                before_read(Ahead::Wait);
             }
             let read = stream.read(&mut own(&mut self.bytes)[self.end..]);
             self.position = stream.raw().position;
@@ -210,13 +212,13 @@ impl Window {
         let unused = self.start..self.end;
         self.base += self.start as u64;
         (self.start, self.end) = (0, unused.len());
-        match Arc::get_mut(&mut self.bytes) {
+        match self.bytes.get_mut() {
             Some(bytes) => bytes.copy_within(unused, 0),
             None => {
-                let free = self.shared.iter_mut().position(|block| Arc::get_mut(block).is_some());
+                let free = self.shared.iter_mut().position(|block| block.get_mut().is_some());
                 let mut other = match free {
                     Some(free) => self.shared.swap_remove(free),
-                    None => Arc::new(vec![0; self.capacity]),
+                    None => Block::new(vec![0; self.capacity]),
                 };
                 own(&mut other)[..unused.len()].copy_from_slice(&self.bytes[unused]);
                 self.shared.push(std::mem::replace(&mut self.bytes, other));
@@ -226,8 +228,8 @@ impl Window {
     }
 }
 
-fn own(bytes: &mut Arc<Vec<u8>>) -> &mut Vec<u8> {
-    Arc::get_mut(bytes).expect("nobody shares it between this and the next record")
+fn own(bytes: &mut Block) -> &mut Vec<u8> {
+    bytes.get_mut().expect("nobody shares it between this and the next record")
 }
 
 fn packing_of(first: &[u8]) -> Option<Packing> {
@@ -255,14 +257,14 @@ mod tests {
     fn what_is_shared_stays_and_its_buffer_is_used_again() {
         const CAPACITY: usize = 2 * ROOM;
         let raw = Raw::from_reader(Cursor::new(numbers(1 << 18)));
-        let mut window = Window::new(raw, CAPACITY, &mut || {}).unwrap();
+        let mut window = Window::new(raw, CAPACITY, &mut |_| {}).unwrap();
         let (mut kept, mut buffers) = (Vec::new(), Vec::new());
         for number in 0_u32..1 << 18 {
-            assert!(window.holds(4, &mut || {}));
+            assert!(window.holds(4, &mut |_| {}));
             let start = window.start();
             window.consume(4);
             if number % 5_000 == 0 {
-                kept.push((number, start, Arc::clone(window.block().unwrap())));
+                kept.push((number, start, window.block().unwrap().clone()));
                 buffers.push(window.block().unwrap().as_ptr());
             }
             if kept.len() > 3 {
@@ -272,7 +274,7 @@ mod tests {
                 assert_eq!(block[*start..start + 4], number.to_be_bytes());
             }
         }
-        assert!(!window.holds(4, &mut || {}) && window.ended_well());
+        assert!(!window.holds(4, &mut |_| {}) && window.ended_well());
         buffers.sort_unstable();
         buffers.dedup();
         assert!((2..=5).contains(&buffers.len()), "{} buffers for four that are in use", buffers.len());
@@ -281,9 +283,9 @@ mod tests {
     #[test]
     fn a_buffer_that_had_to_grow_is_not_shared() {
         let raw = Raw::from_reader(Cursor::new(numbers(1 << 18)));
-        let mut window = Window::new(raw, 2 * ROOM, &mut || {}).unwrap();
+        let mut window = Window::new(raw, 2 * ROOM, &mut |_| {}).unwrap();
         assert!(window.block().is_some());
-        assert!(window.holds(1 << 19, &mut || {}));
+        assert!(window.holds(1 << 19, &mut |_| {}));
         assert_eq!(window.available()[..8], numbers(2));
         assert!(window.block().is_none());
     }

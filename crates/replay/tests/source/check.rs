@@ -35,7 +35,7 @@ impl Outcome {
             Err(error) => return Self { frames: Vec::new(), damages: vec![error.to_string()] },
         };
         let mut frames = Vec::new();
-        while let Some(frame) = source.next(&mut || {}) {
+        while let Some(frame) = source.next(&mut |_| {}) {
             frames.push(Seen {
                 number: frame.number,
                 nanos: frame.time.as_nanos(),
@@ -45,7 +45,7 @@ impl Outcome {
                 bytes: frame.bytes.to_vec(),
             });
         }
-        assert!(source.next(&mut || {}).is_none(), "the end is the end");
+        assert!(source.next(&mut |_| {}).is_none(), "the end is the end");
         Self { frames, damages: source.damages().iter().map(ToString::to_string).collect() }
     }
 }

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use sniffer_replay::source::{Input, Source};
+use sniffer_replay::source::{Ahead, Input, Source};
 
 use crate::bytes::{Pcap, Pcapng};
 
@@ -40,12 +40,14 @@ fn a_frame_comes_as_soon_as_its_last_byte() {
         let mut source = Source::from_reader(name, live).unwrap();
         let mut told = Vec::new();
         for frame in 1..=2 {
-            let found = source.next(&mut || told.push(reads.load(Ordering::SeqCst))).map(|frame| frame.number);
+            let found =
+                source.next(&mut |ahead| told.push((ahead, reads.load(Ordering::SeqCst)))).map(|frame| frame.number);
             assert_eq!(found, Some(frame), "{name}");
             assert_eq!(reads.load(Ordering::SeqCst) as u64, frame + 1, "{name}: no read further than frame {frame}");
         }
-        assert!(source.next(&mut || told.push(reads.load(Ordering::SeqCst))).is_none());
-        assert_eq!(told, [1, 2, 3], "{name}: told before every read that could have waited");
+        assert!(source.next(&mut |ahead| told.push((ahead, reads.load(Ordering::SeqCst)))).is_none());
+        let each = (1..=3).flat_map(|read| [(Ahead::Refill, read), (Ahead::Wait, read)]);
+        assert!(told.iter().copied().eq(each), "{name}: told before every read, which could have waited: {told:?}");
     }
 }
 
@@ -66,7 +68,7 @@ fn one_read_may_bring_many_frames() {
         Source::from_reader("test", Live { pieces: vec![file.done()].into_iter(), reads: reads.clone() }).unwrap();
     let mut told = 0;
     for _ in 0..100 {
-        assert!(source.next(&mut || told += 1).is_some());
+        assert!(source.next(&mut |_| told += 1).is_some());
     }
     assert_eq!((told, reads.load(Ordering::SeqCst)), (0, 1));
 }
@@ -76,8 +78,8 @@ fn a_failing_read_is_damage_behind_the_frames_before_it() {
     let file = Pcap::new().packet(1, 0, b"abcd").packet(2, 0, b"efgh").done();
     let reader = io::Cursor::new(file[..50].to_vec()).chain(Failing);
     let mut source = Source::from_reader("test", reader).unwrap();
-    assert!(source.next(&mut || {}).is_some());
-    assert!(source.next(&mut || {}).is_none());
+    assert!(source.next(&mut |_| {}).is_some());
+    assert!(source.next(&mut |_| {}).is_none());
     let line = source.damages()[0].to_string();
     assert_eq!(line, "test: damaged in record 2 at byte 44: reading failed: the disk is gone; 1 frame before it");
 }
@@ -114,7 +116,7 @@ fn standard_input_is_read() {
 fn standard_input_gives_two_frames() {
     let mut source = Source::open(&[Input::from(std::ffi::OsString::from("-"))]).unwrap();
     let mut frames = 0;
-    while source.next(&mut || {}).is_some() {
+    while source.next(&mut |_| {}).is_some() {
         frames += 1;
     }
     assert_eq!((frames, source.damages().len()), (2, 0));

@@ -130,7 +130,7 @@ fn a_file_that_is_gone_when_its_turn_comes_is_damage() {
     let mut source = Source::open(&inputs).unwrap();
     fs::remove_file(folder.0.join("b")).unwrap();
     let mut frames = 0;
-    while source.next(&mut || {}).is_some() {
+    while source.next(&mut |_| {}).is_some() {
         frames += 1;
     }
     assert_eq!((frames, source.damages().len()), (2, 1));
@@ -147,7 +147,7 @@ fn progress_ends_at_the_size_of_the_files() {
     for (inputs, total) in [(&inputs[..], total), (&inputs[..1], a.len() as u64)] {
         let mut source = Source::open(inputs).unwrap();
         let mut before = 0;
-        while source.next(&mut || {}).is_some() {
+        while source.next(&mut |_| {}).is_some() {
             assert!((before..=total).contains(&source.progress().read));
             before = source.progress().read;
         }

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
+use sniffer_engine::block::Block;
 use sniffer_engine::config::Config;
 use sniffer_engine::decode::{self, Flags};
 use sniffer_engine::extract::Extractor;
@@ -14,8 +15,19 @@ use sniffer_engine::frame::LinkType;
 use sniffer_engine::json::Lines;
 use sniffer_engine::key::Endpoint;
 use sniffer_engine::message::Message;
-use sniffer_engine::testkit::wire::{OwnedFrame, Tcp, Way, frame_bytes};
+use sniffer_engine::testkit::wire::{OwnedFrame, Tcp, Way, block_of, frame_bytes, within};
 use sniffer_engine::time::{Precision, Timestamp};
+
+/// Frames, and what they lie in, as a replay reads them.
+type InBlocks = (Vec<OwnedFrame>, Vec<Block>);
+
+/// Frames in a block: some 256 KiB.
+const IN_BLOCK: usize = 256;
+
+fn in_blocks(frames: Vec<OwnedFrame>) -> InBlocks {
+    let blocks = frames.chunks(IN_BLOCK).map(block_of).collect();
+    (frames, blocks)
+}
 
 /// One stage with its input.
 #[derive(Debug)]
@@ -31,7 +43,7 @@ enum Input {
     /// Only decoded.
     Decode(Vec<OwnedFrame>),
     /// Through the whole engine, without output.
-    Engine(Vec<OwnedFrame>),
+    Engine(InBlocks),
     /// Written as lines.
     Json(Vec<Message>),
 }
@@ -46,7 +58,7 @@ impl Case {
     /// Bytes that go in.
     pub fn bytes(&self) -> usize {
         match &self.input {
-            Input::Decode(frames) | Input::Engine(frames) => frames.iter().map(|frame| frame.bytes.len()).sum(),
+            Input::Decode(frames) | Input::Engine((frames, _)) => frames.iter().map(|frame| frame.bytes.len()).sum(),
             Input::Json(messages) => messages.iter().map(|message| message.body.as_bytes().len()).sum(),
         }
     }
@@ -75,10 +87,11 @@ impl Case {
     }
 }
 
-fn extract(frames: &[OwnedFrame], out: &mut dyn FnMut(&mut Message)) {
+fn extract((frames, blocks): &InBlocks, out: &mut dyn FnMut(&mut Message)) {
     let mut extractor = Extractor::new(Config::default());
-    for frame in frames {
-        extractor.push(&frame.as_frame(), out);
+    for (frames, block) in frames.chunks(IN_BLOCK).zip(blocks) {
+        within(block, frames).for_each(|frame| extractor.push(&frame, out));
+        extractor.let_go();
     }
     extractor.finish(out);
 }
@@ -92,13 +105,13 @@ pub fn cases() -> Vec<Case> {
     let mut swapped = answer(body.as_bytes());
     swapped[6..].chunks_exact_mut(2).for_each(|pair| pair.swap(0, 1));
     let mut messages = Vec::new();
-    extract(&answer(&heads), &mut |message| messages.push(message.clone()));
+    extract(&in_blocks(answer(&heads)), &mut |message| messages.push(message.clone()));
     vec![
         Case { name: "decode", input: Input::Decode(answer(body.as_bytes())) },
-        Case { name: "in order", input: Input::Engine(answer(body.as_bytes())) },
-        Case { name: "reorder", input: Input::Engine(swapped) },
-        Case { name: "head", input: Input::Engine(answer(&heads)) },
-        Case { name: "chunked", input: Input::Engine(answer(chunks.as_bytes())) },
+        Case { name: "in order", input: Input::Engine(in_blocks(answer(body.as_bytes()))) },
+        Case { name: "reorder", input: Input::Engine(in_blocks(swapped)) },
+        Case { name: "head", input: Input::Engine(in_blocks(answer(&heads))) },
+        Case { name: "chunked", input: Input::Engine(in_blocks(answer(chunks.as_bytes()))) },
         Case { name: "json", input: Input::Json(messages) },
     ]
 }

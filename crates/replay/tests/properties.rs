@@ -10,17 +10,16 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::Value;
-use sniffer_engine::block::Block;
 use sniffer_engine::config::Config;
 use sniffer_engine::extract::Extractor;
-use sniffer_engine::frame::{Frame, LinkType};
+use sniffer_engine::frame::LinkType;
 use sniffer_engine::json::Lines;
 use sniffer_engine::testkit::check::{self, Checked};
 use sniffer_engine::testkit::generate::{Options, conversation};
 use sniffer_engine::testkit::net::{Kind, perturb};
 use sniffer_engine::testkit::rng::Rng;
 use sniffer_engine::testkit::talk::{Action, Marks, Step, Talk};
-use sniffer_engine::testkit::wire::{OwnedFrame, Way, Wrap, renumber};
+use sniffer_engine::testkit::wire::{OwnedFrame, Way, Wrap, block_of, renumber, within};
 use sniffer_engine::time::Timestamp;
 
 fn talk(seed: u64) -> Talk {
@@ -138,15 +137,10 @@ proptest! {
         while !rest.is_empty() {
             let (some, others) = rest.split_at(rng.between(1, 40).min(rest.len()));
             rest = others;
-            let block = Block::new(some.iter().flat_map(|frame| frame.bytes.iter().copied()).collect());
-            let mut start = 0;
-            for frame in some {
-                let bytes = &block[start..start + frame.bytes.len()];
-                start += bytes.len();
-                let frame = frame.as_frame();
-                let in_block = Frame::new(frame.number, frame.time, frame.link, bytes).with_wire_len(frame.wire_len);
-                lent.push(&in_block.within(Some(&block)), &mut |message| lent_lines.push(message));
-                copied.push(&frame, &mut |message| copied_lines.push(message));
+            let block = block_of(some);
+            for (in_block, frame) in within(&block, some).zip(some) {
+                lent.push(&in_block, &mut |message| lent_lines.push(message));
+                copied.push(&frame.as_frame(), &mut |message| copied_lines.push(message));
                 prop_assert_eq!(lent.held(), copied.held());
             }
             if in_turn {

@@ -136,8 +136,9 @@ impl Segments {
             Self::None => {}
             Self::One(brought) => each(brought),
             Self::Many(many) => {
+                let first = many.queue.partition_point(|brought| brought.lends() == 0);
+                many.queue.range_mut(first..).for_each(each);
                 many.lent = 0;
-                many.queue.iter_mut().for_each(each);
             }
         }
     }

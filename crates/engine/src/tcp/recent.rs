@@ -53,6 +53,8 @@ impl Recent {
 
     #[cold]
     fn copy_all_lent(&mut self, mut lent: usize, block: &[u8]) {
+        let more = lent.min(RECENT_MAX - self.bytes.len());
+        grow(&mut self.bytes, more);
         self.segments.copy_lent(block, |bytes| {
             lent -= bytes.len();
             if lent < RECENT_MAX {

@@ -20,6 +20,7 @@ pub use link::{frame_bytes, link_name, link_named};
 pub use tcp::Tcp;
 pub use tunnel::Wrap;
 
+use crate::block::Block;
 use crate::frame::{Frame, LinkType};
 use crate::time::{Precision, Timestamp};
 
@@ -57,9 +58,11 @@ impl From<&Frame<'_>> for OwnedFrame {
 impl OwnedFrame {
     /// Lent as the engine takes it.
     pub fn as_frame(&self) -> Frame<'_> {
-        Frame::new(self.number, self.time, self.link, &self.bytes)
-            .with_wire_len(self.wire_len)
-            .with_precision(self.precision)
+        self.with_bytes(&self.bytes)
+    }
+
+    fn with_bytes<'a>(&self, bytes: &'a [u8]) -> Frame<'a> {
+        Frame::new(self.number, self.time, self.link, bytes).with_wire_len(self.wire_len).with_precision(self.precision)
     }
 
     /// Cuts what was captured to `len` bytes, as a snapshot length does; the length on the wire stays.
@@ -71,6 +74,23 @@ impl OwnedFrame {
     pub fn is_cut(&self) -> bool {
         (self.bytes.len() as u64) < u64::from(self.wire_len)
     }
+}
+
+/// A block in which the bytes of these frames lie one after the other, as they do where a capture is read.
+pub fn block_of(frames: &[OwnedFrame]) -> Block {
+    let mut bytes = Vec::new();
+    frames.iter().for_each(|frame| bytes.extend_from_slice(&frame.bytes));
+    Block::new(bytes)
+}
+
+/// Frames lent from [their block](block_of).
+pub fn within<'a>(block: &'a Block, frames: &'a [OwnedFrame]) -> impl Iterator<Item = Frame<'a>> {
+    let mut rest = &block[..];
+    frames.iter().map(move |frame| {
+        let (bytes, behind) = rest.split_at(frame.bytes.len());
+        rest = behind;
+        frame.with_bytes(bytes).within(Some(block))
+    })
 }
 
 /// Numbers the frames 1, 2, 3 … in the order in which they stand.

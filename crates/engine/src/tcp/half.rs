@@ -284,12 +284,7 @@ impl Half {
             }
             return;
         }
-        // The first is copied: most messages are one segment, and their acknowledgement comes late. To come back for them cost
-        // more than it saved.
-        let Some(recent) = &mut self.recent else {
-            self.recent.insert(Spares::give(out.spares())).copy(bytes, by.origin(), out.block());
-            return;
-        };
+        let recent = self.recent.get_or_insert_with(|| Spares::give(out.spares()));
         if let Bringer::Whole(segment) = by
             && let Some(end) = out.lend(segment.payload)
         {

@@ -87,7 +87,8 @@ pub(super) struct Many {
 }
 
 impl Segments {
-    /// Adds one; gives back the oldest when they were too many.
+    /// Adds one; gives back the oldest when they were too many. Inlined, so that it is written where it stays: read back from where it
+    /// had just been written in pieces, it stalled for a fiftieth of a replay of large bodies.
     #[inline(always)]
     pub(super) fn push(&mut self, brought: Brought) -> Option<Brought> {
         match self {
@@ -126,7 +127,7 @@ impl Segments {
         }
     }
 
-    /// Has the bytes of each copied that are lent.
+    /// Has those bytes copied. They are of the last segments.
     pub(super) fn copy_lent(&mut self, block: &[u8], mut copy: impl FnMut(&[u8])) {
         let mut each = |brought: &mut Brought| {
             copy(brought.lent_bytes(block));

@@ -103,7 +103,7 @@ impl Recent {
         found
     }
 
-    /// Accounted bytes, by what is used: what a spare brings along must not show, nor what is lent.
+    /// Accounted bytes, by what is used: what a spare brings along must not show, nor that bytes are lent.
     pub(super) fn held(&self) -> usize {
         size_of::<Self>() + (self.bytes.len() + self.segments.lent()).min(RECENT_MAX) + self.segments.held()
     }

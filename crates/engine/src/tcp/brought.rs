@@ -16,12 +16,12 @@ pub(super) const SEGMENTS_MAX: usize = 64;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Brought {
     pub(super) len: u32,
-    pub(super) place: Place,
+    pub(super) kept: Kept,
 }
 
 /// Where its bytes are, and what else is known of it.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Place {
+pub(super) enum Kept {
     Copied(Origin),
     Lent {
         /// Where they end in the block.
@@ -40,31 +40,31 @@ impl Brought {
             Checksum::Of(whole) => (whole.len() - len) as u8, // 20–60
             Checksum::Unknown => 0,
         };
-        Self { len: len as u32, place: Place::Lent { end, header_len, ttl: segment.ttl } }
+        Self { len: len as u32, kept: Kept::Lent { end, header_len, ttl: segment.ttl } }
     }
 
     /// How many bytes of it are lent.
     fn lends(&self) -> usize {
-        match self.place {
-            Place::Copied(_) => 0,
-            Place::Lent { .. } => self.len as usize,
+        match self.kept {
+            Kept::Copied(_) => 0,
+            Kept::Lent { .. } => self.len as usize,
         }
     }
 
     /// Its bytes that are lent.
     pub(super) fn lent_bytes<'a>(&self, block: &'a [u8]) -> &'a [u8] {
-        match self.place {
-            Place::Copied(_) => &[],
-            Place::Lent { end, .. } => &block[(end.get() - self.len) as usize..end.get() as usize],
+        match self.kept {
+            Kept::Copied(_) => &[],
+            Kept::Lent { end, .. } => &block[(end.get() - self.len) as usize..end.get() as usize],
         }
     }
 
     /// Makes it one whose bytes were copied.
     fn was_copied(&mut self, block: &[u8]) {
-        if let Place::Lent { end, header_len, ttl } = self.place {
+        if let Kept::Lent { end, header_len, ttl } = self.kept {
             let start = (end.get() - self.len) as usize;
             let header = &block[start - usize::from(header_len)..start];
-            self.place = Place::Copied(Origin { ttl, checksum: Verdict::of(HeaderSum::of(header)) });
+            self.kept = Kept::Copied(Origin { ttl, checksum: Verdict::of(HeaderSum::of(header)) });
         }
     }
 }

@@ -81,7 +81,7 @@ impl Table {
     pub(crate) fn text(&self, memory: &[(u64, f64)], linear: &str) -> String {
         let mut text = format!(
             "# Measured\n\nBy `cargo xtask bench`, which says what each column is; medians of runs in turns, with the least and the most.\n\
-             {}\n\nCPU is user and system seconds. The *floor* is `benches/src/bin/floor.rs`: read, headers by hand, httparse, JSON with \
+             {}\n\nEach capture is copied into memory anew before it is measured. CPU is user and system seconds. The *floor* is `benches/src/bin/floor.rs`: read, headers by hand, httparse, JSON with \
              bodies as far as the first segment has them; *flow* is the same without JSON; *read* is `read()` and nothing \
              else, which every tool pays that reads a file. Output goes to /dev/null, with headers \
              and bodies.\n\n## One thread\n\n| capture | MB | messages | CPU s | of the floor | of flow | of read | ns a message | ns a packet | MB/s |\n\

@@ -129,18 +129,22 @@ impl Driver<'_> {
                 break;
             };
             let (mut payload, mut unknown) = (0, false);
-            self.intake.push(&frame, |step, moment| match step {
-                Step::Frame(fate) => {
-                    self.ledger.count_frame(fate);
-                    unknown = fate == FrameFate::UnknownLinkType;
-                }
-                step => {
-                    if let Step::Segment { segment, .. } = step {
-                        payload += segment.payload.len();
+            self.intake.push(
+                &frame,
+                #[inline(always)]
+                |step, moment| match step {
+                    Step::Frame(fate) => {
+                        self.ledger.count_frame(fate);
+                        unknown = fate == FrameFate::UnknownLinkType;
                     }
-                    self.rounds.add(step, moment);
-                }
-            });
+                    step => {
+                        if let Step::Segment { segment, .. } = step {
+                            payload += segment.payload.len();
+                        }
+                        self.rounds.add(step, moment);
+                    }
+                },
+            );
             if unknown {
                 count(&mut unknown_links, frame.link);
             }

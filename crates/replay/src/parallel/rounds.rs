@@ -72,7 +72,7 @@ impl<'a> Rounds<'a> {
     }
 
     /// Adds a step to the next round.
-    #[inline]
+    #[inline(always)]
     pub(super) fn add(&mut self, step: Step<'_, '_>, moment: &Moment) {
         match step {
             Step::Tick(passed) => self.filling.iter_mut().for_each(|parcel| parcel.tick(passed, moment)),

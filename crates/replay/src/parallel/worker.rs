@@ -81,19 +81,22 @@ pub(super) fn work(shard: &Mutex<Shard>, job: Job, write: Write<'_>, hand_on: &m
     let mut writer = Writer { output, write, hand_on };
     let mut frame = 0;
     let mut block: Option<Block> = None; // that its segments lie in, and that will be filled again
-    parcel.each(|step, moment| {
-        if moment.frame.number != frame {
-            shard.settle(frame, &mut |message| writer.message(message));
-            frame = moment.frame.number;
-        }
-        if let Step::Segment { block: Some(next), .. } = step
-            && !block.as_ref().is_some_and(|block| block.is(next))
-        {
-            shard.let_go();
-            block = Some(next.clone());
-        }
-        shard.take(step, moment, &mut |message| writer.message(message));
-    });
+    parcel.each(
+        #[inline(always)]
+        |step, moment| {
+            if moment.frame.number != frame {
+                shard.settle(frame, &mut |message| writer.message(message));
+                frame = moment.frame.number;
+            }
+            if let Step::Segment { block: Some(next), .. } = step
+                && !block.as_ref().is_some_and(|block| block.is(next))
+            {
+                shard.let_go();
+                block = Some(next.clone());
+            }
+            shard.take(step, moment, &mut |message| writer.message(message));
+        },
+    );
     if hold != Some(frame) {
         shard.settle(frame, &mut |message| writer.message(message));
     }

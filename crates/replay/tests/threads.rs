@@ -251,25 +251,29 @@ impl Receiver for AbandonsWork<'_> {
 fn a_panic_is_the_callers_though_the_receiver_has_enough() {
     let one = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpus/real/nginx-wrk.pcap")).unwrap();
     // More than a round, and less than what the reader would wait for. From a file: before a pipe it waits for all.
-    let file = [&one[..24], &one[24..].repeat(2_000_000 / one.len())].concat();
+    let file = [&one[..24], &one[24..].repeat(1_000_000 / one.len())].concat();
     let frames = on_one(Source::from_reader("", std::io::Cursor::new(file.clone())).unwrap(), &Config::default());
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("more-than-a-round.pcap");
     fs::write(&path, file).unwrap();
     let mut source = Source::open(&[Input::File(path)]).unwrap();
 
-    let (at_work, over, reader) = (AtomicBool::new(false), AtomicBool::new(false), thread::current().id());
+    let [at_work, over, gave_up] = [const { AtomicBool::new(false) }; 3];
+    let reader = thread::current().id();
     let write = |_: &mut Message, _: &mut Lines| {
         assert_ne!(thread::current().id(), reader, "the reader had to wait for nothing");
         at_work.store(true, Ordering::Relaxed);
-        while !over.load(Ordering::Relaxed) {
+        let is_over = |_| {
             thread::yield_now();
-        }
+            over.load(Ordering::Relaxed)
+        };
+        gave_up.store(!(0..10_000_000).any(is_over), Ordering::Relaxed);
         panic!("a message is too much");
     };
     let mut receiver = AbandonsWork { frames: frames.ledger.frames(), at_work: &at_work, over: &over };
     let threads = NonZeroUsize::new(2).unwrap();
     let replay = || parallel::replay(&mut source, &Config::default(), threads, &write, &mut receiver);
     assert!(catch_unwind(AssertUnwindSafe(replay)).is_err());
+    assert!(!gave_up.load(Ordering::Relaxed), "the reader waited for a round, and so did the round for the reader");
 }
 
 /// Several conversations at once, so that each frame finds other connections to take memory from.

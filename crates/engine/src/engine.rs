@@ -74,7 +74,7 @@ impl Engine {
     }
 
     /// Accounted bytes held for connections.
-    pub fn held(&self) -> usize {
+    pub fn held(&mut self) -> usize {
         self.tracker.held() + self.intake.held()
     }
 
@@ -131,9 +131,9 @@ impl Tracker {
         sink: &mut dyn Sink,
     ) {
         self.ledger.received(segment.payload.len());
-        let around = surroundings(&self.config, &mut self.ledger, sink, stamp, moment);
-        let mut around = Surroundings { block, ..around };
-        self.flows.segment(segment, odd, &mut around);
+        let Self { config, ledger, flows } = self;
+        let Moment { now, serial, .. } = *moment;
+        flows.segment(segment, odd, &mut Surroundings { config, ledger, sink, stamp, block, now, serial });
     }
 
     /// The first of these seconds at which time-outs are due in any connection; those up to it are taken from them.
@@ -188,7 +188,7 @@ impl Tracker {
         self.ledger.count_anomaly(anomaly);
     }
 
-    pub(crate) fn held(&self) -> usize {
+    pub(crate) fn held(&mut self) -> usize {
         self.flows.held()
     }
 

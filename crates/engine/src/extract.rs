@@ -111,7 +111,7 @@ impl<W: Sink> Extractor<W> {
     }
 
     /// Accounted bytes held.
-    pub fn held(&self) -> usize {
+    pub fn held(&mut self) -> usize {
         self.intake.held() + self.shard.held()
     }
 }

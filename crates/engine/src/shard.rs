@@ -187,7 +187,7 @@ impl<W: Sink> Shard<W> {
     }
 
     /// Accounted bytes held.
-    pub fn held(&self) -> usize {
+    pub fn held(&mut self) -> usize {
         self.tracker.held() + self.collector.held()
     }
 }
@@ -229,7 +229,7 @@ fn add_carriers(carriers: &[Carriers], message: &mut Message) {
 /// Gives memory back in the order of policy 21 until `target` accounted bytes are held by all parts, or nothing more can be
 /// given: copies kept for comparing, bodies (the largest first), then connections.
 pub fn shed<W: Sink>(shards: &mut [&mut Shard<W>], target: usize, moment: &Moment, out: &mut dyn FnMut(&mut Message)) {
-    let held = |shards: &[&mut Shard<W>]| shards.iter().map(|shard| shard.held()).sum::<usize>();
+    let held = |shards: &mut [&mut Shard<W>]| shards.iter_mut().map(|shard| shard.held()).sum::<usize>();
     shards.iter_mut().for_each(|shard| shard.tracker.forget_copies());
     if let Some(mut over) = held(shards).checked_sub(target) {
         let bodies = |(at, shard): (usize, &&mut Shard<W>)| {

@@ -28,7 +28,7 @@ use crate::time::Timestamp;
 use closed::{Closed, Remnant};
 use ids::Ids;
 use lent::Lent;
-use table::{Class, Entry, Held, Table};
+use table::{Class, Entry, Table};
 
 /// All connections of an engine.
 #[derive(Debug)]
@@ -44,8 +44,10 @@ pub(crate) struct Flows {
 /// What all connections have in common.
 #[derive(Debug, Default)]
 struct Common {
-    /// Accounted bytes of all.
+    /// Accounted bytes of all, but for what those hold more or less by now that were touched.
     held: usize,
+    /// Their slots; of those that ended since, too.
+    touched: Vec<u32>,
     spares: tcp::Spares,
     lent: Lent,
 }
@@ -93,8 +95,21 @@ impl Flows {
     }
 
     /// Accounted bytes.
-    pub(crate) fn held(&self) -> usize {
+    pub(crate) fn held(&mut self) -> usize {
+        self.sum_up();
         self.common.held + self.past.iter().map(|past| past.closed.held()).sum::<usize>()
+    }
+
+    /// Brings the accounts up to date. Seldom, because to ask a connection what it holds took a twentieth of what a packet takes.
+    fn sum_up(&mut self) {
+        let Self { table, common, .. } = self;
+        for slot in common.touched.drain(..) {
+            if let Some(entry) = table.get_mut(slot) {
+                let holds = entry.tcp.held() + entry.http.held();
+                common.held = common.held + holds - std::mem::replace(&mut entry.held, holds);
+                entry.touched = false;
+            }
+        }
     }
 
     /// Payload bytes without a fate yet.
@@ -201,6 +216,10 @@ impl Flows {
         let flow = Flow { id, slot: 0, key, first, server, server_by_syn: segment.flags.has(Flags::SYN) };
         let slot = self.table.insert(flow, hash, bucket as u8, around.now, around.serial as u32);
         self.common.held += Table::ENTRY_BYTES;
+        // Nobody may ask for long, and connections come and go.
+        if self.common.touched.len() > 2 * self.table.len() + 64 {
+            self.sum_up();
+        }
         slot
     }
 
@@ -290,8 +309,7 @@ impl Flows {
     pub(crate) fn forget_copies(&mut self) {
         for entry in self.table.iter_mut() {
             entry.tcp.forget_copies();
-            let holds = entry.tcp.held();
-            self.common.held -= std::mem::replace(&mut entry.held.tcp, holds) - holds;
+            self.common.touch(entry);
         }
     }
 
@@ -316,7 +334,7 @@ impl Flows {
         self.with(slot, around, |tcp, out| tcp.end(cause, out));
         let entry = self.table.entry(slot);
         let hash = self.table.hash(&entry.flow.key);
-        self.common.held -= entry.held.sum() + Table::ENTRY_BYTES;
+        self.common.held -= entry.held + Table::ENTRY_BYTES;
         // Who was evicted goes on, if it goes on, as a connection of its own; a flood of them is not worth remembering.
         if !matches!(cause, EndCause::EndOfCapture | EndCause::Evicted) {
             self.past[usize::from(self.table.standing(slot).bucket)].closed.remember(hash, entry.tcp.next_seqs());
@@ -326,7 +344,17 @@ impl Flows {
     }
 }
 
-/// Calls into a connection's TCP with its HTTP behind it, and keeps the accounts.
+impl Common {
+    /// Notes that a connection may hold more or less from here on.
+    #[inline(always)]
+    fn touch(&mut self, entry: &mut Entry) {
+        if !std::mem::replace(&mut entry.touched, true) {
+            self.touched.push(entry.flow.slot);
+        }
+    }
+}
+
+/// Calls into a connection's TCP with its HTTP behind it.
 #[inline]
 fn with<T>(
     entry: &mut Entry,
@@ -334,15 +362,11 @@ fn with<T>(
     around: &mut Surroundings<'_>,
     call: impl FnOnce(&mut tcp::Connection, &mut Behind<'_>) -> T,
 ) -> T {
-    let Entry { flow, tcp, http, held, .. } = entry;
+    common.touch(entry);
+    let Entry { flow, tcp, http, .. } = entry;
     let Surroundings { config, ledger, sink, stamp, block, .. } = around;
     let cx = http::Context { flow, config, ledger, sink: *sink, stamp: *stamp };
-    let mut behind = Behind { http, common, cx, block: *block, delivered: false };
-    let result = call(tcp, &mut behind);
-    let http = if behind.delivered { behind.http.held() } else { held.http };
-    let before = std::mem::replace(held, Held { tcp: tcp.held(), http });
-    common.held = common.held + held.sum() - before.sum();
-    result
+    call(tcp, &mut Behind { http, common, cx, block: *block })
 }
 
 /// Who is the server, before any content: who did not send the SYN, who has one of the ports, the lower port.
@@ -365,13 +389,10 @@ struct Behind<'a> {
     common: &'a mut Common,
     cx: http::Context<'a>,
     block: Option<&'a Block>,
-    /// Whether anything was, so that what HTTP holds may be something else now.
-    delivered: bool,
 }
 
 impl Receiver for Behind<'_> {
     fn deliver(&mut self, from: Side, delivery: Delivery<'_>) {
-        self.delivered = true;
         self.http.deliver(from, delivery, &mut self.cx);
     }
 

@@ -30,21 +30,10 @@ pub(super) struct Entry {
     pub(super) flow: Flow,
     pub(super) tcp: tcp::Connection,
     pub(super) http: http::Connection,
-    /// Accounted bytes on the heap.
-    pub(super) held: Held,
-}
-
-/// Accounted bytes on the heap, by layer.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Held {
-    pub(super) tcp: usize,
-    pub(super) http: usize,
-}
-
-impl Held {
-    pub(super) const fn sum(self) -> usize {
-        self.tcp + self.http
-    }
+    /// Accounted bytes on the heap, when they were last summed up.
+    pub(super) held: usize,
+    /// Whether they may be others by now.
+    pub(super) touched: bool,
 }
 
 /// Where a connection stands among the others.
@@ -141,7 +130,7 @@ impl Table {
         let slot = self.slots.insert_with(standing, |slot| {
             flow.slot = slot;
             let (tcp, http) = (tcp::Connection::new(), http::Connection::default());
-            Entry { flow, tcp, http, held: Held::default() }
+            Entry { flow, tcp, http, held: 0, touched: false }
         });
         self.link(slot, class);
         let Self { index, slots, hasher, .. } = self;

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::decode::{Checksum, Options};
 use crate::key::Endpoint;
 use crate::seq::SeqNumber;
+use crate::testkit::rng::Rng;
 
 /// Pushes a segment between the same two endpoints; the time stands still.
 fn push(flows: &mut Flows, ledger: &mut Ledger, number: u64, seq: u32, ack: Option<u32>, flags: Flags, payload: &[u8]) {
@@ -59,6 +60,32 @@ fn what_waits_for_time_is_listed_once_though_time_stands_still() {
         push(&mut flows, &mut ledger, number, 114, Some(1_000_001), Flags::RST, b"");
         assert_eq!(flows.table.len(), 0, "the reset was exact");
         assert!(flows.stalled.len() < 100, "{} are listed of no connections", flows.stalled.len());
+        let touched = flows.common.touched.len();
+        assert!(touched < 100, "{touched} are to be summed up of no connections");
     }
     assert_eq!(ledger.balance(), 0);
+}
+
+#[test]
+fn what_is_held_is_what_all_connections_hold() {
+    let (mut flows, mut ledger, mut rng) = (Flows::new(&Config::default()), Ledger::default(), Rng::new(5));
+    let mut most = 0;
+    for number in 0..4_000 {
+        let payload = [&b"GET / HTTP/1.1\r\nHost: "[..], b"x\r\n\r\n", b"?"][rng.below(3)];
+        let flags = *rng.pick(&[Flags::default(), Flags::default(), Flags::SYN, Flags::FIN, Flags::RST]).unwrap();
+        let (seq, ack) = (rng.below(120) as u32, rng.below(120) as u32 + 1_000_000);
+        let (seq, ack) = if rng.chance(0.5) { (seq, ack) } else { (ack, seq) };
+        push(&mut flows, &mut ledger, number, seq, rng.chance(0.9).then_some(ack), flags, payload);
+        // Mostly nobody asks.
+        for _ in 0..[0, 0, 0, 2][rng.below(4)] {
+            let each = flows.table.iter().map(|entry| Table::ENTRY_BYTES + entry.tcp.held() + entry.http.held());
+            let (each, closed) = (each.sum::<usize>(), flows.past.iter().map(|past| past.closed.held()).sum::<usize>());
+            assert_eq!(flows.held(), each + closed, "segment {number}");
+            most = most.max(each);
+            if rng.chance(0.2) {
+                flows.forget_copies();
+            }
+        }
+    }
+    assert!(most > Table::ENTRY_BYTES + 1_000, "something was held: {most}");
 }

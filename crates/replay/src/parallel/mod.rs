@@ -171,13 +171,13 @@ impl Driver<'_> {
         // What the frame completes and what is shed are one batch.
         self.rounds.drain(Some(moment.frame.number), receiver);
         let held: Vec<_> = self.rounds.here(receiver, |shards, out| {
-            let sum: usize = shards.iter().map(|shard| shard.held()).sum();
+            let sum: usize = shards.iter_mut().map(|shard| shard.held()).sum();
             debug_assert!(sum <= most, "{sum} bytes are held, at most {most} were expected");
             if fragments + sum > budget.max() {
                 shed(shards, budget.target().saturating_sub(fragments), &moment, out);
             }
             give_all(shards, moment.frame.number, out);
-            shards.iter().map(|shard| shard.held()).collect()
+            shards.iter_mut().map(|shard| shard.held()).collect()
         });
         held.into_iter().enumerate().for_each(|(shard, held)| self.rounds.holds(shard, held));
     }

@@ -45,7 +45,9 @@ pub(super) fn segment<'a>(rest: Rest<'a>, carrier: &Carrier) -> Decoded<'a> {
 #[inline(always)]
 fn options(bytes: &[u8], flags: Flags) -> Options {
     // What nearly every segment of nearly every connection carries: two NOPs and timestamps (RFC 7323 appendix A).
-    if let [1, 1, 8, 10, a, b, c, d, e, f, g, h] = *bytes {
+    if let Ok(&[head @ .., a, b, c, d, e, f, g, h]) = <&[u8; 12]>::try_from(bytes)
+        && head == [1, 1, 8, 10]
+    {
         let timestamps = Some((u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])));
         return Options { timestamps, ..Options::default() };
     }

@@ -127,6 +127,7 @@ impl Connection {
     }
 }
 
+#[inline(always)]
 pub(super) fn deliver<R: Receiver>(half: &mut Half, side: Side, arrival: Arrival<'_>, by: Bringer<'_>, out: &mut R) {
     half.advance(arrival.bytes.len() as u64);
     if !arrival.bytes.is_empty() {

@@ -146,7 +146,7 @@ impl Tracker {
     /// Lets a second pass.
     pub(crate) fn tick(&mut self, second: u64, moment: &Moment, sink: &mut dyn Sink) {
         let moment = &Moment { now: Timestamp::new(second, 0), ..*moment };
-        let mut around = surroundings(&self.config, &mut self.ledger, sink, moment.frame, moment);
+        let mut around = surroundings(&self.config, &mut self.ledger, sink, moment);
         self.flows.tick(&mut around);
     }
 
@@ -157,7 +157,7 @@ impl Tracker {
 
     /// Ends a connection with the capture.
     pub(crate) fn end(&mut self, slot: u32, moment: &Moment, sink: &mut dyn Sink) {
-        let mut around = surroundings(&self.config, &mut self.ledger, sink, moment.frame, moment);
+        let mut around = surroundings(&self.config, &mut self.ledger, sink, moment);
         self.flows.end_with_capture(slot, &mut around);
     }
 
@@ -167,7 +167,7 @@ impl Tracker {
     }
 
     pub(crate) fn evict(&mut self, moment: &Moment, sink: &mut dyn Sink) -> bool {
-        let mut around = surroundings(&self.config, &mut self.ledger, sink, moment.frame, moment);
+        let mut around = surroundings(&self.config, &mut self.ledger, sink, moment);
         self.flows.evict(&mut around)
     }
 
@@ -197,12 +197,13 @@ impl Tracker {
     }
 }
 
+/// Of what is done without a segment.
 fn surroundings<'a>(
     config: &'a Config,
     ledger: &'a mut Ledger,
     sink: &'a mut dyn Sink,
-    stamp: Stamp,
     moment: &Moment,
 ) -> Surroundings<'a> {
-    Surroundings { config, ledger, sink, stamp, block: None, now: moment.now, serial: moment.serial }
+    let Moment { frame: stamp, now, serial } = *moment;
+    Surroundings { config, ledger, sink, stamp, block: None, now, serial }
 }

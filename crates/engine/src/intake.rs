@@ -7,7 +7,7 @@ use crate::anomaly::Anomaly;
 use crate::block::Block;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::decode::{self, Decoded, Layer, Segment, Skipped};
+use crate::decode::{self, Decoded, Glance, Layer, Segment, Skipped};
 use crate::defrag::{self, Carriers, Datagram, Defrag};
 use crate::frame::{Frame, Stamp};
 use crate::ledger::FrameFate;
@@ -72,12 +72,40 @@ impl Intake {
     /// Takes the next frame and hands on what it gives.
     #[inline]
     pub fn push(&mut self, frame: &Frame<'_>, mut to: impl FnMut(Step<'_, '_>, &Moment)) {
+        self.arrive(frame, &mut to);
+        self.open(frame, to);
+    }
+
+    /// Takes the next frame as [`Self::push`] does, but leaves the segment in a plain one to who has its connection, undecoded:
+    /// what is known of it.
+    ///
+    /// The one thread that shares frames out can do without all else that decoding tells.
+    #[inline]
+    pub fn share(&mut self, frame: &Frame<'_>, mut to: impl FnMut(Step<'_, '_>, &Moment)) -> Option<Glance> {
+        self.arrive(frame, &mut to);
+        let glance = decode::glance(frame);
+        if glance.is_some() {
+            to(Step::Frame(FrameFate::Tcp), &self.moment);
+            self.moment.serial += 1;
+        } else {
+            self.open(frame, to);
+        }
+        glance
+    }
+
+    /// Sets the clock.
+    #[inline(always)]
+    fn arrive(&mut self, frame: &Frame<'_>, to: &mut impl FnMut(Step<'_, '_>, &Moment)) {
         let reading = self.clock.read(frame.time);
         if let Some(passed) = reading.passed {
-            self.tick(passed, &mut to);
+            self.tick(passed, to);
         }
         self.moment.now = reading.now;
         self.moment.frame = frame.stamp();
+    }
+
+    #[inline(always)]
+    fn open(&mut self, frame: &Frame<'_>, mut to: impl FnMut(Step<'_, '_>, &Moment)) {
         let mut counted = false;
         decode::decode_each(
             frame,
@@ -94,7 +122,7 @@ impl Intake {
                         to(Step::Segment { segment, stamp, odd: None, carriers: &[], block }, &self.moment);
                     }
                     Decoded::Fragment(fragment) => {
-                        if let defrag::Outcome::Whole(datagram) = self.defrag.push(fragment, reading.now, frame.stamp())
+                        if let defrag::Outcome::Whole(datagram) = self.defrag.push(fragment, self.moment.now, frame.stamp())
                         {
                             self.datagram(datagram, &mut to);
                         }
@@ -144,8 +172,8 @@ impl Intake {
     }
 
     /// The present.
-    pub const fn moment(&self) -> Moment {
-        self.moment
+    pub const fn moment(&self) -> &Moment {
+        &self.moment
     }
 
     /// Accounted bytes held in fragments.

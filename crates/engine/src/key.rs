@@ -76,7 +76,9 @@ pub(crate) fn bucket(one: &Endpoint, other: &Endpoint) -> usize {
     bucket_of(number(one), number(other))
 }
 
-fn bucket_of(one: u64, other: u64) -> usize {
+/// The same of two ends as numbers.
+#[inline(always)]
+pub(crate) const fn bucket_of(one: u64, other: u64) -> usize {
     // Odd numbers without pattern: digits of π, as in `Config::hash_key`.
     let mixed = one.wrapping_add(other).wrapping_mul(0x243f_6a88_85a3_08d3);
     ((mixed ^ mixed >> 32).wrapping_mul(0xa409_3822_299f_31d1) >> (u64::BITS - BUCKETS.ilog2())) as usize
@@ -86,13 +88,19 @@ fn bucket_of(one: u64, other: u64) -> usize {
 #[inline(always)]
 fn number(end: &Endpoint) -> u64 {
     let ip = match end.ip {
-        IpAddr::V4(ip) => u64::from(ip.to_bits()),
+        IpAddr::V4(ip) => return number_of_v4(ip.to_bits(), end.port),
         IpAddr::V6(ip) => {
             let [high, low] = [ip.to_bits() >> 64, ip.to_bits()].map(|bits| bits as u64);
             high.wrapping_mul(0x1319_8a2e_0370_7345) ^ low
         }
     };
     ip << 16 ^ ip >> 48 ^ u64::from(end.port)
+}
+
+/// The same of an IPv4 address and a port.
+#[inline(always)]
+pub(crate) const fn number_of_v4(ip: u32, port: u16) -> u64 {
+    (ip as u64) << 16 | port as u64
 }
 
 /// The two endpoints of a flow, sorted, so that both directions have the same key.

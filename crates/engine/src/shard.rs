@@ -21,7 +21,13 @@ use crate::time::Seconds;
 /// Which of `shards` parts a segment is for.
 #[inline]
 pub fn shard_of(segment: &Segment<'_>, shards: usize) -> usize {
-    bucket(&segment.src, &segment.dst) * shards / BUCKETS
+    shard_of_bucket(bucket(&segment.src, &segment.dst), shards)
+}
+
+/// Which of `shards` parts has a [bucket](crate::decode::Glance::bucket).
+#[inline]
+pub const fn shard_of_bucket(bucket: usize, shards: usize) -> usize {
+    bucket * shards / BUCKETS
 }
 
 /// Steps in, messages out. A watcher sees the events that the messages are made of.

@@ -19,6 +19,7 @@ macro_rules! ok {
 mod ether;
 mod ip;
 mod link;
+mod plain;
 mod ppp;
 mod rest;
 mod tcp;
@@ -34,6 +35,8 @@ use crate::frame::Frame;
 use crate::key::Endpoint;
 use crate::seq::SeqNumber;
 
+pub use plain::Glance;
+pub(crate) use plain::glance;
 pub(crate) use tcp::HeaderSum;
 
 /// The TCP segment or IP fragment in a frame, or why there is none. Total: any bytes give an answer.

@@ -129,7 +129,7 @@ impl Driver<'_> {
                 break;
             };
             let (mut payload, mut unknown) = (0, false);
-            self.intake.push(
+            let glance = self.intake.share(
                 &frame,
                 // Called for every step, this and its like in `worker` took 2 to 3 % of a replay on two threads.
                 #[inline(always)]
@@ -146,6 +146,10 @@ impl Driver<'_> {
                     }
                 },
             );
+            if let Some(glance) = glance {
+                payload = glance.payload;
+                self.rounds.add_frame(&frame, glance, self.intake.moment());
+            }
             if unknown {
                 count(&mut unknown_links, frame.link);
             }
@@ -167,7 +171,7 @@ impl Driver<'_> {
 
     /// Waits for all shards and gives memory back if they hold too much.
     fn look(&mut self, budget: &Budget, receiver: &mut dyn Receiver) {
-        let moment = self.intake.moment();
+        let moment = *self.intake.moment();
         let (fragments, most) = (self.intake.held(), self.rounds.held_at_most());
         // What the frame completes and what is shed are one batch.
         self.rounds.drain(Some(moment.frame.number), receiver);

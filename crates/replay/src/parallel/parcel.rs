@@ -1,15 +1,15 @@
 //! Steps for one shard, so that they can cross to its thread.
 //!
-//! It decodes nothing: a segment is taken as the intake gave it. Its bytes stay where they were read, where that can be shared. Next:
-//! [`super::worker`], which unpacks.
+//! A plain frame is decoded here, when it is worked on; any other segment is taken as the intake gave it. Their bytes stay where they
+//! were read, where that can be shared. Next: [`super::worker`], which unpacks.
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use prefetch_index::prefetch_index;
 use sniffer_engine::anomaly::Anomaly;
 use sniffer_engine::block::Block;
-use sniffer_engine::decode::{Checksum, Flags, Options, Segment};
-use sniffer_engine::frame::Stamp;
+use sniffer_engine::decode::{Checksum, Decoded, Flags, Glance, Options, Segment, decode};
+use sniffer_engine::frame::{Frame, LinkType, Stamp};
 use sniffer_engine::intake::{Moment, Step};
 use sniffer_engine::key::Endpoint;
 use sniffer_engine::seq::SeqNumber;
@@ -27,6 +27,7 @@ const LINE: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Parcel {
     items: Vec<Item>,
+    segments: Vec<Packed>,
     /// What they lie in that were not copied.
     blocks: Vec<Block>,
     /// Those that were.
@@ -36,26 +37,40 @@ pub(super) struct Parcel {
     payload: usize,
 }
 
+/// Small, because it is written by one core and read by another.
 #[derive(Debug)]
 enum Item {
     Tick(Seconds, Moment),
-    Segment(Packed),
+    /// A plain frame, nobody has decoded it.
+    Frame(Moment, Whole, Place),
+    /// Which of the segments.
+    Segment(u32, Moment, Place),
 }
 
-/// A segment and where its bytes are: the whole of it where a checksum can be verified, else its payload. Small, because it is
-/// written by one core and read by another.
+/// What there is to say of a frame besides its moment and its bytes.
+#[derive(Debug, Clone, Copy)]
+struct Whole {
+    link: LinkType,
+    wire_len: u32,
+}
+
+/// Where bytes are.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// Which of the blocks; copied bytes when there is none of this number.
+    block: u32,
+    start: u32,
+    length: u32,
+}
+
+/// A segment, but for its bytes: the whole of it where a checksum can be verified, else its payload.
 #[derive(Debug)]
 struct Packed {
-    moment: Moment,
     ends: Ends,
     options: Options,
     seq: SeqNumber,
     ack: SeqNumber,
     cut: u32,
-    /// Which of the blocks; copied bytes when there is none of this number.
-    block: u32,
-    start: u32,
-    length: u32,
     payload: u32,
     window: u16,
     flags: Flags,
@@ -125,29 +140,40 @@ impl Parcel {
             Checksum::Unknown => segment.payload,
         };
         let usual = odd.is_none() && carriers.is_empty() && stamp == moment.frame;
-        let (block, start) = self.place(bytes, block);
+        let place = self.place(bytes, block);
         self.payload += segment.payload.len();
         let ends = Ends::new(segment.src, segment.dst, &mut self.others);
-        let packed = || Packed {
-            moment: *moment,
+        let item = Item::Segment(self.segments.len() as u32, *moment, place);
+        self.segments.push(Packed {
             ends,
             options: segment.options,
             seq: segment.seq,
             ack: segment.ack,
             cut: segment.cut,
-            block,
-            start,
-            length: bytes.len() as u32, // a frame has at most 16 MiB
             payload: segment.payload.len() as u32,
             window: segment.window,
             flags: segment.flags,
             ttl: segment.ttl,
             fragments: (!usual).then(|| Box::new(Fragments { stamp, odd, carriers: carriers.to_vec() })),
-        };
-        // Made in its place, behind the request for room: copied there in wide words from where it was just written in narrow
-        // ones, it stalled the thread that reads the capture for a tenth of its time.
-        self.items.extend(std::iter::once_with(|| Item::Segment(packed())));
-        bytes.len() + size_of::<Item>()
+        });
+        self.items.push(item);
+        bytes.len() + size_of::<Item>() + size_of::<Packed>()
+    }
+
+    /// Adds a frame with a segment that nobody has decoded, as [`Self::segment`] does.
+    #[inline(always)]
+    pub(super) fn frame(
+        &mut self,
+        frame: &Frame<'_>,
+        glance: Glance,
+        moment: &Moment,
+        block: Option<(usize, &Block)>,
+    ) -> usize {
+        let place = self.place(frame.bytes, block);
+        self.payload += glance.payload;
+        let whole = Whole { link: frame.link, wire_len: frame.wire_len };
+        self.items.push(Item::Frame(*moment, whole, place));
+        frame.bytes.len() + size_of::<Item>()
     }
 
     /// What the bytes lie in that were not copied.
@@ -157,59 +183,57 @@ impl Parcel {
 
     /// Where bytes are found again: in the block, when they lie in it.
     #[inline(always)]
-    fn place(&mut self, bytes: &[u8], block: Option<(usize, &Block)>) -> (u32, u32) {
+    fn place(&mut self, bytes: &[u8], block: Option<(usize, &Block)>) -> Place {
+        let length = bytes.len() as u32; // a frame has at most 16 MiB
         if let Some((number, block)) = block
             && let Some(start) = block.position(bytes)
         {
-            return (number as u32, start as u32);
+            return Place { block: number as u32, start: start as u32, length };
         }
         let start = self.bytes.len() as u32; // a parcel is sent before it has many of the longest frames
         self.bytes.extend_from_slice(bytes);
-        (u32::MAX, start)
+        Place { block: u32::MAX, start, length }
     }
 
-    /// Every step, as the intake gave it.
+    /// Every step, as the intake gave it or would have.
     pub(super) fn each(&self, mut to: impl FnMut(Step<'_, '_>, &Moment)) {
         for (at, item) in self.items.iter().enumerate() {
-            if let Some(Item::Segment(packed)) = self.items.get(at + AHEAD) {
-                let (_, bytes) = self.bytes_of(packed);
+            if let Some(Item::Frame(.., place) | Item::Segment(.., place)) = self.items.get(at + AHEAD) {
+                let (_, bytes) = self.bytes_of(*place);
                 (0..bytes.len()).step_by(LINE).take(LINES).for_each(|line| prefetch_index(bytes, line));
             }
             match item {
                 Item::Tick(passed, moment) => to(Step::Tick(*passed), moment),
-                Item::Segment(packed) => {
-                    let (block, bytes) = self.bytes_of(packed);
-                    // With its header it is longer than its payload.
-                    let whole = packed.length > packed.payload;
-                    let segment = Segment {
-                        src: packed.ends.end(0, &self.others),
-                        dst: packed.ends.end(1, &self.others),
-                        seq: packed.seq,
-                        ack: packed.ack,
-                        flags: packed.flags,
-                        window: packed.window,
-                        options: packed.options,
-                        payload: &bytes[bytes.len() - packed.payload as usize..],
-                        cut: packed.cut,
-                        ttl: packed.ttl,
-                        checksum: if whole { Checksum::Of(bytes) } else { Checksum::Unknown },
+                Item::Frame(moment, Whole { link, wire_len }, place) => {
+                    let (block, bytes) = self.bytes_of(*place);
+                    let Stamp { number, time, precision } = moment.frame;
+                    let frame = Frame::new(number, time, *link, bytes).with_wire_len(*wire_len);
+                    let Decoded::Segment(segment) = decode(&frame.with_precision(precision)) else {
+                        unreachable!("a glance at it saw a segment");
                     };
+                    let segment = &segment;
+                    to(Step::Segment { segment, stamp: moment.frame, odd: None, carriers: &[], block }, moment);
+                }
+                Item::Segment(number, moment, place) => {
+                    let packed = &self.segments[*number as usize];
+                    let (block, bytes) = self.bytes_of(*place);
+                    let segment = packed.segment(bytes, &self.others);
                     let (stamp, odd, carriers) = match packed.fragments.as_deref() {
-                        None => (packed.moment.frame, None, &[][..]),
+                        None => (moment.frame, None, &[][..]),
                         Some(Fragments { stamp, odd, carriers }) => (*stamp, *odd, carriers.as_slice()),
                     };
-                    to(Step::Segment { segment: &segment, stamp, odd, carriers, block }, &packed.moment);
+                    to(Step::Segment { segment: &segment, stamp, odd, carriers, block }, moment);
                 }
             }
         }
     }
 
-    /// What a segment lies in, where that was not copied, and its bytes.
+    /// What a segment or frame lies in, where that was not copied, and its bytes.
     #[inline(always)]
-    fn bytes_of(&self, packed: &Packed) -> (Option<&Block>, &[u8]) {
-        let block = self.blocks.get(packed.block as usize);
+    fn bytes_of(&self, place: Place) -> (Option<&Block>, &[u8]) {
+        let block = self.blocks.get(place.block as usize);
         let all = block.map_or(self.bytes.as_slice(), |block| block);
-        (block, &all[packed.start as usize..][..packed.length as usize])
+        (block, &all[place.start as usize..][..place.length as usize])
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -223,9 +247,30 @@ impl Parcel {
 
     pub(super) fn clear(&mut self) {
         self.items.clear();
+        self.segments.clear();
         self.blocks.clear();
         self.bytes.clear();
         self.others.clear();
         self.payload = 0;
+    }
+}
+
+impl Packed {
+    fn segment<'a>(&self, bytes: &'a [u8], others: &[[Endpoint; 2]]) -> Segment<'a> {
+        // With its header it is longer than its payload.
+        let whole = bytes.len() > self.payload as usize;
+        Segment {
+            src: self.ends.end(0, others),
+            dst: self.ends.end(1, others),
+            seq: self.seq,
+            ack: self.ack,
+            flags: self.flags,
+            window: self.window,
+            options: self.options,
+            payload: &bytes[bytes.len() - self.payload as usize..],
+            cut: self.cut,
+            ttl: self.ttl,
+            checksum: if whole { Checksum::Of(bytes) } else { Checksum::Unknown },
+        }
     }
 }

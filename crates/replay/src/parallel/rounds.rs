@@ -10,10 +10,12 @@ use std::panic::resume_unwind;
 use std::sync::Mutex;
 
 use sniffer_engine::block::Block;
+use sniffer_engine::decode::Glance;
+use sniffer_engine::frame::Frame;
 use sniffer_engine::intake::{Moment, Step};
 use sniffer_engine::json::Lines;
 use sniffer_engine::message::Message;
-use sniffer_engine::shard::{Shard, shard_of};
+use sniffer_engine::shard::{Shard, shard_of, shard_of_bucket};
 
 use super::bound::Bound;
 use super::lanes::{Lanes, Next};
@@ -78,16 +80,29 @@ impl<'a> Rounds<'a> {
             Step::Tick(passed) => self.filling.iter_mut().for_each(|parcel| parcel.tick(passed, moment)),
             Step::Segment { segment, stamp, odd, carriers, block } => {
                 let shard = shard_of(segment, self.filling.len());
-                if let Some(block) = block
-                    && !self.blocks.last().is_some_and(|last| last.is(block))
-                {
-                    self.blocks.push(block.clone());
-                }
-                let block = block.map(|block| (self.blocks.len() - 1, block));
+                let block = self.number(block);
                 self.size += self.filling[shard].segment(segment, (stamp, carriers), odd, moment, block);
             }
             _ => {}
         }
+    }
+
+    /// Adds a frame with a segment that nobody has decoded.
+    #[inline(always)]
+    pub(super) fn add_frame(&mut self, frame: &Frame<'_>, glance: Glance, moment: &Moment) {
+        let shard = shard_of_bucket(glance.bucket, self.filling.len());
+        let block = self.number(frame.block);
+        self.size += self.filling[shard].frame(frame, glance, moment, block);
+    }
+
+    /// The number of a block, for which the round keeps it.
+    #[inline(always)]
+    fn number<'b>(&mut self, block: Option<&'b Block>) -> Option<(usize, &'b Block)> {
+        let block = block?;
+        if !self.blocks.last().is_some_and(|last| last.is(block)) {
+            self.blocks.push(block.clone());
+        }
+        Some((self.blocks.len() - 1, block))
     }
 
     /// Whether the next round is large enough to be sent.

@@ -87,7 +87,8 @@ pub struct Limits {
     pub pipeline_max: usize,
     /// The memory budget over reassembly, heads, bodies and tables, in accounted bytes. Default 128 MiB.
     pub held_bytes_max: usize,
-    /// Closed connections remembered so that their late duplicates are not taken for new ones. Default 16 384.
+    /// Closed connections remembered so that their late duplicates are not taken for new ones, rounded up to a multiple of 256.
+    /// Default 16 384; never more than a 32nd of [`Self::held_bytes_max`], at 16 bytes each.
     pub closed_max: usize,
     /// Bounds on IP fragments that wait for others.
     pub defrag: DefragLimits,

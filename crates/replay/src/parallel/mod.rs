@@ -146,9 +146,9 @@ impl Driver<'_> {
                     }
                 },
             );
-            if let Some(glance) = glance {
+            if let Some((glance, moment)) = glance {
                 payload = glance.payload;
-                self.rounds.add_frame(&frame, glance, self.intake.moment());
+                self.rounds.add_frame(&frame, glance, moment);
             }
             if unknown {
                 count(&mut unknown_links, frame.link);

@@ -166,13 +166,13 @@ impl Parcel {
         &mut self,
         frame: &Frame<'_>,
         glance: Glance,
-        moment: &Moment,
+        moment: Moment,
         block: Option<(usize, &Block)>,
     ) -> usize {
         let place = self.place(frame.bytes, block);
         self.payload += glance.payload;
         let whole = Whole { link: frame.link, wire_len: frame.wire_len };
-        self.items.push(Item::Frame(*moment, whole, place));
+        self.items.push(Item::Frame(moment, whole, place));
         frame.bytes.len() + size_of::<Item>()
     }
 

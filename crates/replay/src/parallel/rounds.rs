@@ -89,7 +89,7 @@ impl<'a> Rounds<'a> {
 
     /// Adds a frame with a segment that nobody has decoded.
     #[inline(always)]
-    pub(super) fn add_frame(&mut self, frame: &Frame<'_>, glance: Glance, moment: &Moment) {
+    pub(super) fn add_frame(&mut self, frame: &Frame<'_>, glance: Glance, moment: Moment) {
         let shard = shard_of_bucket(glance.bucket, self.filling.len());
         let block = self.number(frame.block);
         self.size += self.filling[shard].frame(frame, glance, moment, block);

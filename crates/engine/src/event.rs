@@ -118,6 +118,8 @@ pub struct Head<'a> {
     pub version: Version,
     /// In wire order.
     pub fields: &'a [Field<'a>],
+    /// The bytes it was read from, when httparse took all of them: then it is copied in one piece.
+    pub(crate) raw: &'a [u8],
 }
 
 /// What an event is about: a message of a connection. One message at a time is open in each direction.

@@ -135,7 +135,7 @@ fn read_fast<const N: usize, T>(
     }
     let mut fields = [Field { name: b"", value: b"" }; N];
     let fields = borrow(headers, &mut fields);
-    Ok(Complete(found(Head { start, version: version(minor), fields }, length)))
+    Ok(Complete(found(Head { start, version: version(minor), fields, raw: &bytes[..length] }, length)))
 }
 
 fn borrow<'s, 'a>(headers: &[httparse::Header<'a>], into: &'s mut [Field<'a>]) -> &'s [Field<'a>] {
@@ -172,7 +172,7 @@ pub(super) fn read_lenient<T>(
     let (start, version) = start_line(trim_end(&bytes[..lf]), &mut anomalies)?;
     let mut fields = Vec::with_capacity(fields_max.min(64));
     read_fields(&bytes[lf + 1..], fields_max, &mut fields, &mut anomalies);
-    Some(found(Head { start, version, fields: &fields }, anomalies))
+    Some(found(Head { start, version, fields: &fields, raw: b"" }, anomalies))
 }
 
 fn start_line<'a>(line: &'a [u8], anomalies: &mut AnomalySet) -> Option<(StartLine<'a>, Version)> {

@@ -44,13 +44,13 @@ const LAID_OUT_MAX: usize = 32 << 10;
 #[inline(always)]
 fn laid_out<S: Simd>(simd: S, fields: &Fields, room: &mut [u8]) -> usize {
     let mut at = 0;
-    for (run, name, value) in fields.runs() {
+    for [(name_length, name), (value_length, value)] in fields.runs() {
         room[at..at + 2].copy_from_slice(b",\"");
         at += 2;
-        at += text(simd, run, name, &mut room[at..]);
+        at += text(simd, name, name_length, &mut room[at..]);
         room[at..at + 3].copy_from_slice(b"\":\"");
         at += 3;
-        at += text(simd, &run[name..], value, &mut room[at..]);
+        at += text(simd, value, value_length, &mut room[at..]);
         room[at] = b'"';
         at += 1;
     }

@@ -73,7 +73,7 @@ prop_compose! {
                 true => StartLine::Request { method: &method, target: &target },
                 false => StartLine::Response { status, reason: &target },
             };
-            head = Some(HeadText::new(&Head { start, version: Version::Http11, fields }));
+            head = Some(HeadText::new(&Head { start, version: Version::Http11, fields, raw: b"" }));
         });
         let mut kept = Fields::default();
         lines(&trailers, &mut |fields| kept = Fields::new(fields));

@@ -2,19 +2,45 @@
 //!
 //! Next: [`super::copying`], how they come in; [`super::shape`], how they go out.
 
-use super::copying::{Careful, Copying, Plain, few};
+use super::copying::{push_name, push_text, push_value};
 use super::head::checked;
+use super::names::{Ends, Names, lower};
 use crate::event::Field;
 
-/// Field lines in wire order, in one piece of text: `name value name value …`.
+/// Field lines in wire order, in one piece of text.
 #[derive(Debug, Clone, Default)]
 pub struct Fields {
-    /// Invariant: UTF-8.
+    /// Names and values, each UTF-8; and at the end [`BEHIND`].
     text: Vec<u8>,
     /// Where the first name starts; what stands before it is not the fields'.
     start: u32,
+    /// How many bytes stand between a name, its value and the next name: [`BETWEEN`], or none.
+    between: u32,
     /// Ends of name and value of each line in `text`. Invariant: ascending, and at character boundaries.
     ends: Vec<(u32, u32)>,
+}
+
+/// A colon and a space behind a name, CR and LF behind a value: all that stands between them in nearly every head.
+const BETWEEN: usize = 2;
+
+/// So that names and values can be read in chunks, whose rest is not looked at.
+const BEHIND: [u8; 32] = [0; 32];
+
+/// Where a piece stands in a text.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    /// Where a piece of `text` stands in it, by its address; `None` when it is no piece of it.
+    #[inline(always)]
+    pub(super) fn of(piece: &[u8], text: &[u8]) -> Option<Self> {
+        let start = piece.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
+        let end = start + piece.len();
+        (end <= text.len()).then_some(Self { start: start as u32, end: end as u32 })
+    }
 }
 
 impl Fields {
@@ -28,11 +54,53 @@ impl Fields {
     /// Copies field lines over these, into the memory there is.
     pub(crate) fn set(&mut self, fields: &[Field<'_>]) {
         self.clear();
-        self.extend::<Plain>(fields);
-        if !self.is_plain(0) {
-            self.clear();
-            self.extend::<Careful>(fields);
+        self.push(fields);
+    }
+
+    /// Copies a whole head, start line and all, of which these are the fields: one copy, and names become lower case in it.
+    ///
+    /// `None` when more stands between names and values than usual, or less; whether they are UTF-8 is not looked at.
+    #[inline(always)]
+    pub(super) fn set_at_once(&mut self, head: &[u8], fields: &[Field<'_>]) -> Option<()> {
+        self.clear();
+        self.text.extend_from_slice(head);
+        self.text.extend_from_slice(&BEHIND);
+        self.between = BETWEEN as u32;
+        self.start = fields.first().map_or(Some(head.len() as u32), |field| Some(Span::of(field.name, head)?.start))?;
+        let mut next = self.start;
+        for field in fields {
+            let (name, value) = (Span::of(field.name, head)?, Span::of(field.value, head)?);
+            if name.start != next || value.start != name.end + self.between {
+                return None;
+            }
+            lower(&mut self.text[name.start as usize..], field.name.len());
+            self.ends.push((name.end, value.end));
+            next = value.end + self.between;
         }
+        Some(())
+    }
+
+    /// Appends to what stands before the fields, and says where it is.
+    pub(super) fn push_before(&mut self, bytes: &[u8]) -> Span {
+        push_text(&mut self.text, bytes);
+        let start = std::mem::replace(&mut self.start, self.text.len() as u32);
+        Span { start, end: self.start }
+    }
+
+    /// Appends fields, which are all there will be, behind what stands before them.
+    pub(super) fn push(&mut self, fields: &[Field<'_>]) {
+        for field in fields {
+            push_name(&mut self.text, field.name);
+            let name = self.text.len() as u32;
+            push_value(&mut self.text, field.value);
+            self.ends.push((name, self.text.len() as u32));
+        }
+        self.text.extend_from_slice(&BEHIND);
+    }
+
+    /// What was copied at this place.
+    pub(super) fn piece(&self, place: Span) -> &[u8] {
+        &self.text[place.start as usize..place.end as usize]
     }
 
     /// Names and values in wire order.
@@ -42,20 +110,23 @@ impl Fields {
 
     /// Names and values in wire order, as bytes, which are UTF-8.
     pub(crate) fn lines(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
-        let mut start = self.start as usize;
+        let (mut start, between) = (self.start as usize, self.between as usize);
         self.ends.iter().map(move |&(name, value)| {
-            let line = (&self.text[start..name as usize], &self.text[name as usize..value as usize]);
-            start = value as usize;
+            let (name, value) = (name as usize, value as usize);
+            let line = (&self.text[start..name], &self.text[name + between..value]);
+            start = value + between;
             line
         })
     }
 
-    /// The text from the start of each line to the end of all, with how many of its bytes are name and value.
-    pub(crate) fn runs(&self) -> impl Iterator<Item = (&[u8], usize, usize)> {
-        let mut start = self.start;
+    /// Names and values, each as its length and all the text from its start.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = [(usize, &[u8]); 2]> {
+        let (mut start, between) = (self.start as usize, self.between as usize);
         self.ends.iter().map(move |&(name, value)| {
-            let run = (&self.text[start as usize..], (name - start) as usize, (value - name) as usize);
-            start = value;
+            let (name, value) = (name as usize, value as usize);
+            let value_start = name + between;
+            let run = [(name - start, &self.text[start..]), (value - value_start, &self.text[value_start..])];
+            start = value + between;
             run
         })
     }
@@ -80,66 +151,33 @@ impl Fields {
     /// Comparing every name with every other was a tenth of writing a message of ten fields, and grew with their square.
     pub(crate) fn may_repeat(&self) -> bool {
         let mut names = Names::default();
-        self.lines().any(|(name, _)| names.note(name))
+        self.lines().any(|(name, _)| names.note(Ends::of(name)))
     }
 
     /// Names that come more than once, and maybe some that do not.
     pub(super) fn repeated(&self) -> Names {
         let (mut names, mut repeated) = (Names::default(), Names::default());
         for (name, _) in self.lines() {
-            if names.note(name) {
-                repeated.note(name);
+            if names.note(Ends::of(name)) {
+                repeated.note(Ends::of(name));
             }
         }
         repeated
     }
 
-    pub(super) fn before(&self) -> &[u8] {
-        &self.text[..self.start as usize]
-    }
-
     pub(crate) fn clear(&mut self) {
         self.text.clear();
         self.start = 0;
+        self.between = 0;
         self.ends.clear();
-    }
-
-    /// Appends to what stands before the fields, and says where that ends.
-    #[inline(always)]
-    pub(super) fn extend_before<C: Copying>(&mut self, bytes: &[u8]) -> u32 {
-        C::text(&mut self.text, bytes);
-        self.start = self.text.len() as u32;
-        self.start
-    }
-
-    #[inline(always)]
-    pub(super) fn extend<C: Copying>(&mut self, fields: &[Field<'_>]) {
-        for field in fields {
-            C::name(&mut self.text, field.name);
-            let name = self.text.len() as u32;
-            C::value(&mut self.text, field.value);
-            self.ends.push((name, self.text.len() as u32));
-        }
-    }
-
-    /// Whether the text has no folds and is UTF-8 in each of its pieces; `within` is one more place at which pieces meet.
-    #[inline(always)]
-    pub(super) fn is_plain(&self, within: u32) -> bool {
-        let meets = |at: u32| self.text.get(at as usize).is_none_or(|&byte| byte & 0xc0 != 0x80);
-        let utf8 = || {
-            simdutf8::basic::from_utf8(&self.text).is_ok()
-                && meets(within)
-                && meets(self.start)
-                && self.ends.iter().all(|&(name, value)| meets(name) && meets(value))
-        };
-        memchr::memchr(b'\n', &self.text).is_none() && (self.text.is_ascii() || utf8())
     }
 
     pub(super) fn redact(&mut self, names: &[String], replace: &mut dyn FnMut(&str, &str) -> String) {
         if names.is_empty() || !self.iter().any(|(name, _)| names.iter().any(|n| n.eq_ignore_ascii_case(name))) {
             return;
         }
-        let mut redacted = Self { text: self.before().to_owned(), start: self.start, ends: Vec::new() };
+        let before = self.text[..self.start as usize].to_owned();
+        let mut redacted = Self { text: before, start: self.start, ..Self::default() };
         for (name, value) in self.iter() {
             redacted.text.extend_from_slice(name.as_bytes());
             let name_end = redacted.text.len() as u32;
@@ -149,10 +187,11 @@ impl Fields {
             }
             redacted.ends.push((name_end, redacted.text.len() as u32));
         }
+        redacted.text.extend_from_slice(&BEHIND);
         *self = redacted;
     }
 
-    /// Bytes of names and values.
+    /// Bytes of names and values, and of what stands between and behind them.
     pub(crate) const fn text_len(&self) -> usize {
         self.text.len() - self.start as usize
     }
@@ -165,37 +204,5 @@ impl Fields {
     /// Bytes of its memory, used or not.
     pub(crate) const fn capacity(&self) -> usize {
         self.text.capacity() + self.ends.capacity() * size_of::<(u32, u32)>()
-    }
-}
-
-/// A set of names as a Bloom filter of 1024 bits.
-#[derive(Debug, Default)]
-pub(super) struct Names([u64; 16]);
-
-impl Names {
-    /// Notes a name, and says whether it may be noted already: more often than it is, never less.
-    #[inline(always)]
-    fn note(&mut self, name: &[u8]) -> bool {
-        let (word, bit) = Self::place(name);
-        let noted = self.0[word] & bit != 0;
-        self.0[word] |= bit;
-        noted
-    }
-
-    pub(super) fn may_have(&self, name: &[u8]) -> bool {
-        let (word, bit) = Self::place(name);
-        self.0[word] & bit != 0
-    }
-
-    /// By both ends of the name, which together are nearly always all of it.
-    #[inline(always)]
-    fn place(name: &[u8]) -> (usize, u64) {
-        let ends = match (name.first_chunk(), name.last_chunk()) {
-            (Some(first), Some(last)) => [u64::from_le_bytes(*first), u64::from_le_bytes(*last)],
-            _ => [few(name), 0],
-        };
-        // Two odd numbers without pattern: digits of π, as in `Config::hash_key`.
-        let mixed = ends[0].wrapping_mul(0x243f_6a88_85a3_08d3) ^ ends[1].wrapping_mul(0x1319_8a2e_0370_7345);
-        ((mixed >> 60) as usize, 1 << (mixed >> 54 & 63))
     }
 }

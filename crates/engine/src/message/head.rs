@@ -2,8 +2,7 @@
 //!
 //! Knows nothing of JSON. Next: [`super::fields`], then [`super::shape`].
 
-use super::copying::{Careful, Copying, Plain};
-use super::fields::Fields;
+use super::fields::{Fields, Span};
 use crate::event::{Head, StartLine, Version};
 
 /// A head as text: what is not UTF-8 was read as Latin-1, names are in lower case.
@@ -11,20 +10,22 @@ use crate::event::{Head, StartLine, Version};
 pub struct HeadText {
     kind: Kind,
     version: Version,
-    /// The start line's text stands before them: method and request-target, or the reason phrase.
+    /// The start line stands before them, or what is kept of it: method and request-target, or the reason phrase.
     fields: Fields,
 }
 
+/// What stands before the fields, and where in it.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
-    Request { method_len: u32 },
-    Response { status: u16 },
+    Request { method: Span, target: Span },
+    Response { status: u16, reason: Span },
 }
 
 impl HeadText {
     /// Copies a head.
     pub fn new(head: &Head<'_>) -> Self {
-        let mut copy = Self { kind: Kind::Response { status: 0 }, version: head.version, fields: Fields::default() };
+        let kind = Kind::Response { status: 0, reason: Span::default() };
+        let mut copy = Self { kind, version: head.version, fields: Fields::default() };
         copy.set(head);
         copy
     }
@@ -39,40 +40,43 @@ impl HeadText {
     #[inline(always)]
     pub(crate) fn set(&mut self, head: &Head<'_>) {
         self.version = head.version;
-        self.set_as::<Plain>(head);
-        // Checked in one go: field by field it cost a tenth of the whole replay.
-        if !self.fields.is_plain(self.method_len()) {
-            self.set_carefully(head);
+        if self.set_at_once(head).is_none() {
+            self.set_piece_by_piece(head);
         }
+    }
+
+    /// Copies the bytes that the head was read from, where that is all there is to do.
+    #[inline(always)]
+    fn set_at_once(&mut self, head: &Head<'_>) -> Option<()> {
+        let place = |piece| Span::of(piece, head.raw);
+        self.kind = match head.start {
+            StartLine::Request { method, target } => Kind::Request { method: place(method)?, target: place(target)? },
+            StartLine::Response { status, reason } => Kind::Response { status, reason: place(reason)? },
+        };
+        self.fields.set_at_once(head.raw, head.fields)?;
+        (head.raw.is_ascii() || self.is_utf8()).then_some(())
     }
 
     #[cold]
-    fn set_carefully(&mut self, head: &Head<'_>) {
-        self.set_as::<Careful>(head);
-    }
-
-    #[inline(always)]
-    fn set_as<C: Copying>(&mut self, head: &Head<'_>) {
-        self.fields.clear();
-        self.kind = match head.start {
-            StartLine::Request { method, target } => {
-                let method_len = self.fields.extend_before::<C>(method);
-                self.fields.extend_before::<C>(target);
-                Kind::Request { method_len }
-            }
-            StartLine::Response { status, reason } => {
-                self.fields.extend_before::<C>(reason);
-                Kind::Response { status }
-            }
+    fn is_utf8(&self) -> bool {
+        let start = match self.kind {
+            Kind::Request { method, target } => [method, target],
+            Kind::Response { reason, .. } => [reason; 2],
         };
-        self.fields.extend::<C>(head.fields);
+        let start = start.into_iter().map(|piece| self.fields.piece(piece));
+        let lines = self.fields.lines().flat_map(|(name, value)| [name, value]);
+        start.chain(lines).all(|piece| str::from_utf8(piece).is_ok())
     }
 
-    const fn method_len(&self) -> u32 {
-        match self.kind {
-            Kind::Request { method_len } => method_len,
-            Kind::Response { .. } => 0,
-        }
+    #[cold]
+    fn set_piece_by_piece(&mut self, head: &Head<'_>) {
+        self.fields.clear();
+        let mut place = |piece| self.fields.push_before(piece);
+        self.kind = match head.start {
+            StartLine::Request { method, target } => Kind::Request { method: place(method), target: place(target) },
+            StartLine::Response { status, reason } => Kind::Response { status, reason: place(reason) },
+        };
+        self.fields.push(head.fields);
     }
 
     /// The method of a request.
@@ -88,7 +92,7 @@ impl HeadText {
     /// Method and request-target, which are UTF-8.
     pub(super) fn request_line(&self) -> Option<(&[u8], &[u8])> {
         match self.kind {
-            Kind::Request { method_len } => self.fields.before().split_at_checked(method_len as usize),
+            Kind::Request { method, target } => Some((self.fields.piece(method), self.fields.piece(target))),
             Kind::Response { .. } => None,
         }
     }
@@ -97,7 +101,7 @@ impl HeadText {
     pub const fn status(&self) -> Option<u16> {
         match self.kind {
             Kind::Request { .. } => None,
-            Kind::Response { status } => Some(status),
+            Kind::Response { status, .. } => Some(status),
         }
     }
 
@@ -109,7 +113,7 @@ impl HeadText {
     /// The same, as bytes, which are UTF-8.
     pub(super) fn reason_phrase(&self) -> Option<&[u8]> {
         match self.kind {
-            Kind::Response { .. } => Some(self.fields.before()).filter(|reason| !reason.is_empty()),
+            Kind::Response { reason, .. } => Some(self.fields.piece(reason)).filter(|reason| !reason.is_empty()),
             Kind::Request { .. } => None,
         }
     }

@@ -5,15 +5,16 @@
 mod copying;
 mod fields;
 mod head;
+mod names;
 pub(crate) mod shape;
 
 use crate::anomaly::AnomalySet;
 use crate::event::{Began, Direction, Incomplete};
 use crate::frame::Stamp;
 use crate::key::{Endpoint, FlowId};
-pub(crate) use copying::{EACH, few};
 pub use fields::Fields;
 pub use head::HeadText;
+pub(crate) use names::{EACH, few};
 
 /// A whole HTTP message, or what the capture has of it.
 #[derive(Debug, Clone)]

@@ -151,7 +151,7 @@ fn reason_of<'a>(parsed: Option<&'a str>, bytes: &'a [u8]) -> &'a [u8] {
         return reason.as_bytes();
     }
     let line = trim_end(&bytes[..memchr(b'\n', bytes).unwrap_or(bytes.len())]);
-    line.get(b"HTTP/1.1 200 ".len()..).unwrap_or(b"")
+    &line[line.len().min(b"HTTP/1.1 200 ".len())..]
 }
 
 fn version(minor: u8) -> Version {

@@ -5,6 +5,7 @@ use super::head::{EndFinder, read, read_at_once, read_lenient};
 use super::start::{METHOD_MAX, Sort, is_strict_start, may_become_strict, sort};
 use crate::anomaly::{Anomaly, AnomalySet};
 use crate::event::{Head, StartLine, Version};
+use crate::message::HeadText;
 use crate::testkit::rng::Rng;
 
 /// What became of a chunked body.
@@ -301,6 +302,28 @@ fn a_strict_start_line_is_one_that_nothing_else_looks_like() {
         b"HTTP/2",
     ] {
         assert!(!may_become_strict(bytes), "{}", bytes.escape_ascii());
+    }
+}
+
+/// Whatever stands between its pieces, and whether they are UTF-8 or not.
+#[test]
+fn a_head_is_the_same_text_copied_at_once_and_piece_by_piece() {
+    let said = |head: &HeadText| {
+        let start =
+            (head.method().map(str::to_owned), head.path().map(str::to_owned), head.reason().map(str::to_owned));
+        let fields = head.fields().iter().map(|(name, value)| format!("[{name}={value}]")).collect::<String>();
+        (start, fields)
+    };
+    let mut copy = read(b"GET / HTTP/1.1\r\n\r\n", 16, |head, _| HeadText::new(&head)).unwrap();
+    for seed in 0..20_000 {
+        let mut rng = Rng::new(seed);
+        let bytes = random_head(&mut rng);
+        read(&bytes, 16, |head, _| {
+            copy.set(&head);
+            let pieces = HeadText::new(&Head { raw: b"", ..head });
+            assert_eq!(said(&copy), said(&pieces), "seed {seed}: {}", bytes.escape_ascii());
+            assert!(copy.fields().may_repeat() == pieces.fields().may_repeat(), "seed {seed}");
+        });
     }
 }
 

@@ -5,7 +5,6 @@
 
 use super::escape::{escape, room_for};
 use super::lines::Lines;
-use crate::message::{EACH, few};
 
 /// Bytes that are compared at once.
 const CHUNK: usize = 16;
@@ -95,4 +94,18 @@ const fn is_clean_word(word: u64) -> bool {
     let quote = has_less(word ^ (b'"' as u64 * EACH), 1);
     let backslash = has_less(word ^ (b'\\' as u64 * EACH), 1);
     (has_less(word, b' ') | quote | backslash) & (0x80 * EACH) == 0
+}
+
+/// A one in each byte.
+const EACH: u64 = 0x0101_0101_0101_0101;
+
+/// Less than eight bytes as the low bytes of a number: loads that overlap, where a loop is a branch that nobody foresees.
+#[inline(always)]
+fn few(bytes: &[u8]) -> u64 {
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        let [first, last] = [first, last].map(|four| u64::from(u32::from_le_bytes(*four)));
+        return first | last << (8 * (bytes.len() - 4));
+    }
+    let at = |place: usize| bytes.get(place).map_or(0, |&byte| u64::from(byte) << (8 * place));
+    at(0) | at(1) | at(2)
 }

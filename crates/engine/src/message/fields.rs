@@ -1,10 +1,10 @@
 //! Field lines as text, in one piece of memory however many there are.
 //!
-//! Next: [`super::copying`], how they come in; [`super::shape`], how they go out.
+//! Next: [`super::names`] and [`super::copying`], how they come in; [`super::shape`], how they go out.
 
 use super::copying::{push_name, push_text, push_value};
 use super::head::checked;
-use super::names::{Ends, Names, lower};
+use super::names::{Hash, Names, lower};
 use crate::event::Field;
 
 /// Field lines in wire order, in one piece of text.
@@ -18,6 +18,8 @@ pub struct Fields {
     between: u32,
     /// Ends of name and value of each line in `text`. Invariant: ascending, and at character boundaries.
     ends: Vec<(u32, u32)>,
+    /// Whether a name may come more than once.
+    may_repeat: bool,
 }
 
 /// A colon and a space behind a name, CR and LF behind a value: all that stands between them in nearly every head.
@@ -59,25 +61,31 @@ impl Fields {
 
     /// Copies a whole head, start line and all, of which these are the fields: one copy, and names become lower case in it.
     ///
-    /// `None` when more stands between names and values than usual, or less; whether they are UTF-8 is not looked at.
+    /// `None` when more stands between names and values than usual, or less, or they are no pieces of it, which their addresses
+    /// tell; whether they are UTF-8 is not looked at.
     #[inline(always)]
     pub(super) fn set_at_once(&mut self, head: &[u8], fields: &[Field<'_>]) -> Option<()> {
         self.clear();
         self.text.extend_from_slice(head);
         self.text.extend_from_slice(&BEHIND);
         self.between = BETWEEN as u32;
-        self.start = fields.first().map_or(Some(head.len() as u32), |field| Some(Span::of(field.name, head)?.start))?;
-        let mut next = self.start;
-        for field in fields {
-            let (name, value) = (Span::of(field.name, head)?, Span::of(field.value, head)?);
-            if name.start != next || value.start != name.end + self.between {
+        self.ends.resize(fields.len(), (0, 0));
+        let place = |piece: &[u8]| piece.as_ptr().addr().wrapping_sub(head.as_ptr().addr());
+        let mut start = fields.first().map_or(head.len(), |field| place(field.name));
+        self.start = start as u32;
+        let mut names = Names::default();
+        for (ends, field) in self.ends.iter_mut().zip(fields) {
+            let from_name = self.text.get_mut(start..)?;
+            let name_end = start + field.name.len();
+            if place(field.name) != start || place(field.value) != name_end + BETWEEN {
                 return None;
             }
-            lower(&mut self.text[name.start as usize..], field.name.len());
-            self.ends.push((name.end, value.end));
-            next = value.end + self.between;
+            let value_end = name_end + BETWEEN + field.value.len();
+            self.may_repeat |= names.note(lower(from_name, field.name.len())?);
+            *ends = (name_end as u32, value_end as u32);
+            start = value_end + BETWEEN;
         }
-        Some(())
+        (start <= head.len() + BETWEEN).then_some(())
     }
 
     /// Appends to what stands before the fields, and says where it is.
@@ -89,8 +97,11 @@ impl Fields {
 
     /// Appends fields, which are all there will be, behind what stands before them.
     pub(super) fn push(&mut self, fields: &[Field<'_>]) {
+        let mut names = Names::default();
         for field in fields {
+            let start = self.text.len();
             push_name(&mut self.text, field.name);
+            self.may_repeat |= names.note(Hash::of(&self.text[start..]));
             let name = self.text.len() as u32;
             push_value(&mut self.text, field.value);
             self.ends.push((name, self.text.len() as u32));
@@ -149,17 +160,17 @@ impl Fields {
     /// Whether a name may come more than once: says so more often than one does, never less.
     ///
     /// Comparing every name with every other was a tenth of writing a message of ten fields, and grew with their square.
-    pub(crate) fn may_repeat(&self) -> bool {
-        let mut names = Names::default();
-        self.lines().any(|(name, _)| names.note(Ends::of(name)))
+    pub(crate) const fn may_repeat(&self) -> bool {
+        self.may_repeat
     }
 
     /// Names that come more than once, and maybe some that do not.
     pub(super) fn repeated(&self) -> Names {
         let (mut names, mut repeated) = (Names::default(), Names::default());
         for (name, _) in self.lines() {
-            if names.note(Ends::of(name)) {
-                repeated.note(Ends::of(name));
+            let name = Hash::of(name);
+            if names.note(name) {
+                repeated.note(name);
             }
         }
         repeated
@@ -170,6 +181,7 @@ impl Fields {
         self.start = 0;
         self.between = 0;
         self.ends.clear();
+        self.may_repeat = false;
     }
 
     pub(super) fn redact(&mut self, names: &[String], replace: &mut dyn FnMut(&str, &str) -> String) {
@@ -177,7 +189,7 @@ impl Fields {
             return;
         }
         let before = self.text[..self.start as usize].to_owned();
-        let mut redacted = Self { text: before, start: self.start, ..Self::default() };
+        let mut redacted = Self { text: before, start: self.start, may_repeat: self.may_repeat, ..Self::default() };
         for (name, value) in self.iter() {
             redacted.text.extend_from_slice(name.as_bytes());
             let name_end = redacted.text.len() as u32;

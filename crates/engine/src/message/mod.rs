@@ -14,7 +14,6 @@ use crate::frame::Stamp;
 use crate::key::{Endpoint, FlowId};
 pub use fields::Fields;
 pub use head::HeadText;
-pub(crate) use names::{EACH, few};
 
 /// A whole HTTP message, or what the capture has of it.
 #[derive(Debug, Clone)]

@@ -2,62 +2,73 @@
 //!
 //! Next: [`super::fields`].
 
-/// Both ends of a name, which together are nearly always all of it: the first eight bytes and the last, or twice all of them.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Ends(u64, u64);
+use fearless_simd::{Level, dispatch, prelude::*, u8x16};
 
-impl Ends {
-    pub(super) fn of(name: &[u8]) -> Self {
-        match (name.first_chunk(), name.last_chunk()) {
-            (Some(first), Some(last)) => Self(u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
-            _ => Self(few(name), few(name)),
+/// Bytes that are looked at together: as many as any processor compares at once, and more than most names have.
+const CHUNK: usize = 16;
+
+/// Makes the first `length` bytes lower case, a name, and gives its hash. `None` where not a whole chunk stands at its end.
+#[inline(always)]
+pub(super) fn lower(text: &mut [u8], length: usize) -> Option<Hash> {
+    let (mut rest, mut left, mut hash) = (text, length, Hash::default());
+    loop {
+        let (chunk, behind) = rest.split_first_chunk_mut()?;
+        let name = lower_chunk(chunk, left.min(CHUNK));
+        hash.add(&name);
+        if left <= CHUNK {
+            return Some(hash);
         }
+        (rest, left) = (behind, left - CHUNK);
     }
 }
 
-/// Makes the first `length` bytes lower case, a name, behind which there must be eight bytes more.
-///
-/// By both its ends, which overlap, without a branch: a name is short, and a loop over its bytes took longer than all else.
+/// Makes the first `length` bytes lower case, and gives them without the others.
 #[inline(always)]
-pub(super) fn lower(text: &mut [u8], length: usize) -> Ends {
-    let counts = u64::MAX.unbounded_shr(64 - 8 * length.min(8) as u32);
-    let mut lower_at = |at: usize| {
-        let bytes = text[at..].first_chunk_mut().expect("there are eight bytes more");
-        let word = lower_word(u64::from_le_bytes(*bytes), counts);
-        *bytes = word.to_le_bytes();
-        word & counts
-    };
-    let ends = Ends(lower_at(0), lower_at(length.max(8) - 8));
-    if length > 16 {
-        text[8..length - 8].make_ascii_lowercase();
-    }
-    ends
+fn lower_chunk(chunk: &mut [u8; CHUNK], length: usize) -> [u8; CHUNK] {
+    dispatch!(Level::baseline(), simd => {
+        let counts = COUNTS[CHUNK - length..].first_chunk().expect("a chunk for each length");
+        let (bytes, counts) = (u8x16::simd_from(simd, *chunk), u8x16::simd_from(simd, *counts));
+        let from_a = bytes - u8x16::splat(simd, b'A');
+        let is_upper = from_a.simd_lt(u8x16::splat(simd, 26));
+        let case = is_upper.select(u8x16::splat(simd, b'a' - b'A'), u8x16::splat(simd, 0));
+        let lower = bytes | (case & counts);
+        lower.store_slice(chunk);
+        (lower & counts).into()
+    })
 }
 
-/// A one in each byte.
-pub(crate) const EACH: u64 = 0x0101_0101_0101_0101;
-
-/// Eight bytes in a number, letters of ASCII in lower case where a byte counts. As an array they were taken apart byte by byte
-/// to make a vector.
-#[inline(always)]
-const fn lower_word(bytes: u64, counts: u64) -> u64 {
-    // The highest bit of a byte says what adding to the others made of it.
-    let low = bytes & (0x7f * EACH);
-    let from_a = low + (0x80 - b'A' as u64) * EACH;
-    let beyond_z = low + (0x7f - b'Z' as u64) * EACH;
-    let upper = from_a & !(beyond_z | bytes) & (0x80 * EACH) & counts;
-    bytes | upper >> 2
-}
-
-/// Less than eight bytes as the low bytes of a number: loads that overlap, where a loop is a branch that nobody foresees.
-#[inline(always)]
-pub(crate) fn few(bytes: &[u8]) -> u64 {
-    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
-        let [first, last] = [first, last].map(|four| u64::from(u32::from_le_bytes(*four)));
-        return first | last << (8 * (bytes.len() - 4));
+/// From the place `CHUNK - length` on, which of the bytes of a chunk count.
+static COUNTS: [u8; 2 * CHUNK] = {
+    let mut counts = [0; 2 * CHUNK];
+    let mut place = 0;
+    while place < CHUNK {
+        counts[place] = u8::MAX;
+        place += 1;
     }
-    let at = |place: usize| bytes.get(place).map_or(0, |&byte| u64::from(byte) << (8 * place));
-    at(0) | at(1) | at(2)
+    counts
+};
+
+/// A number that is the same for the same name, and hardly for another.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Hash(u64);
+
+impl Hash {
+    pub(super) fn of(name: &[u8]) -> Self {
+        let mut hash = Self::default();
+        for part in name.chunks(CHUNK) {
+            let mut chunk = [0; CHUNK];
+            chunk[..part.len()].copy_from_slice(part);
+            hash.add(&chunk);
+        }
+        hash
+    }
+
+    #[inline(always)]
+    fn add(&mut self, chunk: &[u8; CHUNK]) {
+        let [first, last] = [0, 8].map(|at| u128::from_le_bytes(*chunk) >> (8 * at)).map(|bytes| bytes as u64);
+        // Two odd numbers without pattern: digits of π, as in `Config::hash_key`.
+        self.0 ^= first.wrapping_mul(0x243f_6a88_85a3_08d3) ^ last.wrapping_mul(0x1319_8a2e_0370_7345);
+    }
 }
 
 /// A set of names as a Bloom filter of 1024 bits.
@@ -67,7 +78,7 @@ pub(super) struct Names([u64; 16]);
 impl Names {
     /// Notes a name, and says whether it may be noted already: more often than it is, never less.
     #[inline(always)]
-    pub(super) fn note(&mut self, name: Ends) -> bool {
+    pub(super) fn note(&mut self, name: Hash) -> bool {
         let (word, bit) = Self::place(name);
         let noted = self.0[word] & bit != 0;
         self.0[word] |= bit;
@@ -75,15 +86,13 @@ impl Names {
     }
 
     pub(super) fn may_have(&self, name: &[u8]) -> bool {
-        let (word, bit) = Self::place(Ends::of(name));
+        let (word, bit) = Self::place(Hash::of(name));
         self.0[word] & bit != 0
     }
 
     #[inline(always)]
-    fn place(Ends(first, last): Ends) -> (usize, u64) {
-        // Two odd numbers without pattern: digits of π, as in `Config::hash_key`.
-        let mixed = first.wrapping_mul(0x243f_6a88_85a3_08d3) ^ last.wrapping_mul(0x1319_8a2e_0370_7345);
-        ((mixed >> 60) as usize, 1 << (mixed >> 54 & 63))
+    const fn place(Hash(hash): Hash) -> (usize, u64) {
+        ((hash >> 60) as usize, 1 << (hash >> 54 & 63))
     }
 }
 
@@ -96,12 +105,12 @@ mod tests {
         let every: Vec<u8> = (0..=u8::MAX).collect();
         for length in 1..=70 {
             for name in every.windows(length).chain([&[][..]]) {
-                let mut text = [name, b": BEHIND"].concat();
-                let ends = lower(&mut text, name.len());
+                let behind = b": WHAT STANDS THERE";
+                let mut text = [name, behind].concat();
+                let hash = lower(&mut text, name.len());
                 let lowered = name.to_ascii_lowercase();
-                assert_eq!(text, [&*lowered, b": BEHIND"].concat());
-                let Ends(first, last) = Ends::of(&lowered);
-                assert_eq!((ends.0, ends.1), (first, last));
+                assert_eq!(text, [&*lowered, behind].concat());
+                assert_eq!(hash, Some(Hash::of(&lowered)));
             }
         }
     }

@@ -4,7 +4,8 @@
 //! what it held can have grown itself, to four times at most:
 //!
 //! - a byte that waited for others is then kept in a body or head, and once more to tell conflicting copies from it; in a
-//!   head Latin-1 becomes two bytes of UTF-8, and fields of three bytes have eight of ends; a list of requests doubles its room;
+//!   head Latin-1 becomes two bytes of UTF-8, and a field of three bytes is kept as one with eight of ends, one of five as five
+//!   with as many; a list of requests doubles its room;
 //! - of a byte of payload come at most 4: those, or three for a request of 16 bytes that waits for its answer;
 //! - of a segment, besides: a connection, a message in each direction, the overhead of waiting.
 

@@ -4,20 +4,11 @@
 
 /// Appends bytes as text: UTF-8, or else Latin-1, in which every byte is a character.
 pub(super) fn push_text(text: &mut Vec<u8>, bytes: &[u8]) {
-    match str::from_utf8(bytes) {
-        Ok(utf8) => text.extend_from_slice(utf8.as_bytes()),
-        Err(_) => {
-            let latin: String = bytes.iter().map(|&byte| char::from(byte)).collect();
-            text.extend_from_slice(latin.as_bytes());
-        }
+    if bytes.is_ascii() || simdutf8::basic::from_utf8(bytes).is_ok() {
+        return text.extend_from_slice(bytes);
     }
-}
-
-/// Appends a name, in lower case.
-pub(super) fn push_name(text: &mut Vec<u8>, bytes: &[u8]) {
-    let start = text.len();
-    push_text(text, bytes);
-    text[start..].make_ascii_lowercase();
+    let latin: String = bytes.iter().map(|&byte| char::from(byte)).collect();
+    text.extend_from_slice(latin.as_bytes());
 }
 
 /// Appends a value: each fold becomes a space, as RFC 9112 §5.2 has it for who does not refuse it.

@@ -2,7 +2,7 @@
 //!
 //! Next: [`super::names`] and [`super::copying`], how they come in; [`super::shape`], how they go out.
 
-use super::copying::{push_name, push_text, push_value};
+use super::copying::{push_text, push_value};
 use super::head::checked;
 use super::names::{Hash, Names, lower};
 use crate::event::Field;
@@ -71,21 +71,21 @@ impl Fields {
         self.between = BETWEEN as u32;
         self.ends.resize(fields.len(), (0, 0));
         let place = |piece: &[u8]| piece.as_ptr().addr().wrapping_sub(head.as_ptr().addr());
-        let mut start = fields.first().map_or(head.len(), |field| place(field.name));
+        let mut start = match fields.first() {
+            Some(field) => Span::of(field.name, head)?.start as usize,
+            None => head.len(),
+        };
         self.start = start as u32;
-        let mut names = Names::default();
         for (ends, field) in self.ends.iter_mut().zip(fields) {
-            let from_name = self.text.get_mut(start..)?;
             let name_end = start + field.name.len();
             if place(field.name) != start || place(field.value) != name_end + BETWEEN {
                 return None;
             }
             let value_end = name_end + BETWEEN + field.value.len();
-            self.may_repeat |= names.note(lower(from_name, field.name.len())?);
             *ends = (name_end as u32, value_end as u32);
             start = value_end + BETWEEN;
         }
-        (start <= head.len() + BETWEEN).then_some(())
+        (start <= head.len() + BETWEEN).then(|| self.lower())
     }
 
     /// Appends to what stands before the fields, and says where it is.
@@ -97,16 +97,26 @@ impl Fields {
 
     /// Appends fields, which are all there will be, behind what stands before them.
     pub(super) fn push(&mut self, fields: &[Field<'_>]) {
-        let mut names = Names::default();
         for field in fields {
-            let start = self.text.len();
-            push_name(&mut self.text, field.name);
-            self.may_repeat |= names.note(Hash::of(&self.text[start..]));
+            push_text(&mut self.text, field.name);
             let name = self.text.len() as u32;
             push_value(&mut self.text, field.value);
             self.ends.push((name, self.text.len() as u32));
         }
         self.text.extend_from_slice(&BEHIND);
+        self.lower();
+    }
+
+    /// Makes names lower case, and notes whether one may come more than once.
+    #[inline(always)]
+    fn lower(&mut self) {
+        let mut names = Names::default();
+        let mut start = self.start;
+        for &(name, value) in &self.ends {
+            let hash = lower(&mut self.text[start as usize..], (name - start) as usize);
+            self.may_repeat |= names.note(hash);
+            start = value + self.between;
+        }
     }
 
     /// What was copied at this place.

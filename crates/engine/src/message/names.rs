@@ -7,16 +7,16 @@ use fearless_simd::{Level, dispatch, prelude::*, u8x16};
 /// Bytes that are looked at together: as many as any processor compares at once, and more than most names have.
 const CHUNK: usize = 16;
 
-/// Makes the first `length` bytes lower case, a name, and gives its hash. `None` where not a whole chunk stands at its end.
+/// Makes the first `length` bytes lower case, a name, behind which a chunk more must stand, and gives its hash.
 #[inline(always)]
-pub(super) fn lower(text: &mut [u8], length: usize) -> Option<Hash> {
+pub(super) fn lower(text: &mut [u8], length: usize) -> Hash {
     let (mut rest, mut left, mut hash) = (text, length, Hash::default());
     loop {
-        let (chunk, behind) = rest.split_first_chunk_mut()?;
+        let (chunk, behind) = rest.split_first_chunk_mut().expect("a chunk more stands there");
         let name = lower_chunk(chunk, left.min(CHUNK));
         hash.add(&name);
         if left <= CHUNK {
-            return Some(hash);
+            return hash;
         }
         (rest, left) = (behind, left - CHUNK);
     }
@@ -110,7 +110,7 @@ mod tests {
                 let hash = lower(&mut text, name.len());
                 let lowered = name.to_ascii_lowercase();
                 assert_eq!(text, [&*lowered, behind].concat());
-                assert_eq!(hash, Some(Hash::of(&lowered)));
+                assert_eq!(hash, Hash::of(&lowered));
             }
         }
     }

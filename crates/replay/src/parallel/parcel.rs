@@ -208,10 +208,9 @@ impl Parcel {
                     let (block, bytes) = self.bytes_of(*place);
                     let Stamp { number, time, precision } = moment.frame;
                     let frame = Frame::new(number, time, *link, bytes).with_wire_len(*wire_len);
-                    let Decoded::Segment(segment) = decode(&frame.with_precision(precision)) else {
-                        unreachable!("a glance at it saw a segment");
-                    };
-                    let segment = &segment;
+                    // By reference: moved, it was read back in wide words where it was just written in narrow ones, and waited for that.
+                    let decoded = decode(&frame.with_precision(precision));
+                    let Decoded::Segment(segment) = &decoded else { unreachable!("a glance at it saw a segment") };
                     to(Step::Segment { segment, stamp: moment.frame, odd: None, carriers: &[], block }, moment);
                 }
                 Item::Segment(number, moment, place) => {

@@ -71,15 +71,16 @@ impl Connection {
     ) -> Option<usize> {
         let limits = &cx.config.limits;
         let (bytes_max, fields_max) = (limits.head_bytes_max, limits.head_fields_max);
-        let (opened, length) = head::read_at_once(bytes, bytes_max, fields_max, |head, length| {
+        // Gone on with inside: handed out of it, what was read was copied four times.
+        head::read_at_once(bytes, bytes_max, fields_max, |head, length| {
             self.may_send(from, bytes, false, cx.flow).then(|| {
                 self.is_http(cx);
-                (self.opened(from, head, AnomalySet::EMPTY, &[stamp], cx), length)
+                let opened = self.opened(from, head, AnomalySet::EMPTY, &[stamp], cx);
+                self.sides[from.index()].untouched = Untouched(false);
+                self.begin(from, opened, length, stamp, cx);
+                length
             })
-        })??;
-        self.sides[from.index()].untouched = Untouched(false);
-        self.begin(from, opened, length, stamp, cx);
-        Some(length)
+        })?
     }
 
     pub(super) fn head(&mut self, from: Side, candidate: Candidate<'_>, cx: &mut Context<'_>) -> Step {

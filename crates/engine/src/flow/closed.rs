@@ -1,7 +1,7 @@
 //! Connections that ended a short while ago: so that their late duplicates are not taken for new ones.
 
 use crate::config::Limits;
-use crate::decode::{Flags, Segment};
+use crate::decode::Segment;
 use crate::key::{BUCKETS, Side};
 use crate::seq::SeqNumber;
 
@@ -54,17 +54,6 @@ pub(super) struct Closed {
     remembered: usize,
 }
 
-/// What a segment without a connection is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Remnant {
-    /// A late part of a connection that ended.
-    Old,
-    /// It goes beyond a connection that ended.
-    New,
-    /// Nothing is remembered between these endpoints.
-    Unknown,
-}
-
 impl Closed {
     pub(super) fn new(limits: &Limits) -> Self {
         // At most a 32nd of the budget goes to what is over, and each bucket has its share.
@@ -99,19 +88,12 @@ impl Closed {
         }
     }
 
-    pub(super) fn recall(&self, hash: u64, side: Side, segment: &Segment<'_>) -> Remnant {
+    /// Whether a segment without a connection is a late part of one that ended.
+    pub(super) fn explains(&self, hash: u64, side: Side, segment: &Segment<'_>) -> bool {
         let set = self.sets.get(self.place(hash));
-        let found = set.and_then(|Set(ended)| ended.iter().find(|ended| ended.is(hash)));
-        let Some(ended) = found else { return Remnant::Unknown };
-        if segment.flags.has(Flags::SYN) {
-            return Remnant::New;
-        }
+        let Some(ended) = set.and_then(|Set(ended)| ended.iter().find(|ended| ended.is(hash))) else { return false };
         let end = segment.seq.add(segment.payload.len() as u32);
-        match ended.next(side) {
-            _ if segment.payload.is_empty() => Remnant::Old,
-            Some(next) if end.offset_from(next) <= 0 => Remnant::Old,
-            _ => Remnant::New,
-        }
+        segment.payload.is_empty() || ended.next(side).is_some_and(|next| end.offset_from(next) <= 0)
     }
 
     /// Which set a hash is for: its highest bits are as good as any.
@@ -130,7 +112,7 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
     use super::*;
-    use crate::decode::{Checksum, Options};
+    use crate::decode::{Checksum, Flags, Options};
     use crate::key::Endpoint;
     use crate::testkit::rng::Rng;
 
@@ -150,7 +132,7 @@ mod tests {
             ttl: 64,
             checksum: Checksum::Unknown,
         };
-        closed.recall(hash, Side::Low, &segment) == Remnant::Old
+        closed.explains(hash, Side::Low, &segment)
     }
 
     #[test]

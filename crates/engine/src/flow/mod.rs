@@ -25,7 +25,7 @@ use crate::key::{BUCKETS, FlowKey, Side};
 use crate::ledger::{Fate, Ledger};
 use crate::tcp::{self, Delivery, EndCause, Interest, Outcome, Receiver};
 use crate::time::Timestamp;
-use closed::{Closed, Remnant};
+use closed::Closed;
 use ids::Ids;
 use lent::Lent;
 use table::{Class, Entry, Table};
@@ -176,23 +176,18 @@ impl Flows {
     /// A connection for the first segment between its endpoints; `None` when it gives no reason for one.
     fn open(&mut self, key: FlowKey, side: Side, segment: &Segment<'_>, around: &mut Surroundings<'_>) -> Option<u32> {
         let hash = self.table.hash(&key);
-        let opens = tcp::Connection::may_begin(segment);
-        let past = &mut self.past[key.bucket()];
-        match past.closed.recall(hash, side, segment) {
-            Remnant::Old => {
-                around.ledger.count(Fate::Duplicate, segment.payload.len());
-                return None;
+        // A SYN is not asked, it opens one in any case: to look there was a fiftieth of a replay of short connections.
+        if !segment.flags.has(Flags::SYN) && self.past[key.bucket()].closed.explains(hash, side, segment) {
+            around.ledger.count(Fate::Duplicate, segment.payload.len());
+            return None;
+        }
+        if !tcp::Connection::may_begin(segment) {
+            around.ledger.count(Fate::Ignored, segment.payload.len());
+            if !segment.flags.has(Flags::RST) {
+                around.ledger.count_anomaly(Anomaly::NoAck);
+                around.sink.event(Event::Anomaly { flow: None, anomaly: Anomaly::NoAck });
             }
-            Remnant::New if opens => past.closed.forget(hash),
-            Remnant::Unknown if opens => {}
-            Remnant::New | Remnant::Unknown => {
-                around.ledger.count(Fate::Ignored, segment.payload.len());
-                if !segment.flags.has(Flags::RST) {
-                    around.ledger.count_anomaly(Anomaly::NoAck);
-                    around.sink.event(Event::Anomaly { flow: None, anomaly: Anomaly::NoAck });
-                }
-                return None;
-            }
+            return None;
         }
         while self.table.len() >= around.config.limits.connections_max.max(1) {
             self.evict(around);
@@ -336,9 +331,12 @@ impl Flows {
         let entry = self.table.entry(slot);
         let hash = self.table.hash(&entry.flow.key);
         self.common.held -= entry.held + Table::ENTRY_BYTES;
-        // Who was evicted goes on, if it goes on, as a connection of its own; a flood of them is not worth remembering.
-        if !matches!(cause, EndCause::EndOfCapture | EndCause::Evicted) {
-            self.past[usize::from(self.table.standing(slot).bucket)].closed.remember(hash, entry.tcp.next_seqs());
+        let closed = &mut self.past[usize::from(self.table.standing(slot).bucket)].closed;
+        match cause {
+            EndCause::EndOfCapture => {}
+            // It goes on, if it goes on, as a connection of its own; a flood of them is not worth remembering.
+            EndCause::Evicted => closed.forget(hash),
+            _ => closed.remember(hash, entry.tcp.next_seqs()),
         }
         around.sink.event(Event::Closed { flow: &entry.flow });
         self.table.remove(slot, hash);

@@ -27,22 +27,31 @@ fn push(flows: &mut Flows, ledger: &mut Ledger, number: u64, seq: u32, ack: Opti
         checksum: Checksum::Unknown,
     };
     ledger.received(payload.len());
+    around(ledger, number, |around| flows.segment(&segment, None, around));
+}
+
+fn around(ledger: &mut Ledger, number: u64, call: impl FnOnce(&mut Surroundings<'_>)) {
     let stamp = Stamp { number, ..Stamp::default() };
     let mut sink = crate::event::sink_fn(|_| {});
-    let config = Config::default();
-    flows.segment(
-        &segment,
-        None,
-        &mut Surroundings {
-            config: &config,
-            ledger,
-            sink: &mut sink,
-            stamp,
-            block: None,
-            now: stamp.time,
-            serial: stamp.number,
-        },
-    );
+    let (config, sink) = (&Config::default(), &mut sink);
+    call(&mut Surroundings { config, ledger, sink, stamp, block: None, now: stamp.time, serial: number });
+}
+
+#[test]
+fn what_was_evicted_goes_on_though_its_ports_ended_a_connection_before() {
+    let (mut flows, mut ledger) = (Flows::new(&Config::default()), Ledger::default());
+    let none = Flags::default();
+    push(&mut flows, &mut ledger, 1, 500, None, Flags::SYN, b"");
+    push(&mut flows, &mut ledger, 2, 1_000_500, Some(501), Flags::SYN, b"");
+    push(&mut flows, &mut ledger, 3, 501, Some(1_000_501), Flags::RST, b"");
+    push(&mut flows, &mut ledger, 4, 490, Some(1_000_501), none, b"late data");
+    assert_eq!((flows.table.len(), ledger.bytes(Fate::Duplicate)), (0, 9), "that one is over");
+    // The same ports, and lower numbers: RFC 9293 §3.4.1 has a new connection choose any.
+    push(&mut flows, &mut ledger, 5, 100, None, Flags::SYN, b"");
+    push(&mut flows, &mut ledger, 6, 1_000_100, Some(101), Flags::SYN, b"");
+    around(&mut ledger, 6, |around| assert!(flows.evict(around)));
+    push(&mut flows, &mut ledger, 7, 101, Some(1_000_101), none, b"goes on");
+    assert_eq!((flows.table.len(), ledger.bytes(Fate::Duplicate)), (1, 9), "it is new, not late of the first");
 }
 
 #[test]

@@ -123,7 +123,8 @@ impl Intake {
                         to(Step::Segment { segment, stamp, odd: None, carriers: &[], block }, &self.moment);
                     }
                     Decoded::Fragment(fragment) => {
-                        if let defrag::Outcome::Whole(datagram) = self.defrag.push(fragment, self.moment.now, frame.stamp())
+                        if let defrag::Outcome::Whole(datagram) =
+                            self.defrag.push(fragment, self.moment.now, frame.stamp())
                         {
                             self.datagram(datagram, &mut to);
                         }

@@ -69,10 +69,10 @@ impl Side {
 /// How many parts all flows are divided into, a power of two: more than there are threads, and little to keep for each.
 pub const BUCKETS: usize = 64;
 
-/// The part of a flow between two ends. A sum, which asks for no order of them, and two multiplications: one thread asks this of
+/// The part of a flow between two ends, below [`BUCKETS`]. A sum, which asks for no order of them, and two multiplications: one thread asks this of
 /// every packet, and by [`FlowKey::stable_hash`], which reads byte by byte, that was a twentieth of the work of all threads.
 #[inline]
-pub(crate) fn bucket(one: &Endpoint, other: &Endpoint) -> usize {
+pub fn bucket(one: &Endpoint, other: &Endpoint) -> usize {
     bucket_of(number(one), number(other))
 }
 

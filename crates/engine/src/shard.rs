@@ -8,7 +8,6 @@ use std::cmp::Reverse;
 
 use crate::collect::Collector;
 use crate::config::Config;
-use crate::decode::Segment;
 use crate::defrag::Carriers;
 use crate::engine::Tracker;
 use crate::event::{Event, Sink};
@@ -18,15 +17,9 @@ use crate::ledger::Ledger;
 use crate::message::{Batch, Message};
 use crate::time::Seconds;
 
-/// Which of `shards` parts a segment is for.
+/// Which of `shards` parts has a [bucket](crate::key::bucket).
 #[inline]
-pub fn shard_of(segment: &Segment<'_>, shards: usize) -> usize {
-    shard_of_bucket(bucket(&segment.src, &segment.dst), shards)
-}
-
-/// Which of `shards` parts has a [bucket](crate::decode::Glance::bucket).
-#[inline]
-pub const fn shard_of_bucket(bucket: usize, shards: usize) -> usize {
+pub const fn shard_of(bucket: usize, shards: usize) -> usize {
     bucket * shards / BUCKETS
 }
 

@@ -38,6 +38,7 @@ pub(crate) fn glance(frame: &Frame<'_>) -> Option<Glance> {
         return None;
     }
     let payload = total_len.checked_sub(20 + header_len)?;
-    let end = |ip, port| number_of_v4(u32::from_be_bytes([head[ip], head[ip + 1], head[ip + 2], head[ip + 3]]), u16_at(port));
+    let end =
+        |ip, port| number_of_v4(u32::from_be_bytes([head[ip], head[ip + 1], head[ip + 2], head[ip + 3]]), u16_at(port));
     Some(Glance { bucket: bucket_of(end(26, 34), end(30, 36)), payload })
 }

@@ -175,10 +175,9 @@ mod tests {
 
     #[test]
     fn nothing_is_remembered_where_nothing_may_be() {
-        for limits in [
-            Limits { closed_max: 0, ..Limits::default() },
-            Limits { held_bytes_max: 64 << 10, ..Limits::default() },
-        ] {
+        for limits in
+            [Limits { closed_max: 0, ..Limits::default() }, Limits { held_bytes_max: 64 << 10, ..Limits::default() }]
+        {
             let mut closed = Closed::new(&limits);
             closed.remember(7 << 40, [None; 2]);
             assert!(!is_remembered(&closed, 7 << 40) && closed.held() == 0);

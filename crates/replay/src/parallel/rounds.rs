@@ -14,8 +14,9 @@ use sniffer_engine::decode::Glance;
 use sniffer_engine::frame::Frame;
 use sniffer_engine::intake::{Moment, Step};
 use sniffer_engine::json::Lines;
+use sniffer_engine::key::bucket;
 use sniffer_engine::message::Message;
-use sniffer_engine::shard::{Shard, shard_of, shard_of_bucket};
+use sniffer_engine::shard::{Shard, shard_of};
 
 use super::bound::Bound;
 use super::lanes::{Lanes, Next};
@@ -79,7 +80,7 @@ impl<'a> Rounds<'a> {
         match step {
             Step::Tick(passed) => self.filling.iter_mut().for_each(|parcel| parcel.tick(passed, moment)),
             Step::Segment { segment, stamp, odd, carriers, block } => {
-                let shard = shard_of(segment, self.filling.len());
+                let shard = shard_of(bucket(&segment.src, &segment.dst), self.filling.len());
                 let block = self.number(block);
                 self.size += self.filling[shard].segment(segment, (stamp, carriers), odd, moment, block);
             }
@@ -87,12 +88,12 @@ impl<'a> Rounds<'a> {
         }
     }
 
-    /// Adds a frame with a segment that nobody has decoded.
+    /// Adds a plain frame, with what a glance at it tells.
     #[inline(always)]
     pub(super) fn add_frame(&mut self, frame: &Frame<'_>, glance: Glance, moment: Moment) {
-        let shard = shard_of_bucket(glance.bucket, self.filling.len());
+        let shard = shard_of(glance.bucket, self.filling.len());
         let block = self.number(frame.block);
-        self.size += self.filling[shard].frame(frame, glance, moment, block);
+        self.size += self.filling[shard].frame(frame, glance.payload, moment, block);
     }
 
     /// The number of a block, for which the round keeps it.

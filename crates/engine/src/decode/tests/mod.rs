@@ -4,6 +4,7 @@
 
 mod ip;
 mod link;
+mod plain;
 mod random;
 mod tcp;
 mod tunnel;

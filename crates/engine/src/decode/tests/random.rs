@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::plain::assert_glance;
 use super::*;
 
 const LINKS: [u16; 41] = [
@@ -50,6 +51,7 @@ proptest! {
         for link in LINKS {
             let frame = Frame::new(1, Timestamp::ZERO, LinkType(link), &bytes).with_wire_len(wire_len);
             decode_each(&frame, |decoded| assert_sound(&bytes, decoded));
+            assert_glance(&frame);
         }
         let ip = IpAddr::from([1, 2, 3, 4]);
         for protocol in 0..=255 {
@@ -62,5 +64,6 @@ proptest! {
     fn damaged_frames_never_panic(bytes in damaged(), wire_len in 0..4_000_u32) {
         let frame = Frame::new(1, Timestamp::ZERO, LinkType(ETHERNET), &bytes).with_wire_len(wire_len);
         assert_sound(&bytes, &decode(&frame));
+        assert_glance(&frame);
     }
 }

@@ -53,7 +53,11 @@ impl Head {
 
 /// Whose lines are next, and before what of the others.
 pub(super) fn next(heads: &[Head]) -> Option<(usize, Option<Turn>)> {
-    let first = (0..heads.len()).min_by_key(|&at| heads[at].turn())?;
-    let others = heads.iter().enumerate().filter(|&(at, _)| at != first);
-    Some((first, others.map(|(_, head)| head.turn()).min()))
+    let mut turns = heads.iter().map(Head::turn).enumerate();
+    let (mut first, mut second) = (turns.next()?, None);
+    for next in turns {
+        let later = if next.1 < first.1 { std::mem::replace(&mut first, next) } else { next };
+        second = Some(second.map_or(later.1, |second: Turn| second.min(later.1)));
+    }
+    Some((first.0, second))
 }

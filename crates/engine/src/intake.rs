@@ -1,7 +1,8 @@
 //! The first half of an engine: from frames to what the connections are to do, in order.
 //!
 //! It has the clock and the fragments, which no connection owns; it knows no connection. What it hands on can be taken by
-//! one [`crate::engine::Engine`], or by several [`crate::shard::Shard`]s, each with connections of its own.
+//! one [`crate::engine::Engine`], or by several [`crate::shard::Shard`]s, each with connections of its own; for those it need not
+//! decode what a glance tells apart ([`Intake::share`]).
 
 use crate::anomaly::Anomaly;
 use crate::block::Block;

@@ -69,8 +69,8 @@ impl Side {
 /// How many parts all flows are divided into, a power of two: more than there are threads, and little to keep for each.
 pub const BUCKETS: usize = 64;
 
-/// The part of a flow between two ends, below [`BUCKETS`]. A sum, which asks for no order of them, and two multiplications: one thread asks this of
-/// every packet, and by [`FlowKey::stable_hash`], which reads byte by byte, that was a twentieth of the work of all threads.
+/// The part of a flow between two ends, below [`BUCKETS`]. A sum, which asks for no order of them, and two multiplications: one thread
+/// asks this of every packet, and by [`FlowKey::stable_hash`], which reads byte by byte, that was a twentieth of the work of all threads.
 #[inline]
 pub fn bucket(one: &Endpoint, other: &Endpoint) -> usize {
     bucket_of(number(one), number(other))
@@ -79,9 +79,15 @@ pub fn bucket(one: &Endpoint, other: &Endpoint) -> usize {
 /// The same of two ends as numbers.
 #[inline(always)]
 pub(crate) const fn bucket_of(one: u64, other: u64) -> usize {
+    (spread(one, other) >> (u64::BITS - BUCKETS.ilog2())) as usize
+}
+
+/// Where a flow is among all, its bucket in the highest bits.
+#[inline(always)]
+const fn spread(one: u64, other: u64) -> u64 {
     // Odd numbers without pattern: digits of π, as in `Config::hash_key`.
     let mixed = one.wrapping_add(other).wrapping_mul(0x243f_6a88_85a3_08d3);
-    ((mixed ^ mixed >> 32).wrapping_mul(0xa409_3822_299f_31d1) >> (u64::BITS - BUCKETS.ilog2())) as usize
+    (mixed ^ mixed >> 32).wrapping_mul(0xa409_3822_299f_31d1)
 }
 
 /// An end in one number: of IPv4 address and port, as [`Ends`] has it; of IPv6 a mixture.
@@ -196,9 +202,19 @@ impl FlowKey {
     /// What several flows share without being counted in sum is kept by bucket, and a bucket is never split over threads:
     /// so it is the same for any number of them.
     pub(crate) fn bucket(&self) -> usize {
+        (self.spread() >> (u64::BITS - BUCKETS.ilog2())) as usize
+    }
+
+    /// One of so many parts of its [bucket](Self::bucket), 2³² at most; always the same.
+    pub(crate) fn part(&self, parts: usize) -> usize {
+        let within = self.spread() << BUCKETS.ilog2();
+        ((within >> 32) as usize * parts) >> 32
+    }
+
+    fn spread(&self) -> u64 {
         match &self.0 {
-            Ends::V4([low, high]) => bucket_of(*low, *high),
-            Ends::Any { low, high } => bucket(low, high),
+            Ends::V4([low, high]) => spread(*low, *high),
+            Ends::Any { low, high } => spread(number(low), number(high)),
         }
     }
 

@@ -177,7 +177,7 @@ impl Flows {
     fn open(&mut self, key: FlowKey, side: Side, segment: &Segment<'_>, around: &mut Surroundings<'_>) -> Option<u32> {
         let hash = self.table.hash(&key);
         // A SYN is not asked, it opens one in any case: to look there was a fiftieth of a replay of short connections.
-        if !segment.flags.has(Flags::SYN) && self.past[key.bucket()].closed.explains(hash, side, segment) {
+        if !segment.flags.has(Flags::SYN) && self.past[key.bucket()].closed.explains(&key, hash, side, segment) {
             around.ledger.count(Fate::Duplicate, segment.payload.len());
             return None;
         }
@@ -335,8 +335,8 @@ impl Flows {
         match cause {
             EndCause::EndOfCapture => {}
             // It goes on, if it goes on, as a connection of its own; a flood of them is not worth remembering.
-            EndCause::Evicted => closed.forget(hash),
-            _ => closed.remember(hash, entry.tcp.next_seqs()),
+            EndCause::Evicted => closed.forget(&entry.flow.key, hash),
+            _ => closed.remember(&entry.flow.key, hash, entry.tcp.next_seqs()),
         }
         around.sink.event(Event::Closed { flow: &entry.flow });
         self.table.remove(slot, hash);

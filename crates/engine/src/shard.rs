@@ -17,7 +17,7 @@ use crate::ledger::Ledger;
 use crate::message::{Batch, Message};
 use crate::time::Seconds;
 
-/// Which of `shards` parts has a [bucket](crate::key::bucket).
+/// Which of `shards` parts has a [bucket].
 #[inline]
 pub const fn shard_of(bucket: usize, shards: usize) -> usize {
     bucket * shards / BUCKETS

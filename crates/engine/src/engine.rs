@@ -55,7 +55,7 @@ impl Engine {
     /// Gives up the connection that is missed least: the oldest half-open one, else the least recently active. Whether there
     /// was one.
     pub fn evict(&mut self, sink: &mut dyn Sink) -> bool {
-        self.tracker.evict(self.intake.moment(), sink)
+        self.tracker.evict(&self.intake.moment(), sink)
     }
 
     /// Gives up the copies of delivered bytes that are kept to tell conflicting ones: they cost no message.

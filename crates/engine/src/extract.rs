@@ -60,7 +60,7 @@ impl<W: Sink> Extractor<W> {
         );
         if budget.spend(payload) && self.held() > self.budget.max() {
             let target = self.budget.target().saturating_sub(self.intake.held());
-            shed(&mut [&mut self.shard], target, self.intake.moment(), out);
+            shed(&mut [&mut self.shard], target, &self.intake.moment(), out);
         }
         self.shard.settle(frame.number, out);
     }

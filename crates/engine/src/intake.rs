@@ -175,8 +175,8 @@ impl Intake {
     }
 
     /// The present.
-    pub const fn moment(&self) -> &Moment {
-        &self.moment
+    pub const fn moment(&self) -> Moment {
+        self.moment
     }
 
     /// Accounted bytes held in fragments.

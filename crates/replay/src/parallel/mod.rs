@@ -171,7 +171,7 @@ impl Driver<'_> {
 
     /// Waits for all shards and gives memory back if they hold too much.
     fn look(&mut self, budget: &Budget, receiver: &mut dyn Receiver) {
-        let moment = *self.intake.moment();
+        let moment = self.intake.moment();
         let (fragments, most) = (self.intake.held(), self.rounds.held_at_most());
         // What the frame completes and what is shed are one batch.
         self.rounds.drain(Some(moment.frame.number), receiver);

@@ -29,9 +29,15 @@ impl Block {
     /// Where these very bytes start in it, when they lie in it.
     #[inline]
     pub fn position(&self, bytes: &[u8]) -> Option<usize> {
-        let start = bytes.as_ptr().addr().checked_sub(self.as_ptr().addr())?;
-        (start + bytes.len() <= self.len()).then_some(start)
+        position(bytes, self)
     }
+}
+
+/// Where these very bytes start in others, when they lie in those: by address.
+#[inline(always)]
+pub(crate) fn position(bytes: &[u8], within: &[u8]) -> Option<usize> {
+    let start = bytes.as_ptr().addr().checked_sub(within.as_ptr().addr())?;
+    (start + bytes.len() <= within.len()).then_some(start)
 }
 
 impl Deref for Block {

@@ -93,14 +93,14 @@ const fn spread(one: u64, other: u64) -> u64 {
 /// An end in one number: of IPv4 address and port, as [`Ends`] has it; of IPv6 a mixture.
 #[inline(always)]
 fn number(end: &Endpoint) -> u64 {
-    let ip = match end.ip {
-        IpAddr::V4(ip) => return number_of_v4(ip.to_bits(), end.port),
+    match end.ip {
+        IpAddr::V4(ip) => number_of_v4(ip.to_bits(), end.port),
         IpAddr::V6(ip) => {
             let [high, low] = [ip.to_bits() >> 64, ip.to_bits()].map(|bits| bits as u64);
-            high.wrapping_mul(0x1319_8a2e_0370_7345) ^ low
+            let ip = high.wrapping_mul(0x1319_8a2e_0370_7345) ^ low;
+            ip << 16 ^ ip >> 48 ^ u64::from(end.port)
         }
-    };
-    ip << 16 ^ ip >> 48 ^ u64::from(end.port)
+    }
 }
 
 /// The same of an IPv4 address and a port.
@@ -202,19 +202,21 @@ impl FlowKey {
     /// What several flows share without being counted in sum is kept by bucket, and a bucket is never split over threads:
     /// so it is the same for any number of them.
     pub(crate) fn bucket(&self) -> usize {
-        (self.spread() >> (u64::BITS - BUCKETS.ilog2())) as usize
+        let [low, high] = self.numbers();
+        bucket_of(low, high)
     }
 
     /// One of so many parts of its [bucket](Self::bucket), 2³² at most; always the same.
     pub(crate) fn part(&self, parts: usize) -> usize {
-        let within = self.spread() << BUCKETS.ilog2();
+        let [low, high] = self.numbers();
+        let within = spread(low, high) << BUCKETS.ilog2();
         ((within >> 32) as usize * parts) >> 32
     }
 
-    fn spread(&self) -> u64 {
+    fn numbers(&self) -> [u64; 2] {
         match &self.0 {
-            Ends::V4([low, high]) => spread(*low, *high),
-            Ends::Any { low, high } => spread(number(low), number(high)),
+            Ends::V4(ends) => *ends,
+            Ends::Any { low, high } => [number(low), number(high)],
         }
     }
 

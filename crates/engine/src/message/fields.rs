@@ -5,6 +5,7 @@
 use super::copying::{push_text, push_value};
 use super::head::checked;
 use super::names::{Hash, Names, lower};
+use crate::block::position;
 use crate::event::Field;
 
 /// Field lines in wire order, in one piece of text.
@@ -36,12 +37,11 @@ pub(super) struct Span {
 }
 
 impl Span {
-    /// Where a piece of `text` stands in it, by its address; `None` when it is no piece of it.
+    /// Where a piece of `text` stands in it; `None` when it is no piece of it.
     #[inline(always)]
     pub(super) fn of(piece: &[u8], text: &[u8]) -> Option<Self> {
-        let start = piece.as_ptr().addr().checked_sub(text.as_ptr().addr())?;
-        let end = start + piece.len();
-        (end <= text.len()).then_some(Self { start: start as u32, end: end as u32 })
+        let start = position(piece, text)?;
+        Some(Self { start: start as u32, end: (start + piece.len()) as u32 })
     }
 }
 
@@ -72,7 +72,7 @@ impl Fields {
         self.ends.resize(fields.len(), (0, 0));
         let place = |piece: &[u8]| piece.as_ptr().addr().wrapping_sub(head.as_ptr().addr());
         let mut start = match fields.first() {
-            Some(field) => Span::of(field.name, head)?.start as usize,
+            Some(field) => position(field.name, head)?,
             None => head.len(),
         };
         self.start = start as u32;

@@ -58,7 +58,7 @@ pub fn replay(
 ) -> io::Result<Summary> {
     let workers = threads.get().min(BUCKETS);
     // More than threads, so that who is early has something to take over; few, because each brings memory of its own into the
-    // caches, and one that changes hands takes its own along. Of one thread's time, two took 0.61, 0.63 and 0.63 on small messages
+    // caches, and one that changes hands takes its own along. Of one thread's time, two took 0.61, 0.63 and 0.64 on small messages
     // with 2, 3 and 4 shards, and, measured before, 0.07 and 0.15 more with 8 and 16.
     let shards = (workers + (workers - 1) / 2).min(BUCKETS);
     let shards: Vec<_> = (0..shards).map(|_| Mutex::new(Shard::new(config.clone()))).collect();

@@ -5,13 +5,13 @@
 use std::io::{self, IsTerminal};
 use std::path::Path;
 
-use sniffer_engine::testkit::pcap;
-use sniffer_engine::testkit::wire::OwnedFrame;
+use sniffer_packet::file::pcap;
+use sniffer_packet::file::pcapng::Pcapng;
+use sniffer_packet::frame::OwnedFrame;
 use sniffer_replay::source::{Input, Source};
 
 use crate::exit::{Exit, say};
 use crate::output::Output;
-use crate::pcapng::Pcapng;
 use crate::progress::Progress;
 
 /// Frames of a capture, and how reading them ended.

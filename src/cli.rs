@@ -9,10 +9,10 @@ use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use sniffer_formats::{Form, Pretty};
 
 use crate::exit::{Exit, say};
 use crate::filter::Filter;
-pub(crate) use crate::format::Format;
 use crate::{perturb, talk, verify, why};
 
 pub(crate) mod live;
@@ -138,6 +138,47 @@ pub(crate) struct Replay {
 
     #[command(flatten)]
     pub(crate) filter: Filter,
+}
+
+/// The formats by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// One JSON object a line
+    Jsonl,
+    /// For people: a line a message
+    Pretty,
+    /// HTTP Archive 1.2, for the network panel of a browser
+    Har,
+    /// What is in the capture: hosts, endpoints, statuses, latencies, losses
+    Summary,
+    /// The summary as a page with charts, in one file
+    Html,
+    /// Each request as a command that can be run
+    Curl,
+}
+
+impl Format {
+    /// Whether it shows bodies; where it does not, none are kept.
+    pub(crate) const fn wants_bodies(self) -> bool {
+        !matches!(self, Self::Summary | Self::Html)
+    }
+
+    /// Whether it shows content without its codings; a request that is sent again must be as it was.
+    pub(crate) const fn wants_decoded(self) -> bool {
+        !matches!(self, Self::Curl)
+    }
+
+    /// What writes it; `pretty` is made by the caller, who knows the terminal, and `names` are the inputs.
+    pub(crate) fn writer(self, names: String, pretty: impl FnOnce() -> Pretty) -> Form {
+        match self {
+            Self::Jsonl => Form::jsonl(),
+            Self::Pretty => Form::pretty(pretty()),
+            Self::Har => Form::har(),
+            Self::Summary => Form::summary(names),
+            Self::Html => Form::html(names),
+            Self::Curl => Form::curl(),
+        }
+    }
 }
 
 /// How the accounts are written.

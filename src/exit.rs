@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use crate::text::escape;
+use sniffer_formats::text::escape;
 
 /// The end of a run. README.md lists the codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

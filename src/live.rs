@@ -5,6 +5,7 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
+use sniffer_formats::text::escape;
 use sniffer_live::config::{Field, Values};
 use sniffer_live::log::Logging;
 use sniffer_live::sniffer::Extras;
@@ -13,7 +14,6 @@ use sniffer_live::{Config, End, Sniffer, StartError};
 use crate::cli::live::Options;
 use crate::exit::{Exit, say};
 use crate::interrupt::Interrupt;
-use crate::text::escape;
 
 /// Runs until it is stopped; everything there is to say has been said when it returns.
 pub(crate) fn run(options: &Options) -> Exit {

@@ -6,27 +6,20 @@
 mod capture;
 #[allow(rustdoc::broken_intra_doc_links, reason = "they are help texts, and clap shows brackets as they stand")]
 mod cli;
-mod exchange;
 mod exit;
 #[allow(rustdoc::broken_intra_doc_links, reason = "as in `cli`")]
 mod filter;
-mod format;
 mod interrupt;
-mod json;
 #[cfg(feature = "live")]
 mod live;
 mod output;
-mod pcapng;
 mod perturb;
 mod pipeline;
-mod pretty;
 mod progress;
 mod redact;
 mod replay;
 mod slice;
-mod stats;
 mod talk;
-mod text;
 mod verify;
 mod why;
 

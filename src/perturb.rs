@@ -7,8 +7,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use sniffer_engine::testkit::net::{Kind, perturb};
-use sniffer_engine::testkit::wire::Wrap;
+use sniffer_testkit::net::{Kind, perturb};
+use sniffer_testkit::wire::Wrap;
 
 use crate::capture;
 use crate::exit::{Exit, say};
@@ -130,7 +130,6 @@ fn share(text: &str) -> Result<f64, String> {
 
 /// A layer, with an id of ours where it wants one and has none.
 fn layer(text: &str) -> Result<Wrap, String> {
-    text.parse().or_else(|error: sniffer_engine::testkit::wire::WireError| {
-        format!("{text}:100").parse().map_err(|_| error.to_string())
-    })
+    text.parse()
+        .or_else(|error: sniffer_testkit::wire::WireError| format!("{text}:100").parse().map_err(|_| error.to_string()))
 }

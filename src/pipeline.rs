@@ -6,12 +6,12 @@
 use std::collections::BTreeSet;
 
 use sniffer_engine::json::Lines;
-use sniffer_engine::key::FlowKey;
 use sniffer_engine::message::Message;
+use sniffer_formats::Form;
+use sniffer_packet::key::FlowKey;
 use sniffer_replay::Summary;
 
 use crate::filter::Filtering;
-use crate::format::Form;
 use crate::redact::Redaction;
 
 /// The stages, in order.
@@ -30,7 +30,7 @@ impl Pipeline {
 
     /// Whether what is written of a message depends on that message alone.
     pub(crate) const fn is_by_message(&self) -> bool {
-        self.filtering.is_none() && self.chosen.is_none() && matches!(self.form, Form::Jsonl)
+        self.filtering.is_none() && self.chosen.is_none() && self.form.is_jsonl()
     }
 
     /// What becomes of secrets.
@@ -58,7 +58,7 @@ impl Pipeline {
             filtering.finish(&mut |message| written(message, chosen, redaction, form, out));
             given_up = filtering.given_up();
         }
-        form.finish(summary, damaged, out);
+        form.finish(&summary.ledger, damaged, out);
         given_up
     }
 

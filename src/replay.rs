@@ -6,29 +6,29 @@ use std::collections::hash_map::RandomState;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::hash::BuildHasher;
-use std::io::{self, IoSlice, IsTerminal};
+use std::io::{self, IoSlice, IsTerminal, Write as _};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::thread;
 
 use sniffer_engine::config::Config;
 use sniffer_engine::json::Lines;
-use sniffer_engine::ledger::FrameFate;
+use sniffer_engine::ledger::Ledger;
 use sniffer_engine::message::Message;
+use sniffer_formats::{Pretty, accounts, text};
+use sniffer_packet::fate::FrameFate;
 use sniffer_replay::source::{Input, Source, SourceError};
 use sniffer_replay::{Next, Receiver, Summary, parallel};
 
-use crate::cli::{Format, Replay};
+use crate::cli::{Format, Replay, Stats};
 use crate::exit::{Exit, say};
 use crate::filter::Filtering;
-use crate::format::Form;
 use crate::interrupt::Interrupt;
 use crate::output::Output;
 use crate::pipeline::Pipeline;
-use crate::pretty::Pretty;
 use crate::progress::Progress;
 use crate::redact::Redaction;
-use crate::{slice, stats, text};
+use crate::slice;
 
 /// Does what was asked; everything there is to say has been said when it returns.
 pub(crate) fn run(options: &Replay) -> Exit {
@@ -72,7 +72,7 @@ fn try_run(options: &Replay) -> Result<Exit, (Exit, String)> {
     });
     let wanted = !options.no_progress && !streams && !output.is_terminal();
     let names = inputs.iter().map(Input::to_string).collect::<Vec<_>>().join(", ");
-    let form = Form::new(format, names, || Pretty::new(output.is_terminal(), options.verbose, streams || pipe));
+    let form = format.writer(names, || Pretty::new(output.is_terminal(), options.verbose, streams || pipe));
     let filtering = (!options.filter.is_empty()).then(|| Filtering::new(options.filter.clone()));
     let mut writer = Writer {
         pipeline: Pipeline::new(filtering, options.write_pcap.is_some(), redaction, form),
@@ -119,12 +119,22 @@ fn try_run(options: &Replay) -> Result<Exit, (Exit, String)> {
         }
     }
     if let Some(form) = options.stats {
-        stats::print(&summary.ledger, form, !source.damages().is_empty());
+        print_accounts(&summary.ledger, form, !source.damages().is_empty());
     }
     if given_up > 0 {
         say(format_args!("{} waited too long to be decided by the filters", text::count(given_up, "exchange")));
     }
     Ok(conclude(&summary, &source, pipe, interrupt.signal()))
+}
+
+/// Prints the accounts on stderr; `damaged` when a file broke off.
+fn print_accounts(ledger: &Ledger, form: Stats, damaged: bool) {
+    let text = match form {
+        Stats::Table => accounts::table(ledger, damaged),
+        Stats::Json => accounts::json(ledger),
+    };
+    // In one piece, so that other programs on the same terminal cannot come between. If stderr is gone, nobody asked.
+    let _ = io::stderr().write_all(text.as_bytes());
 }
 
 /// What is said at the end, and with which code.
@@ -152,7 +162,7 @@ fn conclude(summary: &Summary, source: &Source, pipe: bool, signal: Option<u8>) 
         return Exit::Signal(number);
     }
     if exit == Exit::Well && summary.ledger.messages() == 0 && io::stderr().is_terminal() {
-        say(stats::nothing(&summary.ledger));
+        say(accounts::nothing(&summary.ledger));
     }
     exit
 }

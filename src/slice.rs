@@ -8,17 +8,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use sniffer_engine::clock::Clock;
 use sniffer_engine::config::Config;
-use sniffer_engine::decode::{Decoded, Segment, decode_datagram, decode_each};
-use sniffer_engine::defrag::{Defrag, Outcome};
-use sniffer_engine::frame::Frame;
-use sniffer_engine::key::FlowKey;
+use sniffer_packet::clock::Clock;
+use sniffer_packet::decode::{Decoded, decode_datagram, decode_each};
+use sniffer_packet::defrag::{Defrag, Outcome};
+use sniffer_packet::file::pcapng::Pcapng;
+use sniffer_packet::frame::Frame;
+use sniffer_packet::key::FlowKey;
+use sniffer_packet::segment::Segment;
 use sniffer_replay::source::{Input, Source};
 
 use crate::interrupt::Interrupt;
 use crate::output::Output;
-use crate::pcapng::Pcapng;
 use crate::progress::Progress;
 
 /// What surrounds every pass over the capture.

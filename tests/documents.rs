@@ -1,7 +1,8 @@
 //! The page for experts names everything that the output can say.
 
 use sniffer_engine::anomaly::Anomaly;
-use sniffer_engine::ledger::{Fate, FrameFate};
+use sniffer_engine::ledger::Fate;
+use sniffer_packet::fate::FrameFate;
 
 #[test]
 fn supported_names_every_anomaly_and_every_fate() {

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
-use sniffer_engine::testkit::rng::Rng;
+use sniffer_testkit::rng::Rng;
 
 use crate::traffic::{Connection, Line, Wire};
 

@@ -7,16 +7,18 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
-use sniffer_engine::block::Block;
 use sniffer_engine::config::Config;
-use sniffer_engine::decode::{self, Flags};
 use sniffer_engine::extract::Extractor;
-use sniffer_engine::frame::LinkType;
 use sniffer_engine::json::Lines;
-use sniffer_engine::key::Endpoint;
 use sniffer_engine::message::Message;
-use sniffer_engine::testkit::wire::{OwnedFrame, Tcp, Way, block_of, frame_bytes, within};
-use sniffer_engine::time::{Precision, Timestamp};
+use sniffer_packet::block::Block;
+use sniffer_packet::decode;
+use sniffer_packet::frame::LinkType;
+use sniffer_packet::frame::{OwnedFrame, block_of, within};
+use sniffer_packet::key::Endpoint;
+use sniffer_packet::segment::Flags;
+use sniffer_packet::time::{Precision, Timestamp};
+use sniffer_testkit::wire::{Tcp, Way, frame_bytes};
 
 /// Frames, and what they lie in, as a replay reads them.
 type InBlocks = (Vec<OwnedFrame>, Vec<Block>);

@@ -6,13 +6,14 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use sniffer_engine::config::Config;
-use sniffer_engine::decode::Flags;
 use sniffer_engine::extract::Extractor;
-use sniffer_engine::frame::LinkType;
 use sniffer_engine::json::Lines;
-use sniffer_engine::key::Endpoint;
-use sniffer_engine::testkit::wire::{OwnedFrame, Tcp, Way, frame_bytes};
-use sniffer_engine::time::{Precision, Timestamp};
+use sniffer_packet::frame::LinkType;
+use sniffer_packet::frame::OwnedFrame;
+use sniffer_packet::key::Endpoint;
+use sniffer_packet::segment::Flags;
+use sniffer_packet::time::{Precision, Timestamp};
+use sniffer_testkit::wire::{Tcp, Way, frame_bytes};
 
 const SIZES: [usize; 3] = [1, 10, 100];
 

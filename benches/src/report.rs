@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use sniffer_engine::time::{Precision, Timestamp};
+use sniffer_packet::time::{Precision, Timestamp};
 
 use crate::measure::{Cost, spread};
 use crate::others::{LIMIT, Other};

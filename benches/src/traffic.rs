@@ -9,11 +9,11 @@ use std::io::{self, BufWriter, Write};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
-use sniffer_engine::decode::Flags;
-use sniffer_engine::frame::LinkType;
-use sniffer_engine::key::Endpoint;
-use sniffer_engine::testkit::rng::Rng;
-use sniffer_engine::testkit::wire::{Tcp, Way, WireError, frame_bytes};
+use sniffer_packet::frame::LinkType;
+use sniffer_packet::key::Endpoint;
+use sniffer_packet::segment::Flags;
+use sniffer_testkit::rng::Rng;
+use sniffer_testkit::wire::{Tcp, Way, WireError, frame_bytes};
 
 /// Payload of a full segment on Ethernet with time stamps.
 const SEGMENT: usize = 1_448;

@@ -11,10 +11,10 @@ mod terms;
 
 use clap::Args;
 use sniffer_engine::message::Message;
-use sniffer_engine::time::Timestamp;
+use sniffer_packet::time::Timestamp;
 
-use crate::exchange::{Exchanges, Judge, Verdict};
-pub(crate) use terms::path_of;
+use sniffer_formats::exchange::{Exchanges, Judge, Verdict};
+use sniffer_formats::target::host_of;
 use terms::{Ends, Host, Path, Statuses, moment};
 
 /// Options that choose exchanges.
@@ -108,19 +108,6 @@ impl Judge for Filter {
 /// Whether one of the values matches, or there are none.
 fn any<T>(values: &[T], matches: impl Fn(&T) -> bool) -> bool {
     values.is_empty() || values.iter().any(matches)
-}
-
-/// Where a request was meant to go: the authority of an absolute target, else the Host field (RFC 9112 §3.2).
-pub(crate) fn host_of(request: &Message) -> Option<&str> {
-    let target = request.head.path()?;
-    if let Some((_, rest)) = target.split_once("://").filter(|_| !target.starts_with('/')) {
-        let authority = rest.split(['/', '?']).next().unwrap_or(rest);
-        return Some(authority.rsplit_once('@').map_or(authority, |(_, host)| host));
-    }
-    if request.head.method() == Some("CONNECT") {
-        return Some(target);
-    }
-    request.head.fields().values("host").next()
 }
 
 /// A filter with the exchanges it has not decided about.

@@ -7,8 +7,9 @@ use std::str::FromStr;
 use std::time::UNIX_EPOCH;
 
 use ipnet::IpNet;
-use sniffer_engine::key::Endpoint;
-use sniffer_engine::time::Timestamp;
+use sniffer_formats::target::{path_of, without_port};
+use sniffer_packet::key::Endpoint;
+use sniffer_packet::time::Timestamp;
 
 /// `api.test`, `*.test`, `api.test:8080`.
 #[derive(Debug, Clone)]
@@ -33,16 +34,6 @@ impl Host {
     }
 }
 
-/// `a.test:80` and `[::1]:80` without the port.
-pub(crate) fn without_port(authority: &str) -> &str {
-    match authority.rsplit_once(':') {
-        Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
-            if port.bytes().all(|byte| byte.is_ascii_digit()) { host } else { authority }
-        }
-        _ => authority,
-    }
-}
-
 /// `/api/*`; with a `?` it is compared with the query too.
 #[derive(Debug, Clone)]
 pub(crate) struct Path(String);
@@ -63,17 +54,6 @@ impl Path {
         let target = path_of(target);
         let seen = if self.0.contains('?') { target } else { target.split('?').next().unwrap_or(target) };
         glob(&self.0, seen)
-    }
-}
-
-/// Path and query of a request-target; of an absolute one (to a proxy), what stands behind its authority.
-pub(crate) fn path_of(target: &str) -> &str {
-    match target.split_once("://") {
-        Some((scheme, rest)) if !scheme.contains('/') => match rest.find(['/', '?']) {
-            Some(at) => &rest[at..],
-            None => "/",
-        },
-        _ => target,
     }
 }
 

@@ -12,13 +12,14 @@ use std::path::Path;
 use sniffer_engine::config::Config;
 use sniffer_engine::extract::Extractor;
 use sniffer_engine::message::Message;
-use sniffer_engine::testkit::talk::{Action, FRAMES_MAX, PAYLOAD_MAX, Step, Talk};
-use sniffer_engine::testkit::wire::{OwnedFrame, link_name};
+use sniffer_formats::text::escape;
+use sniffer_packet::frame::OwnedFrame;
+use sniffer_testkit::talk::{Action, FRAMES_MAX, PAYLOAD_MAX, Step, Talk};
+use sniffer_testkit::wire::link_name;
 
 use super::tell::{Telling, tell};
 use crate::capture;
 use crate::exit::{Exit, say};
-use crate::text::escape;
 
 pub(super) fn run(path: &Path, output: Option<&Path>) -> Result<Exit, (Exit, String)> {
     let capture = capture::read(path, FRAMES_MAX, PAYLOAD_MAX)?;

@@ -10,7 +10,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use sniffer_engine::testkit::talk::{TEXT_MAX, Talk};
+use sniffer_testkit::talk::{TEXT_MAX, Talk};
 
 use crate::capture;
 use crate::exit::{Exit, say};

@@ -7,15 +7,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sniffer_engine::config::Config;
-use sniffer_engine::decode::{Decoded, Flags, Segment, decode_datagram, decode_each};
-use sniffer_engine::defrag::{Defrag, Outcome};
-use sniffer_engine::key::{Endpoint, FlowKey};
 use sniffer_engine::message::Message;
-use sniffer_engine::testkit::talk::{
-    Action, BLOCK_MAX, Block, CONNECTIONS_MAX, Connection, Marks, Opening, Step, Talk,
-};
-use sniffer_engine::testkit::wire::{OwnedFrame, Way};
-use sniffer_engine::time::Timestamp;
+use sniffer_packet::decode::{Decoded, decode_datagram, decode_each};
+use sniffer_packet::defrag::{Defrag, Outcome};
+use sniffer_packet::frame::OwnedFrame;
+use sniffer_packet::key::{Endpoint, FlowKey};
+use sniffer_packet::segment::{Flags, Segment};
+use sniffer_packet::time::Timestamp;
+use sniffer_testkit::talk::{Action, BLOCK_MAX, Block, CONNECTIONS_MAX, Connection, Marks, Opening, Step, Talk};
+use sniffer_testkit::wire::Way;
 
 /// Time between frames that is worth a word, in nanoseconds: a second. The player takes a millisecond a frame.
 const PAUSE_MIN: u64 = 1_000_000_000;

@@ -161,5 +161,5 @@ fn bytes(message: &Map<String, Value>) -> Vec<u8> {
 }
 
 fn cut(text: &str) -> String {
-    crate::text::cut(text, VALUE_MAX).into_owned()
+    sniffer_formats::text::cut(text, VALUE_MAX).into_owned()
 }

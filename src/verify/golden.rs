@@ -13,8 +13,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use sniffer_engine::config::Config;
-use sniffer_engine::ledger::FrameFate;
 use sniffer_engine::message::Message;
+use sniffer_packet::fate::FrameFate;
 use sniffer_replay::source::{Input, Source, SourceError};
 use sniffer_replay::{Receiver, replay};
 

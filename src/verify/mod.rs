@@ -13,11 +13,11 @@ use std::path::{Path, PathBuf};
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 use clap::Args;
+use sniffer_formats::text::{count, escape};
 
 use crate::capture;
 use crate::exit::{Exit, say};
 use crate::output::Output;
-use crate::text::{count, escape};
 use golden::Golden;
 use masks::Masks;
 

@@ -6,17 +6,17 @@
 use std::collections::BTreeMap;
 
 use sniffer_engine::config::Config;
-use sniffer_engine::decode::{Decoded, decode_each};
 use sniffer_engine::engine::Engine;
 use sniffer_engine::event::{Completion, Event, Flow, Protocol, sink_fn};
-use sniffer_engine::key::FlowKey;
 use sniffer_engine::ledger::Fate;
+use sniffer_formats::text::{count, cut, escape};
+use sniffer_packet::decode::{Decoded, decode_each};
+use sniffer_packet::key::FlowKey;
 use sniffer_replay::source::Source;
 
 use super::tell::wrapped;
 use super::trace::name;
 use crate::progress::Progress;
-use crate::text::{count, cut, escape};
 
 /// Messages that are named.
 const MESSAGES_MAX: usize = 40;

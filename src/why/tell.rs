@@ -2,13 +2,14 @@
 //!
 //! It never guesses: what the notes leave open is said to be open. Next: `trace`.
 
-use sniffer_engine::decode::Flags;
 use sniffer_engine::event::{Completion, Protocol};
-use sniffer_engine::frame::LinkType;
-use sniffer_engine::ledger::{Fate, FrameFate};
+use sniffer_engine::ledger::Fate;
+use sniffer_formats::text::{columns, count, cut, escape};
+use sniffer_packet::fate::FrameFate;
+use sniffer_packet::frame::LinkType;
+use sniffer_packet::segment::Flags;
 
 use super::trace::{Fates, Packet, Touched};
-use crate::text::{columns, count, cut, escape};
 
 /// Columns of a line.
 const WIDTH: usize = 100;

@@ -6,15 +6,17 @@
 use std::collections::HashMap;
 
 use sniffer_engine::anomaly::{Anomaly, AnomalySet};
-use sniffer_engine::clock::Clock;
 use sniffer_engine::config::Config;
-use sniffer_engine::decode::{Decoded, Segment, decode_datagram, decode_each};
-use sniffer_engine::defrag::{Defrag, Outcome};
 use sniffer_engine::engine::Engine;
 use sniffer_engine::event::{About, Completion, Direction, Event, Flow, Protocol, Sink, StartLine};
-use sniffer_engine::frame::{Frame, LinkType, Stamp};
-use sniffer_engine::key::{Endpoint, FlowKey};
-use sniffer_engine::ledger::{Fate, FrameFate, Ledger};
+use sniffer_engine::ledger::{Fate, Ledger};
+use sniffer_packet::clock::Clock;
+use sniffer_packet::decode::{Decoded, decode_datagram, decode_each};
+use sniffer_packet::defrag::{Defrag, Outcome};
+use sniffer_packet::fate::FrameFate;
+use sniffer_packet::frame::{Frame, LinkType, Stamp};
+use sniffer_packet::key::{Endpoint, FlowKey};
+use sniffer_packet::segment::Segment;
 use sniffer_replay::source::Source;
 
 use crate::progress::Progress;

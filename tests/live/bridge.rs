@@ -17,7 +17,7 @@ use nix::sched::{CloneFlags, setns};
 use nix::sys::socket::{
     AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, bind, recvfrom, send, socket,
 };
-use sniffer_engine::testkit::rng::Rng;
+use sniffer_testkit::rng::Rng;
 
 use crate::net::Namespace;
 

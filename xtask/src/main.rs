@@ -81,8 +81,7 @@ fn no_pending_snapshots() -> Result<(), Failed> {
 
 fn corpus() -> Result<(), Failed> {
     let talks = steps::files(&top().join("corpus"), &|name| name.ends_with(".talk"));
-    let mut arguments =
-        vec!["run", "--quiet", "-p", "sniffer-engine", "--features", "testkit", "--example", "talk", "--"];
+    let mut arguments = vec!["run", "--quiet", "-p", "sniffer-testkit", "--example", "talk", "--"];
     arguments.extend(talks.iter().filter_map(|path| path.to_str()));
     println!("xtask: writing {} captures", talks.len());
     steps::quietly("cargo", &arguments)

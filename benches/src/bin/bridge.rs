@@ -37,7 +37,7 @@ mod line {
     use nix::sys::socket::{
         AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, bind, recvfrom, send, setsockopt, socket,
     };
-    use sniffer_engine::testkit::rng::Rng;
+    use sniffer_testkit::rng::Rng;
 
     /// Bytes that wait to be carried; what the kernel drops for want of room would be loss that nobody asked for.
     const WAITING: usize = 16 << 20;

@@ -4,8 +4,10 @@
 
 use std::time::Duration;
 
-use crate::defrag::DefragLimits;
-use crate::key::{Endpoint, FlowKey, Side};
+use sniffer_packet::defrag::DefragLimits;
+use sniffer_packet::intake::PacketConfig;
+use sniffer_packet::key::{Endpoint, FlowKey, Side};
+
 use crate::ledger::Fate;
 
 /// How the engine works. Made with [`Config::default`], then fields are set.
@@ -46,6 +48,11 @@ impl Default for Config {
 }
 
 impl Config {
+    /// What the packet layer needs of it.
+    pub const fn packet(&self) -> PacketConfig {
+        PacketConfig { defrag: self.limits.defrag, hash_key: self.hash_key, track_frames: self.track_frames }
+    }
+
     /// Why a connection is not followed, if it is not.
     pub(crate) fn leaves_out(&self, key: &FlowKey) -> Option<Fate> {
         if !self.ports.is_empty() && !self.ports.iter().any(|&port| key.has_port(port)) {

@@ -4,17 +4,20 @@
 //! Frame ──intake──▶ Segment ──flow──▶ tcp ──▶ Delivery ──http──▶ Event
 //! ```
 
+use sniffer_packet::block::Block;
+use sniffer_packet::defrag::Overlap;
+use sniffer_packet::fate::FrameFate;
+use sniffer_packet::frame::{Frame, Stamp};
+use sniffer_packet::intake::{Intake, Moment, Step};
+use sniffer_packet::key::Endpoint;
+use sniffer_packet::segment::Segment;
+use sniffer_packet::time::{Seconds, Timestamp};
+
 use crate::anomaly::Anomaly;
-use crate::block::Block;
 use crate::config::Config;
-use crate::decode::Segment;
 use crate::event::{Began, Sink};
 use crate::flow::{Activity, Flows, Surroundings};
-use crate::frame::{Frame, Stamp};
-use crate::intake::{Intake, Moment, Step};
-use crate::key::Endpoint;
-use crate::ledger::{FrameFate, Ledger};
-use crate::time::{Seconds, Timestamp};
+use crate::ledger::Ledger;
 
 /// Frames in, events out.
 ///
@@ -29,7 +32,7 @@ pub struct Engine {
 impl Engine {
     /// An engine that has seen nothing.
     pub fn new(config: Config) -> Self {
-        Self { intake: Intake::new(&config), tracker: Tracker::new(config) }
+        Self { intake: Intake::new(&config.packet()), tracker: Tracker::new(config) }
     }
 
     /// Takes the next frame and gives the events it causes. Bad traffic is data: there is no error.
@@ -111,7 +114,7 @@ impl Tracker {
                     self.tick(second, moment, sink);
                 }
             }
-            Step::Segment { segment, stamp, odd, .. } => self.segment(segment, stamp, odd, None, moment, sink),
+            Step::Segment { segment, stamp, overlap, .. } => self.segment(segment, stamp, overlap, None, moment, sink),
         }
     }
 
@@ -125,7 +128,7 @@ impl Tracker {
         &mut self,
         segment: &Segment<'_>,
         stamp: Stamp,
-        odd: Option<Anomaly>,
+        overlap: Overlap,
         block: Option<&Block>,
         moment: &Moment,
         sink: &mut dyn Sink,
@@ -133,7 +136,7 @@ impl Tracker {
         self.ledger.received(segment.payload.len());
         let Self { config, ledger, flows } = self;
         let Moment { now, serial, .. } = *moment;
-        flows.segment(segment, odd, &mut Surroundings { config, ledger, sink, stamp, block, now, serial });
+        flows.segment(segment, overlap, &mut Surroundings { config, ledger, sink, stamp, block, now, serial });
     }
 
     /// The first of these seconds at which time-outs are due in any connection; those up to it are taken from them.

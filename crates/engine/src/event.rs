@@ -2,9 +2,10 @@
 //!
 //! Whole messages are made from these alone, by [`crate::collect`].
 
+use sniffer_packet::frame::Stamp;
+use sniffer_packet::key::{Endpoint, FlowId, FlowKey, Side};
+
 use crate::anomaly::{Anomaly, AnomalySet};
-use crate::frame::Stamp;
-use crate::key::{Endpoint, FlowId, FlowKey, Side};
 
 /// A tracked connection, as events name it.
 #[derive(Debug, Clone)]

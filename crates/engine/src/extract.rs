@@ -1,15 +1,16 @@
 //! Frames in, whole messages out: an [`Intake`] with one [`Shard`] behind it, under the memory budget.
 
+use sniffer_packet::frame::Frame;
+use sniffer_packet::intake::{Intake, Step};
+use sniffer_packet::key::Endpoint;
+use sniffer_packet::time::Timestamp;
+
 use crate::budget::Budget;
 use crate::config::Config;
 use crate::event::Sink;
-use crate::frame::Frame;
-use crate::intake::{Intake, Step};
-use crate::key::Endpoint;
 use crate::ledger::Ledger;
 use crate::message::Message;
 use crate::shard::{Shard, Unwatched, finish, shed};
-use crate::time::Timestamp;
 
 /// The upper height of the API, made only of the lower. A watcher sees the events that the messages are made of.
 #[derive(Debug)]
@@ -30,7 +31,7 @@ impl<W: Sink> Extractor<W> {
     /// An extractor that has seen nothing, with a watcher.
     pub fn watched(config: Config, watcher: W) -> Self {
         Self {
-            intake: Intake::new(&config),
+            intake: Intake::new(&config.packet()),
             budget: Budget::new(config.limits.held_bytes_max),
             shard: Shard::watched(config, watcher),
         }
@@ -70,7 +71,7 @@ impl<W: Sink> Extractor<W> {
         self.shard.give(out);
     }
 
-    /// Copies what is kept of the [block](crate::block) that frames lay in, and lets that go: it may be written again. Of frames that lie
+    /// Copies what is kept of the [block](sniffer_packet::block) that frames lay in, and lets that go: it may be written again. Of frames that lie
     /// in another one, everything is copied until then.
     pub fn let_go(&mut self) {
         self.shard.let_go();

@@ -14,29 +14,21 @@
 #![forbid(unsafe_code)]
 
 pub mod anomaly;
-pub mod block;
+mod app;
 pub mod budget;
-pub mod clock;
 pub mod collect;
 pub mod config;
 mod content;
-pub mod decode;
-pub mod defrag;
 pub mod engine;
 pub mod event;
 pub mod extract;
 mod flow;
-pub mod frame;
-mod http;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod http1;
-pub mod intake;
 pub mod json;
-pub mod key;
 pub mod ledger;
 pub mod message;
-pub mod seq;
+mod reassembly;
 pub mod shard;
 mod tcp;
-#[cfg(feature = "testkit")]
-pub mod testkit;
-pub mod time;

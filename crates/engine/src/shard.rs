@@ -6,16 +6,17 @@
 
 use std::cmp::Reverse;
 
+use sniffer_packet::defrag::Carriers;
+use sniffer_packet::intake::{Moment, Step};
+use sniffer_packet::key::{BUCKETS, Endpoint, bucket};
+use sniffer_packet::time::Seconds;
+
 use crate::collect::Collector;
 use crate::config::Config;
-use crate::defrag::Carriers;
 use crate::engine::Tracker;
 use crate::event::{Event, Sink};
-use crate::intake::{Moment, Step};
-use crate::key::{BUCKETS, Endpoint, bucket};
 use crate::ledger::Ledger;
 use crate::message::{Batch, Message};
-use crate::time::Seconds;
 
 /// Which of `shards` parts has a [bucket].
 #[inline]
@@ -88,12 +89,12 @@ impl<W: Sink> Shard<W> {
         match step {
             Step::Frame(fate) => self.tracker.count_frame(fate),
             Step::Tick(passed) => self.pass(passed, moment, out),
-            Step::Segment { segment, stamp, odd, carriers, block } => {
+            Step::Segment { segment, stamp, overlap, carriers, block } => {
                 if !carriers.is_empty() {
                     self.carriers[bucket(&segment.src, &segment.dst)].note(stamp.number, carriers.to_vec());
                 }
                 let (tracker, mut behind) = self.parts(moment, out);
-                tracker.segment(segment, stamp, odd, block, moment, &mut behind);
+                tracker.segment(segment, stamp, overlap, block, moment, &mut behind);
             }
         }
     }
@@ -159,7 +160,7 @@ impl<W: Sink> Shard<W> {
         }
     }
 
-    /// Copies what is kept of the [block](crate::block) that segments lay in, and lets that go. Of those that lie in another one,
+    /// Copies what is kept of the [block](sniffer_packet::block) that segments lay in, and lets that go. Of those that lie in another one,
     /// everything is copied until then.
     pub fn let_go(&mut self) {
         self.tracker.let_go();

@@ -8,13 +8,13 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use allocation_counter::measure;
 use sniffer_engine::config::Config;
-use sniffer_engine::decode::Flags;
 use sniffer_engine::extract::Extractor;
-use sniffer_engine::frame::{Frame, LinkType};
 use sniffer_engine::json::Lines;
-use sniffer_engine::key::Endpoint;
-use sniffer_engine::testkit::wire::{Tcp, Way, frame_bytes};
-use sniffer_engine::time::Timestamp;
+use sniffer_packet::frame::{Frame, LinkType};
+use sniffer_packet::key::Endpoint;
+use sniffer_packet::segment::Flags;
+use sniffer_packet::time::Timestamp;
+use sniffer_testkit::wire::{Tcp, Way, frame_bytes};
 
 const CLIENT: Endpoint = Endpoint::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)), 40_000);
 const SERVER: Endpoint = Endpoint::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 80);

@@ -7,14 +7,14 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use sniffer_engine::anomaly::Anomaly;
 use sniffer_engine::config::Config;
-use sniffer_engine::decode::Flags;
 use sniffer_engine::event::Incomplete;
 use sniffer_engine::extract::Extractor;
-use sniffer_engine::frame::{Frame, LinkType};
-use sniffer_engine::key::Endpoint;
 use sniffer_engine::message::Message;
-use sniffer_engine::testkit::wire::{Tcp, Way, frame_bytes};
-use sniffer_engine::time::Timestamp;
+use sniffer_packet::frame::{Frame, LinkType};
+use sniffer_packet::key::Endpoint;
+use sniffer_packet::segment::Flags;
+use sniffer_packet::time::Timestamp;
+use sniffer_testkit::wire::{Tcp, Way, frame_bytes};
 
 const BUDGET: usize = 2 << 20;
 const SERVER: Endpoint = Endpoint::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 80);

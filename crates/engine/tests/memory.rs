@@ -7,10 +7,10 @@ use std::cell::Cell;
 
 use sniffer_engine::config::Config;
 use sniffer_engine::extract::Extractor;
-use sniffer_engine::key::FlowKey;
 use sniffer_engine::ledger::Ledger;
 use sniffer_engine::message::Message;
-use sniffer_engine::testkit::flood::{ALL, Flood, HONEST, Row};
+use sniffer_packet::key::FlowKey;
+use sniffer_testkit::flood::{ALL, Flood, HONEST, Row};
 
 /// The system's allocator, counting what each thread holds; tests run side by side.
 struct Counting;
@@ -84,7 +84,7 @@ fn run(&(_, flood): &Row, n: u32, config: Config) -> Came {
     let mut honest = Vec::new();
     let (mut accounted, mut frames, calls) = (0, 0, CALLS.get());
     PEAK.set(before);
-    let mut send = |frame: &sniffer_engine::frame::Frame<'_>| {
+    let mut send = |frame: &sniffer_packet::frame::Frame<'_>| {
         frames = frame.number;
         extractor.push(frame, &mut |message| {
             if message.head.path() == Some(HONEST) || message.head.status() == Some(200) {

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use sniffer_engine::config::Config;
-use sniffer_engine::testkit::talk::{Expectation, Talk};
-use sniffer_engine::testkit::{check, pcap};
+use sniffer_engine::fuzzing::check;
+use sniffer_packet::file::pcap;
+use sniffer_testkit::talk::{Expectation, Talk};
 
 #[test]
 fn every_conversation_gives_what_its_author_says() {

@@ -15,11 +15,16 @@
 
 mod capture;
 pub mod config;
-mod desk;
+mod dispatch;
+mod error;
 pub mod log;
 pub mod output;
+mod report;
 pub mod sniffer;
+mod stop;
 
 pub use capture::interfaces::{Interface, interfaces};
 pub use config::{Config, ConfigError};
-pub use sniffer::{End, Report, Sniffer, StartError};
+pub use error::StartError;
+pub use report::{End, Report};
+pub use sniffer::Sniffer;

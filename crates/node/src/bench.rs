@@ -9,8 +9,8 @@ use napi_derive::napi;
 use sniffer_engine::config::Config;
 use sniffer_engine::extract::Extractor;
 use sniffer_engine::message::Message;
-use sniffer_engine::testkit::talk::Talk;
 use sniffer_live::output::callback::feed;
+use sniffer_testkit::talk::Talk;
 
 use crate::bridge::{Bridge, Notify, Words};
 

@@ -15,7 +15,7 @@
 #[cfg(feature = "bench")]
 pub mod bench;
 mod bridge;
-pub mod said;
+pub mod log;
 
 use std::sync::Arc;
 use std::thread;
@@ -62,7 +62,7 @@ pub fn create(
     with_callback: bool,
     environment: Function<'_, String, Option<String>>,
 ) -> Result<Either<Native, Refusal>> {
-    said::begin();
+    log::begin();
     let pairs: Vec<(String, Value)> =
         serde_json::from_str(&values).map_err(|error| Error::from_reason(format!("not a list of pairs: {error}")))?;
     let mut values = Values::default();
@@ -92,7 +92,7 @@ impl Native {
         let (sniffer, bridge) = (Arc::clone(&self.sniffer), Arc::clone(&self.bridge));
         let run = move || {
             if let Err(error) = sniffer.start() {
-                said::refused(&error);
+                log::refused(&error);
                 return notify.refused(&error);
             }
             notify.started();
@@ -100,7 +100,7 @@ impl Native {
             sniffer.wait();
             bridge.detach();
             // The process may end as soon as JavaScript knows.
-            said::flush();
+            log::flush();
             notify.ended();
         };
         thread::Builder::new()

@@ -5,8 +5,6 @@
 //! threads.
 #![forbid(unsafe_code)]
 
-#[cfg(feature = "testkit")]
-pub mod fuzz;
 pub mod parallel;
 mod replay;
 pub mod source;

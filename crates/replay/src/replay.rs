@@ -6,9 +6,10 @@ use std::io::IoSlice;
 
 use sniffer_engine::config::Config;
 use sniffer_engine::extract::Extractor;
-use sniffer_engine::frame::LinkType;
-use sniffer_engine::ledger::{FrameFate, Ledger};
+use sniffer_engine::ledger::Ledger;
 use sniffer_engine::message::Message;
+use sniffer_packet::fate::FrameFate;
+use sniffer_packet::frame::LinkType;
 
 use crate::source::{Ahead, Source};
 

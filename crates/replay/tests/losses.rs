@@ -11,11 +11,11 @@ use std::fmt::Write as _;
 
 use sniffer_engine::config::Config;
 use sniffer_engine::event::Direction;
+use sniffer_engine::fuzzing::check;
 use sniffer_engine::message::Message;
-use sniffer_engine::testkit::check;
-use sniffer_engine::testkit::generate::{Options, conversation};
-use sniffer_engine::testkit::rng::Rng;
-use sniffer_engine::testkit::wire::OwnedFrame;
+use sniffer_packet::frame::OwnedFrame;
+use sniffer_testkit::generate::{Options, conversation};
+use sniffer_testkit::rng::Rng;
 
 /// Small, so that a person can read a failure.
 const OPTIONS: Options = Options { connections_max: 2, exchanges_max: 4, body_max: 120 };

@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use sniffer_engine::config::Config;
 use sniffer_engine::json::Lines;
 use sniffer_engine::message::Message;
-use sniffer_engine::testkit::{flood, pcap};
+use sniffer_packet::file::pcap;
 use sniffer_replay::source::Source;
 use sniffer_replay::{Receiver, parallel};
+use sniffer_testkit::flood;
 
 /// The system's allocator, counting.
 struct Counting;

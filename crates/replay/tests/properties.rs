@@ -12,15 +12,16 @@ use proptest::prelude::*;
 use serde_json::Value;
 use sniffer_engine::config::Config;
 use sniffer_engine::extract::Extractor;
-use sniffer_engine::frame::LinkType;
+use sniffer_engine::fuzzing::check::{self, Checked};
 use sniffer_engine::json::Lines;
-use sniffer_engine::testkit::check::{self, Checked};
-use sniffer_engine::testkit::generate::{Options, conversation};
-use sniffer_engine::testkit::net::{Kind, perturb};
-use sniffer_engine::testkit::rng::Rng;
-use sniffer_engine::testkit::talk::{Action, Marks, Step, Talk};
-use sniffer_engine::testkit::wire::{OwnedFrame, Way, Wrap, block_of, renumber, within};
-use sniffer_engine::time::Timestamp;
+use sniffer_packet::frame::LinkType;
+use sniffer_packet::frame::{OwnedFrame, block_of, renumber, within};
+use sniffer_packet::time::Timestamp;
+use sniffer_testkit::generate::{Options, conversation};
+use sniffer_testkit::net::{Kind, perturb};
+use sniffer_testkit::rng::Rng;
+use sniffer_testkit::talk::{Action, Marks, Step, Talk};
+use sniffer_testkit::wire::{Way, Wrap};
 
 fn talk(seed: u64) -> Talk {
     conversation(seed, &Options::default())
@@ -283,7 +284,7 @@ proptest! {
             .map(|(link, bytes, nanos)| OwnedFrame {
                 number: 0,
                 time: Timestamp::from_nanos(nanos),
-                precision: sniffer_engine::time::Precision::Nanos,
+                precision: sniffer_packet::time::Precision::Nanos,
                 link: LinkType(link),
                 wire_len: bytes.len() as u32,
                 bytes,

@@ -16,14 +16,14 @@ use sniffer_engine::config::Config;
 use sniffer_engine::json::Lines;
 use sniffer_engine::ledger::Ledger;
 use sniffer_engine::message::Message;
-use sniffer_engine::testkit::flood;
-use sniffer_engine::testkit::generate::{Options, conversation};
-use sniffer_engine::testkit::net::{Kind, perturb};
-use sniffer_engine::testkit::pcap;
-use sniffer_engine::testkit::wire::OwnedFrame;
-use sniffer_engine::time::Timestamp;
+use sniffer_packet::file::pcap;
+use sniffer_packet::frame::OwnedFrame;
+use sniffer_packet::time::Timestamp;
 use sniffer_replay::source::{Input, Source};
 use sniffer_replay::{Next, Receiver, parallel, replay};
+use sniffer_testkit::flood;
+use sniffer_testkit::generate::{Options, conversation};
+use sniffer_testkit::net::{Kind, perturb};
 
 /// What came out: lines, and accounts.
 #[derive(Debug, PartialEq, Eq)]
@@ -285,7 +285,7 @@ fn many_connections_under_one_budget() {
             frames.extend(conversation(1_000 * seed + n, &Options::default()).frames().unwrap());
         }
         frames.sort_by_key(|frame| frame.time);
-        sniffer_engine::testkit::wire::renumber(&mut frames);
+        sniffer_packet::frame::renumber(&mut frames);
         check_frames(&format!("seed {seed}"), &frames);
         let source = Source::from_reader("", std::io::Cursor::new(pcap::file(&frames).unwrap())).unwrap();
         let (_, budget) = configs().swap_remove(2);

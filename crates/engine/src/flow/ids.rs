@@ -2,8 +2,8 @@
 
 use hashbrown::HashMap;
 
-use crate::key::FlowId;
-use crate::seq::SeqNumber;
+use sniffer_packet::key::FlowId;
+use sniffer_packet::seq::SeqNumber;
 
 /// Ids remembered within one microsecond (arbitrary; it bounds memory for captures whose time stands still).
 const REMEMBERED: usize = 4096;
@@ -22,7 +22,7 @@ impl Ids {
         Self { micros: 0, given: HashMap::with_hasher(hasher) }
     }
 
-    /// The id of a connection between endpoints of this [`FlowKey::stable_hash`](crate::key::FlowKey::stable_hash).
+    /// The id of a connection between endpoints of this [`FlowKey::stable_hash`](sniffer_packet::key::FlowKey::stable_hash).
     pub(super) fn next(&mut self, stable_hash: u64, first_seq: SeqNumber, first_micros: u64) -> FlowId {
         if self.micros != first_micros || self.given.len() == REMEMBERED {
             self.micros = first_micros;
@@ -41,8 +41,9 @@ mod tests {
     use std::collections::BTreeSet;
     use std::net::{IpAddr, Ipv4Addr};
 
+    use sniffer_packet::key::{Endpoint, FlowKey};
+
     use super::*;
-    use crate::key::{Endpoint, FlowKey};
 
     #[test]
     fn equals_of_one_microsecond_get_different_ids() {

@@ -4,8 +4,9 @@
 
 use std::num::NonZeroU32;
 
+use sniffer_packet::block::Block;
+
 use super::table::Table;
-use crate::block::Block;
 
 #[derive(Debug, Default)]
 pub(super) struct Lent {

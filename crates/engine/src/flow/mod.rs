@@ -1,34 +1,37 @@
 //! The connections being followed: found by key, kept in order of activity, given up when idle or over a limit.
 //!
-//! Joins [`crate::tcp`] and [`crate::http`], which do not know of each other. Next: [`crate::engine`].
+//! Joins [`crate::tcp`] and [`crate::http1`], which do not know of each other. Next: [`crate::engine`].
 
-mod closed;
 mod ids;
 mod lent;
 mod slab;
 mod table;
 #[cfg(test)]
 mod tests;
+mod time_wait;
 
 use std::cmp::Reverse;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use sniffer_packet::block::Block;
+use sniffer_packet::defrag::Overlap;
+use sniffer_packet::frame::Stamp;
+use sniffer_packet::key::{BUCKETS, FlowKey, Side};
+use sniffer_packet::segment::{Flags, Segment};
+use sniffer_packet::time::Timestamp;
+
 use crate::anomaly::Anomaly;
-use crate::block::Block;
+use crate::app;
 use crate::config::Config;
-use crate::decode::{Flags, Segment};
 use crate::event::{Began, Event, Flow, Sink};
-use crate::frame::Stamp;
-use crate::http;
-use crate::key::{BUCKETS, FlowKey, Side};
+use crate::http1;
 use crate::ledger::{Fate, Ledger};
 use crate::tcp::{self, Delivery, EndCause, Interest, Outcome, Receiver};
-use crate::time::Timestamp;
-use closed::Closed;
 use ids::Ids;
 use lent::Lent;
 use table::{Class, Entry, Table};
+use time_wait::Closed;
 
 /// All connections of an engine.
 #[derive(Debug)]
@@ -119,7 +122,7 @@ impl Flows {
     }
 
     /// Takes a segment whose payload was counted as received, and what was odd about its datagram.
-    pub(crate) fn segment(&mut self, segment: &Segment<'_>, odd: Option<Anomaly>, around: &mut Surroundings<'_>) {
+    pub(crate) fn segment(&mut self, segment: &Segment<'_>, overlap: Overlap, around: &mut Surroundings<'_>) {
         let (key, side) = FlowKey::of(&segment.src, &segment.dst);
         if let Some(fate) = around.config.leaves_out(&key) {
             around.ledger.count(fate, segment.payload.len());
@@ -139,8 +142,8 @@ impl Flows {
                 None => return,
             },
         };
-        if let Some(anomaly) = odd {
-            self.with(slot, around, |_, out| out.note(side, anomaly));
+        if overlap == Overlap::Conflicting {
+            self.with(slot, around, |_, out| out.note(side, Anomaly::FragmentOverlap));
         }
         self.give(slot, segment, side, around);
     }
@@ -364,7 +367,7 @@ fn with<T>(
     common.touch(entry);
     let Entry { flow, tcp, http, .. } = entry;
     let Surroundings { config, ledger, sink, stamp, block, .. } = around;
-    let cx = http::Context { flow, config, ledger, sink: *sink, stamp: *stamp };
+    let cx = http1::Context { flow, config, ledger, sink: *sink, stamp: *stamp };
     call(tcp, &mut Behind { http, common, cx, block: *block })
 }
 
@@ -384,9 +387,9 @@ fn first_guess(key: &FlowKey, side: Side, segment: &Segment<'_>, ports: &[u16]) 
 
 /// A connection's HTTP, as what its TCP delivers to.
 struct Behind<'a> {
-    http: &'a mut http::Connection,
+    http: &'a mut http1::Connection,
     common: &'a mut Common,
-    cx: http::Context<'a>,
+    cx: http1::Context<'a>,
     block: Option<&'a Block>,
 }
 
@@ -400,11 +403,11 @@ impl Receiver for Behind<'_> {
     }
 
     fn report(&mut self, anomaly: Anomaly) {
-        http::report(anomaly, &mut self.cx);
+        http1::report(anomaly, &mut self.cx);
     }
 
     fn may_begin(&self, bytes: &[u8]) -> bool {
-        http::may_begin(bytes)
+        app::may_begin(bytes)
     }
 
     fn interest(&self, from: Side) -> Interest {

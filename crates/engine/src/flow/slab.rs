@@ -153,8 +153,9 @@ impl<T, B> Slab<T, B> {
 mod tests {
     use std::collections::BTreeMap;
 
+    use sniffer_testkit::rng::Rng;
+
     use super::*;
-    use crate::testkit::rng::Rng;
 
     #[test]
     fn it_is_a_map_by_slot_that_gives_its_memory_back() {

@@ -5,13 +5,13 @@
 //! moves three other connections, and to touch their entries for that was a fortieth of a replay.
 
 use hashbrown::HashTable;
+use sniffer_packet::key::FlowKey;
+use sniffer_packet::time::Timestamp;
 
 use super::slab::Slab;
 use crate::event::Flow;
-use crate::http;
-use crate::key::FlowKey;
+use crate::http1;
 use crate::tcp;
-use crate::time::Timestamp;
 
 const NONE: u32 = u32::MAX;
 
@@ -29,7 +29,7 @@ pub(super) enum Class {
 pub(super) struct Entry {
     pub(super) flow: Flow,
     pub(super) tcp: tcp::Connection,
-    pub(super) http: http::Connection,
+    pub(super) http: http1::Connection,
     /// Accounted bytes on the heap, when they were last summed up.
     pub(super) held: usize,
     /// Whether they may be others by now.
@@ -129,7 +129,7 @@ impl Table {
         let standing = Standing { last: now, serial, older: NONE, newer: NONE, class, bucket, listed: false };
         let slot = self.slots.insert_with(standing, |slot| {
             flow.slot = slot;
-            let (tcp, http) = (tcp::Connection::new(), http::Connection::default());
+            let (tcp, http) = (tcp::Connection::new(), http1::Connection::default());
             Entry { flow, tcp, http, held: 0, touched: false }
         });
         self.link(slot, class);
@@ -214,10 +214,11 @@ impl Table {
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
+    use sniffer_packet::frame::Stamp;
+    use sniffer_packet::key::{Endpoint, FlowId, Side};
+    use sniffer_testkit::rng::Rng;
+
     use super::*;
-    use crate::frame::Stamp;
-    use crate::key::{Endpoint, FlowId, Side};
-    use crate::testkit::rng::Rng;
 
     fn flow(n: usize) -> Flow {
         let end = |port| Endpoint::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);

@@ -2,12 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use sniffer_packet::key::Endpoint;
+use sniffer_packet::segment::{Checksum, Options};
+use sniffer_packet::seq::SeqNumber;
+use sniffer_testkit::rng::Rng;
+
 use super::*;
 use crate::config::Config;
-use crate::decode::{Checksum, Options};
-use crate::key::Endpoint;
-use crate::seq::SeqNumber;
-use crate::testkit::rng::Rng;
 
 /// Pushes a segment between the same two endpoints; the time stands still.
 fn push(flows: &mut Flows, ledger: &mut Ledger, number: u64, seq: u32, ack: Option<u32>, flags: Flags, payload: &[u8]) {
@@ -27,7 +28,7 @@ fn push(flows: &mut Flows, ledger: &mut Ledger, number: u64, seq: u32, ack: Opti
         checksum: Checksum::Unknown,
     };
     ledger.received(payload.len());
-    around(ledger, number, |around| flows.segment(&segment, None, around));
+    around(ledger, number, |around| flows.segment(&segment, Overlap::None, around));
 }
 
 fn around(ledger: &mut Ledger, number: u64, call: impl FnOnce(&mut Surroundings<'_>)) {

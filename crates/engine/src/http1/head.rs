@@ -10,7 +10,7 @@ use memchr::{memchr, memchr_iter};
 use crate::anomaly::{Anomaly, AnomalySet};
 use crate::event::{Field, Head, StartLine, Version};
 use crate::http1::framing::Delimiters;
-use crate::http1::start::METHOD_MAX;
+use crate::http1::start_line::METHOD_MAX;
 
 /// Where a head ends, looked for piece by piece without looking at a byte twice.
 #[derive(Debug, Clone, Copy, Default)]
@@ -57,7 +57,7 @@ const FIELDS_MANY: usize = 64;
 /// Reads a head that stands whole and well-formed at the start of `bytes`, and hands it on with its length.
 ///
 /// One pass for nearly every head there is: finding its end first took a third as long as reading it. `None` says only that
-/// [`super::start::sort`], [`EndFinder`] and [`read`] have to tell what stands there.
+/// [`super::start_line::sort`], [`EndFinder`] and [`read`] have to tell what stands there.
 pub(crate) fn read_at_once<T>(
     bytes: &[u8],
     bytes_max: usize,

@@ -1,12 +1,18 @@
-//! HTTP/1 syntax and framing (RFC 9112), as pure functions and small machines over bytes.
+//! HTTP/1 (RFC 9112): syntax and framing as pure functions, and the machine of one connection made of them.
 //!
-//! Knows nothing of connections: whose turn it is and which request a response answers is [`crate::http`]'s.
+//! Next: `connection` for the machine, `state` for the states of a direction, `framing` for how long a body is.
 
-pub(crate) mod beyond;
+mod begin;
+mod body;
 pub(crate) mod chunked;
+mod connection;
 pub(crate) mod framing;
 pub(crate) mod head;
-pub(crate) mod start;
+pub(crate) mod overlong;
+mod pairing;
+pub(crate) mod start_line;
+mod state;
 #[cfg(test)]
-#[cfg(feature = "testkit")]
 mod tests;
+
+pub(crate) use connection::{Connection, Context, report};

@@ -5,9 +5,10 @@
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::key::Endpoint;
+use sniffer_packet::key::Endpoint;
+use sniffer_packet::time::{Rfc3339, eight_digits};
+
 use crate::message::shape::{Millis, Value};
-use crate::time::{Rfc3339, eight_digits};
 
 /// Writes a small value, says how long it is; nothing where a value may be large.
 #[inline(always)]

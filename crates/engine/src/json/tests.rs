@@ -6,14 +6,14 @@ use fearless_simd::Level;
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 use fearless_simd::Simd as _;
 use proptest::prelude::*;
+use sniffer_packet::frame::Stamp;
+use sniffer_packet::key::{Endpoint, FlowId, FlowKey};
+use sniffer_packet::time::{Precision, Timestamp};
 
 use super::*;
 use crate::anomaly::{Anomaly, AnomalySet};
 use crate::event::{Direction, Field, Head, Incomplete, StartLine, Version};
-use crate::frame::Stamp;
-use crate::key::{Endpoint, FlowId, FlowKey};
 use crate::message::{Batch, Body, Fields, HeadText};
-use crate::time::{Precision, Timestamp};
 
 /// What serde_json writes, with the line ends of some escaped, and a line feed.
 fn expected(message: &Message) -> String {

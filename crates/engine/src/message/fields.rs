@@ -2,10 +2,11 @@
 //!
 //! Next: [`super::names`] and [`super::copying`], how they come in; [`super::shape`], how they go out.
 
+use sniffer_packet::block::position;
+
 use super::copying::{push_text, push_value};
 use super::head::checked;
 use super::names::{Hash, Names, lower};
-use crate::block::position;
 use crate::event::Field;
 
 /// Field lines in wire order, in one piece of text.

@@ -8,10 +8,11 @@ mod head;
 mod names;
 pub(crate) mod shape;
 
+use sniffer_packet::frame::Stamp;
+use sniffer_packet::key::{Endpoint, FlowId};
+
 use crate::anomaly::AnomalySet;
 use crate::event::{Began, Direction, Incomplete};
-use crate::frame::Stamp;
-use crate::key::{Endpoint, FlowId};
 pub use fields::Fields;
 pub use head::HeadText;
 

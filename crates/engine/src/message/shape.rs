@@ -6,13 +6,13 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Serialize, Serializer, ser::SerializeMap};
+use sniffer_packet::key::{Endpoint, FlowId};
+use sniffer_packet::time::Rfc3339;
 
 use super::head::checked;
 use super::{Body, Fields, Message};
 use crate::anomaly::AnomalySet;
 use crate::event::{Direction, Incomplete};
-use crate::key::{Endpoint, FlowId};
-use crate::time::Rfc3339;
 
 /// The value of a key.
 #[derive(Debug, Clone, Copy)]

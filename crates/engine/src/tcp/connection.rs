@@ -1,22 +1,23 @@
 //! Both directions of one connection: what a segment says, what the peer would have dropped, how it ends.
 //!
-//! How it begins is in [`super::opening`] and [`super::joined`], in which order bytes go on in [`super::order`].
+//! How it begins is in [`super::handshake`] and [`super::midstream`], in which order bytes go on in [`super::delivery`].
 
+use sniffer_packet::frame::Stamp;
+use sniffer_packet::key::Side;
+use sniffer_packet::segment::{Flags, Segment};
+use sniffer_packet::seq::{SeqNumber, StreamOffset};
+use sniffer_packet::time::Timestamp;
+
+use super::delivery::{Heard, SIDES, deliver};
 use super::half::{Half, Phase};
-use super::joined::takes_place;
-use super::opening::{PendingSyn, SynData};
-use super::order::{Heard, SIDES, deliver};
-use super::origin::{Bringer, Origin, Suspicion};
-use super::waiting::Arrival;
+use super::handshake::{PendingSyn, SynData};
+use super::midstream::takes_place;
+use super::overlap::evidence::{Bringer, Origin, Suspicion};
 use super::{Delivery, EndCause, Receiver};
 use crate::anomaly::Anomaly;
 use crate::config::Limits;
-use crate::decode::{Flags, Segment};
-use crate::frame::Stamp;
-use crate::key::Side;
 use crate::ledger::Fate;
-use crate::seq::{SeqNumber, StreamOffset};
-use crate::time::Timestamp;
+use crate::reassembly::Arrival;
 
 /// What the table must do after a segment.
 #[derive(Debug)]

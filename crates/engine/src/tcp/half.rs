@@ -10,19 +10,20 @@
 //!                 Ended
 //! ```
 //!
-//! What makes a joined stream open is in [`super::joined`].
+//! What makes a joined stream open is in [`super::midstream`].
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::brought::Brought;
-use super::origin::{Bringer, Origin, Suspicion};
-use super::recent::{Recent, Spares};
-use super::waiting::{Arrival, Entered, WaitingRoom};
+use sniffer_packet::seq::{SeqNumber, StreamOffset};
+use sniffer_packet::time::Timestamp;
+
+use super::overlap::evidence::{Bringer, Origin, Suspicion};
+use super::overlap::history::{Recent, Spares};
+use super::overlap::segments::Brought;
 use super::{Interest, Receiver};
 use crate::config::Limits;
-use crate::seq::{SeqNumber, StreamOffset};
-use crate::time::Timestamp;
+use crate::reassembly::{Arrival, Entered, WaitingRoom};
 
 /// The largest window TCP can have: 65 535 << 14 (RFC 7323 §2.2); assumed when the scale was not seen.
 const WINDOW_MAX: u32 = 65_535 << 14;
@@ -349,11 +350,11 @@ impl Half {
         self.waiting.is_some()
     }
 
-    pub(super) fn first_waiting(&self) -> Option<(StreamOffset, &super::waiting::Waiting)> {
+    pub(super) fn first_waiting(&self) -> Option<(StreamOffset, &crate::reassembly::Waiting)> {
         self.waiting.as_ref().and_then(|room| room.first())
     }
 
-    pub(super) fn pop_waiting(&mut self) -> Option<(StreamOffset, super::waiting::Waiting)> {
+    pub(super) fn pop_waiting(&mut self) -> Option<(StreamOffset, crate::reassembly::Waiting)> {
         let room = self.waiting.as_mut()?;
         let first = room.pop_first();
         if room.is_empty() {

@@ -1,28 +1,25 @@
 //! TCP: segments in any order become two byte streams with gaps (RFC 9293).
 //!
 //! Knows nothing of HTTP and nothing of tables: one [`Connection`] is one connection. In-order payload is lent onward
-//! untouched; only a segment that waits is copied. Next: [`crate::http`], which takes the deliveries.
-
-mod brought;
+//! untouched; only a segment that waits is copied. Next: [`crate::http1`], which takes the deliveries.
 mod connection;
+mod delivery;
 mod half;
-mod joined;
-mod opening;
-mod order;
-mod origin;
-mod recent;
+mod handshake;
+mod midstream;
+pub(crate) mod overlap;
 #[cfg(test)]
 mod tests;
-mod waiting;
 
 pub(crate) use connection::{Connection, Outcome};
-pub(crate) use recent::Spares;
+pub(crate) use overlap::history::Spares;
 
 use std::num::NonZeroU32;
 
+use sniffer_packet::frame::Stamp;
+use sniffer_packet::key::Side;
+
 use crate::anomaly::Anomaly;
-use crate::frame::Stamp;
-use crate::key::Side;
 use crate::ledger::Ledger;
 
 /// The next piece of one direction's stream.

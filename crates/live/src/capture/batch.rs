@@ -1,6 +1,6 @@
 //! Packets on their way from the capture thread to the engine: copied out of the kernel's buffer, many in one piece.
 
-use sniffer_engine::time::Timestamp;
+use sniffer_packet::time::Timestamp;
 
 /// Bytes after which a batch is handed on. Arbitrary: fits into the second-level cache.
 const FULL: usize = 128 << 10;

@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use sniffer_engine::frame::LinkType;
+use sniffer_packet::frame::LinkType;
 
 /// A filter expression and its blind spots.
 #[derive(Debug, Clone, PartialEq, Eq)]

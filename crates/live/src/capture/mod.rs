@@ -12,10 +12,10 @@ pub(crate) mod reader;
 use std::time::Duration;
 
 use pcap::{Active, Capture, Linktype};
-use sniffer_engine::frame::LinkType;
+use sniffer_packet::frame::LinkType;
 
 use crate::config::Config;
-use crate::sniffer::StartError;
+use crate::error::StartError;
 use filter::Filter;
 
 /// How long the kernel may hold packets back to hand over many at once. Immediate mode costs 8 to 15 times the CPU and

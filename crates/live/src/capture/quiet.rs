@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use sniffer_engine::time::Timestamp;
+use sniffer_packet::time::Timestamp;
 
 /// The last packet, by both clocks.
 #[derive(Debug, Default)]

@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, SendTimeoutError, Sender};
 use pcap::{Active, Capture};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use sniffer_engine::time::Timestamp;
+use sniffer_packet::time::Timestamp;
 
 use super::batch::{Batch, Packet};
 use super::counters::Counters;
 use super::quiet::Quiet;
 use super::{TIMEOUT, words};
-use crate::sniffer::stop::Stop;
+use crate::stop::Stop;
 
 /// Batches between the two threads; a batch has 128 KiB, and with the largest packets up to 1.1 MiB. The buffer that counts
 /// is the kernel's.

@@ -68,7 +68,7 @@ pub(crate) fn run(queue: &Arc<Queue>, callback: &Callback) {
 pub fn feed(message: &Message, copies: u64, callback: Callback) -> super::Tally {
     use std::{thread, time::Duration};
 
-    use super::parcel::{Key, Parcel};
+    use super::envelope::{Key, Parcel};
 
     let queue = Queue::new();
     let taker = {
@@ -96,7 +96,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::output::parcel::tests::parcel;
+    use crate::output::envelope::tests::parcel;
 
     #[test]
     fn batches_are_bounded_and_keep_the_order() {

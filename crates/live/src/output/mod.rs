@@ -4,7 +4,7 @@
 //! the output you are after.
 
 pub mod callback;
-pub(crate) mod parcel;
+pub(crate) mod envelope;
 pub(crate) mod queue;
 pub(crate) mod recorder;
 pub(crate) mod retry;

@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 
-use sniffer_engine::frame::LinkType;
+use sniffer_packet::frame::LinkType;
 
 use crate::capture::batch::{Batch, Packet};
 
@@ -90,7 +90,7 @@ impl<W: Write> Recording<W> {
 
 #[cfg(test)]
 mod tests {
-    use sniffer_engine::time::Timestamp;
+    use sniffer_packet::time::Timestamp;
 
     use super::*;
 

@@ -70,7 +70,7 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::output::parcel::tests::parcel;
+    use crate::output::envelope::tests::parcel;
 
     fn filled(messages: u32, size: usize) -> Arc<Queue> {
         let queue = Queue::new();

@@ -8,17 +8,15 @@
 //! `stop` is safe from any thread, at any time, any number of times. Next: [`run`], which puts the threads together.
 
 mod run;
-pub(crate) mod stop;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sniffer_engine::ledger::Ledger;
-
 use crate::capture;
-use crate::capture::counters::Captured;
 use crate::config::Config;
+use crate::error::StartError;
 use crate::output::{Callback, Tally};
+use crate::report::Report;
 use run::Run;
 
 /// Where messages and packets go beside what the configuration says.
@@ -43,84 +41,6 @@ pub struct Sniffer {
     config: Arc<Config>,
     extras: Extras,
     run: Mutex<Option<Arc<Run>>>,
-}
-
-/// Why a start failed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// It runs already.
-    #[error("the sniffer is running already")]
-    AlreadyRunning,
-    /// No interface has this name.
-    #[error("there is no interface {name}; there are: {}", known.join(", "))]
-    InterfaceNotFound {
-        /// What was asked for.
-        name: String,
-        /// What there is.
-        known: Vec<String>,
-    },
-    /// The capture cannot be opened: libpcap's exact words.
-    #[error("{message}")]
-    CaptureOpenFailed {
-        /// libpcap's words.
-        message: String,
-    },
-    /// An output cannot be opened.
-    #[error("{message}")]
-    OutputFailed {
-        /// Which, and why.
-        message: String,
-    },
-}
-
-impl StartError {
-    /// A name for programs.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::AlreadyRunning => "ALREADY_RUNNING",
-            Self::InterfaceNotFound { .. } => "INTERFACE_NOT_FOUND",
-            Self::CaptureOpenFailed { .. } => "CAPTURE_OPEN_FAILED",
-            Self::OutputFailed { .. } => "OUTPUT_FAILED",
-        }
-    }
-
-    /// What helps, where that is known.
-    pub fn remedy(&self) -> Option<&'static str> {
-        let Self::CaptureOpenFailed { message } = self else { return None };
-        let rights = ["permission", "not permitted", "CAP_NET_RAW"].iter().any(|word| message.contains(word));
-        rights.then_some("give the program the capability, `setcap cap_net_raw+ep FILE`, or the container NET_RAW; or run it as root")
-    }
-}
-
-/// Why a run ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum End {
-    /// It was asked to.
-    Stopped,
-    /// The last output was closed by its reader.
-    OutputClosed,
-    /// The last output failed.
-    OutputFailed(String),
-    /// The capture failed: libpcap's words.
-    CaptureFailed(String),
-}
-
-/// Everything about a run that ended: every message and every packet is in it.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Report {
-    /// Why it ended.
-    pub end: End,
-    /// Packets.
-    pub captured: Captured,
-    /// Packets that are missing from the recording.
-    pub unrecorded: u64,
-    /// Messages, by output; nothing is queued any more.
-    pub outputs: Vec<(&'static str, Tally)>,
-    /// Bytes.
-    pub ledger: Ledger,
 }
 
 impl Sniffer {

@@ -13,19 +13,21 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use tracing::{error, info, warn};
 
-use super::stop::Stop;
-use super::{End, Extras, Report, StartError};
+use super::Extras;
 use crate::capture::batch::Batch;
 use crate::capture::counters::Counters;
 use crate::capture::reader::{RING, Reader};
 use crate::capture::{Opened, TIMEOUT};
 use crate::config::Config;
-use crate::desk::{Desk, Parts, report};
+use crate::dispatch::{Desk, Parts, report};
+use crate::error::StartError;
 use crate::output::queue::{Queue, Reason};
 use crate::output::recorder::{self, Recording};
 use crate::output::webhook::own::{Own, Resolver};
 use crate::output::webhook::post::Client;
 use crate::output::{Callback, Output, Tally, callback, stdout, webhook};
+use crate::report::{End, Report};
+use crate::stop::Stop;
 
 /// A run, shared by its threads and whoever waits for it.
 #[derive(Debug)]

@@ -11,11 +11,11 @@
 //! looked at where one thread looks at it, and all shards wait there, but only when it can have been reached at all ([`bound`]).
 //! Next: [`rounds`], which sends and collects; [`lanes`], who works on what; [`worker`], how.
 
-mod bound;
-mod lanes;
+mod estimate;
 mod merge;
-mod parcel;
 mod rounds;
+mod scheduler;
+mod steps;
 mod worker;
 
 use std::io;
@@ -25,17 +25,18 @@ use std::thread;
 
 use sniffer_engine::budget::Budget;
 use sniffer_engine::config::Config;
-use sniffer_engine::intake::{Intake, Step};
 use sniffer_engine::json::Lines;
-use sniffer_engine::key::BUCKETS;
-use sniffer_engine::ledger::{FrameFate, Ledger};
+use sniffer_engine::ledger::Ledger;
 use sniffer_engine::message::Message;
 use sniffer_engine::shard::{Shard, finish, give_all, shed};
+use sniffer_packet::fate::FrameFate;
+use sniffer_packet::intake::{Intake, Step};
+use sniffer_packet::key::BUCKETS;
 
 use crate::replay::{Next, Receiver, Summary, count};
 use crate::source::{Ahead, Source};
-use lanes::Lanes;
 use rounds::Rounds;
+use scheduler::Lanes;
 use worker::work;
 
 /// Writes a message, on any thread.
@@ -73,7 +74,7 @@ pub fn replay(
             })?;
         }
         let rounds = Rounds::new(lanes, shards, write);
-        io::Result::Ok(Driver { rounds, intake: Intake::new(config), ledger: Ledger::default() }.run(
+        io::Result::Ok(Driver { rounds, intake: Intake::new(&config.packet()), ledger: Ledger::default() }.run(
             source,
             Budget::new(config.limits.held_bytes_max),
             receiver,
@@ -113,7 +114,7 @@ impl Driver<'_> {
         source: &mut Source,
         mut budget: Budget,
         receiver: &mut dyn Receiver,
-    ) -> (Ledger, Vec<(sniffer_engine::frame::LinkType, u64)>) {
+    ) -> (Ledger, Vec<(sniffer_packet::frame::LinkType, u64)>) {
         let mut unknown_links = Vec::new();
         let mut next = Next::Frame;
         while next == Next::Frame {

@@ -2,26 +2,26 @@
 //!
 //! A round's lines lie wholly before the next one's. When more rounds are on their way than others can work on, the reader
 //! works on them too, rather than wait: on two cores a third of the jobs are its own, and their packets never leave its
-//! caches. Next: [`super::lanes`], who works on what; [`super::merge`], the order inside a round.
+//! caches. Next: [`super::scheduler`], who works on what; [`super::merge`], the order inside a round.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::panic::resume_unwind;
 use std::sync::Mutex;
 
-use sniffer_engine::block::Block;
-use sniffer_engine::decode::Glance;
-use sniffer_engine::frame::Frame;
-use sniffer_engine::intake::{Moment, Step};
 use sniffer_engine::json::Lines;
-use sniffer_engine::key::bucket;
 use sniffer_engine::message::Message;
 use sniffer_engine::shard::{Shard, shard_of};
+use sniffer_packet::block::Block;
+use sniffer_packet::decode::Glance;
+use sniffer_packet::frame::Frame;
+use sniffer_packet::intake::{Moment, Step};
+use sniffer_packet::key::bucket;
 
-use super::bound::Bound;
-use super::lanes::{Lanes, Next};
+use super::estimate::Bound;
 use super::merge::{self, Head};
-use super::parcel::Parcel;
+use super::scheduler::{Lanes, Next};
+use super::steps::Parcel;
 use super::worker::{Done, Job, Outcome, Output, PIECE, Piece, work};
 use super::{Write, lock};
 use crate::replay::Receiver;
@@ -79,10 +79,10 @@ impl<'a> Rounds<'a> {
     pub(super) fn add(&mut self, step: Step<'_, '_>, moment: &Moment) {
         match step {
             Step::Tick(passed) => self.filling.iter_mut().for_each(|parcel| parcel.tick(passed, moment)),
-            Step::Segment { segment, stamp, odd, carriers, block } => {
+            Step::Segment { segment, stamp, overlap, carriers, block } => {
                 let shard = shard_of(bucket(&segment.src, &segment.dst), self.filling.len());
                 let block = self.number(block);
-                self.size += self.filling[shard].segment(segment, (stamp, carriers), odd, moment, block);
+                self.size += self.filling[shard].segment(segment, (stamp, carriers), overlap, moment, block);
             }
             _ => {}
         }

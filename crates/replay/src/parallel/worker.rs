@@ -1,18 +1,18 @@
 //! Work on one shard: steps in, lines out, labelled with what orders them.
 //!
 //! What is written is handed on in pieces: what a few steps complete can be all that the budget holds, decoded and written
-//! out. Next: [`super::parcel`], the steps; [`super::lanes`], which keeps the pieces.
+//! out. Next: [`super::steps`], the steps; [`super::scheduler`], which keeps the pieces.
 
 use std::sync::Mutex;
 use std::thread;
 
-use sniffer_engine::block::Block;
-use sniffer_engine::intake::Step;
 use sniffer_engine::json::Lines;
 use sniffer_engine::message::{Message, Turn};
 use sniffer_engine::shard::Shard;
+use sniffer_packet::block::Block;
+use sniffer_packet::intake::Step;
 
-use super::parcel::Parcel;
+use super::steps::Parcel;
 use super::{Write, lock};
 
 /// Bytes of a piece: more than the lines of a round, on most captures.

@@ -2,7 +2,7 @@
 //!
 //! It never fails: what lies before 1970 or after 2554 is held at that end. Next: [`super::pcapng`].
 
-use sniffer_engine::time::{Precision, Timestamp};
+use sniffer_packet::time::{Precision, Timestamp};
 
 const NANOS_PER_SEC: u64 = 1_000_000_000;
 

@@ -30,7 +30,7 @@ use std::fmt;
 use std::io::Read;
 use std::path::PathBuf;
 
-use sniffer_engine::frame::Frame;
+use sniffer_packet::frame::Frame;
 
 pub use fault::{Damage, Fault, Packing, SourceError};
 use raw::{Handle, Raw};

@@ -8,8 +8,8 @@
 
 use pcap_file::Endianness;
 use pcap_file::pcap::{PcapHeader, PcapTsResolution};
-use sniffer_engine::frame::LinkType;
-use sniffer_engine::time::{Precision, Timestamp};
+use sniffer_packet::frame::LinkType;
+use sniffer_packet::time::{Precision, Timestamp};
 
 use super::fault::Fault;
 use super::record::{Order, Record, captured_limit};

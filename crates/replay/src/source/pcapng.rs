@@ -10,8 +10,8 @@
 //! type u32 | length u32 | body, options, padded to 4 bytes | length u32        length counts all of it
 //! ```
 
-use sniffer_engine::frame::LinkType;
-use sniffer_engine::time::{Precision, Timestamp};
+use sniffer_packet::frame::LinkType;
+use sniffer_packet::time::{Precision, Timestamp};
 
 use super::clock::Clock;
 use super::fault::Fault;

@@ -3,7 +3,7 @@
 //! It never numbers frames over several files and never goes on behind a fault. Next: [`super::timeline`], which puts
 //! several of these in order.
 
-use sniffer_engine::block::Block;
+use sniffer_packet::block::Block;
 
 use super::fault::{Damage, Fault};
 use super::pcap::{self, Pcap};

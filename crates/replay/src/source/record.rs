@@ -2,8 +2,8 @@
 //!
 //! Nothing here reads. Next: [`super::pcap`], [`super::pcapng`].
 
-use sniffer_engine::frame::LinkType;
-use sniffer_engine::time::{Precision, Timestamp};
+use sniffer_packet::frame::LinkType;
+use sniffer_packet::time::{Precision, Timestamp};
 
 /// A packet in the window: numbers only, so that it can be kept while the window is borrowed.
 #[derive(Debug, Clone, Copy)]

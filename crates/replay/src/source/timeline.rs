@@ -12,7 +12,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::path::PathBuf;
 
-use sniffer_engine::time::Timestamp;
+use sniffer_packet::time::Timestamp;
 
 use super::fault::{Damage, SourceError};
 use super::raw::{Handle, Raw};

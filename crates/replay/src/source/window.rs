@@ -10,7 +10,7 @@
 //!   ^ `base` bytes into the (unpacked) capture
 //! ```
 
-use sniffer_engine::block::Block;
+use sniffer_packet::block::Block;
 
 use super::Ahead;
 use super::fault::{Fault, Packing};

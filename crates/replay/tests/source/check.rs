@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use sniffer_engine::time::Precision;
+use sniffer_packet::time::Precision;
 use sniffer_replay::source::{Source, SourceError};
 
 /// A frame, kept.

@@ -1,6 +1,6 @@
 //! What is read from pcap files.
 
-use sniffer_engine::time::Precision;
+use sniffer_packet::time::Precision;
 
 use crate::bytes::{Bytes, Pcap};
 use crate::check::{Seen, read_well};

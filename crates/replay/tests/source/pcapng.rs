@@ -1,6 +1,6 @@
 //! What is read from pcapng files.
 
-use sniffer_engine::time::Precision::{Micros, Nanos};
+use sniffer_packet::time::Precision::{Micros, Nanos};
 
 use crate::bytes::Pcapng;
 use crate::check::{Seen, read_well};

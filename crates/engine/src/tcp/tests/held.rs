@@ -1,7 +1,7 @@
 //! What a connection accounts for, and what it knows of itself.
 
 use super::*;
-use crate::tcp::opening::{PendingSyn, SynData};
+use crate::tcp::handshake::{PendingSyn, SynData};
 
 /// A connection behind these segments.
 fn behind(rows: &[&str]) -> Connection {
@@ -25,7 +25,7 @@ fn what_is_held_is_accounted_for_and_nothing_else() {
     // Each side for itself, and together the sum.
     let [client, server] = ["c 11 1 A world", "s 21 1 A later"].map(|row| after(&[row]));
     let both = after(&["c 11 1 A world", "s 21 1 A later"]);
-    assert!(client.held() > size_of::<waiting::WaitingRoom>() + 5, "{}", client.held());
+    assert!(client.held() > size_of::<crate::reassembly::WaitingRoom>() + 5, "{}", client.held());
     assert_eq!((client.held_payload(), server.held_payload(), both.held_payload()), (5, 5, 10));
     assert_eq!(both.held(), client.held() + server.held());
     // With the data of a SYN-ACK, and a SYN that waits for its answer.

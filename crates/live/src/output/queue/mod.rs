@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::parcel::Parcel;
+use super::envelope::Parcel;
 
 /// Messages that may be queued for an output (arbitrary: eight seconds at 2 000 a second).
 const MESSAGES_MAX: usize = 16_384;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use super::*;
-use crate::output::parcel::tests::parcel;
+use crate::output::envelope::tests::parcel;
 
 #[track_caller]
 fn balances(tally: &Tally) {

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use sniffer_engine::key::FlowId;
+use sniffer_packet::key::FlowId;
 use tokio::sync::Semaphore;
 use tracing::warn;
 
 use crate::log::Throttle;
-use crate::output::parcel::Key;
+use crate::output::envelope::Key;
 use crate::output::queue::{Queue, Reason, Ticket};
 use crate::output::retry::{Outcome, pause};
 

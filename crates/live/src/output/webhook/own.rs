@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use sniffer_engine::key::Endpoint;
+use sniffer_packet::key::Endpoint;
 
 /// Endpoints of the webhook; grows when its name resolves to others.
 #[derive(Debug, Default)]

@@ -17,7 +17,7 @@ use rustls_platform_verifier::BuilderVerifierExt;
 use super::delivery::{IN_FLIGHT, Post};
 use super::own::Resolver;
 use crate::config::Token;
-use crate::output::parcel::Key;
+use crate::output::envelope::Key;
 use crate::output::retry::{Outcome, judge, retry_after};
 
 /// A try may take this long, from looking up the name to the answer's head.

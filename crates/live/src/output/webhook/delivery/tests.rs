@@ -4,11 +4,11 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use sniffer_engine::event::Direction;
-use sniffer_engine::key::{Endpoint, FlowKey};
+use sniffer_packet::key::{Endpoint, FlowKey};
 use tokio::time::Instant as Moment;
 
 use super::*;
-use crate::output::parcel::Parcel;
+use crate::output::envelope::Parcel;
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use sniffer_engine::event::Direction;
-use sniffer_engine::key::FlowId;
+use sniffer_packet::key::FlowId;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use wiremock::matchers::{body_string, header, method};

@@ -1,3 +1,0 @@
-//! Content codings, under a cap.
-#![no_main]
-libfuzzer_sys::fuzz_target!(|data: &[u8]| sniffer_engine::testkit::fuzz::content(data));

@@ -1,3 +1,0 @@
-//! Frames of a conversation through the whole engine.
-#![no_main]
-libfuzzer_sys::fuzz_target!(|data: &[u8]| sniffer_engine::testkit::fuzz::conversation(data));

@@ -1,3 +1,0 @@
-//! Link layer, tunnels, IP, defragmentation.
-#![no_main]
-libfuzzer_sys::fuzz_target!(|data: &[u8]| sniffer_engine::testkit::fuzz::packets(data));

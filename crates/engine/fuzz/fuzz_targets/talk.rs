@@ -1,3 +1,0 @@
-//! Conversations as text, written and read again.
-#![no_main]
-libfuzzer_sys::fuzz_target!(|data: &[u8]| sniffer_engine::testkit::fuzz::talk(data));

@@ -1,0 +1,176 @@
+//! What the first bytes of a direction are: HTTP/1, or something else that is recognised.
+
+use memchr::memchr;
+
+use crate::http1::head;
+use crate::http1::start_line::{self, Sort};
+
+/// What stands at a place where a message may start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// A start line, this many bytes of blank lines behind the place.
+    Start { blank: usize },
+    /// A PROXY protocol preamble of this length.
+    Preamble(usize),
+    /// TLS records.
+    Tls,
+    /// The HTTP/2 connection preface, or the SETTINGS frame a server starts with.
+    Http2,
+    /// RTSP, SIP or ICAP, which are written like HTTP and may carry it (policy 18).
+    Relative,
+    /// More bytes are needed to tell.
+    Undecided,
+    /// None of these.
+    Neither,
+}
+
+/// RFC 9113 §3.4.
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// PROXY protocol version 2, §2.2 of its specification.
+const PROXY2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+const PROXY1: &[u8] = b"PROXY ";
+/// PROXY protocol version 1, §2.1: the longest line, with its CRLF.
+const PROXY1_MAX: usize = 107;
+
+/// Looks at everything that came since the last message ended; `first` at the beginning of a direction.
+pub(crate) fn detect(bytes: &[u8], first: bool) -> Found {
+    if first {
+        match preamble(bytes) {
+            Some(found) => return found,
+            None if bytes.len() < PROXY2.len() && PROXY2.starts_with(bytes) => return Found::Undecided,
+            None => {}
+        }
+    }
+    let blank = bytes.iter().position(|b| !matches!(b, b'\r' | b'\n')).unwrap_or(bytes.len());
+    let line = &bytes[blank..];
+    if line.is_empty() {
+        return Found::Undecided;
+    }
+    if let Some(found) = tls(line).or_else(|| http2(line)) {
+        return found;
+    }
+    match start_line::sort(line) {
+        Sort::Request | Sort::Response => Found::Start { blank },
+        Sort::Undecided => Found::Undecided,
+        Sort::Neither if first && relative(line) => Found::Relative,
+        Sort::Neither => Found::Neither,
+    }
+}
+
+/// A request line of a protocol that took HTTP's form: RTSP (RFC 7826), SIP (RFC 3261), ICAP (RFC 3507).
+fn relative(bytes: &[u8]) -> bool {
+    const VERSIONS: [&[u8]; 4] = [b" RTSP/1.0", b" RTSP/2.0", b" SIP/2.0", b" ICAP/1.0"];
+    let Some(lf) = memchr(b'\n', bytes) else { return false };
+    let line = bytes[..lf].strip_suffix(b"\r").unwrap_or(&bytes[..lf]);
+    // Where no method stands it was told from HTTP before its line was whole.
+    let method = line.iter().take_while(|&&b| head::is_token(b)).count();
+    method > 0 && line.get(method) == Some(&b' ') && VERSIONS.iter().any(|version| line.ends_with(version))
+}
+
+/// Whether a PROXY protocol version 2 preamble starts here: it is decided by its length and need hold no line end.
+pub(crate) fn starts_binary_preamble(bytes: &[u8]) -> bool {
+    bytes.starts_with(PROXY2)
+}
+
+/// A TLS record header (RFC 8446 §5.1): a content type of 20 to 24, then 0x03 and a minor version up to 4.
+fn tls(bytes: &[u8]) -> Option<Found> {
+    match bytes {
+        [20..=24, 3, 0..=4, ..] => Some(Found::Tls),
+        [20..=24] | [20..=24, 3] => Some(Found::Undecided),
+        _ => None,
+    }
+}
+
+fn http2(bytes: &[u8]) -> Option<Found> {
+    let common = bytes.len().min(HTTP2_PREFACE.len());
+    if common > 2 && bytes[..common] == HTTP2_PREFACE[..common] {
+        return Some(if common == HTTP2_PREFACE.len() { Found::Http2 } else { Found::Undecided });
+    }
+    // RFC 9113 §4.1 and §6.5: a length that is a multiple of 6, type 4, no flags, stream 0.
+    match bytes {
+        [0, 0, length, 4, 0, 0, 0, 0, 0, ..] if length % 6 == 0 => Some(Found::Http2),
+        [0] | [0, 0] | [0, 0, _] => Some(Found::Undecided),
+        [0, 0, length, 4, rest @ ..] if rest.len() < 5 && length % 6 == 0 && rest.iter().all(|&b| b == 0) => {
+            Some(Found::Undecided)
+        }
+        _ => None,
+    }
+}
+
+fn preamble(bytes: &[u8]) -> Option<Found> {
+    if bytes.starts_with(PROXY2) {
+        let Some(&[high, low]) = bytes.get(14..16) else { return Some(Found::Undecided) };
+        let length = 16 + usize::from(u16::from_be_bytes([high, low]));
+        return Some(if bytes.len() >= length { Found::Preamble(length) } else { Found::Undecided });
+    }
+    if bytes.starts_with(PROXY1) {
+        let line = &bytes[..bytes.len().min(PROXY1_MAX)];
+        return match line.windows(2).position(|pair| pair == b"\r\n") {
+            Some(at) if !line[..at].ends_with(b"HTTP/1.1") && !line[..at].ends_with(b"HTTP/1.0") => {
+                Some(Found::Preamble(at + 2))
+            }
+            None if bytes.len() < PROXY1_MAX => Some(Found::Undecided),
+            _ => None,
+        };
+    }
+    None
+}
+
+/// Whether a stream can be taken to begin with these bytes, so that nothing is missed by not waiting for what stands before.
+pub(crate) fn may_begin(bytes: &[u8]) -> bool {
+    match detect(bytes, true) {
+        Found::Undecided => start_line::may_become_strict(bytes),
+        found => found != Found::Neither,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every prefix of what is recognised is undecided or the same, so nothing is lost by a split.
+    #[track_caller]
+    fn check(bytes: &[u8], want: Found) {
+        assert_eq!(detect(bytes, true), want, "{:?}", bytes.escape_ascii().to_string());
+        if want != Found::Neither {
+            for cut in 1..bytes.len() {
+                let found = detect(&bytes[..cut], true);
+                assert!(
+                    matches!(found, Found::Undecided) || found == want,
+                    "{:?} is {found:?}",
+                    bytes[..cut].escape_ascii().to_string()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn first_bytes_tell_the_protocol() {
+        check(b"GET / HTTP/1.1\r\n", Found::Start { blank: 0 });
+        check(b"\r\n\r\nGET / HTTP/1.1\r\n", Found::Start { blank: 4 });
+        check(b"x-any_token /a b HTTP/1.0\n", Found::Start { blank: 0 });
+        check(b"HTTP/1.1 200 OK\r\n", Found::Start { blank: 0 });
+        check(b"HTTP/1.1 200\r\n", Found::Start { blank: 0 });
+        check(b"\x16\x03\x01\x02\x00\x01", Found::Tls);
+        check(HTTP2_PREFACE, Found::Http2);
+        check(b"\0\0\x12\x04\0\0\0\0\0\0\x03", Found::Http2);
+        check(b"PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\n", Found::Preamble(42));
+        check(b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x04abcd", Found::Preamble(20));
+        check(b"PROXY /a HTTP/1.1\r\n", Found::Start { blank: 0 });
+        check(b"OPTIONS * RTSP/1.0\r\n", Found::Relative);
+        check(b"INVITE sip:a@b SIP/2.0\r\n", Found::Relative);
+        check(b"RESPMOD icap://a/ ICAP/1.0\r\n", Found::Relative);
+        for other in [
+            &b"EHLO example.test\r\n"[..],
+            b"SSH-2.0-x\r\n",
+            b"GET /\r\n",
+            b"HTTP/2.0 200 OK\r\n",
+            b"HTTP/1.1 20x OK\r\n",
+            b"HTTP/1.1 099 OK\r\n",
+            b"\x00\x01\x02\x03",
+            b" GET / HTTP/1.1\r\n",
+        ] {
+            check(other, Found::Neither);
+        }
+    }
+}

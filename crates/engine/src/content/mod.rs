@@ -1,0 +1,5 @@
+//! What is inside a body.
+
+mod coding;
+
+pub(crate) use coding::*;

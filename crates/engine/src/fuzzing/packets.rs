@@ -1,0 +1,72 @@
+//! Link layer, tunnels, IP and defragmentation: any bytes give an answer that lies inside them, in bounded memory.
+//!
+//! Next: [`sniffer_packet::decode`], [`sniffer_packet::defrag`].
+
+use sniffer_packet::decode::{Decoded, decode_datagram, decode_each};
+use sniffer_packet::defrag::{Defrag, DefragLimits, Outcome};
+
+use super::input::Input;
+use crate::config::Config;
+
+/// Tunnels that may stand inside each other, and so most datagrams that one frame may complete, one in the other.
+const ROUNDS_MAX: usize = 16;
+
+/// Frames through the decoder, fragments through the defragmenter, datagrams through the decoder again.
+///
+/// # Panics
+/// When a payload lies outside its frame, when more is held than the limit and one datagram, when fragments are not
+/// counted once each, or when datagrams come out of each other without end.
+pub fn packets(data: &[u8]) {
+    let mut limits = DefragLimits::default();
+    // Small enough that a short input reaches them.
+    (limits.held_bytes_max, limits.datagrams_max, limits.fragments_max) = (4_096, 8, 64);
+    let mut defrag = Defrag::new(limits, Config::default().hash_key);
+    let mut now = sniffer_packet::time::Timestamp::ZERO;
+    let mut pushed = 0;
+    for owned in Input(data).frames() {
+        let frame = owned.as_frame();
+        // The engine's clock never goes back.
+        now = now.max(frame.time);
+        decode_each(&frame, |decoded| {
+            assert_inside(frame.bytes, decoded);
+            let mut next = match decoded {
+                Decoded::Fragment(fragment) => defrag.push(fragment, now, frame.stamp()),
+                Decoded::Segment(_) | Decoded::Skipped(_) => return,
+            };
+            pushed += 1;
+            for round in 0.. {
+                assert!(round < ROUNDS_MAX, "datagrams come out of each other without end");
+                let Outcome::Whole(datagram) = next else { break };
+                assert!(datagram.bytes.len() + datagram.facts.cut as usize <= 65_535, "longer than any datagram");
+                let decoded = decode_datagram(&datagram.facts, &datagram.bytes);
+                assert_inside(&datagram.bytes, &decoded);
+                let Decoded::Fragment(fragment) = decoded else { break };
+                pushed += 1;
+                next = defrag.push(&fragment, now, datagram.first);
+            }
+        });
+        // One datagram always fits: 64 KiB, and what its pieces cost.
+        assert!(
+            defrag.held_bytes() <= limits.held_bytes_max.max(65_536 + 64 * 256 + 1_024),
+            "more is held than allowed"
+        );
+    }
+    assert_eq!(defrag.stats().fragments, pushed, "every fragment is counted once");
+    defrag.finish();
+    assert_eq!(defrag.held_bytes(), 0, "nothing is held behind the end");
+}
+
+fn assert_inside(bytes: &[u8], decoded: &Decoded<'_>) {
+    let inside = |part: &[u8]| {
+        let (whole, part) = (bytes.as_ptr_range(), part.as_ptr_range());
+        part.start == part.end || (whole.start <= part.start && part.end <= whole.end)
+    };
+    match decoded {
+        Decoded::Segment(segment) => {
+            assert!(inside(segment.payload), "a payload lies in its frame");
+            let _ = segment.checksum_is_wrong();
+        }
+        Decoded::Fragment(fragment) => assert!(inside(fragment.bytes), "a fragment lies in its frame"),
+        Decoded::Skipped(_) => {}
+    }
+}

@@ -1,0 +1,269 @@
+//! TCP reassembly: the input is a list of segments, and beside the connection stands a slow and obvious model.
+//!
+//! Two games, by the first byte. *Honest*: both sides send any pieces in any order, and acknowledge only what is there;
+//! what is delivered must be the byte map in which the first copy of a byte wins. *Hostile*: flags, acknowledgements,
+//! windows, options and times are free, so which bytes are taken is policy, but every byte at a sequence number has one
+//! value: what is delivered must stand at its place. In both, every byte has one fate and a stream ends once.
+//!
+//! Next: [`crate::tcp`].
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use sniffer_packet::frame::Stamp;
+use sniffer_packet::key::{Endpoint, Side};
+use sniffer_packet::segment::{Checksum, Flags, Options, Segment};
+use sniffer_packet::seq::SeqNumber;
+use sniffer_packet::time::Timestamp;
+
+use super::input::Input;
+use crate::anomaly::Anomaly;
+use crate::config::Limits;
+use crate::ledger::{Fate, Ledger};
+use crate::tcp::{Connection, Delivery, EndCause, Interest, Outcome, Receiver};
+
+const SIDES: [Side; 2] = [Side::Low, Side::High];
+/// Near both places where signs change.
+const ISN: [u32; 2] = [u32::MAX - 3, 0x7fff_fffe];
+/// What the waiting rooms may hold, small enough to be reached.
+const WAITING_MAX: usize = 16 << 10;
+
+/// Segments through one connection.
+///
+/// # Panics
+/// When what is delivered is not what the model says.
+pub fn tcp(data: &[u8]) {
+    let mut input = Input(data);
+    let mode = input.u8();
+    let mut run = Run::new(mode);
+    match mode & 1 {
+        0 => run.honest(input),
+        _ => run.hostile(input),
+    }
+}
+
+/// What came out, by side.
+#[derive(Default)]
+struct Got {
+    /// Pieces by the place of their first byte; a gap can be a gigabyte, so gaps are what lies between.
+    streams: [Vec<(u64, Vec<u8>)>; 2],
+    /// How long each stream is.
+    lengths: [u64; 2],
+    ended: [bool; 2],
+    interest: u8,
+    ledger: Ledger,
+}
+
+impl Got {
+    /// What this side sent, byte by byte; for short streams.
+    fn map(&self, side: Side) -> Vec<Option<u8>> {
+        let mut map = vec![None; self.lengths[side.index()] as usize];
+        for (at, bytes) in &self.streams[side.index()] {
+            for (place, &byte) in map[*at as usize..].iter_mut().zip(bytes) {
+                *place = Some(byte);
+            }
+        }
+        map
+    }
+}
+
+impl Receiver for Got {
+    fn deliver(&mut self, from: Side, delivery: Delivery<'_>) {
+        let i = from.index();
+        assert!(!self.ended[i], "nothing comes behind the end of a stream");
+        match delivery {
+            Delivery::Bytes { bytes, .. } => {
+                assert!(!bytes.is_empty(), "a delivery is never empty");
+                self.ledger.count(Fate::Body, bytes.len());
+                self.streams[i].push((self.lengths[i], bytes.to_vec()));
+                self.lengths[i] += bytes.len() as u64;
+            }
+            Delivery::Gap { bytes, .. } => {
+                assert!(bytes > 0, "a gap is never empty");
+                self.lengths[i] += bytes;
+            }
+            Delivery::End(_) => self.ended[i] = true,
+        }
+    }
+
+    fn note(&mut self, _: Side, _: Anomaly) {}
+
+    fn report(&mut self, _: Anomaly) {}
+
+    fn may_begin(&self, bytes: &[u8]) -> bool {
+        bytes.first().is_some_and(|byte| byte % 2 == 0)
+    }
+
+    fn interest(&self, _: Side) -> Interest {
+        match self.interest % 3 {
+            0 => Interest::None,
+            1 => Interest::Unacknowledged,
+            _ => Interest::Open,
+        }
+    }
+
+    fn ledger(&mut self) -> &mut Ledger {
+        &mut self.ledger
+    }
+}
+
+struct Run {
+    connection: Connection,
+    limits: Limits,
+    got: Got,
+    number: u64,
+    nanos: u64,
+}
+
+impl Run {
+    fn new(mode: u8) -> Self {
+        let limits = Limits { waiting_bytes_max: WAITING_MAX, ..Limits::default() };
+        let got = Got { interest: mode >> 1, ..Got::default() };
+        Self { connection: Connection::new(), limits, got, number: 0, nanos: 1_000_000_000 }
+    }
+
+    fn push(&mut self, side: Side, segment: &Segment<'_>) -> Outcome {
+        self.number += 1;
+        self.got.ledger.received(segment.payload.len());
+        let now = Timestamp::from_nanos(self.nanos);
+        let stamp = Stamp { number: self.number, time: now, ..Stamp::default() };
+        let outcome = self.connection.segment(segment, side, stamp, now, &self.limits, &mut self.got);
+        // What a connection gave back for the next one is neither held here nor done with.
+        if !matches!(outcome, Outcome::Reopen(_)) {
+            assert_eq!(self.got.ledger.balance(), self.connection.held_payload() as i128, "bytes without a fate");
+        }
+        assert!(
+            self.connection.held_payload() <= 2 * (WAITING_MAX + 65_535) + 2 * 65_535,
+            "more waits than two limits, a segment each and two SYNs"
+        );
+        outcome
+    }
+
+    fn handshake(&mut self) {
+        let mut syn = segment(Side::Low, 0, 0);
+        (syn.seq, syn.flags) = (SeqNumber(ISN[0]), Flags::SYN);
+        self.push(Side::Low, &syn);
+        let mut syn_ack = segment(Side::High, 0, 0);
+        (syn_ack.seq, syn_ack.flags) = (SeqNumber(ISN[1]), Flags::SYN.with(Flags::ACK));
+        self.push(Side::High, &syn_ack);
+    }
+
+    fn end(&mut self, cause: EndCause) {
+        self.connection.end(cause, &mut self.got);
+        assert_eq!(self.got.ended, [true, true], "both streams end");
+        assert_eq!(self.connection.held_payload(), 0, "nothing is held behind the end");
+        assert_eq!(self.got.ledger.balance(), 0, "bytes without a fate at the end");
+    }
+
+    /// Any pieces, honest acknowledgements: `side and more: u8`, `offset: u16`, `ack: u16`, `len: u8`, bytes.
+    fn honest(&mut self, mut input: Input<'_>) {
+        // The whole input fits, so that no hole is given up for want of room.
+        self.limits.waiting_bytes_max = usize::MAX;
+        self.handshake();
+        let mut model: [Vec<Option<u8>>; 2] = Default::default();
+        while !input.is_empty() && self.number < 400 {
+            let (about, offset, ack, len) = (input.u8(), input.u16(), input.u16(), input.u8());
+            let side = SIDES[usize::from(about & 1)];
+            let peer = &model[side.other().index()];
+            let there = peer.iter().take_while(|byte| byte.is_some()).count();
+            // Half the offsets lie close together, where pieces overlap.
+            let offset = usize::from(if about & 2 == 0 { offset & 0x7f } else { offset & 0x3fff });
+            let mut segment = segment(side, offset as u32, usize::from(ack).min(there) as u32);
+            segment.payload = input.take(usize::from(len));
+            self.nanos += u64::from(about >> 2) * 1_000_000;
+            let map = &mut model[side.index()];
+            if !segment.payload.is_empty() && map.len() < offset + segment.payload.len() {
+                map.resize(offset + segment.payload.len(), None);
+            }
+            for (place, &byte) in map.iter_mut().skip(offset).zip(segment.payload) {
+                place.get_or_insert(byte);
+            }
+            assert!(matches!(self.push(side, &segment), Outcome::Open), "nothing ended");
+        }
+        self.end(EndCause::EndOfCapture);
+        let got = SIDES.map(|side| self.got.map(side));
+        assert!(got == model, "delivered: {got:?}\nthe byte map: {model:?}");
+        let holes = model.iter().flatten().filter(|byte| byte.is_none()).count();
+        assert_eq!(self.got.ledger.missing(), holes as u64, "what is missing is counted");
+    }
+
+    /// Anything: `side, kind and more: u8`, `flags: u8`, `offset: u16`, `ack: u16`, `len: u8`, and by kind more.
+    fn hostile(&mut self, mut input: Input<'_>) {
+        self.handshake();
+        let mut buffer = Vec::new();
+        while !input.is_empty() && self.number < 400 {
+            let (about, flags, offset, ack, len) = (input.u8(), input.u8(), input.u16(), input.u16(), input.u8());
+            let side = SIDES[usize::from(about & 1)];
+            let mut segment = segment(side, u32::from(offset), u32::from(ack));
+            // Most segments are ordinary data.
+            segment.flags = if about & 2 == 0 { Flags::ACK } else { Flags(flags) };
+            if about & 4 != 0 {
+                let far = input.u32();
+                (segment.seq, segment.ack) = (segment.seq.add(far), segment.ack.add(far.rotate_left(16)));
+            }
+            if about & 8 != 0 {
+                (segment.window, segment.cut) = (input.u16(), u32::from(input.u16()));
+            }
+            if about & 16 != 0 {
+                segment.options = Options {
+                    timestamps: Some((input.u32(), 0)).filter(|_| flags & 64 == 0),
+                    window_scale: Some(input.u8()).filter(|_| flags & 128 == 0),
+                    md5: flags & 1 != 0,
+                };
+            }
+            self.nanos += u64::from(about >> 5) * 2_000_000;
+            let first = segment.seq.add(u32::from(segment.flags.has(Flags::SYN)));
+            buffer.clear();
+            let len = usize::from(len) << ((flags >> 7) * 4);
+            buffer.extend((0..len as u32).map(|i| byte_at(side, first.add(i))));
+            segment.payload = &buffer;
+            match self.push(side, &segment) {
+                Outcome::Open => {}
+                Outcome::Closed => {
+                    assert_eq!(self.got.ended, [true, true], "a connection that is over has ended");
+                    break;
+                }
+                Outcome::Reopen(syn) => {
+                    // The table ends this connection and gives what was kept to the next.
+                    self.got.ledger.count(Fate::Ignored, syn.segment(&segment, side).payload.len());
+                    self.got.ledger.count(Fate::Ignored, segment.payload.len());
+                    break;
+                }
+            }
+            if about == 0xff {
+                self.connection.advance(Timestamp::from_nanos(self.nanos), &self.limits, &mut self.got);
+            }
+        }
+        self.end(if self.number.is_multiple_of(2) { EndCause::Idle } else { EndCause::Evicted });
+        for side in SIDES {
+            for (at, bytes) in &self.got.streams[side.index()] {
+                // Sequence numbers wrap, and so may a place.
+                let first = SeqNumber(ISN[side.index()]).add((1 + at) as u32);
+                let fits = (0..).zip(bytes).all(|(i, &byte)| byte == byte_at(side, first.add(i)));
+                assert!(fits, "bytes at {at} of {side:?} stand elsewhere in the stream");
+            }
+        }
+    }
+}
+
+/// A bare acknowledgement; both numbers count from the first byte of each stream.
+fn segment(side: Side, seq: u32, ack: u32) -> Segment<'static> {
+    let end = |side: Side| Endpoint::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1 + side as u8)), 80);
+    Segment {
+        src: end(side),
+        dst: end(side.other()),
+        seq: SeqNumber(ISN[side.index()]).add(1).add(seq),
+        ack: SeqNumber(ISN[side.other().index()]).add(1).add(ack),
+        flags: Flags::ACK,
+        window: 65_535,
+        options: Options::default(),
+        payload: &[],
+        cut: 0,
+        ttl: 64,
+        checksum: Checksum::Unknown,
+    }
+}
+
+/// The one byte that this side ever sends at this sequence number.
+const fn byte_at(side: Side, seq: SeqNumber) -> u8 {
+    (seq.0.wrapping_mul(0x9e37_79b1).wrapping_add(side as u32 * 0x5bd1_e995) >> 23) as u8
+}

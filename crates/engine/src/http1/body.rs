@@ -1,0 +1,168 @@
+//! Bodies: by length, in chunks with trailers, until the connection closes.
+
+use sniffer_packet::frame::Stamp;
+use sniffer_packet::key::Side;
+
+use super::connection::{Connection, Context};
+use super::state::{Body, Open, Partial, State};
+use crate::anomaly::Anomaly;
+use crate::event::{About, Completion, Direction, Event};
+use crate::http1::chunked::{Dechunker, Piece};
+use crate::http1::head;
+use crate::ledger::Fate;
+
+impl Connection {
+    pub(super) fn body(
+        &mut self,
+        from: Side,
+        body: Body,
+        mut open: Open,
+        bytes: &[u8],
+        stamp: Stamp,
+        cx: &mut Context<'_>,
+    ) -> usize {
+        let mut body = body;
+        match &mut body {
+            Body::UntilClose => {
+                content(open.direction, bytes, stamp, cx);
+                self.set(from, State::Body(body, open));
+                bytes.len()
+            }
+            Body::Length { left } => {
+                let n = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
+                content(open.direction, &bytes[..n], stamp, cx);
+                *left -= n as u64;
+                if *left == 0 {
+                    self.close(from, open, Completion::Complete, stamp, cx);
+                } else {
+                    self.set(from, State::Body(body, open));
+                }
+                n
+            }
+            Body::Chunked(dechunker) => {
+                let mut at = 0;
+                while at < bytes.len() {
+                    match dechunker.next(&bytes[at..], |odd| open.anomalies.insert(odd)) {
+                        Piece::Data(n) => {
+                            content(open.direction, &bytes[at..at + n], stamp, cx);
+                            at += n;
+                        }
+                        Piece::Framing(n) => {
+                            cx.ledger.count(Fate::Framing, n);
+                            carried(open.direction, stamp, cx);
+                            at += n;
+                            if *dechunker == Dechunker::Trailers {
+                                self.set(from, State::Trailers(Box::default(), open));
+                                return at;
+                            }
+                        }
+                        Piece::Bad(anomaly) => {
+                            open.anomalies.insert(anomaly);
+                            cx.ledger.count(Fate::Unparseable, bytes.len() - at);
+                            self.close(from, open, Completion::Complete, stamp, cx);
+                            self.lose(from);
+                            return bytes.len();
+                        }
+                    }
+                }
+                self.set(from, State::Body(body, open));
+                at
+            }
+        }
+    }
+
+    pub(super) fn trailers(
+        &mut self,
+        from: Side,
+        mut partial: Box<Partial>,
+        mut open: Open,
+        bytes: &[u8],
+        stamp: Stamp,
+        cx: &mut Context<'_>,
+    ) -> usize {
+        carried(open.direction, stamp, cx);
+        let before = partial.bytes.len();
+        if before == 0 && bytes.starts_with(b"\r\n") {
+            cx.ledger.count(Fate::Framing, 2);
+            self.close(from, open, Completion::Complete, stamp, cx);
+            return 2;
+        }
+        partial.push(bytes, stamp);
+        let max = cx.config.limits.head_bytes_max;
+        match partial.finder.find(&partial.bytes) {
+            Some(length) if length <= max => {
+                let mut fields = Vec::new();
+                open.anomalies.extend(partial.finder.anomalies);
+                head::read_fields(
+                    &partial.bytes[..length],
+                    cx.config.limits.head_fields_max,
+                    &mut fields,
+                    &mut open.anomalies,
+                );
+                fields.truncate(cx.config.limits.head_fields_max);
+                if !fields.is_empty() {
+                    let about = About { flow: cx.flow, direction: open.direction, stamp };
+                    cx.sink.event(Event::Trailers { about, fields: &fields });
+                }
+                cx.ledger.count(if fields.is_empty() { Fate::Framing } else { Fate::Head }, length);
+                self.close(from, open, Completion::Complete, stamp, cx);
+                length - before
+            }
+            None if partial.bytes.len() <= max => {
+                self.set(from, State::Trailers(partial, open));
+                bytes.len()
+            }
+            _ => {
+                open.anomalies.insert(Anomaly::HeadTooLarge);
+                cx.ledger.count(Fate::Unparseable, partial.bytes.len());
+                self.close(from, open, Completion::Complete, stamp, cx);
+                self.lose(from);
+                bytes.len()
+            }
+        }
+    }
+}
+
+impl Body {
+    /// Takes that many bytes if all of them are content and the body has more to come.
+    pub(super) fn goes_on_behind(&mut self, bytes: u64) -> bool {
+        match self {
+            Self::UntilClose => true,
+            Self::Length { left } | Self::Chunked(Dechunker::Data { left }) if *left > bytes => {
+                *left -= bytes;
+                true
+            }
+            Self::Length { .. } | Self::Chunked(_) => false,
+        }
+    }
+
+    /// Skips missing bytes. `None` when they all lay inside; else how many of them were known to be content.
+    pub(super) fn skip(&mut self, missing: u64) -> Option<u64> {
+        match self {
+            Self::UntilClose => None,
+            Self::Length { left } if *left >= missing => {
+                *left -= missing;
+                None
+            }
+            Self::Length { left } => Some(*left),
+            Self::Chunked(dechunker) => {
+                // Where the chunks stand is lost, and with it how much of the body is missing.
+                if dechunker.skip(missing) { None } else { Some(0) }
+            }
+        }
+    }
+}
+
+pub(super) fn content(direction: Direction, bytes: &[u8], stamp: Stamp, cx: &mut Context<'_>) {
+    cx.ledger.count(Fate::Body, bytes.len());
+    let about = About { flow: cx.flow, direction, stamp };
+    cx.sink.event(Event::Body { about, bytes });
+}
+
+/// Says that a frame carried framing of a message, which matters only to who keeps the frames' numbers.
+pub(super) fn carried(direction: Direction, stamp: Stamp, cx: &mut Context<'_>) {
+    if cx.config.track_frames {
+        let about = About { flow: cx.flow, direction, stamp };
+        cx.sink.event(Event::Body { about, bytes: &[] });
+    }
+}

@@ -1,0 +1,360 @@
+//! Which response answers which request.
+//!
+//! Requests wait in order, and each final response answers the first of them (RFC 9112 §9.3). Where the capture lost
+//! whole messages the order says nothing any more: then a response opens an exchange of its own until a request comes
+//! that cannot have been sent before the earlier ones were answered.
+//!
+//! ```text
+//!            requests lost                    anything of the server
+//!   Certain ───────────────▶ RequestsLost ──────────────────────────────▶ ServerSpoke
+//!    ▲ ▲ └──────┐                  │ responses lost                       ▲  │
+//!    │ │        │ responses lost   ▼                                      │  │
+//!    │ │        │               BothLost ─────────────────────────────────┘  │
+//!    │ │        ▼                  ▲ a second request, requests lost         │
+//!    │ └─── ResponsesLost ─────────┘                                         │
+//!    │  the next response                                                    │
+//!    └───────────────── a request of a client that waits for its answers ────┘
+//! ```
+
+use std::collections::VecDeque;
+use std::num::NonZero;
+
+use sniffer_packet::time::Timestamp;
+
+use crate::http1::framing::Method;
+
+#[derive(Debug, Clone, Copy)]
+struct Pending {
+    exchange: u32,
+    method: Method,
+    /// Time of the request's last byte, once it was seen.
+    sent: Option<Timestamp>,
+}
+
+/// What a response answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub(super) exchange: u32,
+    pub(super) method: Method,
+    /// Whether the request was seen.
+    pub(super) known: bool,
+    /// Final response: nanoseconds from the request's last byte.
+    pub(super) latency_nanos: Option<u64>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Exchanges {
+    next: u32,
+    /// Invariant: each of them is certainly answered by the next final response when it comes first.
+    waiting: VecDeque<Pending>,
+    /// Requests behind those, of which only this is kept: the exchange of the first, and how many they are. Their
+    /// exchanges follow each other, as nothing else opens one while requests wait.
+    beyond: (u32, u32),
+    /// The exchange of an interim response whose request was never seen: its complement, which is 0 for none that there is, so that
+    /// absence takes no room.
+    interim: Option<NonZero<u32>>,
+    pairing: Pairing,
+    /// Requests that were not put into the order and have not been answered, at least.
+    unpaired: u32,
+    /// Whether this client was seen to send a request before the one before was answered.
+    pipelines: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Pairing {
+    #[default]
+    Certain,
+    /// Requests were lost, and the server has sent nothing since.
+    RequestsLost,
+    /// Responses were lost, and no other has come since. One request may wait: its response was among them, unless a
+    /// response is the next that comes.
+    ResponsesLost,
+    /// Requests and responses were lost, and the server has sent nothing since.
+    BothLost,
+    /// The server has sent something since messages were lost.
+    ServerSpoke,
+}
+
+impl Exchanges {
+    /// A request's head; `answering` while the server is inside a response. Gives its exchange.
+    pub(super) fn request(&mut self, method: Method, answering: bool, pipeline_max: usize) -> u32 {
+        let exchange = self.take_number();
+        let busy = answering || !self.waiting.is_empty() || self.beyond.1 > 0 || self.unpaired > 0;
+        let waits = !self.pipelines && !busy;
+        match self.pairing {
+            Pairing::Certain => self.pipelines |= busy,
+            Pairing::ResponsesLost if waits => {}
+            // A client that waits for its answers has had them all: what comes next answers this.
+            Pairing::ServerSpoke if waits => self.pairing = Pairing::Certain,
+            pairing => {
+                match pairing {
+                    // The answer to the request that waits may be among what was lost, or this may not have waited for it.
+                    Pairing::ResponsesLost => self.lost(false),
+                    // It was sent although what came before it had no answer yet.
+                    Pairing::RequestsLost => self.pipelines = true,
+                    Pairing::ServerSpoke => self.pipelines |= busy,
+                    Pairing::BothLost | Pairing::Certain => {}
+                }
+                self.unpaired = self.unpaired.saturating_add(1);
+                return exchange;
+            }
+        }
+        match &mut self.beyond {
+            (_, count @ 1..) => *count += 1,
+            beyond if self.waiting.len() >= pipeline_max => *beyond = (exchange, 1),
+            _ => self.waiting.push_back(Pending { exchange, method, sent: None }),
+        }
+        exchange
+    }
+
+    /// The last byte of the request of this exchange.
+    pub(super) fn request_sent(&mut self, exchange: u32, at: Timestamp) {
+        if let Some(pending) = self.waiting.iter_mut().rev().find(|pending| pending.exchange == exchange) {
+            pending.sent = Some(at);
+        }
+    }
+
+    /// Whether the last request is a CONNECT that has no answer yet.
+    pub(super) fn connecting(&self) -> bool {
+        self.waiting.back().is_some_and(|pending| pending.method == Method::Connect)
+    }
+
+    /// A response's head, whose first byte came `at`.
+    pub(super) fn response(&mut self, status: u16, at: Timestamp) -> Answer {
+        // RFC 9110 §15.2: an interim response precedes the final one. 101 is the last that HTTP says here.
+        let is_final = !(100..=199).contains(&status) || status == 101;
+        self.server_spoke();
+        if self.pairing == Pairing::ResponsesLost {
+            self.pairing = if self.waiting.is_empty() { Pairing::ServerSpoke } else { Pairing::Certain };
+        }
+        let unknown = |exchange| Answer { exchange, method: Method::Other, known: false, latency_nanos: None };
+        let Some(first) = self.waiting.front().copied() else {
+            if let (exchange, count @ 1..) = &mut self.beyond {
+                let answered = *exchange;
+                *exchange += u32::from(is_final);
+                *count -= u32::from(is_final);
+                return unknown(answered);
+            }
+            let exchange = self.interim.take().map_or_else(|| self.take_number(), |complement| !complement.get());
+            self.interim = if is_final { None } else { NonZero::new(!exchange) };
+            self.unpaired = self.unpaired.saturating_sub(u32::from(is_final));
+            return unknown(exchange);
+        };
+        if !is_final {
+            return Answer { exchange: first.exchange, method: Method::Other, known: true, latency_nanos: None };
+        }
+        self.waiting.pop_front();
+        let latency_nanos = first.sent.and_then(|sent| at.as_nanos().checked_sub(sent.as_nanos()));
+        Answer { exchange: first.exchange, method: first.method, known: true, latency_nanos }
+    }
+
+    /// Bytes between or across messages of one direction are missing or cannot be read.
+    pub(super) fn lost(&mut self, from_server: bool) {
+        self.pairing = match (self.pairing, from_server) {
+            // What waited before requests were lost is still answered first.
+            (Pairing::Certain | Pairing::RequestsLost | Pairing::ServerSpoke, false) => Pairing::RequestsLost,
+            (Pairing::Certain | Pairing::ResponsesLost | Pairing::ServerSpoke, true) => Pairing::ResponsesLost,
+            (Pairing::RequestsLost | Pairing::BothLost, true) | (Pairing::ResponsesLost | Pairing::BothLost, false) => {
+                Pairing::BothLost
+            }
+        };
+        // What waits may have been answered among the responses that were lost.
+        if self.pairing != Pairing::RequestsLost {
+            self.waiting.clear();
+            self.beyond = (0, 0);
+            self.interim = None;
+            self.unpaired = 0;
+        }
+    }
+
+    /// The server sent what cannot be read: it may have been the answer to what waits.
+    pub(super) fn server_unread(&mut self) {
+        self.lost(true);
+        self.pairing = Pairing::ServerSpoke;
+    }
+
+    /// The server sent something.
+    pub(super) const fn server_spoke(&mut self) {
+        if matches!(self.pairing, Pairing::RequestsLost | Pairing::BothLost) {
+            self.pairing = Pairing::ServerSpoke;
+        }
+    }
+
+    /// Accounted bytes on the heap.
+    pub(super) fn held(&self) -> usize {
+        self.waiting.capacity() * size_of::<Pending>()
+    }
+
+    fn take_number(&mut self) -> u32 {
+        let number = self.next;
+        self.next = self.next.saturating_add(1);
+        number
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: Timestamp = Timestamp::from_nanos(1_000);
+
+    fn ask(exchanges: &mut Exchanges) -> u32 {
+        let exchange = exchanges.request(Method::Other, false, 8);
+        exchanges.request_sent(exchange, Timestamp::from_nanos(400));
+        exchange
+    }
+
+    #[test]
+    fn responses_answer_in_order_and_interim_ones_use_nothing_up() {
+        let mut exchanges = Exchanges::default();
+        assert_eq!((ask(&mut exchanges), ask(&mut exchanges)), (0, 1));
+        assert_eq!(exchanges.response(100, AT).exchange, 0);
+        let first = exchanges.response(200, AT);
+        assert_eq!((first.exchange, first.latency_nanos), (0, Some(600)));
+        assert_eq!(exchanges.response(200, AT).exchange, 1);
+        // Nobody asked: an exchange of its own, shared by its interim response.
+        assert_eq!((exchanges.response(103, AT).exchange, exchanges.response(200, AT).exchange), (2, 2));
+    }
+
+    #[test]
+    fn an_early_response_has_no_latency() {
+        let mut exchanges = Exchanges::default();
+        let exchange = exchanges.request(Method::Other, false, 8);
+        assert_eq!(exchanges.response(413, AT).latency_nanos, None);
+        exchanges.request_sent(exchange, AT);
+    }
+
+    #[test]
+    fn after_lost_requests_only_a_fresh_round_is_paired() {
+        let mut exchanges = Exchanges::default();
+        let before = ask(&mut exchanges);
+        exchanges.lost(false);
+        assert_eq!(exchanges.response(200, AT).exchange, before, "the order before the gap still holds");
+        exchanges.server_spoke();
+        assert_eq!(exchanges.response(200, AT).exchange, 1, "of its own");
+        let fresh = ask(&mut exchanges);
+        assert_eq!(exchanges.response(200, AT).exchange, fresh);
+    }
+
+    #[test]
+    fn after_lost_responses_a_client_that_waits_is_paired_again() {
+        let mut exchanges = Exchanges::default();
+        ask(&mut exchanges);
+        exchanges.lost(true);
+        let next = ask(&mut exchanges);
+        assert_eq!(exchanges.response(200, AT).exchange, next);
+    }
+
+    #[test]
+    fn after_lost_responses_a_client_that_pipelines_is_not() {
+        let mut exchanges = Exchanges::default();
+        ask(&mut exchanges);
+        ask(&mut exchanges);
+        exchanges.lost(true);
+        let next = ask(&mut exchanges);
+        assert_ne!(exchanges.response(200, AT).exchange, next);
+    }
+
+    #[test]
+    fn a_request_may_have_been_answered_among_the_responses_that_were_lost() {
+        // Two responses were lost at once: both requests are seen before the next response, and it answers the second.
+        let mut exchanges = Exchanges::default();
+        ask(&mut exchanges);
+        exchanges.lost(true);
+        let (answered, asked) = (ask(&mut exchanges), ask(&mut exchanges));
+        exchanges.server_spoke();
+        let answer = exchanges.response(200, AT).exchange;
+        assert!(answer != answered && answer != asked, "it is not certain which it answers");
+        let next = ask(&mut exchanges);
+        assert_eq!(exchanges.response(200, AT).exchange, next);
+        // The same when the second request was lost too, or when the rest of the first response is seen.
+        exchanges.lost(true);
+        let answered = ask(&mut exchanges);
+        exchanges.lost(false);
+        assert_ne!(exchanges.response(200, AT).exchange, answered);
+        exchanges.lost(true);
+        let answered = ask(&mut exchanges);
+        exchanges.server_unread();
+        assert_ne!(exchanges.response(200, AT).exchange, answered);
+    }
+
+    #[test]
+    fn a_client_that_did_not_wait_for_the_lost_answer_pipelines() {
+        // A is lost, B follows at once: behind their answers come those of what was sent meanwhile.
+        let mut exchanges = Exchanges::default();
+        exchanges.lost(false);
+        ask(&mut exchanges);
+        exchanges.server_spoke();
+        exchanges.response(200, AT);
+        let third = ask(&mut exchanges);
+        assert_ne!(exchanges.response(200, AT).exchange, third, "it answers B");
+    }
+
+    #[test]
+    fn a_pipeline_beyond_the_limit_is_paired_by_counting() {
+        let mut exchanges = Exchanges::default();
+        for exchange in 0..20 {
+            assert_eq!(ask(&mut exchanges), exchange);
+        }
+        assert_eq!(exchanges.waiting.len(), 8);
+        for exchange in 0..12 {
+            assert_eq!(exchanges.response(103, AT).exchange, exchange);
+            let answer = exchanges.response(200, AT);
+            // Whether it was a HEAD is known of those that were kept.
+            assert_eq!((answer.exchange, answer.known), (exchange, exchange < 8));
+        }
+        assert_eq!(ask(&mut exchanges), 20);
+        for exchange in 12..=20 {
+            assert_eq!(exchanges.response(200, AT).exchange, exchange);
+        }
+        assert_eq!(ask(&mut exchanges), 21);
+        assert_eq!(
+            exchanges.response(200, AT),
+            Answer { exchange: 21, method: Method::Other, known: true, latency_nanos: Some(600) }
+        );
+        assert_eq!(exchanges.response(200, AT).exchange, 22, "nobody asked");
+    }
+
+    /// Traffic of which nothing is lost, against a queue.
+    #[test]
+    fn of_traffic_without_loss_the_order_is_that_of_a_queue() {
+        use sniffer_testkit::rng::Rng;
+
+        for seed in 0..2_000 {
+            let mut rng = Rng::new(seed);
+            let (mut exchanges, mut queue) = (Exchanges::default(), VecDeque::new());
+            let (mut now, mut opened, mut own) = (0, 0, None);
+            for _ in 0..rng.between(1, 60) {
+                now += 1;
+                let at = Timestamp::from_nanos(now);
+                if rng.chance(0.5) {
+                    let method = *rng.pick(&[Method::Other, Method::Head, Method::Connect]).unwrap();
+                    assert_eq!(exchanges.request(method, rng.chance(0.2), 4), opened, "seed {seed}");
+                    exchanges.request_sent(opened, at);
+                    queue.push_back((opened, method, now));
+                    opened += 1;
+                    continue;
+                }
+                let status = *rng.pick(&[100, 101, 103, 200, 404]).unwrap();
+                let answer = exchanges.response(status, at);
+                let is_final = status == 101 || status >= 200;
+                let Some(&(exchange, method, sent)) = queue.front() else {
+                    // Nobody asked: an exchange of its own, from its first interim response to its final one.
+                    let exchange = own.take().unwrap_or(opened);
+                    opened = opened.max(exchange + 1);
+                    own = (!is_final).then_some(exchange);
+                    assert_eq!((answer.exchange, answer.known), (exchange, false), "seed {seed}");
+                    continue;
+                };
+                assert_eq!(answer.exchange, exchange, "seed {seed}");
+                assert!(answer.known || queue.len() > 4 || opened > 4, "seed {seed}: within the limit all is known");
+                if answer.known && is_final {
+                    assert_eq!((answer.method, answer.latency_nanos), (method, Some(now - sent)), "seed {seed}");
+                }
+                if is_final {
+                    queue.pop_front();
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! From a message to the queues: redaction first, then the line, once for all outputs.
+//!
+//! It also holds back what some sniffer posted, as [`Posts`] tells.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use sniffer_engine::json::Lines;
+use sniffer_engine::message::Message;
+use sniffer_packet::key::FlowId;
+use tracing::warn;
+
+use super::own_posts::Posts;
+use crate::log::Throttle;
+use crate::output::Output;
+use crate::output::envelope::{Key, Parcel};
+use crate::output::queue::Reason;
+
+pub(super) struct Emitter {
+    outputs: Arc<[Output]>,
+    full: Vec<Throttle>,
+    redact: Vec<String>,
+    /// Connections with 1xx responses in their latest exchange: which, and how many. Gone with the connection.
+    interim: HashMap<FlowId, (u32, u32)>,
+    posts: Posts,
+    /// Room for a line.
+    line: Lines,
+}
+
+/// A line's buffer keeps this much at most.
+const LINE: usize = 1 << 20;
+
+impl Emitter {
+    pub(super) fn new(outputs: Arc<[Output]>, redact: Vec<String>, posts: Posts) -> Self {
+        let full = outputs.iter().map(|_| Throttle::new(1)).collect();
+        Self { outputs, full, redact, interim: HashMap::new(), posts, line: Lines::default() }
+    }
+
+    pub(super) fn outputs(&self) -> &[Output] {
+        &self.outputs
+    }
+
+    /// Gives a message to every output.
+    pub(super) fn message(&mut self, message: &mut Message) {
+        let key = self.key(message);
+        if self.posts.has(message.connection) {
+            return;
+        }
+        message.redact(&self.redact);
+        let mut line = Bytes::new();
+        if self.outputs.iter().any(|output| !output.wants_message) {
+            self.line.push(message);
+            line = Bytes::copy_from_slice(self.line.as_bytes());
+            self.line.clear(LINE);
+        }
+        for (output, full) in self.outputs.iter().zip(&mut self.full) {
+            let parcel = match output.wants_message {
+                true => Parcel { key, line: Bytes::new(), message: Some(Box::new(message.clone())) },
+                false => Parcel { key, line: line.clone(), message: None },
+            };
+            if output.queue.offer(parcel) == Err(Reason::QueueFull)
+                && let Some(held_back) = full.pass(Instant::now())
+            {
+                let dropped = output.queue.tally().dropped(Reason::QueueFull);
+                warn!(output = output.name, dropped, notLogged = held_back, "message dropped: the output is too slow");
+            }
+        }
+    }
+
+    /// Forgets connections that are gone.
+    pub(super) fn forget(&mut self, closed: impl Iterator<Item = FlowId>) {
+        for id in closed {
+            self.interim.remove(&id);
+            self.posts.forget(id);
+        }
+    }
+
+    fn key(&mut self, message: &Message) -> Key {
+        let Message { connection, exchange, direction, .. } = *message;
+        let mut before = 0;
+        if let Some(status) = message.head.status() {
+            let counted = self.interim.get(&connection).filter(|(of, _)| *of == exchange);
+            before = counted.map_or(0, |(_, count)| *count);
+            if status < 200 {
+                self.interim.insert(connection, (exchange, before + 1));
+            }
+        }
+        Key { connection, exchange, direction, before }
+    }
+}

@@ -1,0 +1,49 @@
+//! Why a start fails, with a code for programs and a remedy for people.
+
+/// Why a start failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// It runs already.
+    #[error("the sniffer is running already")]
+    AlreadyRunning,
+    /// No interface has this name.
+    #[error("there is no interface {name}; there are: {}", known.join(", "))]
+    InterfaceNotFound {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// The capture cannot be opened: libpcap's exact words.
+    #[error("{message}")]
+    CaptureOpenFailed {
+        /// libpcap's words.
+        message: String,
+    },
+    /// An output cannot be opened.
+    #[error("{message}")]
+    OutputFailed {
+        /// Which, and why.
+        message: String,
+    },
+}
+
+impl StartError {
+    /// A name for programs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::AlreadyRunning => "ALREADY_RUNNING",
+            Self::InterfaceNotFound { .. } => "INTERFACE_NOT_FOUND",
+            Self::CaptureOpenFailed { .. } => "CAPTURE_OPEN_FAILED",
+            Self::OutputFailed { .. } => "OUTPUT_FAILED",
+        }
+    }
+
+    /// What helps, where that is known.
+    pub fn remedy(&self) -> Option<&'static str> {
+        let Self::CaptureOpenFailed { message } = self else { return None };
+        let rights = ["permission", "not permitted", "CAP_NET_RAW"].iter().any(|word| message.contains(word));
+        rights.then_some("give the program the capability, `setcap cap_net_raw+ep FILE`, or the container NET_RAW; or run it as root")
+    }
+}

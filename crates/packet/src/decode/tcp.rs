@@ -1,0 +1,144 @@
+//! The TCP header (RFC 9293 §3.1): ports, numbers, flags, the options that decide something, and the payload behind it.
+//!
+//! It judges nothing: nonsense flags and wrong checksums are for [`crate::tcp`], which knows the connection. Next there.
+
+use std::net::IpAddr;
+
+use etherparse::checksum::Sum16BitWords;
+
+use super::cursor::Rest;
+use super::ip::{Carrier, protocol};
+use super::{Decoded, Layer, Skipped};
+use crate::key::Endpoint;
+use crate::segment::{Checksum, Flags, Options, Segment};
+use crate::seq::SeqNumber;
+
+/// Largest window scale shift there is (RFC 7323 §2.3); a larger one counts as this.
+const WINDOW_SCALE_MAX: u8 = 14;
+
+/// A TCP segment, which ends where the IP header said so.
+#[inline(always)]
+pub(super) fn segment<'a>(rest: Rest<'a>, carrier: &Carrier) -> Decoded<'a> {
+    let malformed = Skipped::Malformed(Layer::Tcp);
+    let head = ok!(rest.peek::<20>().ok_or(malformed));
+    let header_len = usize::from(head[12] >> 4) * 4;
+    if header_len < 20 {
+        return Decoded::Skipped(malformed);
+    }
+    let (header, payload) = ok!(rest.bytes.split_at_checked(header_len).ok_or(malformed));
+    let flags = Flags(head[13]);
+    Decoded::Segment(Segment {
+        src: Endpoint::new(carrier.src, u16::from_be_bytes([head[0], head[1]])),
+        dst: Endpoint::new(carrier.dst, u16::from_be_bytes([head[2], head[3]])),
+        seq: SeqNumber(u32::from_be_bytes([head[4], head[5], head[6], head[7]])),
+        ack: SeqNumber(u32::from_be_bytes([head[8], head[9], head[10], head[11]])),
+        flags,
+        window: u16::from_be_bytes([head[14], head[15]]),
+        options: options(header.get(20..).unwrap_or_default(), flags),
+        payload,
+        cut: rest.cut,
+        ttl: carrier.ttl,
+        checksum: if rest.cut == 0 && carrier.length_known { Checksum::Of(rest.bytes) } else { Checksum::Unknown },
+    })
+}
+
+/// The options we use. A bad length ends the list, as in every stack; what stood before it counts.
+#[inline(always)]
+fn options(bytes: &[u8], flags: Flags) -> Options {
+    // What nearly every segment of nearly every connection carries: two NOPs and timestamps (RFC 7323 appendix A).
+    if let Ok(&[head @ .., a, b, c, d, e, f, g, h]) = <&[u8; 12]>::try_from(bytes)
+        && head == [1, 1, 8, 10]
+    {
+        let timestamps = Some((u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])));
+        return Options { timestamps, ..Options::default() };
+    }
+    if bytes.is_empty() { Options::default() } else { any_options(bytes, flags) }
+}
+
+fn any_options(mut bytes: &[u8], flags: Flags) -> Options {
+    let mut options = Options::default();
+    loop {
+        bytes = match bytes {
+            [1, tail @ ..] => tail,
+            [] | [0, ..] | [_] => return options,
+            [kind, len, ..] => {
+                let Some((option, tail)) = bytes.split_at_checked(usize::from(*len)) else { return options };
+                match (kind, option) {
+                    (_, [] | [_]) => return options,
+                    // RFC 7323 §2.2: outside a SYN it must be ignored.
+                    (3, [_, _, shift]) if flags.has(Flags::SYN) => {
+                        options.window_scale = Some((*shift).min(WINDOW_SCALE_MAX));
+                    }
+                    (8, [_, _, a, b, c, d, e, f, g, h]) => {
+                        options.timestamps =
+                            Some((u32::from_be_bytes([*a, *b, *c, *d]), u32::from_be_bytes([*e, *f, *g, *h])));
+                    }
+                    (19, option) if option.len() == 18 => options.md5 = true,
+                    _ => {}
+                }
+                tail
+            }
+        };
+    }
+}
+
+impl Segment<'_> {
+    /// Whether the TCP checksum is wrong; `None` when that cannot be known.
+    ///
+    /// It cannot when the segment was cut by the snapshot length, when no IP header said how long it is, and when the
+    /// field holds the sum of the pseudo header alone, with or without the length: that is what a sending host leaves
+    /// there for its network card to finish, and what a capture on that host sees.
+    /// Costs one pass over the segment; nothing is computed until somebody asks.
+    pub fn checksum_is_wrong(&self) -> Option<bool> {
+        self.header_sum()?.is_wrong(self.src.ip, self.dst.ip, self.payload)
+    }
+
+    /// What is left of the checksum when the payload is verified later; costs a look at the header.
+    pub fn header_sum(&self) -> Option<HeaderSum> {
+        let Checksum::Of(segment) = self.checksum else { return None };
+        HeaderSum::of(segment.get(..segment.len() - self.payload.len())?)
+    }
+}
+
+/// The part of a TCP checksum that the header says, so that the payload can be verified without it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeaderSum {
+    /// Complemented, in the byte order of the machine, as etherparse has it.
+    sum: u16,
+    field: [u8; 2],
+    /// 20–60 bytes.
+    header_len: u8,
+}
+
+impl HeaderSum {
+    /// Of a TCP header; none of what is too short for one.
+    pub fn of(header: &[u8]) -> Option<Self> {
+        let field = header.get(16..18).and_then(|field| <[u8; 2]>::try_from(field).ok())?;
+        let header_len = u8::try_from(header.len()).ok()?;
+        Some(Self { sum: Sum16BitWords::new().add_slice(header).ones_complement(), field, header_len })
+    }
+
+    /// As [`Segment::checksum_is_wrong`].
+    pub fn is_wrong(self, src: IpAddr, dst: IpAddr, payload: &[u8]) -> Option<bool> {
+        // RFC 9293 §3.1 for IPv4 and RFC 8200 §8.1 for IPv6 differ in zero bytes only, which add nothing.
+        let mut addresses = Sum16BitWords::new();
+        for ip in [src, dst] {
+            addresses = match ip {
+                IpAddr::V4(ip) => addresses.add_4bytes(ip.octets()),
+                IpAddr::V6(ip) => addresses.add_16bytes(ip.octets()),
+            };
+        }
+        let without_len = addresses.add_2bytes([0, protocol::TCP]);
+        let len = u32::try_from(usize::from(self.header_len) + payload.len()).ok()?;
+        let pseudo = without_len.clone().add_4bytes(len.to_be_bytes());
+        if pseudo.clone().add_2bytes((!self.sum).to_ne_bytes()).add_slice(payload).ones_complement() == 0 {
+            return Some(false);
+        }
+        // The unfinished sum is stored as it is, not complemented; etherparse adds in the byte order of the machine.
+        let unfinished = !u16::from_ne_bytes(self.field);
+        if [pseudo, without_len].iter().any(|sum| sum.ones_complement() == unfinished) {
+            return None;
+        }
+        Some(true)
+    }
+}

@@ -1,0 +1,117 @@
+//! Encapsulations with an IP protocol number of their own: GRE with ERSPAN, PPTP and WCCP in it, EtherIP, L2TPv3.
+//!
+//! It opens a tunnel only where the header is what its specification says, and keeps nothing of it: keys, calls and
+//! session ids are not part of a connection (policy 10). Next: [`super::udp`] for tunnels that ride on UDP.
+
+use super::cursor::Rest;
+use super::{Decoded, Layer, Skipped, ether, ip, ppp, wifi};
+
+/// ERSPAN types I and II (draft-foschiano-erspan-03 §4.1 and §4.2).
+const ERSPAN_2: u16 = 0x88be;
+/// ERSPAN type III (the same draft, §4.3).
+const ERSPAN_3: u16 = 0x22eb;
+/// PPP, in PPTP's GRE version 1 (RFC 2637 §4.1).
+const PPP: u16 = 0x880b;
+/// Web cache redirection, WCCP v1 and v2 (draft-mclaggan-wccp-v2rev1 §4.12).
+const WCCP: u16 = 0x883e;
+
+/// Generic routing encapsulation: version 0 (RFC 2784, RFC 2890) and version 1, which is PPTP's (RFC 2637).
+pub(super) fn gre(mut rest: Rest<'_>) -> Decoded<'_> {
+    let head = ok!(rest.take::<4>(Layer::Tunnel));
+    let protocol = u16::from_be_bytes([head[2], head[3]]);
+    let has = |bit: u8| head[0] & bit != 0;
+    let (checksum, routing, key, sequence) = (has(0x80), has(0x40), has(0x20), has(0x10));
+    match head[1] & 0x07 {
+        0 => {
+            // RFC 2784 §2.3: source routing (RFC 1701) must be discarded by whom does not know it; nobody uses it.
+            if routing {
+                return Decoded::Skipped(Skipped::Malformed(Layer::Tunnel));
+            }
+            let optional = [checksum, key, sequence].into_iter().filter(|present| *present).count() * 4;
+            ok!(rest.skip(optional, Layer::Tunnel));
+            gre_payload(protocol, sequence, ok!(rest.deeper()))
+        }
+        1 if protocol == PPP && key && !checksum && !routing => {
+            // The key field is payload length and call id; without a sequence number there is no payload.
+            if !sequence {
+                return Decoded::Skipped(Skipped::NotTcp);
+            }
+            let len = ok!(rest.take_u16(Layer::Tunnel));
+            let acknowledgement = if head[1] & 0x80 != 0 { 4 } else { 0 };
+            ok!(rest.skip(6 + acknowledgement, Layer::Tunnel));
+            ppp::packet(ok!(rest.limit(usize::from(len)).deeper()))
+        }
+        _ => Decoded::Skipped(Skipped::Malformed(Layer::Tunnel)),
+    }
+}
+
+/// What GRE version 0 carries.
+fn gre_payload(protocol: u16, sequence: bool, mut rest: Rest<'_>) -> Decoded<'_> {
+    match protocol {
+        ether::BRIDGED => ether::frame(rest),
+        ERSPAN_2 => {
+            // Type I has no header of its own, and no sequence number by which to tell.
+            if sequence {
+                let head = ok!(rest.take::<8>(Layer::Tunnel));
+                if head[0] >> 4 != 1 {
+                    return Decoded::Skipped(Skipped::Malformed(Layer::Tunnel));
+                }
+            }
+            ether::frame(rest)
+        }
+        ERSPAN_3 => {
+            let head = ok!(rest.take::<12>(Layer::Tunnel));
+            if head[0] >> 4 != 2 {
+                return Decoded::Skipped(Skipped::Malformed(Layer::Tunnel));
+            }
+            // The O bit: a platform specific subheader follows.
+            if head[11] & 1 == 1 {
+                ok!(rest.skip(8, Layer::Tunnel));
+            }
+            // Frame type: 0 Ethernet, 2 IP.
+            match head[10] >> 2 & 0x1f {
+                0 => ether::frame(rest),
+                2 => ip::by_version(rest),
+                _ => Decoded::Skipped(Skipped::NotTcp),
+            }
+        }
+        PPP => ppp::packet(rest),
+        WCCP => {
+            // Version 2 puts four bytes before the packet. They cannot look like IPv4: Linux tells them apart like this too.
+            if rest.peek::<1>().is_some_and(|first| first[0] >> 4 != 4) {
+                ok!(rest.skip(4, Layer::Tunnel));
+            }
+            ip::v4(rest)
+        }
+        // Aruba's access points: whole 802.11 frames; the low bits say which radio or tunnel.
+        0x8200..=0x8370 => wifi::first_packet(rest),
+        other => ether::by_type(other, rest),
+    }
+}
+
+/// Ethernet in IP (RFC 3378 §3): version 3, reserved zero bits, then a frame.
+pub(super) fn ether_ip(mut rest: Rest<'_>) -> Decoded<'_> {
+    match ok!(rest.take::<2>(Layer::Tunnel)) {
+        [0x30, 0x00] => ether::frame(ok!(rest.deeper())),
+        _ => Decoded::Skipped(Skipped::Malformed(Layer::Tunnel)),
+    }
+}
+
+/// L2TPv3 straight over IP (RFC 3931 §4.1.1): a session id, zero for control messages.
+pub(super) fn l2tp_over_ip(mut rest: Rest<'_>) -> Decoded<'_> {
+    match ok!(rest.take::<4>(Layer::Tunnel)) {
+        [0, 0, 0, 0] => Decoded::Skipped(Skipped::NotTcp),
+        _ => l2tp_3_session(rest),
+    }
+}
+
+/// The payload of an L2TPv3 session. How long its cookie (0, 4 or 8 bytes) and sublayer (0 or 4) are was agreed when the
+/// session was set up, so the place where an Ethernet frame with IP in it starts decides; anything else is not ours.
+pub(super) fn l2tp_3_session(rest: Rest<'_>) -> Decoded<'_> {
+    for before in [0, 4, 8, 12] {
+        if let Some(inner) = rest.behind(before).filter(ether::is_plausible) {
+            return ether::frame(ok!(inner.deeper()));
+        }
+    }
+    Decoded::Skipped(Skipped::NotTcp)
+}

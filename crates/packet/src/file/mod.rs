@@ -1,0 +1,4 @@
+//! Frames as capture files: [`pcap`] for one link type, [`pcapng`] for any mix. Both return or append bytes only.
+
+pub mod pcap;
+pub mod pcapng;

@@ -1,0 +1,224 @@
+//! The first half of an engine: from frames to what the connections are to do, in order.
+//!
+//! It has the clock and the fragments, which no connection owns; it knows no connection. What it hands on can be taken by
+//! one [`crate::engine::Engine`], or by several [`crate::shard::Shard`]s, each with connections of its own; for those it need not
+//! decode what a glance tells apart ([`Intake::share`]).
+
+use crate::block::Block;
+use crate::clock::Clock;
+use crate::decode::{self, Decoded, Glance, Layer, Skipped};
+use crate::defrag::{self, Carriers, Datagram, Defrag, DefragLimits, Overlap};
+use crate::fate::FrameFate;
+use crate::frame::{Frame, Stamp};
+use crate::segment::Segment;
+use crate::time::{Seconds, Timestamp};
+
+/// What a frame gives.
+#[derive(Debug, Clone, Copy)]
+#[expect(clippy::exhaustive_enums, reason = "the engine must take every step")]
+pub enum Step<'s, 'a> {
+    /// The frame is to be counted; comes once a frame, before its segments.
+    Frame(FrameFate),
+    /// The clock passed whole seconds before the frame: time-outs are due for a look, in all connections.
+    Tick(Seconds),
+    /// A segment, for the one connection it is of.
+    Segment {
+        /// The segment.
+        segment: &'s Segment<'a>,
+        /// The frame that carried its first byte.
+        stamp: Stamp,
+        /// How the fragments of its datagram overlapped.
+        overlap: Overlap,
+        /// The frames that carried its datagram, when they are tracked and were several.
+        carriers: &'s [u64],
+        /// What its bytes lie in, where that is shared.
+        block: Option<&'s Block>,
+    },
+}
+
+/// When something happens.
+#[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::exhaustive_structs, reason = "three facts about a moment; no invariant")]
+pub struct Moment {
+    /// The frame that is being pushed; the last one, where time passes before that.
+    pub frame: Stamp,
+    /// The engine's clock.
+    pub now: Timestamp,
+    /// Segments handed on so far: in which order connections were active.
+    pub serial: u64,
+}
+
+/// What an [`Intake`] may be told.
+#[derive(Debug, Clone, Copy)]
+#[expect(clippy::exhaustive_structs, reason = "built from the engine's configuration; no invariant")]
+pub struct PacketConfig {
+    /// Bounds on IP fragments that wait for others.
+    pub defrag: DefragLimits,
+    /// Key of the hash maps over values from the wire.
+    pub hash_key: [u64; 4],
+    /// Whether to remember which frames carried the fragments of a datagram.
+    pub track_frames: bool,
+}
+
+/// Frames in, steps out.
+#[derive(Debug)]
+pub struct Intake {
+    clock: Clock,
+    defrag: Defrag,
+    /// Only when frames are tracked.
+    carriers: Option<Carriers>,
+    moment: Moment,
+}
+
+impl Intake {
+    /// An intake that has seen nothing.
+    pub fn new(config: &PacketConfig) -> Self {
+        Self {
+            clock: Clock::default(),
+            defrag: Defrag::new(config.defrag, config.hash_key),
+            carriers: config.track_frames.then(|| Carriers::new(config.hash_key)),
+            moment: Moment::default(),
+        }
+    }
+
+    /// Takes the next frame and hands on what it gives.
+    #[inline]
+    pub fn push(&mut self, frame: &Frame<'_>, mut to: impl FnMut(Step<'_, '_>, &Moment)) {
+        self.arrive(frame, &mut to);
+        self.open(frame, to);
+    }
+
+    /// Takes the next frame as [`Self::push`] does, but leaves the segment in a plain one to who has its connection, undecoded:
+    /// what is known of it, and when it is.
+    ///
+    /// The one thread that shares frames out can do without all else that decoding tells.
+    #[inline(always)]
+    pub fn share(&mut self, frame: &Frame<'_>, mut to: impl FnMut(Step<'_, '_>, &Moment)) -> Option<(Glance, Moment)> {
+        let now = self.arrive(frame, &mut to);
+        let Some(glance) = decode::glance(frame) else {
+            self.open(frame, to);
+            return None;
+        };
+        to(Step::Frame(FrameFate::Tcp), &self.moment);
+        self.moment.serial += 1;
+        // Not from memory, where it was just written in other words: that stalled the thread for a twentieth of its time.
+        Some((glance, Moment { frame: frame.stamp(), now, serial: self.moment.serial }))
+    }
+
+    /// Sets the clock, says what it is.
+    #[inline(always)]
+    fn arrive(&mut self, frame: &Frame<'_>, to: &mut impl FnMut(Step<'_, '_>, &Moment)) -> Timestamp {
+        let reading = self.clock.read(frame.time);
+        if let Some(passed) = reading.passed {
+            self.tick(passed, to);
+        }
+        self.moment.now = reading.now;
+        self.moment.frame = frame.stamp();
+        reading.now
+    }
+
+    #[inline(always)]
+    fn open(&mut self, frame: &Frame<'_>, mut to: impl FnMut(Step<'_, '_>, &Moment)) {
+        let mut counted = false;
+        decode::decode_each(
+            frame,
+            #[inline(always)]
+            |decoded| {
+                // A frame is counted once, by the first packet in it.
+                if !std::mem::replace(&mut counted, true) {
+                    to(Step::Frame(frame_fate(decoded)), &self.moment);
+                }
+                match decoded {
+                    Decoded::Segment(segment) => {
+                        self.moment.serial += 1;
+                        let (stamp, block) = (frame.stamp(), frame.block);
+                        to(
+                            Step::Segment { segment, stamp, overlap: Overlap::None, carriers: &[], block },
+                            &self.moment,
+                        );
+                    }
+                    Decoded::Fragment(fragment) => {
+                        if let defrag::Outcome::Whole(datagram) =
+                            self.defrag.push(fragment, self.moment.now, frame.stamp())
+                        {
+                            self.datagram(datagram, &mut to);
+                        }
+                    }
+                    Decoded::Skipped(_) => {}
+                }
+            },
+        );
+    }
+
+    /// Takes a datagram that was put together; it may hold a fragment of another, one tunnel further in.
+    fn datagram(&mut self, mut datagram: Datagram, to: &mut impl FnMut(Step<'_, '_>, &Moment)) {
+        loop {
+            if let Some(carriers) = &mut self.carriers {
+                carriers.remember(&datagram);
+            }
+            let overlap = datagram.overlap;
+            let next = match decode::decode_datagram(&datagram.facts, &datagram.bytes) {
+                Decoded::Segment(segment) => {
+                    self.moment.serial += 1;
+                    let stamp = datagram.first;
+                    let carriers = self.carriers.as_ref().map_or(&[][..], |carriers| carriers.of(stamp.number));
+                    let segment = &segment;
+                    return to(Step::Segment { segment, stamp, overlap, carriers, block: None }, &self.moment);
+                }
+                Decoded::Fragment(fragment) => self.defrag.push(&fragment, self.moment.now, datagram.first),
+                Decoded::Skipped(_) => return,
+            };
+            match next {
+                defrag::Outcome::Whole(inner) => datagram = inner,
+                defrag::Outcome::Waiting | defrag::Outcome::Discarded(_) => return,
+            }
+        }
+    }
+
+    /// Lets time pass without a frame.
+    pub fn advance(&mut self, now: Timestamp, mut to: impl FnMut(Step<'_, '_>, &Moment)) {
+        if let Some(passed) = self.clock.advance(now) {
+            self.tick(passed, &mut to);
+        }
+    }
+
+    /// Ends the capture: nothing will be put together any more. When that was.
+    pub fn finish(&mut self) -> Moment {
+        self.defrag.finish();
+        self.moment
+    }
+
+    /// The present.
+    pub const fn moment(&self) -> Moment {
+        self.moment
+    }
+
+    /// Accounted bytes held in fragments.
+    pub fn held(&self) -> usize {
+        self.defrag.held_bytes()
+    }
+
+    fn tick(&mut self, passed: Seconds, to: &mut impl FnMut(Step<'_, '_>, &Moment)) {
+        self.moment.now = Timestamp::new(passed.last, 0);
+        self.defrag.clear_expired(self.moment.now);
+        to(Step::Tick(passed), &self.moment);
+    }
+}
+
+const fn frame_fate(decoded: &Decoded<'_>) -> FrameFate {
+    match decoded {
+        Decoded::Segment(_) => FrameFate::Tcp,
+        Decoded::Fragment(_) => FrameFate::Fragment,
+        Decoded::Skipped(why) => match why {
+            Skipped::NotTcp => FrameFate::NotTcp,
+            Skipped::UnknownLinkType => FrameFate::UnknownLinkType,
+            Skipped::TooDeep => FrameFate::TooDeep,
+            Skipped::Malformed(layer) => match layer {
+                Layer::Link => FrameFate::MalformedLink,
+                Layer::Tunnel => FrameFate::MalformedTunnel,
+                Layer::Ip => FrameFate::MalformedIp,
+                Layer::Tcp => FrameFate::MalformedTcp,
+            },
+        },
+    }
+}

@@ -1,0 +1,3 @@
+//! Content codings, under a cap.
+#![no_main]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| sniffer_engine::fuzzing::content(data));

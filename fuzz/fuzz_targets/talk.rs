@@ -1,0 +1,3 @@
+//! Conversations as text, written and read again.
+#![no_main]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| sniffer_engine::fuzzing::talk(data));

@@ -6,12 +6,12 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use sniffer_packet::file::pcap;
-use sniffer_packet::file::pcapng::Pcapng;
+use sniffer_packet::file::pcapng::PcapngWriter;
 use sniffer_packet::frame::OwnedFrame;
 use sniffer_replay::source::{Input, Source};
 
 use crate::exit::{Exit, say};
-use crate::output::Output;
+use crate::output::OutputWriter;
 use crate::progress::Progress;
 
 /// Frames of a capture, and how reading them ended.
@@ -38,7 +38,7 @@ pub(crate) fn read(path: &Path, frames_max: usize, bytes_max: usize) -> Result<C
         progress.frame(&source);
     }
     drop(progress);
-    let mut exit = Exit::Well;
+    let mut exit = Exit::Success;
     for damage in source.damages() {
         say(damage);
         exit = Exit::Failed;
@@ -50,13 +50,13 @@ pub(crate) fn read(path: &Path, frames_max: usize, bytes_max: usize) -> Result<C
 pub(crate) fn write(frames: &[OwnedFrame], output: Option<&Path>) -> Result<Exit, (Exit, String)> {
     let stdout = output.is_none_or(|path| path.as_os_str() == "-");
     if stdout && io::stdout().is_terminal() {
-        return Err((Exit::Wrong, "a capture is nothing for a terminal: give -o FILE, or a pipe".to_owned()));
+        return Err((Exit::Usage, "a capture is nothing for a terminal: give -o FILE, or a pipe".to_owned()));
     }
     let ng = output.is_some_and(|path| path.extension().is_some_and(|end| end == "pcapng"));
     let bytes = match pcap::file(frames) {
         Ok(bytes) if !ng => bytes,
         _ => {
-            let (mut bytes, mut pcapng) = (Vec::new(), Pcapng::default());
+            let (mut bytes, mut pcapng) = (Vec::new(), PcapngWriter::default());
             pcapng.begin(&mut bytes);
             frames.iter().for_each(|frame| pcapng.frame(&frame.as_frame(), &mut bytes));
             bytes
@@ -72,11 +72,11 @@ pub(crate) fn put(bytes: &[u8], output: Option<&Path>) -> Result<Exit, (Exit, St
         let name = path.map_or_else(|| "standard output".to_owned(), |path| path.display().to_string());
         (Exit::Failed, format!("cannot write to {name}: {error}"))
     };
-    let mut sink = path.map_or_else(Output::stdout, Output::file).map_err(failed)?;
+    let mut sink = path.map_or_else(OutputWriter::stdout, OutputWriter::file).map_err(failed)?;
     sink.append(|buffer| buffer.extend_from_slice(bytes));
     match sink.finish() {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(failed(error)),
         // A reader that had enough is no error.
-        _ => Ok(Exit::Well),
+        _ => Ok(Exit::Success),
     }
 }

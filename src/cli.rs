@@ -9,10 +9,10 @@ use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use sniffer_formats::{Form, Pretty};
+use sniffer_formats::{FormatWriter, Pretty};
 
 use crate::exit::{Exit, say};
-use crate::filter::Filter;
+use crate::filter::ExchangeFilter;
 use crate::{perturb, talk, verify, why};
 
 pub(crate) mod live;
@@ -55,23 +55,23 @@ pub(crate) enum Command {
 
     /// Say what became of a frame or a connection
     #[command(after_help = why::EXAMPLES)]
-    Why(why::Options),
+    Why(why::WhyOptions),
 
     /// Compare every capture in a folder with its golden file
     #[command(after_help = verify::EXAMPLES)]
-    Verify(verify::Options),
+    Verify(verify::VerifyOptions),
 
     /// Turn a conversation written as text into a capture, or a capture into such text
     #[command(after_help = talk::EXAMPLES)]
-    Talk(talk::Options),
+    Talk(talk::TalkOptions),
 
     /// Put a capture through a worse network: reordered, doubled, cut anew, fragmented, tunnelled, lossy
     #[command(after_help = perturb::EXAMPLES)]
-    Perturb(perturb::Options),
+    Perturb(perturb::PerturbOptions),
 
     /// Capture from an interface until Ctrl-C or SIGTERM, and print or post the HTTP messages
     #[command(after_help = live::EXAMPLES)]
-    Live(live::Options),
+    Live(live::LiveOptions),
 
     /// List what can be captured on, and why not
     Interfaces,
@@ -137,7 +137,7 @@ pub(crate) struct Replay {
     pub(crate) write_pcap: Option<PathBuf>,
 
     #[command(flatten)]
-    pub(crate) filter: Filter,
+    pub(crate) filter: ExchangeFilter,
 }
 
 /// The formats by name.
@@ -169,14 +169,14 @@ impl Format {
     }
 
     /// What writes it; `pretty` is made by the caller, who knows the terminal, and `names` are the inputs.
-    pub(crate) fn writer(self, names: String, pretty: impl FnOnce() -> Pretty) -> Form {
+    pub(crate) fn writer(self, names: String, pretty: impl FnOnce() -> Pretty) -> FormatWriter {
         match self {
-            Self::Jsonl => Form::jsonl(),
-            Self::Pretty => Form::pretty(pretty()),
-            Self::Har => Form::har(),
-            Self::Summary => Form::summary(names),
-            Self::Html => Form::html(names),
-            Self::Curl => Form::curl(),
+            Self::Jsonl => FormatWriter::jsonl(),
+            Self::Pretty => FormatWriter::pretty(pretty()),
+            Self::Har => FormatWriter::har(),
+            Self::Summary => FormatWriter::summary(names),
+            Self::Html => FormatWriter::html(names),
+            Self::Curl => FormatWriter::curl(),
         }
     }
 }
@@ -196,14 +196,14 @@ pub(crate) fn parse() -> Result<Command, Exit> {
         if !error.use_stderr() {
             // Help and version; a reader that closes the pipe early (`--help | head`) is no error.
             let _ = error.print();
-            return Exit::Well;
+            return Exit::Success;
         }
         if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
             let _ = write!(io::stderr(), "{}", error.render());
         } else {
             say(one_line(&error));
         }
-        Exit::Wrong
+        Exit::Usage
     })
 }
 

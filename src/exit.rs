@@ -12,9 +12,9 @@ use sniffer_formats::text::escape;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// All well, or the reader of our output had enough.
-    Well,
+    Success,
     /// What was asked for is wrong: arguments, configuration.
-    Wrong,
+    Usage,
     /// It failed while running: cannot open, cannot write, damaged.
     Failed,
     /// `verify` found a difference.
@@ -26,8 +26,8 @@ pub(crate) enum Exit {
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(match exit {
-            Exit::Well => 0,
-            Exit::Wrong => 1,
+            Exit::Success => 0,
+            Exit::Usage => 1,
             Exit::Failed => 2,
             Exit::Differs => 3,
             Exit::Signal(number) => 128_u8.saturating_add(number),

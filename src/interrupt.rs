@@ -41,7 +41,7 @@ impl Interrupt {
     /// A pipe as a reader whose waiting ends when a signal comes.
     pub(crate) fn reader(&self, pipe: File) -> io::Result<impl Read + Send + 'static> {
         #[cfg(unix)]
-        return unix::Waiting::new(pipe, self.clone());
+        return unix::PipeReader::new(pipe, self.clone());
         #[cfg(not(unix))]
         Ok(pipe)
     }
@@ -98,7 +98,7 @@ mod unix {
     }
 
     /// Waits for the pipe or a signal, whichever comes first; after a signal reads on for [`GRACE`] at most.
-    pub(super) struct Waiting {
+    pub(super) struct PipeReader {
         pipe: File,
         /// Becomes readable with the signal, also when that comes between the look at the flag and the wait.
         wake: UnixStream,
@@ -106,7 +106,7 @@ mod unix {
         until: Option<Instant>,
     }
 
-    impl Waiting {
+    impl PipeReader {
         pub(super) fn new(pipe: File, interrupt: Interrupt) -> io::Result<Self> {
             let (wake, waker) = UnixStream::pair()?;
             for number in SIGNALS {
@@ -116,7 +116,7 @@ mod unix {
         }
     }
 
-    impl Read for Waiting {
+    impl Read for PipeReader {
         fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
             loop {
                 if self.until.is_none() && self.interrupt.signal().is_some() {

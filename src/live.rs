@@ -6,23 +6,23 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use sniffer_formats::text::escape;
-use sniffer_live::config::{Field, Values};
+use sniffer_live::config::{ConfigField, Values};
 use sniffer_live::log::Logging;
 use sniffer_live::sniffer::Extras;
-use sniffer_live::{Config, End, Sniffer, StartError};
+use sniffer_live::{LiveConfig, RunEnd, Sniffer, StartError};
 
-use crate::cli::live::Options;
+use crate::cli::live::LiveOptions;
 use crate::exit::{Exit, say};
 use crate::interrupt::Interrupt;
 
 /// Runs until it is stopped; everything there is to say has been said when it returns.
-pub(crate) fn run(options: &Options) -> Exit {
+pub(crate) fn run(options: &LiveOptions) -> Exit {
     let environment = |name: &str| std::env::var(name).ok();
-    let config = match Config::new(&values(options, &environment), &environment) {
+    let config = match LiveConfig::new(&values(options, &environment), &environment) {
         Ok(config) => config,
         Err(error) => {
             say(error);
-            return Exit::Wrong;
+            return Exit::Usage;
         }
     };
     // Lines still on their way are written when it is dropped.
@@ -49,8 +49,8 @@ pub(crate) fn run(options: &Options) -> Exit {
         sniffer.stop();
     }
     match sniffer.wait().map(|report| report.end) {
-        Some(End::OutputFailed(_) | End::CaptureFailed(_)) => Exit::Failed,
-        _ => Exit::Well,
+        Some(RunEnd::OutputFailed(_) | RunEnd::CaptureFailed(_)) => Exit::Failed,
+        _ => Exit::Success,
     }
 }
 
@@ -77,28 +77,29 @@ pub(crate) fn interfaces() -> Exit {
     }
     // A reader that has enough is no error.
     let _ = io::stdout().write_all(text.as_bytes());
-    Exit::Well
+    Exit::Success
 }
 
 /// Environment first, then arguments, which win.
-fn values(options: &Options, environment: &dyn Fn(&str) -> Option<String>) -> Values {
+fn values(options: &LiveOptions, environment: &dyn Fn(&str) -> Option<String>) -> Values {
     let mut values = Values::from_environment(environment);
-    let lists = [(Field::Ports, &options.ports, "--port"), (Field::RedactHeaders, &options.redact, "--redact")];
+    let lists =
+        [(ConfigField::Ports, &options.ports, "--port"), (ConfigField::RedactHeaders, &options.redact, "--redact")];
     for (field, given, by) in lists {
         if !given.is_empty() {
             values.set_text(field, &given.join(","), by);
         }
     }
     let texts = [
-        (Field::Interface, &options.interface, "--interface"),
-        (Field::OutputUrl, &options.output_url, "--output-url"),
-        (Field::SampleRate, &options.sample_rate, "--sample-rate"),
-        (Field::MaxBodySize, &options.max_body_size, "--max-body-size"),
-        (Field::MaxConcurrentConnections, &options.max_connections, "--max-connections"),
-        (Field::ConnectionIdleTimeoutMs, &options.idle_timeout_ms, "--idle-timeout-ms"),
-        (Field::BufferSizeBytes, &options.buffer_size, "--buffer-size"),
-        (Field::Snaplen, &options.snaplen, "--snaplen"),
-        (Field::DrainTimeoutMs, &options.drain_timeout_ms, "--drain-timeout-ms"),
+        (ConfigField::Interface, &options.interface, "--interface"),
+        (ConfigField::OutputUrl, &options.output_url, "--output-url"),
+        (ConfigField::SampleRate, &options.sample_rate, "--sample-rate"),
+        (ConfigField::MaxBodySize, &options.max_body_size, "--max-body-size"),
+        (ConfigField::MaxConcurrentConnections, &options.max_connections, "--max-connections"),
+        (ConfigField::ConnectionIdleTimeoutMs, &options.idle_timeout_ms, "--idle-timeout-ms"),
+        (ConfigField::BufferSizeBytes, &options.buffer_size, "--buffer-size"),
+        (ConfigField::Snaplen, &options.snaplen, "--snaplen"),
+        (ConfigField::DrainTimeoutMs, &options.drain_timeout_ms, "--drain-timeout-ms"),
     ];
     for (field, given, by) in texts {
         if let Some(text) = given {
@@ -106,11 +107,11 @@ fn values(options: &Options, environment: &dyn Fn(&str) -> Option<String>) -> Va
         }
     }
     if options.promiscuous {
-        values.set_text(Field::Promiscuous, "true", "--promiscuous");
+        values.set_text(ConfigField::Promiscuous, "true", "--promiscuous");
     }
     // Somebody who says nothing about outputs wants to see something.
-    if options.stdout || !values.has(Field::OutputUrl) && !values.has(Field::OutputStdout) {
-        values.set_text(Field::OutputStdout, "true", "--stdout");
+    if options.stdout || !values.has(ConfigField::OutputUrl) && !values.has(ConfigField::OutputStdout) {
+        values.set_text(ConfigField::OutputStdout, "true", "--stdout");
     }
     values
 }

@@ -42,7 +42,7 @@ fn main() -> ExitCode {
                 "this was built without live capture; `cargo install --path . --features live` has it (needs the headers of \
                  libpcap: libpcap-dev on Debian, libpcap-devel on Fedora)",
             );
-            exit::Exit::Wrong
+            exit::Exit::Usage
         }
         Err(exit) => exit,
     };

@@ -17,7 +17,7 @@ const BUFFER: usize = 256 * 1024;
 const KEPT: usize = 4 << 20;
 
 /// Data on its way out.
-pub(crate) struct Output {
+pub(crate) struct OutputWriter {
     sink: File,
     buffer: Lines,
     terminal: bool,
@@ -29,7 +29,7 @@ pub(crate) struct Output {
     failure: Option<io::Error>,
 }
 
-/// A file under a temporary name beside its final one. Dropped before [`Output::finish`], it is removed.
+/// A file under a temporary name beside its final one. Dropped before [`OutputWriter::finish`], it is removed.
 struct Unfinished {
     temporary: PathBuf,
     path: PathBuf,
@@ -42,7 +42,7 @@ impl Drop for Unfinished {
     }
 }
 
-impl Output {
+impl OutputWriter {
     /// Standard output.
     pub(crate) fn stdout() -> io::Result<Self> {
         let terminal = io::stdout().is_terminal();

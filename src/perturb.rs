@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use sniffer_testkit::net::{Kind, perturb};
+use sniffer_testkit::net::{Perturbation, perturb};
 use sniffer_testkit::wire::Wrap;
 
 use crate::capture;
@@ -34,7 +34,7 @@ Exit codes: 0 all well, 1 wrong arguments, 2 cannot open or write, or damaged";
 
 /// Options of `sniffer perturb`.
 #[derive(Debug, Args)]
-pub(crate) struct Options {
+pub(crate) struct PerturbOptions {
     /// The capture; `-` is standard input
     #[arg(value_name = "CAPTURE")]
     file: PathBuf,
@@ -82,40 +82,40 @@ pub(crate) struct Options {
 }
 
 /// Does what was asked; everything there is to say has been said when it returns.
-pub(crate) fn run(options: &Options) -> Exit {
+pub(crate) fn run(options: &PerturbOptions) -> Exit {
     try_run(options).unwrap_or_else(|(exit, line)| {
         say(line);
         exit
     })
 }
 
-fn try_run(options: &Options) -> Result<Exit, (Exit, String)> {
+fn try_run(options: &PerturbOptions) -> Result<Exit, (Exit, String)> {
     let kinds = options.kinds();
     if kinds.is_empty() {
         let line = "say what the network does: --reorder, --duplicate, --resegment … (see sniffer perturb --help)";
-        return Err((Exit::Wrong, line.to_owned()));
+        return Err((Exit::Usage, line.to_owned()));
     }
     let capture = capture::read(&options.file, FRAMES_MAX, BYTES_MAX)?;
     let frames = perturb(capture.frames, options.seed, &kinds);
     let written = capture::write(&frames, options.output.as_deref())?;
-    Ok(if written == Exit::Well { capture.exit } else { written })
+    Ok(if written == Exit::Success { capture.exit } else { written })
 }
 
-impl Options {
+impl PerturbOptions {
     /// In the order of their effect: what changes segments first, then their order, then what is around them.
-    fn kinds(&self) -> Vec<Kind> {
+    fn kinds(&self) -> Vec<Perturbation> {
         /// Places between a frame and its copy.
         const COPY_WINDOW: usize = 4;
-        let tunnel = (!self.tunnel.is_empty()).then(|| Kind::Tunnel(self.tunnel.clone()));
+        let tunnel = (!self.tunnel.is_empty()).then(|| Perturbation::Tunnel(self.tunnel.clone()));
         [
-            self.wrap.then_some(Kind::Wrap),
-            self.resegment.then_some(Kind::Resegment),
-            self.reorder.map(|window| Kind::Reorder { window }),
-            self.reorder_acks.then_some(Kind::ReorderAcks),
-            self.duplicate.map(|share| Kind::Duplicate { share, window: COPY_WINDOW }),
-            self.fragment.map(|share| Kind::Fragment { share }),
+            self.wrap.then_some(Perturbation::Wrap),
+            self.resegment.then_some(Perturbation::Resegment),
+            self.reorder.map(|window| Perturbation::Reorder { window }),
+            self.reorder_acks.then_some(Perturbation::ReorderAcks),
+            self.duplicate.map(|share| Perturbation::Duplicate { share, window: COPY_WINDOW }),
+            self.fragment.map(|share| Perturbation::Fragment { share }),
             tunnel,
-            self.drop.map(Kind::Drop),
+            self.drop.map(Perturbation::Drop),
         ]
         .into_iter()
         .flatten()

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use sniffer_engine::json::Lines;
 use sniffer_engine::message::Message;
-use sniffer_formats::Form;
+use sniffer_formats::FormatWriter;
 use sniffer_packet::key::FlowKey;
 use sniffer_replay::Summary;
 
@@ -20,11 +20,11 @@ pub(crate) struct Pipeline {
     /// Endpoints of the messages that were written, when somebody wants to know.
     chosen: Option<BTreeSet<FlowKey>>,
     redaction: Redaction,
-    form: Form,
+    form: FormatWriter,
 }
 
 impl Pipeline {
-    pub(crate) fn new(filtering: Option<Filtering>, slice: bool, redaction: Redaction, form: Form) -> Self {
+    pub(crate) fn new(filtering: Option<Filtering>, slice: bool, redaction: Redaction, form: FormatWriter) -> Self {
         Self { filtering, chosen: slice.then(BTreeSet::new), redaction, form }
     }
 
@@ -72,7 +72,7 @@ fn written(
     message: &mut Message,
     chosen: &mut Option<BTreeSet<FlowKey>>,
     redaction: &Redaction,
-    form: &mut Form,
+    form: &mut FormatWriter,
     out: &mut Lines,
 ) {
     if let Some(chosen) = chosen {

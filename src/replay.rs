@@ -18,13 +18,13 @@ use sniffer_engine::message::Message;
 use sniffer_formats::{Pretty, accounts, text};
 use sniffer_packet::fate::FrameFate;
 use sniffer_replay::source::{Input, Source, SourceError};
-use sniffer_replay::{Next, Receiver, Summary, parallel};
+use sniffer_replay::{Continue, ReplaySink, Summary, parallel};
 
 use crate::cli::{Format, Replay, Stats};
 use crate::exit::{Exit, say};
 use crate::filter::Filtering;
 use crate::interrupt::Interrupt;
-use crate::output::Output;
+use crate::output::OutputWriter;
 use crate::pipeline::Pipeline;
 use crate::progress::Progress;
 use crate::redact::Redaction;
@@ -46,23 +46,23 @@ fn try_run(options: &Replay) -> Result<Exit, (Exit, String)> {
     let streams = inputs.contains(&Input::StandardInput);
     if streams && io::stdin().is_terminal() {
         let line = "standard input is a terminal; pipe a capture in, as in `tcpdump -U -w - | sniffer replay -`";
-        return Err((Exit::Wrong, line.to_owned()));
+        return Err((Exit::Usage, line.to_owned()));
     }
     refuse_to_replace_an_input(options.output.as_deref(), &inputs)?;
     refuse_to_replace_an_input(options.write_pcap.as_deref(), &inputs)?;
     let redaction =
-        Redaction::new(&options.redact, options.redact_keyed.as_deref()).map_err(|line| (Exit::Wrong, line))?;
+        Redaction::new(&options.redact, options.redact_keyed.as_deref()).map_err(|line| (Exit::Usage, line))?;
     let interrupt =
         Interrupt::install().map_err(|error| (Exit::Failed, format!("cannot watch for signals: {error}")))?;
     let pipes = || inputs.iter().any(|input| !matches!(input, Input::File(path) if path.is_file()));
     if options.write_pcap.is_some() && pipes() {
         let line = "--write-pcap reads the input twice, which a pipe is not there for: save it to a file first";
-        return Err((Exit::Wrong, line.to_owned()));
+        return Err((Exit::Usage, line.to_owned()));
     }
     let (mut source, pipe) = open(&inputs, &interrupt).map_err(|error| (exit_of(&error), error.to_string()))?;
     let output = match &options.output {
-        Some(path) if path.as_os_str() != "-" => Output::file(path),
-        _ => Output::stdout(),
+        Some(path) if path.as_os_str() != "-" => OutputWriter::file(path),
+        _ => OutputWriter::stdout(),
     };
     let output = output.map_err(|error| (Exit::Failed, cannot_write(options.output.as_deref(), &error)))?;
 
@@ -104,7 +104,7 @@ fn try_run(options: &Replay) -> Result<Exit, (Exit, String)> {
     let name = output.name().to_owned();
     match output.finish() {
         // `| head`: the reader has what it wanted.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Exit::Well),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Exit::Success),
         Err(error) => return Err((Exit::Failed, cannot_write(Some(Path::new(&name)), &error))),
         Ok(()) => {}
     }
@@ -139,7 +139,7 @@ fn print_accounts(ledger: &Ledger, form: Stats, damaged: bool) {
 
 /// What is said at the end, and with which code.
 fn conclude(summary: &Summary, source: &Source, pipe: bool, signal: Option<u8>) -> Exit {
-    let mut exit = Exit::Well;
+    let mut exit = Exit::Success;
     let frames = summary.ledger.frames();
     for (link, count) in &summary.unknown_links {
         say(format_args!(
@@ -161,7 +161,7 @@ fn conclude(summary: &Summary, source: &Source, pipe: bool, signal: Option<u8>) 
     if let Some(number) = signal {
         return Exit::Signal(number);
     }
-    if exit == Exit::Well && summary.ledger.messages() == 0 && io::stderr().is_terminal() {
+    if exit == Exit::Success && summary.ledger.messages() == 0 && io::stderr().is_terminal() {
         say(accounts::nothing(&summary.ledger));
     }
     exit
@@ -210,7 +210,7 @@ fn refuse_to_replace_an_input(output: Option<&Path>, inputs: &[Input]) -> Result
             && std::fs::canonicalize(path).is_ok_and(|path| path == output)
         {
             return Err((
-                Exit::Wrong,
+                Exit::Usage,
                 format!("{input} is an input and cannot be the output too: choose another name"),
             ));
         }
@@ -220,7 +220,7 @@ fn refuse_to_replace_an_input(output: Option<&Path>, inputs: &[Input]) -> Result
 
 const fn exit_of(error: &SourceError) -> Exit {
     match error {
-        SourceError::NoInput | SourceError::StandardInputTwice => Exit::Wrong,
+        SourceError::NoInput | SourceError::StandardInputTwice => Exit::Usage,
         _ => Exit::Failed,
     }
 }
@@ -257,13 +257,13 @@ fn threads(options: &Replay, pipeline: &Pipeline) -> NonZeroUsize {
 
 /// Takes messages and writes them.
 struct Writer<'a> {
-    output: Output,
+    output: OutputWriter,
     pipeline: Pipeline,
     progress: Progress,
     interrupt: Option<&'a Interrupt>,
 }
 
-impl Receiver for Writer<'_> {
+impl ReplaySink for Writer<'_> {
     fn message(&mut self, message: &mut Message) {
         let Self { output, pipeline, .. } = self;
         output.append_lines(|lines| pipeline.message(message, lines));
@@ -278,14 +278,14 @@ impl Receiver for Writer<'_> {
     }
 
     #[inline]
-    fn next(&mut self, source: &Source) -> Next {
+    fn next(&mut self, source: &Source) -> Continue {
         self.progress.frame(source);
         if self.output.has_failed() {
-            Next::Abandon
+            Continue::Abandon
         } else if self.interrupt.is_some_and(|interrupt| interrupt.signal().is_some()) {
-            Next::Finish
+            Continue::Finish
         } else {
-            Next::Frame
+            Continue::Frame
         }
     }
 }

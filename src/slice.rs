@@ -11,15 +11,15 @@ use std::path::Path;
 use sniffer_engine::config::Config;
 use sniffer_packet::clock::Clock;
 use sniffer_packet::decode::{Decoded, decode_datagram, decode_each};
-use sniffer_packet::defrag::{Defrag, Outcome};
-use sniffer_packet::file::pcapng::Pcapng;
+use sniffer_packet::defrag::{Defrag, FragmentOutcome};
+use sniffer_packet::file::pcapng::PcapngWriter;
 use sniffer_packet::frame::Frame;
 use sniffer_packet::key::FlowKey;
 use sniffer_packet::segment::Segment;
 use sniffer_replay::source::{Input, Source};
 
 use crate::interrupt::Interrupt;
-use crate::output::Output;
+use crate::output::OutputWriter;
 use crate::progress::Progress;
 
 /// What surrounds every pass over the capture.
@@ -38,9 +38,9 @@ pub(crate) fn write(
     passes: &Passes<'_>,
 ) -> Result<(), String> {
     let failed = |error| format!("cannot write to {}: {error}", path.display());
-    let mut output = Output::file(path).map_err(failed)?;
+    let mut output = OutputWriter::file(path).map_err(failed)?;
     let fragments = if fragmented { fragments(inputs, chosen, passes)? } else { BTreeSet::new() };
-    let mut pcapng = Pcapng::default();
+    let mut pcapng = PcapngWriter::default();
     output.append(|out| pcapng.begin(out));
     each_frame(inputs, passes, |frame| {
         let mut wanted = fragments.contains(&frame.number);
@@ -58,7 +58,7 @@ fn fragments(inputs: &[Input], chosen: &BTreeSet<FlowKey>, passes: &Passes<'_>) 
     let config = Config::default();
     let mut wanted = BTreeSet::new();
     // Frames of datagrams that hold a fragment of one further in, by the first of them, which stands for all there.
-    let mut carriers: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+    let mut fragment_frames: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
     let mut defrag = Defrag::new(config.limits.defrag, config.hash_key);
     let mut clock = Clock::default();
     each_frame(inputs, passes, |frame| {
@@ -66,11 +66,11 @@ fn fragments(inputs: &[Input], chosen: &BTreeSet<FlowKey>, passes: &Passes<'_>) 
         decode_each(frame, |decoded| {
             let Decoded::Fragment(fragment) = decoded else { return };
             let mut outcome = defrag.push(fragment, now, frame.stamp());
-            while let Outcome::Whole(datagram) = outcome {
+            while let FragmentOutcome::Whole(datagram) = outcome {
                 let parts: Vec<_> = datagram
                     .frames
                     .iter()
-                    .flat_map(|part| carriers.remove(part).unwrap_or_else(|| vec![*part]))
+                    .flat_map(|part| fragment_frames.remove(part).unwrap_or_else(|| vec![*part]))
                     .collect();
                 outcome = match decode_datagram(&datagram.facts, &datagram.bytes) {
                     Decoded::Segment(segment) => {
@@ -80,7 +80,7 @@ fn fragments(inputs: &[Input], chosen: &BTreeSet<FlowKey>, passes: &Passes<'_>) 
                         return;
                     }
                     Decoded::Fragment(fragment) => {
-                        carriers.insert(datagram.first.number, parts);
+                        fragment_frames.insert(datagram.first.number, parts);
                         defrag.push(&fragment, now, datagram.first)
                     }
                     _ => return,

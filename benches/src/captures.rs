@@ -8,25 +8,25 @@ use std::path::Path;
 
 use sniffer_testkit::rng::Rng;
 
-use crate::traffic::{Connection, Line, Wire};
+use crate::traffic::{Line, ScriptedConnection, Wire};
 
 /// A class: its name, what it is, and how it is made at a scale (1 is what is measured).
-pub(crate) struct Class {
+pub(crate) struct TrafficClass {
     pub(crate) name: &'static str,
     pub(crate) what: &'static str,
     make: fn(&mut Wire, f64) -> io::Result<()>,
 }
 
-pub(crate) const CLASSES: [Class; 6] = [
-    Class { name: "api", what: "300 connections that are kept, JSON of 0.3–4 KiB", make: api },
-    Class { name: "bulk", what: "bodies of 1–50 MB, by length and in chunks", make: bulk },
-    Class { name: "churn", what: "one exchange a connection", make: churn },
-    Class { name: "lossy", what: "api behind 2.5 % loss, 1.5 % duplicates, 3 % reordering", make: lossy },
-    Class { name: "mixed", what: "three quarters something else, one quarter api", make: mixed },
-    Class { name: "half", what: "100 000 connections with a head that never ends", make: half },
+pub(crate) const CLASSES: [TrafficClass; 6] = [
+    TrafficClass { name: "api", what: "300 connections that are kept, JSON of 0.3–4 KiB", make: api },
+    TrafficClass { name: "bulk", what: "bodies of 1–50 MB, by length and in chunks", make: bulk },
+    TrafficClass { name: "churn", what: "one exchange a connection", make: churn },
+    TrafficClass { name: "lossy", what: "api behind 2.5 % loss, 1.5 % duplicates, 3 % reordering", make: lossy },
+    TrafficClass { name: "mixed", what: "three quarters something else, one quarter api", make: mixed },
+    TrafficClass { name: "half", what: "100 000 connections with a head that never ends", make: half },
 ];
 
-impl Class {
+impl TrafficClass {
     /// Writes the capture.
     pub(crate) fn write(&self, path: &Path, scale: f64) -> io::Result<()> {
         let mut wire = Wire::create(path, 7)?;
@@ -59,10 +59,10 @@ fn bodies(rng: &mut Rng) -> Vec<String> {
 }
 
 /// A request, and its answer.
-fn exchange(connection: &mut Connection, n: usize, bodies: &[String], close: bool, line: Line, rng: &mut Rng) {
+fn exchange(connection: &mut ScriptedConnection, n: usize, bodies: &[String], close: bool, line: Line, rng: &mut Rng) {
     let body = &bodies[n % bodies.len()];
     let length = body.len();
-    let closing = if close { "Connection: close\r\n" } else { "" };
+    let closing = if close { "ScriptedConnection: close\r\n" } else { "" };
     let head = format!(
         "Host: api.example.test\r\nUser-Agent: bench-client/1.4 (linux; x86_64)\r\nAccept: application/json, text/plain;q=0.8\r\n\
          Accept-Language: en-GB,en;q=0.9\r\nAuthorization: Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkJl\
@@ -87,7 +87,7 @@ fn exchange(connection: &mut Connection, n: usize, bodies: &[String], close: boo
 fn keep_alive(wire: &mut Wire, connections: usize, exchanges: usize, line: Line) -> io::Result<()> {
     let mut rng = Rng::new(11);
     let bodies = bodies(&mut rng);
-    let mut open: Vec<_> = (0..connections).map(|n| Connection::open(n, 80)).collect();
+    let mut open: Vec<_> = (0..connections).map(|n| ScriptedConnection::open(n, 80)).collect();
     let mut said = 0;
     while said < exchanges {
         let connection = &mut open[rng.below(connections)];
@@ -115,12 +115,12 @@ fn lossy(wire: &mut Wire, scale: f64) -> io::Result<()> {
 fn churn(wire: &mut Wire, scale: f64) -> io::Result<()> {
     let mut rng = Rng::new(13);
     let bodies = bodies(&mut rng)[..32].to_vec();
-    let mut open: Vec<Connection> = Vec::new();
+    let mut open: Vec<ScriptedConnection> = Vec::new();
     let total = scaled(100_000, scale);
     let mut begun = 0;
     while begun < total || !open.is_empty() {
         if open.len() < 200 && begun < total {
-            let mut connection = Connection::open(begun, 80);
+            let mut connection = ScriptedConnection::open(begun, 80);
             exchange(&mut connection, begun, &bodies, true, Line::Clean, &mut rng);
             connection.close();
             open.push(connection);
@@ -139,7 +139,7 @@ fn bulk(wire: &mut Wire, scale: f64) -> io::Result<()> {
     let mut rng = Rng::new(17);
     let block = json(200_000, &mut rng);
     for (n, megabytes) in [1, 2, 5, 10, 20, 50].into_iter().cycle().take(scaled(24, scale)).enumerate() {
-        let mut connection = Connection::open(n, 80);
+        let mut connection = ScriptedConnection::open(n, 80);
         connection.say(true, b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n", Line::Clean, &mut rng);
         let chunked = n % 2 == 1;
         let total = megabytes << 20;
@@ -169,8 +169,8 @@ fn bulk(wire: &mut Wire, scale: f64) -> io::Result<()> {
 fn mixed(wire: &mut Wire, scale: f64) -> io::Result<()> {
     let mut rng = Rng::new(19);
     let bodies = bodies(&mut rng);
-    let mut kept: Vec<_> = (0..100).map(|n| Connection::open(n, 80)).collect();
-    let mut other: Vec<_> = (100..104).map(|n| Connection::open(n, 5201)).collect();
+    let mut kept: Vec<_> = (0..100).map(|n| ScriptedConnection::open(n, 80)).collect();
+    let mut other: Vec<_> = (100..104).map(|n| ScriptedConnection::open(n, 5201)).collect();
     let noise: Vec<u8> = (0..64 << 10).map(|_| rng.next_u64() as u8 | 0x80).collect();
     let exchanges = scaled(30_000, scale);
     let mut said = 0;
@@ -195,7 +195,7 @@ fn mixed(wire: &mut Wire, scale: f64) -> io::Result<()> {
 fn half(wire: &mut Wire, scale: f64) -> io::Result<()> {
     let mut rng = Rng::new(23);
     for n in 0..scaled(100_000, scale) {
-        let mut connection = Connection::open(n, 80);
+        let mut connection = ScriptedConnection::open(n, 80);
         connection.say(
             true,
             b"GET /never HTTP/1.1\r\nHost: example.test\r\nX-Padding: ........",

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use captures::CLASSES;
 use measure::in_turns;
 use real::Real;
-use report::{Row, Table};
+use report::{ReportRow, ReportTable};
 
 /// Turns of each command: ratios of fewer flicker.
 const TURNS: usize = 9;
@@ -53,7 +53,7 @@ fn bench(scale: f64, turns: usize, with_real: bool) -> io::Result<String> {
     let program = |name: &str| binaries.join(name).display().to_string();
     // First: what is wrong with these is better known in the first minute than in the tenth.
     let real = if with_real { real::captures(&folder().join("real"), &program)? } else { Vec::new() };
-    let mut table = Table::default();
+    let mut table = ReportTable::default();
     for class in &CLASSES {
         let path = capture(class, scale)?;
         table.rows.push(measured(class.name, class.what.to_owned(), &path, turns, &program)?);
@@ -79,7 +79,7 @@ fn measured(
     path: &Path,
     turns: usize,
     program: &dyn Fn(&str) -> String,
-) -> io::Result<Row> {
+) -> io::Result<ReportRow> {
     let copy = folder().join("measured");
     write_anew(path, &copy)?;
     let path = copy.display().to_string();
@@ -92,7 +92,7 @@ fn measured(
         words(&[&program("sniffer"), "replay", &path]),
     ];
     let (messages, frames) = report::found(&program("sniffer"), &path)?;
-    let row = Row {
+    let row = ReportRow {
         name,
         what,
         bytes: fs::metadata(&copy)?.len(),
@@ -116,7 +116,7 @@ fn write_anew(path: &Path, copy: &Path) -> io::Result<()> {
 }
 
 /// Makes a capture if it is not there.
-fn capture(class: &captures::Class, scale: f64) -> io::Result<PathBuf> {
+fn capture(class: &captures::TrafficClass, scale: f64) -> io::Result<PathBuf> {
     fs::create_dir_all(folder())?;
     let path = folder().join(format!("{}-{scale}.pcap", class.name));
     if !path.exists() {

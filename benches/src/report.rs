@@ -12,7 +12,7 @@ use crate::measure::{Cost, spread};
 use crate::others::{LIMIT, Other};
 
 /// One capture.
-pub(crate) struct Row {
+pub(crate) struct ReportRow {
     pub(crate) name: &'static str,
     pub(crate) what: String,
     pub(crate) bytes: u64,
@@ -24,8 +24,8 @@ pub(crate) struct Row {
 }
 
 #[derive(Default)]
-pub(crate) struct Table {
-    pub(crate) rows: Vec<Row>,
+pub(crate) struct ReportTable {
+    pub(crate) rows: Vec<ReportRow>,
 }
 
 /// Messages and frames that the replay finds, once it is seen that it gives the same bytes for any number of threads.
@@ -77,7 +77,7 @@ pub(crate) fn count_lines(mut from: impl Read, mut each: impl FnMut(&[u8])) -> i
     }
 }
 
-impl Table {
+impl ReportTable {
     pub(crate) fn text(&self, memory: &[(u64, f64)], linear: &str) -> String {
         let mut text = format!(
             "# Measured\n\nBy `cargo xtask bench`, which says what each column is; medians of runs in turns, with the least and the most.\n\

@@ -42,7 +42,7 @@ struct Frame {
 }
 
 /// One connection, and the frames it has still to send.
-pub(crate) struct Connection {
+pub(crate) struct ScriptedConnection {
     client: Endpoint,
     server: Endpoint,
     next: [u32; 2],
@@ -59,7 +59,7 @@ impl Wire {
     }
 
     /// Sends the next frame of a connection; whether there was one.
-    pub(crate) fn send(&mut self, connection: &mut Connection) -> io::Result<bool> {
+    pub(crate) fn send(&mut self, connection: &mut ScriptedConnection) -> io::Result<bool> {
         let Some(frame) = connection.frames.pop_front() else { return Ok(false) };
         let (src, dst, way) = match frame.to_server {
             true => (connection.client, connection.server, Way::ToServer),
@@ -83,7 +83,7 @@ impl Wire {
     }
 }
 
-impl Connection {
+impl ScriptedConnection {
     /// The `n`-th connection of a capture; it shakes hands first.
     pub(crate) fn open(n: usize, port: u16) -> Self {
         let address = |network, host: usize| IpAddr::V4(Ipv4Addr::from(network + host as u32));

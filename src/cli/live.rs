@@ -24,7 +24,7 @@ Exit codes:
 
 /// Options of `sniffer live`. Values are checked where those of the environment are, in the configuration.
 #[derive(Debug, Args)]
-pub(crate) struct Options {
+pub(crate) struct LiveOptions {
     /// Server port; repeat it, or separate several by commas
     #[arg(short, long = "port", value_name = "PORT", allow_hyphen_values = true)]
     pub(crate) ports: Vec<String>,

@@ -20,7 +20,7 @@ use terms::{Ends, Host, Path, Statuses, moment};
 /// Options that choose exchanges.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Filters (a request with all its responses; all must match)")]
-pub(crate) struct Filter {
+pub(crate) struct ExchangeFilter {
     /// Request's host, port left out or given: api.test, *.test, api.test:8080
     #[arg(long = "host", value_name = "NAME", value_delimiter = ',')]
     hosts: Vec<Host>,
@@ -54,7 +54,7 @@ pub(crate) struct Filter {
     servers: Vec<Ends>,
 }
 
-impl Filter {
+impl ExchangeFilter {
     /// Whether everything is wanted.
     pub(crate) fn is_empty(&self) -> bool {
         !self.looks_at_requests()
@@ -78,7 +78,7 @@ impl Filter {
     }
 }
 
-impl Judge for Filter {
+impl Judge for ExchangeFilter {
     fn judge(&self, exchange: &[Message], _whole: bool) -> Verdict {
         let Some(first) = exchange.first() else { return Verdict::Wait };
         let time = first.started.time;
@@ -112,12 +112,12 @@ fn any<T>(values: &[T], matches: impl Fn(&T) -> bool) -> bool {
 
 /// A filter with the exchanges it has not decided about.
 pub(crate) struct Filtering {
-    filter: Filter,
+    filter: ExchangeFilter,
     exchanges: Exchanges,
 }
 
 impl Filtering {
-    pub(crate) fn new(filter: Filter) -> Self {
+    pub(crate) fn new(filter: ExchangeFilter) -> Self {
         Self { filter, exchanges: Exchanges::default() }
     }
 

@@ -14,7 +14,7 @@ use sniffer_engine::extract::Extractor;
 use sniffer_engine::message::Message;
 use sniffer_formats::text::escape;
 use sniffer_packet::frame::OwnedFrame;
-use sniffer_testkit::talk::{Action, FRAMES_MAX, PAYLOAD_MAX, Step, Talk};
+use sniffer_testkit::talk::{Action, FRAMES_MAX, PAYLOAD_MAX, Talk, TalkStep};
 use sniffer_testkit::wire::link_name;
 
 use super::tell::{Telling, tell};
@@ -41,7 +41,7 @@ pub(super) fn run(path: &Path, output: Option<&Path>) -> Result<Exit, (Exit, Str
         verbatim.to_string()
     };
     let written = capture::put(text.as_bytes(), output)?;
-    Ok(if written == Exit::Well { capture.exit } else { written })
+    Ok(if written == Exit::Success { capture.exit } else { written })
 }
 
 /// Whether the text of a conversation, read and played, gives these messages.
@@ -96,10 +96,10 @@ fn verbatim(frames: &[OwnedFrame], name: &str) -> Option<Talk> {
     for frame in frames {
         let pause = frame.time.as_nanos().wrapping_sub(clock).cast_signed();
         if pause != 0 {
-            talk.steps.push(Step { line: 0, action: Action::Pause(pause) });
+            talk.steps.push(TalkStep { line: 0, action: Action::Pause(pause) });
             clock = frame.time.as_nanos();
         }
-        talk.steps.push(Step { line: 0, action: Action::Frame(frame.bytes.clone()) });
+        talk.steps.push(TalkStep { line: 0, action: Action::Frame(frame.bytes.clone()) });
     }
     Some(talk)
 }

@@ -35,7 +35,7 @@ Exit codes: 0 all well, 1 wrong arguments or text, 2 cannot open or write, or da
 
 /// Options of `sniffer talk`.
 #[derive(Debug, Args)]
-pub(crate) struct Options {
+pub(crate) struct TalkOptions {
     /// The conversation; `-` is standard input
     #[arg(value_name = "FILE.talk", required_unless_present = "from", conflicts_with = "from")]
     file: Option<PathBuf>,
@@ -50,11 +50,11 @@ pub(crate) struct Options {
 }
 
 /// Does what was asked; everything there is to say has been said when it returns.
-pub(crate) fn run(options: &Options) -> Exit {
+pub(crate) fn run(options: &TalkOptions) -> Exit {
     let done = match (&options.file, &options.from) {
         (_, Some(capture)) => from::run(capture, options.output.as_deref()),
         (Some(file), None) => to_capture(file, options.output.as_deref()),
-        (None, None) => Err((Exit::Wrong, "give a conversation or --from".to_owned())),
+        (None, None) => Err((Exit::Usage, "give a conversation or --from".to_owned())),
     };
     done.unwrap_or_else(|(exit, line)| {
         say(line);
@@ -66,7 +66,7 @@ fn to_capture(file: &Path, output: Option<&Path>) -> Result<Exit, (Exit, String)
     let name = file.display();
     let text = read(file).map_err(|error| (Exit::Failed, format!("cannot read {name}: {error}")))?;
     let frames = Talk::parse(&text).and_then(|talk| talk.frames());
-    let frames = frames.map_err(|error| (Exit::Wrong, format!("{name}: {error}")))?;
+    let frames = frames.map_err(|error| (Exit::Usage, format!("{name}: {error}")))?;
     capture::write(&frames, output)
 }
 

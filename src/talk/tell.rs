@@ -9,12 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use sniffer_engine::config::Config;
 use sniffer_engine::message::Message;
 use sniffer_packet::decode::{Decoded, decode_datagram, decode_each};
-use sniffer_packet::defrag::{Defrag, Outcome};
+use sniffer_packet::defrag::{Defrag, FragmentOutcome};
 use sniffer_packet::frame::OwnedFrame;
 use sniffer_packet::key::{Endpoint, FlowKey};
 use sniffer_packet::segment::{Flags, Segment};
 use sniffer_packet::time::Timestamp;
-use sniffer_testkit::talk::{Action, BLOCK_MAX, Block, CONNECTIONS_MAX, Connection, Marks, Opening, Step, Talk};
+use sniffer_testkit::talk::{
+    Action, BLOCK_MAX, CONNECTIONS_MAX, Marks, Opening, PayloadBlock, Talk, TalkConnection, TalkStep,
+};
 use sniffer_testkit::wire::Way;
 
 /// Time between frames that is worth a word, in nanoseconds: a second. The player takes a millisecond a frame.
@@ -70,7 +72,7 @@ pub(super) fn tell(frames: &[OwnedFrame], messages: &[Message], name: &str, tell
             Decoded::Segment(segment) => teller.segment(segment),
             Decoded::Fragment(fragment) => {
                 let mut outcome = defrag.push(fragment, now, frame.as_frame().stamp());
-                while let Outcome::Whole(datagram) = outcome {
+                while let FragmentOutcome::Whole(datagram) = outcome {
                     outcome = match decode_datagram(&datagram.facts, &datagram.bytes) {
                         Decoded::Segment(segment) => return teller.segment(&segment),
                         Decoded::Fragment(fragment) => defrag.push(&fragment, now, datagram.first),
@@ -149,7 +151,7 @@ impl End {
 
 impl Teller {
     fn push(&mut self, action: Action) {
-        self.talk.steps.push(Step { line: 0, action });
+        self.talk.steps.push(TalkStep { line: 0, action });
     }
 
     fn segment(&mut self, segment: &Segment<'_>) {
@@ -193,7 +195,7 @@ impl Teller {
             ..self.looks(connection, segment)
         };
         if !self.merge(connection, way, &payload, &marks) {
-            self.push(Action::Send(Block { connection, way, payload, marks }));
+            self.push(Action::Send(PayloadBlock { connection, way, payload, marks }));
         }
     }
 
@@ -233,7 +235,7 @@ impl Teller {
             ..self.looks(connection, segment)
         };
         let payload = segment.payload.to_vec();
-        self.push(Action::Send(Block { connection, way, payload, marks }));
+        self.push(Action::Send(PayloadBlock { connection, way, payload, marks }));
     }
 
     /// A segment that is longer than any that can be written, as several.
@@ -285,7 +287,7 @@ impl Teller {
         };
         let client = if server == segment.src { segment.dst } else { segment.src };
         let ttl = if self.telling == Telling::Suspicious { segment.ttl } else { 64 };
-        let usual = Connection::usual(&format!("c{}", at + 1), at, client.ip.is_ipv6());
+        let usual = TalkConnection::usual(&format!("c{}", at + 1), at, client.ip.is_ipv6());
         let syn = segment.flags.has(Flags::SYN);
         // From the SYN, or from its answer when the SYN is not in the capture.
         let handshake = syn && segment.payload.is_empty() && (if opens { client } else { server }) == segment.src;
@@ -301,7 +303,7 @@ impl Teller {
             Opening::Handshake if !opens => [established(client_end), server_end],
             _ => [client_end, server_end],
         };
-        self.talk.connections.push(Connection { client, server, opening, ttl, ..usual });
+        self.talk.connections.push(TalkConnection { client, server, opening, ttl, ..usual });
         self.ends.push(ends);
         self.latest.insert(key, at);
         Some(at)
@@ -346,14 +348,14 @@ impl Teller {
         other.add(start, position);
         let mss = (length > 1460).then_some(1460);
         let marks = Marks { lost: true, seq: shift, mss, ..Marks::default() };
-        self.push(Action::Send(Block { connection, way: way.back(), payload: vec![b'.'; length], marks }));
+        self.push(Action::Send(PayloadBlock { connection, way: way.back(), payload: vec![b'.'; length], marks }));
         // The acknowledgement that told of it has to be seen, or nobody knows.
         Some(0)
     }
 
     /// Adds a segment to the block before it, when they are segments of one thing said.
     fn merge(&mut self, connection: usize, way: Way, payload: &[u8], marks: &Marks) -> bool {
-        let Some(Step { action: Action::Send(before), .. }) = self.talk.steps.last_mut() else { return false };
+        let Some(TalkStep { action: Action::Send(before), .. }) = self.talk.steps.last_mut() else { return false };
         let size = before.marks.mss.unwrap_or(before.payload.len());
         let plain = Marks { mss: before.marks.mss, ..Marks::default() };
         let fits = before.connection == connection

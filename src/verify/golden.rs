@@ -16,7 +16,7 @@ use sniffer_engine::config::Config;
 use sniffer_engine::message::Message;
 use sniffer_packet::fate::FrameFate;
 use sniffer_replay::source::{Input, Source, SourceError};
-use sniffer_replay::{Receiver, replay};
+use sniffer_replay::{ReplaySink, replay};
 
 use super::masks::Masks;
 
@@ -104,7 +104,7 @@ struct Collected<'a> {
     masks: &'a Masks,
 }
 
-impl Receiver for Collected<'_> {
+impl ReplaySink for Collected<'_> {
     fn message(&mut self, message: &mut Message) {
         self.golden.add(serde_json::to_value(message).unwrap_or_default(), self.masks);
     }

@@ -17,7 +17,7 @@ use sniffer_formats::text::{count, escape};
 
 use crate::capture;
 use crate::exit::{Exit, say};
-use crate::output::Output;
+use crate::output::OutputWriter;
 use golden::Golden;
 use masks::Masks;
 
@@ -41,7 +41,7 @@ const CAPTURES: [&str; 3] = ["pcap", "pcapng", "cap"];
 
 /// Options of `sniffer verify`.
 #[derive(Debug, Args)]
-pub(crate) struct Options {
+pub(crate) struct VerifyOptions {
     /// The folder; folders in it are looked into
     #[arg(value_name = "DIR")]
     folder: PathBuf,
@@ -73,23 +73,23 @@ enum Outcome {
 }
 
 /// Does what was asked; everything there is to say has been said when it returns.
-pub(crate) fn run(options: &Options) -> Exit {
+pub(crate) fn run(options: &VerifyOptions) -> Exit {
     try_run(options).unwrap_or_else(|(exit, line)| {
         say(line);
         exit
     })
 }
 
-fn try_run(options: &Options) -> Result<Exit, (Exit, String)> {
+fn try_run(options: &VerifyOptions) -> Result<Exit, (Exit, String)> {
     let folder = &options.folder;
-    let masks = Masks::read(&folder.join("verify.toml")).map_err(|line| (Exit::Wrong, line))?;
+    let masks = Masks::read(&folder.join("verify.toml")).map_err(|line| (Exit::Usage, line))?;
     let files = files(folder).map_err(|error| (Exit::Failed, format!("cannot read {}: {error}", folder.display())))?;
     let captures: Vec<_> = files.iter().filter(|file| is_capture(file)).collect();
     if captures.is_empty() {
         return Err((Exit::Failed, format!("no captures in {} (*.pcap, *.pcapng, *.cap)", folder.display())));
     }
     let failed = |error: std::io::Error| (Exit::Failed, format!("cannot write to standard output: {error}"));
-    let mut report = Report::new(Output::stdout().map_err(failed)?, options.verbose);
+    let mut report = Report::new(OutputWriter::stdout().map_err(failed)?, options.verbose);
     for file in &files {
         let name = file.strip_prefix(folder).unwrap_or(file).display().to_string();
         let outcome = if is_capture(file) {
@@ -174,14 +174,14 @@ fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
 
 /// What is printed as it goes on, and what it comes to.
 struct Report {
-    output: Output,
+    output: OutputWriter,
     colours: bool,
     verbose: bool,
     outcomes: Vec<(String, Outcome)>,
 }
 
 impl Report {
-    fn new(output: Output, verbose: bool) -> Self {
+    fn new(output: OutputWriter, verbose: bool) -> Self {
         let colours = output.is_terminal() && AutoStream::choice(&std::io::stdout()) != ColorChoice::Never;
         Self { output, colours, verbose, outcomes: Vec::new() }
     }
@@ -238,7 +238,7 @@ impl Report {
         Ok(match () {
             () if failed > 0 => Exit::Failed,
             () if gone > 0 || (!accept && differ + new > 0) => Exit::Differs,
-            () => Exit::Well,
+            () => Exit::Success,
         })
     }
 }

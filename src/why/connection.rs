@@ -22,14 +22,14 @@ use crate::progress::Progress;
 const MESSAGES_MAX: usize = 40;
 
 /// A connection and the last frame that was pushed before it was gone.
-pub(super) struct Found {
+pub(super) struct FoundConnection {
     flow: Flow,
     /// None at the end of the capture.
     closed_with: Option<u64>,
 }
 
 /// Finds a connection by its id.
-pub(super) fn find(source: &mut Source, id: &str) -> Option<Found> {
+pub(super) fn find(source: &mut Source, id: &str) -> Option<FoundConnection> {
     let mut engine = Engine::new(Config::default());
     let mut found = None;
     let mut progress = Progress::new(source, true);
@@ -42,11 +42,11 @@ pub(super) fn find(source: &mut Source, id: &str) -> Option<Found> {
 }
 
 /// Every connection is closed in the end, and then all that is known of it is.
-fn closed(event: Event<'_>, id: &str, current: Option<u64>, found: &mut Option<Found>) {
+fn closed(event: Event<'_>, id: &str, current: Option<u64>, found: &mut Option<FoundConnection>) {
     if let Event::Closed { flow } = event
         && flow.id.to_string() == id
     {
-        *found = Some(Found { flow: flow.clone(), closed_with: current });
+        *found = Some(FoundConnection { flow: flow.clone(), closed_with: current });
     }
 }
 
@@ -66,8 +66,8 @@ struct Counts {
 }
 
 /// The text.
-pub(super) fn tell(source: &mut Source, found: &Found) -> String {
-    let Found { flow, closed_with } = found;
+pub(super) fn tell(source: &mut Source, found: &FoundConnection) -> String {
+    let FoundConnection { flow, closed_with } = found;
     let mut engine = Engine::new(Config::default());
     let mut counts = Counts::default();
     let mut names = BTreeMap::new();
@@ -136,8 +136,8 @@ impl Counts {
     }
 }
 
-fn words(found: &Found, counts: &Counts) -> String {
-    let Found { flow, closed_with } = found;
+fn words(found: &FoundConnection, counts: &Counts) -> String {
+    let FoundConnection { flow, closed_with } = found;
     let mut said = format!(
         "Connection {} is between the client {} and the server {}. Frame {} opened it; {} of the capture are its own, the last is \
          frame {}, with {} of payload in all.",

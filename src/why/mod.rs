@@ -25,7 +25,7 @@ Exit codes: 0 told, 1 wrong arguments, or no such frame or connection, 2 cannot 
 
 /// Options of `sniffer why`.
 #[derive(Debug, Args)]
-pub(crate) struct Options {
+pub(crate) struct WhyOptions {
     /// Captures, read as one timeline
     #[arg(value_name = "FILE", required = true)]
     files: Vec<OsString>,
@@ -40,31 +40,31 @@ pub(crate) struct Options {
 }
 
 /// Does what was asked; everything there is to say has been said when it returns.
-pub(crate) fn run(options: &Options) -> Exit {
+pub(crate) fn run(options: &WhyOptions) -> Exit {
     try_run(options).unwrap_or_else(|(exit, line)| {
         say(line);
         exit
     })
 }
 
-fn try_run(options: &Options) -> Result<Exit, (Exit, String)> {
+fn try_run(options: &WhyOptions) -> Result<Exit, (Exit, String)> {
     let inputs: Vec<_> = options.files.iter().cloned().map(Input::from).collect();
     let mut source = open(&inputs)?;
     let text = match (options.frame, &options.connection) {
         (Some(number), _) => match trace::frame(&mut source, number) {
             Ok(fate) => tell::frame(&fate),
-            Err(frames) => return Err((Exit::Wrong, format!("there is no frame {number}: the capture has {frames}"))),
+            Err(frames) => return Err((Exit::Usage, format!("there is no frame {number}: the capture has {frames}"))),
         },
         (None, Some(id)) => {
             let found = connection::find(&mut source, id);
             let Some(found) = found else {
-                return Err((Exit::Wrong, format!("there is no connection {id:?}; a message's \"connection\" is one")));
+                return Err((Exit::Usage, format!("there is no connection {id:?}; a message's \"connection\" is one")));
             };
             // Once more, now that it is known which frames are its own.
             source = open(&inputs)?;
             connection::tell(&mut source, &found)
         }
-        (None, None) => return Err((Exit::Wrong, "say --frame or --connection".to_owned())),
+        (None, None) => return Err((Exit::Usage, "say --frame or --connection".to_owned())),
     };
     let written = crate::capture::put(text.as_bytes(), None)?;
     let mut exit = written;
@@ -77,7 +77,7 @@ fn try_run(options: &Options) -> Result<Exit, (Exit, String)> {
 
 fn open(inputs: &[Input]) -> Result<Source, (Exit, String)> {
     if inputs.contains(&Input::StandardInput) {
-        return Err((Exit::Wrong, "why wants files: a frame is looked for in what is there".to_owned()));
+        return Err((Exit::Usage, "why wants files: a frame is looked for in what is there".to_owned()));
     }
     Source::open(inputs).map_err(|error| (Exit::Failed, error.to_string()))
 }

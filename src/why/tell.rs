@@ -9,7 +9,7 @@ use sniffer_packet::fate::FrameFate;
 use sniffer_packet::frame::LinkType;
 use sniffer_packet::segment::Flags;
 
-use super::trace::{Fates, Packet, Touched};
+use super::trace::{Fates, Touched, TracedPacket};
 
 /// Columns of a line.
 const WIDTH: usize = 100;
@@ -72,8 +72,8 @@ fn nothing_in_it(fate: FrameFate, fates: &Fates) -> Option<String> {
     }
 }
 
-fn segment(packet: &Packet) -> String {
-    let Packet { src, dst, seq, ack, .. } = packet;
+fn segment(packet: &TracedPacket) -> String {
+    let TracedPacket { src, dst, seq, ack, .. } = packet;
     let names =
         [(Flags::SYN, "SYN"), (Flags::FIN, "FIN"), (Flags::RST, "RST"), (Flags::PSH, "PSH"), (Flags::ACK, "ACK")];
     let flags: Vec<_> =
@@ -105,7 +105,7 @@ fn connection(fates: &Fates) -> String {
 }
 
 /// What order made of it: went on at once, waited, came twice, was not believed.
-fn order(packet: &Packet, fates: &Fates) -> Vec<String> {
+fn order(packet: &TracedPacket, fates: &Fates) -> Vec<String> {
     let mut said = Vec::new();
     if fates.missing > 0 {
         said.push(format!(
@@ -139,7 +139,7 @@ fn order(packet: &Packet, fates: &Fates) -> Vec<String> {
 }
 
 /// Where the bytes went that moved with it.
-fn parser(packet: &Packet, fates: &Fates) -> Vec<String> {
+fn parser(packet: &TracedPacket, fates: &Fates) -> Vec<String> {
     let mut said = Vec::new();
     if packet.payload > 0 && !fates.moved.is_empty() {
         let parts: Vec<_> = fates.moved.iter().map(|&(fate, bytes)| format!("{bytes} {}", meaning(fate))).collect();

@@ -12,7 +12,7 @@ use sniffer_engine::event::{About, Completion, Direction, Event, Flow, Protocol,
 use sniffer_engine::ledger::{Fate, Ledger};
 use sniffer_packet::clock::Clock;
 use sniffer_packet::decode::{Decoded, decode_datagram, decode_each};
-use sniffer_packet::defrag::{Defrag, Outcome};
+use sniffer_packet::defrag::{Defrag, FragmentOutcome};
 use sniffer_packet::fate::FrameFate;
 use sniffer_packet::frame::{Frame, LinkType, Stamp};
 use sniffer_packet::key::{Endpoint, FlowKey};
@@ -29,7 +29,7 @@ pub(super) struct Fates {
     pub(super) captured: usize,
     pub(super) wire_len: u32,
     pub(super) frame_fate: Option<FrameFate>,
-    pub(super) packet: Option<Packet>,
+    pub(super) packet: Option<TracedPacket>,
     /// Of a fragment: the frame that made its datagram whole.
     pub(super) whole_with: Option<u64>,
     /// Bytes by fate, as the push of the frame (or of the one that made it whole) moved them.
@@ -42,7 +42,7 @@ pub(super) struct Fates {
 
 /// The TCP segment in a frame.
 #[derive(Debug, Clone)]
-pub(super) struct Packet {
+pub(super) struct TracedPacket {
     pub(super) src: Endpoint,
     pub(super) dst: Endpoint,
     pub(super) flags: u8,
@@ -52,7 +52,7 @@ pub(super) struct Packet {
     pub(super) cut: u32,
 }
 
-impl Packet {
+impl TracedPacket {
     fn of(segment: &Segment<'_>) -> Self {
         Self {
             src: segment.src,
@@ -123,7 +123,7 @@ pub(super) fn frame(source: &mut Source, number: u64) -> Result<Fates, u64> {
         if let Some((first, packet)) = &whole {
             // From here on events name the datagram by its first frame.
             notes.subject = *first;
-            notes.key = packet.as_ref().map(Packet::key);
+            notes.key = packet.as_ref().map(TracedPacket::key);
         }
         let packet = (frame.number == number).then(|| packet_in(&frame)).flatten();
         if let Some(packet) = &packet {
@@ -175,11 +175,11 @@ impl Fates {
 }
 
 /// The first segment in a frame.
-fn packet_in(frame: &Frame<'_>) -> Option<Packet> {
+fn packet_in(frame: &Frame<'_>) -> Option<TracedPacket> {
     let mut packet = None;
     decode_each(frame, |decoded| {
         if let (None, Decoded::Segment(segment)) = (&packet, decoded) {
-            packet = Some(Packet::of(segment));
+            packet = Some(TracedPacket::of(segment));
         }
     });
     packet
@@ -200,19 +200,19 @@ impl Fragments {
 
     /// The first frame of the datagram that the frame in question is a part of, and what is in it, when this one makes it
     /// whole.
-    fn push(&mut self, frame: &Frame<'_>) -> Option<(u64, Option<Packet>)> {
+    fn push(&mut self, frame: &Frame<'_>) -> Option<(u64, Option<TracedPacket>)> {
         let now = self.clock.read(frame.time).now;
         let mut whole = None;
         decode_each(frame, |decoded| {
             let Decoded::Fragment(fragment) = decoded else { return };
             let mut outcome = self.defrag.push(fragment, now, frame.stamp());
             let mut ours = false;
-            while let Outcome::Whole(datagram) = outcome {
+            while let FragmentOutcome::Whole(datagram) = outcome {
                 ours |= datagram.frames.contains(&self.number);
                 let first = datagram.first.number;
                 outcome = match decode_datagram(&datagram.facts, &datagram.bytes) {
                     Decoded::Segment(segment) if ours => {
-                        whole = Some((first, Some(Packet::of(&segment))));
+                        whole = Some((first, Some(TracedPacket::of(&segment))));
                         return;
                     }
                     Decoded::Fragment(fragment) => self.defrag.push(&fragment, now, datagram.first),

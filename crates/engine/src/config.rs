@@ -54,7 +54,7 @@ impl Config {
     }
 
     /// Why a connection is not followed, if it is not.
-    pub(crate) fn leaves_out(&self, key: &FlowKey) -> Option<Fate> {
+    pub(crate) fn excludes(&self, key: &FlowKey) -> Option<Fate> {
         if !self.ports.is_empty() && !self.ports.iter().any(|&port| key.has_port(port)) {
             return Some(Fate::Filtered);
         }
@@ -135,7 +135,7 @@ mod tests {
     fn sampling_follows_the_fraction_of_connections_that_was_asked_for() {
         for (rate, least, most) in [(0.0, 0, 0), (0.1, 900, 1_100), (0.5, 4_850, 5_150), (1.0, 10_000, 10_000)] {
             let config = Config { sample_rate: rate, ..Config::default() };
-            let followed = (10_000..20_000).filter(|&port| config.leaves_out(&key(port, 80)).is_none()).count();
+            let followed = (10_000..20_000).filter(|&port| config.excludes(&key(port, 80)).is_none()).count();
             assert!((least..=most).contains(&followed), "{followed} of 10000 at {rate}");
         }
     }
@@ -144,8 +144,8 @@ mod tests {
     fn a_larger_fraction_follows_what_a_smaller_one_does() {
         let at = |rate| Config { sample_rate: rate, ..Config::default() };
         for port in 10_000..12_000 {
-            let small = at(0.2).leaves_out(&key(port, 80)).is_none();
-            assert!(!small || at(0.3).leaves_out(&key(port, 80)).is_none());
+            let small = at(0.2).excludes(&key(port, 80)).is_none();
+            assert!(!small || at(0.3).excludes(&key(port, 80)).is_none());
         }
     }
 
@@ -153,8 +153,8 @@ mod tests {
     fn own_traffic_has_the_address_and_the_port() {
         let own = Endpoint::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)), 80);
         let config = Config { ports: vec![80, 81], own_traffic: vec![own], ..Config::default() };
-        assert_eq!(config.leaves_out(&key(40_000, 80)), Some(Fate::OwnTraffic));
-        assert_eq!(config.leaves_out(&key(40_000, 81)), None);
-        assert_eq!(config.leaves_out(&key(40_000, 82)), Some(Fate::Filtered));
+        assert_eq!(config.excludes(&key(40_000, 80)), Some(Fate::OwnTraffic));
+        assert_eq!(config.excludes(&key(40_000, 81)), None);
+        assert_eq!(config.excludes(&key(40_000, 82)), Some(Fate::Filtered));
     }
 }

@@ -8,7 +8,7 @@ use sniffer_packet::block::Block;
 use sniffer_packet::defrag::Overlap;
 use sniffer_packet::fate::FrameFate;
 use sniffer_packet::frame::{Frame, Stamp};
-use sniffer_packet::intake::{Intake, Moment, Step};
+use sniffer_packet::intake::{Intake, Now, Step};
 use sniffer_packet::key::Endpoint;
 use sniffer_packet::segment::Segment;
 use sniffer_packet::time::{Seconds, Timestamp};
@@ -62,13 +62,13 @@ impl Engine {
     }
 
     /// Gives up the copies of delivered bytes that are kept to tell conflicting ones: they cost no message.
-    pub fn forget_copies(&mut self) {
-        self.tracker.forget_copies();
+    pub fn drop_history(&mut self) {
+        self.tracker.drop_history();
     }
 
     /// Counts connections with this endpoint as our own traffic from here on.
-    pub fn leave_out(&mut self, own: Endpoint) {
-        self.tracker.leave_out(own);
+    pub fn exclude(&mut self, own: Endpoint) {
+        self.tracker.exclude(own);
     }
 
     /// The accounts so far.
@@ -100,13 +100,13 @@ impl Tracker {
         Self { flows: Flows::new(&config), ledger: Ledger::default(), config }
     }
 
-    pub(crate) fn leave_out(&mut self, own: Endpoint) {
+    pub(crate) fn exclude(&mut self, own: Endpoint) {
         if !self.config.own_traffic.contains(&own) {
             self.config.own_traffic.push(own);
         }
     }
 
-    fn take(&mut self, step: Step<'_, '_>, moment: &Moment, sink: &mut dyn Sink) {
+    fn take(&mut self, step: Step<'_, '_>, moment: &Now, sink: &mut dyn Sink) {
         match step {
             Step::Frame(fate) => self.count_frame(fate),
             Step::Tick(mut passed) => {
@@ -130,13 +130,13 @@ impl Tracker {
         stamp: Stamp,
         overlap: Overlap,
         block: Option<&Block>,
-        moment: &Moment,
+        moment: &Now,
         sink: &mut dyn Sink,
     ) {
         self.ledger.received(segment.payload.len());
         let Self { config, ledger, flows } = self;
-        let Moment { now, serial, .. } = *moment;
-        flows.segment(segment, overlap, &mut Surroundings { config, ledger, sink, stamp, block, now, serial });
+        let Now { now, segment_number, .. } = *moment;
+        flows.segment(segment, overlap, &mut Surroundings { config, ledger, sink, stamp, block, now, segment_number });
     }
 
     /// The first of these seconds at which time-outs are due in any connection; those up to it are taken from them.
@@ -147,8 +147,8 @@ impl Tracker {
     }
 
     /// Lets a second pass.
-    pub(crate) fn tick(&mut self, second: u64, moment: &Moment, sink: &mut dyn Sink) {
-        let moment = &Moment { now: Timestamp::new(second, 0), ..*moment };
+    pub(crate) fn tick(&mut self, second: u64, moment: &Now, sink: &mut dyn Sink) {
+        let moment = &Now { now: Timestamp::new(second, 0), ..*moment };
         let mut around = surroundings(&self.config, &mut self.ledger, sink, moment);
         self.flows.tick(&mut around);
     }
@@ -159,27 +159,27 @@ impl Tracker {
     }
 
     /// Ends a connection with the capture.
-    pub(crate) fn end(&mut self, slot: u32, moment: &Moment, sink: &mut dyn Sink) {
+    pub(crate) fn end(&mut self, slot: u32, moment: &Now, sink: &mut dyn Sink) {
         let mut around = surroundings(&self.config, &mut self.ledger, sink, moment);
         self.flows.end_with_capture(slot, &mut around);
     }
 
     /// What [`Self::evict`] would take next; the least of several trackers is the one to go.
-    pub(crate) fn least_missed(&self, moment: &Moment) -> Option<Activity> {
-        self.flows.least_missed(moment.serial)
+    pub(crate) fn eviction_candidate(&self, moment: &Now) -> Option<Activity> {
+        self.flows.eviction_candidate(moment.segment_number)
     }
 
-    pub(crate) fn evict(&mut self, moment: &Moment, sink: &mut dyn Sink) -> bool {
+    pub(crate) fn evict(&mut self, moment: &Now, sink: &mut dyn Sink) -> bool {
         let mut around = surroundings(&self.config, &mut self.ledger, sink, moment);
         self.flows.evict(&mut around)
     }
 
-    pub(crate) fn let_go(&mut self) {
-        self.flows.let_go();
+    pub(crate) fn release_block(&mut self) {
+        self.flows.release_block();
     }
 
-    pub(crate) fn forget_copies(&mut self) {
-        self.flows.forget_copies();
+    pub(crate) fn drop_history(&mut self) {
+        self.flows.drop_history();
     }
 
     pub(crate) const fn ledger(&self) -> &Ledger {
@@ -205,8 +205,8 @@ fn surroundings<'a>(
     config: &'a Config,
     ledger: &'a mut Ledger,
     sink: &'a mut dyn Sink,
-    moment: &Moment,
+    moment: &Now,
 ) -> Surroundings<'a> {
-    let Moment { frame: stamp, now, serial } = *moment;
-    Surroundings { config, ledger, sink, stamp, block: None, now, serial }
+    let Now { frame: stamp, now, segment_number } = *moment;
+    Surroundings { config, ledger, sink, stamp, block: None, now, segment_number }
 }

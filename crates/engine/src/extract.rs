@@ -10,11 +10,11 @@ use crate::config::Config;
 use crate::event::Sink;
 use crate::ledger::Ledger;
 use crate::message::Message;
-use crate::shard::{Shard, Unwatched, finish, shed};
+use crate::shard::{NoObserver, Shard, finish, shed};
 
-/// The upper height of the API, made only of the lower. A watcher sees the events that the messages are made of.
+/// The upper height of the API, made only of the lower. An observer sees the events that the messages are made of.
 #[derive(Debug)]
-pub struct Extractor<W = Unwatched> {
+pub struct Extractor<W = NoObserver> {
     intake: Intake,
     shard: Shard<W>,
     budget: Budget,
@@ -23,17 +23,17 @@ pub struct Extractor<W = Unwatched> {
 impl Extractor {
     /// An extractor that has seen nothing.
     pub fn new(config: Config) -> Self {
-        Self::watched(config, Unwatched)
+        Self::with_observer(config, NoObserver)
     }
 }
 
 impl<W: Sink> Extractor<W> {
-    /// An extractor that has seen nothing, with a watcher.
-    pub fn watched(config: Config, watcher: W) -> Self {
+    /// An extractor that has seen nothing, with an observer.
+    pub fn with_observer(config: Config, observer: W) -> Self {
         Self {
             intake: Intake::new(&config.packet()),
             budget: Budget::new(config.limits.held_bytes_max),
-            shard: Shard::watched(config, watcher),
+            shard: Shard::with_observer(config, observer),
         }
     }
 
@@ -63,18 +63,18 @@ impl<W: Sink> Extractor<W> {
             let target = self.budget.target().saturating_sub(self.intake.held());
             shed(&mut [&mut self.shard], target, &self.intake.moment(), out);
         }
-        self.shard.settle(frame.number, out);
+        self.shard.seal(frame.number, out);
     }
 
     /// Lends what frames that were [taken](Self::take) completed and was not lent.
     pub fn flush(&mut self, out: &mut dyn FnMut(&mut Message)) {
-        self.shard.give(out);
+        self.shard.emit(out);
     }
 
     /// Copies what is kept of the [block](sniffer_packet::block) that frames lay in, and lets that go: it may be written again. Of frames that lie
     /// in another one, everything is copied until then.
-    pub fn let_go(&mut self) {
-        self.shard.let_go();
+    pub fn release_block(&mut self) {
+        self.shard.release_block();
     }
 
     /// Lets time pass without a frame.
@@ -91,14 +91,14 @@ impl<W: Sink> Extractor<W> {
         finish(&mut [&mut self.shard], &moment, out);
     }
 
-    /// The watcher.
-    pub const fn watcher(&mut self) -> &mut W {
-        self.shard.watcher()
+    /// The observer.
+    pub const fn observer(&mut self) -> &mut W {
+        self.shard.observer()
     }
 
     /// Counts connections with this endpoint as our own traffic from here on.
-    pub fn leave_out(&mut self, own: Endpoint) {
-        self.shard.leave_out(own);
+    pub fn exclude(&mut self, own: Endpoint) {
+        self.shard.exclude(own);
     }
 
     /// The accounts so far.

@@ -6,8 +6,8 @@
 
 use std::cmp::Reverse;
 
-use sniffer_packet::defrag::Carriers;
-use sniffer_packet::intake::{Moment, Step};
+use sniffer_packet::defrag::FragmentFrames;
+use sniffer_packet::intake::{Now, Step};
 use sniffer_packet::key::{BUCKETS, Endpoint, bucket};
 use sniffer_packet::time::Seconds;
 
@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::engine::Tracker;
 use crate::event::{Event, Sink};
 use crate::ledger::Ledger;
-use crate::message::{Batch, Message};
+use crate::message::{Message, Phase};
 
 /// Which of `shards` parts has a [bucket].
 #[inline]
@@ -24,133 +24,139 @@ pub const fn shard_of(bucket: usize, shards: usize) -> usize {
     bucket * shards / BUCKETS
 }
 
-/// Steps in, messages out. A watcher sees the events that the messages are made of.
+/// Steps in, messages out. An observer sees the events that the messages are made of.
 #[derive(Debug)]
-pub struct Shard<W = Unwatched> {
+pub struct Shard<W = NoObserver> {
     tracker: Tracker,
     collector: Collector,
-    watcher: W,
+    observer: W,
     /// By bucket; none unless frames are tracked.
-    carriers: Vec<Carriers>,
+    fragment_frames: Vec<FragmentFrames>,
 }
 
-/// No watcher.
+/// No observer.
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
-pub struct Unwatched;
+pub struct NoObserver;
 
-impl Sink for Unwatched {
+impl Sink for NoObserver {
     #[inline(always)]
     fn event(&mut self, _event: Event<'_>) {}
 }
 
-/// Collects, lets the watcher see, and gives early what is too much to wait.
-struct Behind<'a, W> {
+/// Collects, lets the observer see, and gives early what is too much to wait.
+struct ShardSink<'a, W> {
     collector: &'a mut Collector,
-    watcher: &'a mut W,
-    carriers: &'a [Carriers],
-    moment: &'a Moment,
+    observer: &'a mut W,
+    fragment_frames: &'a [FragmentFrames],
+    moment: &'a Now,
     out: &'a mut dyn FnMut(&mut Message),
 }
 
-impl<W: Sink> Sink for Behind<'_, W> {
+impl<W: Sink> Sink for ShardSink<'_, W> {
     #[inline]
     fn event(&mut self, event: Event<'_>) {
-        let Self { collector, watcher, carriers, moment, out } = self;
-        watcher.event(event);
+        let Self { collector, observer, fragment_frames, moment, out } = self;
+        observer.event(event);
         collector.event(event);
-        collector.relieve(moment.frame.number, moment.serial, |message| add_carriers(carriers, message), out);
+        collector.spill(
+            moment.frame.number,
+            moment.segment_number,
+            |message| add_fragment_frames(fragment_frames, message),
+            out,
+        );
     }
 }
 
 impl Shard {
     /// A part that has seen nothing.
     pub fn new(config: Config) -> Self {
-        Self::watched(config, Unwatched)
+        Self::with_observer(config, NoObserver)
     }
 }
 
 impl<W: Sink> Shard<W> {
-    /// A part that has seen nothing, with a watcher.
-    pub fn watched(config: Config, watcher: W) -> Self {
+    /// A part that has seen nothing, with an observer.
+    pub fn with_observer(config: Config, observer: W) -> Self {
         let buckets = if config.track_frames { BUCKETS } else { 0 };
         Self {
             collector: Collector::new(&config),
-            carriers: (0..buckets).map(|_| Carriers::of_bucket(config.hash_key)).collect(),
+            fragment_frames: (0..buckets).map(|_| FragmentFrames::of_bucket(config.hash_key)).collect(),
             tracker: Tracker::new(config),
-            watcher,
+            observer,
         }
     }
 
-    /// Takes a step. What it completes is to be [settled](Self::settle) after the last one of the frame; `out` gets what is too
+    /// Takes a step. What it completes is to be [sealed](Self::seal) after the last one of the frame; `out` gets what is too
     /// much to wait for that, and what ended as time passed.
     #[inline(always)]
-    pub fn take(&mut self, step: Step<'_, '_>, moment: &Moment, out: &mut dyn FnMut(&mut Message)) {
+    pub fn take(&mut self, step: Step<'_, '_>, moment: &Now, out: &mut dyn FnMut(&mut Message)) {
         match step {
             Step::Frame(fate) => self.tracker.count_frame(fate),
             Step::Tick(passed) => self.pass(passed, moment, out),
-            Step::Segment { segment, stamp, overlap, carriers, block } => {
-                if !carriers.is_empty() {
-                    self.carriers[bucket(&segment.src, &segment.dst)].note(stamp.number, carriers.to_vec());
+            Step::Segment { segment, stamp, overlap, fragment_frames, block } => {
+                if !fragment_frames.is_empty() {
+                    self.fragment_frames[bucket(&segment.src, &segment.dst)]
+                        .note(stamp.number, fragment_frames.to_vec());
                 }
-                let (tracker, mut behind) = self.parts(moment, out);
-                tracker.segment(segment, stamp, overlap, block, moment, &mut behind);
+                let (tracker, mut sink) = self.parts(moment, out);
+                tracker.segment(segment, stamp, overlap, block, moment, &mut sink);
             }
         }
     }
 
     /// Lets seconds pass, each with its own messages.
-    fn pass(&mut self, mut passed: Seconds, moment: &Moment, out: &mut dyn FnMut(&mut Message)) {
-        self.settle(moment.frame.number, out);
+    fn pass(&mut self, mut passed: Seconds, moment: &Now, out: &mut dyn FnMut(&mut Message)) {
+        self.seal(moment.frame.number, out);
         while let Some(second) = self.tracker.due(&mut passed) {
-            self.collector.begin(Batch::Second(second));
-            let (tracker, mut behind) = self.parts(moment, out);
-            tracker.tick(second, moment, &mut behind);
-            self.settle(moment.frame.number, out);
+            self.collector.begin(Phase::Second(second));
+            let (tracker, mut sink) = self.parts(moment, out);
+            tracker.tick(second, moment, &mut sink);
+            self.seal(moment.frame.number, out);
         }
-        self.collector.begin(Batch::Frame);
+        self.collector.begin(Phase::Frame);
     }
 
-    fn end(&mut self, slot: u32, moment: &Moment, out: &mut dyn FnMut(&mut Message)) {
-        self.collector.begin(Batch::End);
-        let (tracker, mut behind) = self.parts(moment, out);
-        tracker.end(slot, moment, &mut behind);
-        self.settle(moment.frame.number, out);
-        self.give(out);
+    fn end(&mut self, slot: u32, moment: &Now, out: &mut dyn FnMut(&mut Message)) {
+        self.collector.begin(Phase::End);
+        let (tracker, mut sink) = self.parts(moment, out);
+        tracker.end(slot, moment, &mut sink);
+        self.seal(moment.frame.number, out);
+        self.emit(out);
     }
 
     /// The connections, and what is behind them.
     #[inline]
     fn parts<'a>(
         &'a mut self,
-        moment: &'a Moment,
+        moment: &'a Now,
         out: &'a mut dyn FnMut(&mut Message),
-    ) -> (&'a mut Tracker, Behind<'a, W>) {
-        let Self { tracker, collector, watcher, carriers } = self;
-        (tracker, Behind { collector, watcher, carriers, moment, out })
+    ) -> (&'a mut Tracker, ShardSink<'a, W>) {
+        let Self { tracker, collector, observer, fragment_frames } = self;
+        (tracker, ShardSink { collector, observer, fragment_frames, moment, out })
     }
 
     /// Says that this frame gives no more, nor what passed before it: what is complete is in order. Where enough is, it is
     /// lent.
     #[inline(always)]
-    pub fn settle(&mut self, frame: u64, out: &mut dyn FnMut(&mut Message)) {
+    pub fn seal(&mut self, frame: u64, out: &mut dyn FnMut(&mut Message)) {
         if self.collector.has_news() {
-            self.settle_news(frame, out);
+            self.seal_news(frame, out);
         }
     }
 
-    fn settle_news(&mut self, frame: u64, out: &mut dyn FnMut(&mut Message)) {
-        let Self { collector, carriers, .. } = self;
-        collector.settle(frame, |message| add_carriers(carriers, message));
+    fn seal_news(&mut self, frame: u64, out: &mut dyn FnMut(&mut Message)) {
+        let Self { collector, fragment_frames, .. } = self;
+        collector.seal(frame, |message| add_fragment_frames(fragment_frames, message));
         self.count_anomalies();
         if self.collector.has_enough() {
-            self.give(out);
+            self.emit(out);
         }
     }
 
-    /// Lends the messages that are settled, in the order of output.
-    pub fn give(&mut self, out: &mut dyn FnMut(&mut Message)) {
-        self.collector.give(out);
+    /// Lends the messages that are sealed, in the order of output.
+    pub fn emit(&mut self, out: &mut dyn FnMut(&mut Message)) {
+        self.collector.emit(out);
         self.count_anomalies();
     }
 
@@ -162,18 +168,18 @@ impl<W: Sink> Shard<W> {
 
     /// Copies what is kept of the [block](sniffer_packet::block) that segments lay in, and lets that go. Of those that lie in another one,
     /// everything is copied until then.
-    pub fn let_go(&mut self) {
-        self.tracker.let_go();
+    pub fn release_block(&mut self) {
+        self.tracker.release_block();
     }
 
-    /// The watcher.
-    pub const fn watcher(&mut self) -> &mut W {
-        &mut self.watcher
+    /// The observer.
+    pub const fn observer(&mut self) -> &mut W {
+        &mut self.observer
     }
 
     /// Counts connections with this endpoint as our own traffic from here on.
-    pub fn leave_out(&mut self, own: Endpoint) {
-        self.tracker.leave_out(own);
+    pub fn exclude(&mut self, own: Endpoint) {
+        self.tracker.exclude(own);
     }
 
     /// The accounts so far.
@@ -193,10 +199,13 @@ impl<W: Sink> Shard<W> {
 }
 
 /// Lends the messages that this frame completed in all parts, in the order of output; all before it were given.
-pub fn give_all<W: Sink>(shards: &mut [&mut Shard<W>], frame: u64, out: &mut dyn FnMut(&mut Message)) {
+pub fn emit_all<W: Sink>(shards: &mut [&mut Shard<W>], frame: u64, out: &mut dyn FnMut(&mut Message)) {
     let take = |(at, shard): (usize, &mut &mut Shard<W>)| {
-        let Shard { collector, carriers, .. } = &mut **shard;
-        collector.take_ready(frame, |message| add_carriers(carriers, message)).into_iter().map(move |open| (at, open))
+        let Shard { collector, fragment_frames, .. } = &mut **shard;
+        collector
+            .take_ready(frame, |message| add_fragment_frames(fragment_frames, message))
+            .into_iter()
+            .map(move |open| (at, open))
     };
     let mut ready: Vec<_> = shards.iter_mut().enumerate().flat_map(take).collect();
     ready.sort_by_key(|(_, open)| open.order());
@@ -207,7 +216,7 @@ pub fn give_all<W: Sink>(shards: &mut [&mut Shard<W>], frame: u64, out: &mut dyn
 }
 
 /// Ends the capture: gives what is open in all parts, flagged, connection by connection, so that nothing waits for the rest.
-pub fn finish<W: Sink>(shards: &mut [&mut Shard<W>], moment: &Moment, out: &mut dyn FnMut(&mut Message)) {
+pub fn finish<W: Sink>(shards: &mut [&mut Shard<W>], moment: &Now, out: &mut dyn FnMut(&mut Message)) {
     let mut open: Vec<_> = shards.iter().map(|shard| shard.tracker.in_order().into_iter().peekable()).collect();
     let mut next = || {
         let first = open.iter_mut().enumerate().filter_map(|(at, open)| Some((open.peek()?.0, at)));
@@ -220,17 +229,17 @@ pub fn finish<W: Sink>(shards: &mut [&mut Shard<W>], moment: &Moment, out: &mut 
 }
 
 /// Adds the frames that carried a message's fragments, where they are tracked.
-fn add_carriers(carriers: &[Carriers], message: &mut Message) {
-    if !carriers.is_empty() {
-        carriers[bucket(&message.receiver, &message.destination)].add_to(&mut message.frames);
+fn add_fragment_frames(fragment_frames: &[FragmentFrames], message: &mut Message) {
+    if !fragment_frames.is_empty() {
+        fragment_frames[bucket(&message.receiver, &message.destination)].add_to(&mut message.frames);
     }
 }
 
 /// Gives memory back in the order of policy 21 until `target` accounted bytes are held by all parts, or nothing more can be
 /// given: copies kept for comparing, bodies (the largest first), then connections.
-pub fn shed<W: Sink>(shards: &mut [&mut Shard<W>], target: usize, moment: &Moment, out: &mut dyn FnMut(&mut Message)) {
+pub fn shed<W: Sink>(shards: &mut [&mut Shard<W>], target: usize, moment: &Now, out: &mut dyn FnMut(&mut Message)) {
     let held = |shards: &mut [&mut Shard<W>]| shards.iter_mut().map(|shard| shard.held()).sum::<usize>();
-    shards.iter_mut().for_each(|shard| shard.tracker.forget_copies());
+    shards.iter_mut().for_each(|shard| shard.tracker.drop_history());
     if let Some(mut over) = held(shards).checked_sub(target) {
         let bodies = |(at, shard): (usize, &&mut Shard<W>)| {
             shard.collector.bodies().map(|(size, order, place)| (Reverse(size), order, at, place)).collect::<Vec<_>>()
@@ -247,10 +256,10 @@ pub fn shed<W: Sink>(shards: &mut [&mut Shard<W>], target: usize, moment: &Momen
         }
     }
     while held(shards) > target {
-        let activity = |shard: &Shard<W>| shard.tracker.least_missed(moment);
+        let activity = |shard: &Shard<W>| shard.tracker.eviction_candidate(moment);
         let least = shards.iter_mut().filter(|shard| activity(shard).is_some()).min_by_key(|shard| activity(shard));
         let Some(shard) = least else { return };
-        let (tracker, mut behind) = shard.parts(moment, out);
-        tracker.evict(moment, &mut behind);
+        let (tracker, mut sink) = shard.parts(moment, out);
+        tracker.evict(moment, &mut sink);
     }
 }

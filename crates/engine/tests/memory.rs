@@ -10,7 +10,7 @@ use sniffer_engine::extract::Extractor;
 use sniffer_engine::ledger::Ledger;
 use sniffer_engine::message::Message;
 use sniffer_packet::key::FlowKey;
-use sniffer_testkit::flood::{ALL, Flood, HONEST, Row};
+use sniffer_testkit::flood::{ALL, Flood, FloodRow, HONEST};
 
 /// The system's allocator, counting what each thread holds; tests run side by side.
 struct Counting;
@@ -78,7 +78,7 @@ struct Came {
     honest: Vec<Message>,
 }
 
-fn run(&(_, flood): &Row, n: u32, config: Config) -> Came {
+fn run(&(_, flood): &FloodRow, n: u32, config: Config) -> Came {
     let before = HELD.get();
     let mut extractor = Extractor::new(config);
     let mut honest = Vec::new();

@@ -20,22 +20,22 @@ use sniffer_engine::message::Message;
 
 use har::Har;
 pub use pretty::Pretty;
-use summary::Report;
+use summary::SummaryReport;
 
 /// A format at work.
 #[expect(missing_debug_implementations, reason = "it holds what is half written")]
-pub struct Form(Kind);
+pub struct FormatWriter(Kind);
 
 enum Kind {
     Jsonl,
     Pretty(Pretty),
     Har(Box<Har>),
-    Summary(Box<Report>),
-    Html(Box<Report>),
+    Summary(Box<SummaryReport>),
+    Html(Box<SummaryReport>),
     Curl,
 }
 
-impl Form {
+impl FormatWriter {
     /// One JSON object a line.
     pub const fn jsonl() -> Self {
         Self(Kind::Jsonl)
@@ -53,12 +53,12 @@ impl Form {
 
     /// Counts for a terminal; `names` are the inputs.
     pub fn summary(names: String) -> Self {
-        Self(Kind::Summary(Box::new(Report::new(names))))
+        Self(Kind::Summary(Box::new(SummaryReport::new(names))))
     }
 
     /// The same as a page with charts.
     pub fn html(names: String) -> Self {
-        Self(Kind::Html(Box::new(Report::new(names))))
+        Self(Kind::Html(Box::new(SummaryReport::new(names))))
     }
 
     /// Each request as a command that can be run.

@@ -24,7 +24,7 @@ pub mod sniffer;
 mod stop;
 
 pub use capture::interfaces::{Interface, interfaces};
-pub use config::{Config, ConfigError};
+pub use config::{ConfigError, LiveConfig};
 pub use error::StartError;
-pub use report::{End, Report};
+pub use report::{RunEnd, RunReport};
 pub use sniffer::Sniffer;

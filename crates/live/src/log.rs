@@ -68,7 +68,7 @@ impl Logging {
             waiting.try_iter().for_each(write);
             drop(tell);
         });
-        let subscriber = tracing_subscriber::registry().with(Lines::new(lines));
+        let subscriber = tracing_subscriber::registry().with(LogLines::new(lines));
         let _ = tracing::subscriber::set_global_default(subscriber);
         Self { end: Some(end), thread: thread.ok(), done, flushes }
     }
@@ -96,19 +96,19 @@ impl Drop for Logging {
 
 /// A layer that makes lines.
 #[derive(Debug)]
-pub struct Lines {
+pub struct LogLines {
     lines: Sender<Vec<u8>>,
     lost: AtomicU64,
 }
 
-impl Lines {
+impl LogLines {
     /// Lines into this queue.
     pub const fn new(lines: Sender<Vec<u8>>) -> Self {
         Self { lines, lost: AtomicU64::new(0) }
     }
 }
 
-impl<S: Subscriber> Layer<S> for Lines {
+impl<S: Subscriber> Layer<S> for LogLines {
     fn enabled(&self, metadata: &tracing::Metadata<'_>, _: Context<'_, S>) -> bool {
         metadata.target().starts_with(OURS) && *metadata.level() <= Level::INFO
     }
@@ -225,14 +225,14 @@ mod tests {
 
     fn lines(log: impl FnOnce()) -> Vec<serde_json::Value> {
         let (sender, receiver) = bounded(8);
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(Lines::new(sender)), log);
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(LogLines::new(sender)), log);
         receiver.try_iter().map(|line| serde_json::from_slice(&line).unwrap()).collect()
     }
 
     #[test]
     fn a_line_has_time_level_message_and_then_the_fields() {
         let (sender, receiver) = bounded(8);
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(Lines::new(sender)), || {
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(LogLines::new(sender)), || {
             tracing::warn!(target: "sniffer_live", ports = ?[80, 81], rate = 0.5, name = "a\"b", "said {}", "so");
         });
         let line = String::from_utf8(receiver.recv().unwrap()).unwrap();
@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn lines_that_do_not_fit_are_counted_in_the_next_that_does() {
         let (sender, receiver) = bounded(1);
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(Lines::new(sender)), || {
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(LogLines::new(sender)), || {
             for number in 0..4 {
                 tracing::info!(target: "sniffer_live", number, "line");
             }

@@ -8,7 +8,7 @@ use crate::output::Tally;
 /// Why a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum End {
+pub enum RunEnd {
     /// It was asked to.
     Stopped,
     /// The last output was closed by its reader.
@@ -22,9 +22,9 @@ pub enum End {
 /// Everything about a run that ended: every message and every packet is in it.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct Report {
+pub struct RunReport {
     /// Why it ended.
-    pub end: End,
+    pub end: RunEnd,
     /// Packets.
     pub captured: Captured,
     /// Packets that are missing from the recording.

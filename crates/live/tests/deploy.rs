@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use sniffer_live::Config;
-use sniffer_live::config::{Field, Values};
+use sniffer_live::LiveConfig;
+use sniffer_live::config::{ConfigField, Values};
 
 fn top() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -41,9 +41,9 @@ fn the_environment_is_a_configuration_that_is_accepted_in_production() {
         let variables = variables(&container);
         assert_eq!(variables["NODE_ENV"], "production");
         let environment = |name: &str| variables.get(name).cloned();
-        Config::new(&Values::from_environment(&environment), &environment).unwrap();
+        LiveConfig::new(&Values::from_environment(&environment), &environment).unwrap();
         // A variable that nobody reads is a typo.
-        let read = ["NODE_ENV"].into_iter().chain(Field::ALL.iter().map(|field| field.variable()));
+        let read = ["NODE_ENV"].into_iter().chain(ConfigField::ALL.iter().map(|field| field.variable()));
         let read: Vec<_> = read.collect();
         assert!(variables.keys().all(|name| read.contains(&name.as_str())), "{variables:?}");
     }

@@ -12,29 +12,29 @@ use std::time::Duration;
 
 use serde_json::json;
 use sniffer_live::config::Values;
-use sniffer_live::output::{Batch, Reason};
+use sniffer_live::output::{MessageBatch, Reason};
 use sniffer_live::sniffer::Extras;
-use sniffer_live::{Config, End, Sniffer, StartError};
+use sniffer_live::{LiveConfig, RunEnd, Sniffer, StartError};
 
 /// Longer than anything here takes on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A sniffer of one port on loopback with this callback.
-fn sniffer(port: u16, callback: impl Fn(Batch) + Send + Sync + 'static) -> Arc<Sniffer> {
+fn sniffer(port: u16, callback: impl Fn(MessageBatch) + Send + Sync + 'static) -> Arc<Sniffer> {
     let mut values = Values::default();
     values.set_value("ports", json!([port]));
     values.set_value("interface", json!("lo"));
     values.set_value("drainTimeoutMs", json!(300));
     let mut extras = Extras::default();
     extras.callback = Some(Arc::new(callback));
-    Arc::new(Sniffer::new(Config::new(&values, &|_| None).unwrap(), extras))
+    Arc::new(Sniffer::new(LiveConfig::new(&values, &|_| None).unwrap(), extras))
 }
 
 /// A callback that passes paths and status codes on.
-fn telling() -> (impl Fn(Batch) + Send + Sync + 'static, Receiver<String>) {
+fn telling() -> (impl Fn(MessageBatch) + Send + Sync + 'static, Receiver<String>) {
     let (sender, told) = channel();
     let sender = Mutex::new(sender);
-    let callback = move |batch: Batch| {
+    let callback = move |batch: MessageBatch| {
         for message in batch.messages() {
             let what = message.head.path().map_or_else(|| format!("{:?}", message.head.status()), str::to_owned);
             let _ = sender.lock().unwrap().send(what);
@@ -90,7 +90,7 @@ fn it_starts_stops_and_starts_again() {
         assert!(!sniffer.is_running());
         sniffer.stop();
         let report = sniffer.wait().unwrap();
-        assert_eq!(report.end, End::Stopped);
+        assert_eq!(report.end, RunEnd::Stopped);
         assert_eq!(report.ledger.balance(), 0);
         assert_eq!(told.try_iter().collect::<Vec<_>>(), [path, "Some(200)"]);
         get(port, "/unseen");
@@ -185,7 +185,7 @@ fn a_missing_interface_is_named_with_those_that_exist() {
     let mut values = Values::default();
     values.set_value("ports", json!([80]));
     values.set_value("interface", json!("nowhere0"));
-    let sniffer = Sniffer::new(Config::new(&values, &|_| None).unwrap(), Extras::default());
+    let sniffer = Sniffer::new(LiveConfig::new(&values, &|_| None).unwrap(), Extras::default());
     let error = sniffer.start().unwrap_err();
     assert_eq!(error.code(), "INTERFACE_NOT_FOUND");
     let StartError::InterfaceNotFound { name, known } = error else { panic!("{error}") };

@@ -17,7 +17,7 @@ use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Result, Status};
 use serde_json::json;
 use sniffer_live::StartError;
-use sniffer_live::output::Batch;
+use sniffer_live::output::MessageBatch;
 
 /// What JavaScript is told: what happened, and its particulars as JSON.
 pub(crate) type Words = FnArgs<(&'static str, String)>;
@@ -72,8 +72,8 @@ pub(crate) struct Bridge {
 
 #[derive(Default)]
 struct Inner {
-    waiting: Option<(String, Batch)>,
-    in_hand: Option<Batch>,
+    waiting: Option<(String, MessageBatch)>,
+    in_hand: Option<MessageBatch>,
     notify: Option<Notify>,
     /// Runs that have ended: whoever waits to put something must know that its run is over.
     runs: u64,
@@ -109,7 +109,7 @@ impl Bridge {
     }
 
     /// Hands over a batch, once the one before was taken.
-    pub(crate) fn put(&self, batch: Batch) {
+    pub(crate) fn put(&self, batch: MessageBatch) {
         let json = json_list(&batch);
         let mut inner = self.lock();
         let run = inner.runs;
@@ -151,7 +151,7 @@ impl fmt::Debug for Bridge {
 
 /// The messages as the JSON of a list. Read by `JSON.parse`, which makes own properties of all names, `__proto__` too, and
 /// was faster than building objects through Node-API (`bench/`).
-fn json_list(batch: &Batch) -> String {
+fn json_list(batch: &MessageBatch) -> String {
     let mut text = Vec::new();
     for message in batch.messages() {
         text.push(if text.is_empty() { b'[' } else { b',' });

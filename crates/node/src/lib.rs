@@ -24,9 +24,9 @@ use napi::bindgen_prelude::{Either, Function};
 use napi::{Error, Result};
 use napi_derive::napi;
 use serde_json::Value;
-use sniffer_live::config::{Field, Values};
+use sniffer_live::config::{ConfigField, Values};
 use sniffer_live::sniffer::Extras;
-use sniffer_live::{Config, Sniffer};
+use sniffer_live::{LiveConfig, Sniffer};
 
 use bridge::{Bridge, Notify, Words};
 
@@ -51,7 +51,7 @@ pub struct Refusal {
 /// The names of the fields that the configuration knows; `onHttpMessage` is JavaScript's own.
 #[napi]
 pub fn fields() -> Vec<&'static str> {
-    Field::ALL.iter().map(|field| field.name()).collect()
+    ConfigField::ALL.iter().map(|field| field.name()).collect()
 }
 
 /// A sniffer with this configuration, or why not. `values` is the JSON of a list of `[name, value]`; `environment` looks up
@@ -69,7 +69,7 @@ pub fn create(
     for (name, value) in pairs {
         values.set_value(&name, value);
     }
-    let config = match Config::new(&values, &|name| environment.call(name.to_owned()).ok().flatten()) {
+    let config = match LiveConfig::new(&values, &|name| environment.call(name.to_owned()).ok().flatten()) {
         Ok(config) => config,
         Err(error) => return Ok(Either::B(Refusal { field: error.field, message: error.message })),
     };

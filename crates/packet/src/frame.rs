@@ -71,7 +71,7 @@ impl<'a> Frame<'a> {
     }
 
     /// The same frame, whose bytes lie in a block: what an [`Extractor`](crate::extract::Extractor) keeps of them need not be copied
-    /// before it [lets go](crate::extract::Extractor::let_go) of that.
+    /// before it [lets go](crate::extract::Extractor::release_block) of that.
     #[must_use]
     pub fn within(self, block: Option<&'a Block>) -> Self {
         Self { block, ..self }

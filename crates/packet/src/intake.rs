@@ -2,12 +2,12 @@
 //!
 //! It has the clock and the fragments, which no connection owns; it knows no connection. What it hands on can be taken by
 //! one [`crate::engine::Engine`], or by several [`crate::shard::Shard`]s, each with connections of its own; for those it need not
-//! decode what a glance tells apart ([`Intake::share`]).
+//! decode what a peek tells apart ([`Intake::share`]).
 
 use crate::block::Block;
 use crate::clock::Clock;
-use crate::decode::{self, Decoded, Glance, Layer, Skipped};
-use crate::defrag::{self, Carriers, Datagram, Defrag, DefragLimits, Overlap};
+use crate::decode::{self, Decoded, Layer, Peek, Skipped};
+use crate::defrag::{self, Datagram, Defrag, DefragLimits, FragmentFrames, Overlap};
 use crate::fate::FrameFate;
 use crate::frame::{Frame, Stamp};
 use crate::segment::Segment;
@@ -30,7 +30,7 @@ pub enum Step<'s, 'a> {
         /// How the fragments of its datagram overlapped.
         overlap: Overlap,
         /// The frames that carried its datagram, when they are tracked and were several.
-        carriers: &'s [u64],
+        fragment_frames: &'s [u64],
         /// What its bytes lie in, where that is shared.
         block: Option<&'s Block>,
     },
@@ -39,13 +39,13 @@ pub enum Step<'s, 'a> {
 /// When something happens.
 #[derive(Debug, Clone, Copy, Default)]
 #[expect(clippy::exhaustive_structs, reason = "three facts about a moment; no invariant")]
-pub struct Moment {
+pub struct Now {
     /// The frame that is being pushed; the last one, where time passes before that.
     pub frame: Stamp,
     /// The engine's clock.
     pub now: Timestamp,
     /// Segments handed on so far: in which order connections were active.
-    pub serial: u64,
+    pub segment_number: u64,
 }
 
 /// What an [`Intake`] may be told.
@@ -66,8 +66,8 @@ pub struct Intake {
     clock: Clock,
     defrag: Defrag,
     /// Only when frames are tracked.
-    carriers: Option<Carriers>,
-    moment: Moment,
+    fragment_frames: Option<FragmentFrames>,
+    moment: Now,
 }
 
 impl Intake {
@@ -76,14 +76,14 @@ impl Intake {
         Self {
             clock: Clock::default(),
             defrag: Defrag::new(config.defrag, config.hash_key),
-            carriers: config.track_frames.then(|| Carriers::new(config.hash_key)),
-            moment: Moment::default(),
+            fragment_frames: config.track_frames.then(|| FragmentFrames::new(config.hash_key)),
+            moment: Now::default(),
         }
     }
 
     /// Takes the next frame and hands on what it gives.
     #[inline]
-    pub fn push(&mut self, frame: &Frame<'_>, mut to: impl FnMut(Step<'_, '_>, &Moment)) {
+    pub fn push(&mut self, frame: &Frame<'_>, mut to: impl FnMut(Step<'_, '_>, &Now)) {
         self.arrive(frame, &mut to);
         self.open(frame, to);
     }
@@ -93,21 +93,21 @@ impl Intake {
     ///
     /// The one thread that shares frames out can do without all else that decoding tells.
     #[inline(always)]
-    pub fn share(&mut self, frame: &Frame<'_>, mut to: impl FnMut(Step<'_, '_>, &Moment)) -> Option<(Glance, Moment)> {
+    pub fn share(&mut self, frame: &Frame<'_>, mut to: impl FnMut(Step<'_, '_>, &Now)) -> Option<(Peek, Now)> {
         let now = self.arrive(frame, &mut to);
-        let Some(glance) = decode::glance(frame) else {
+        let Some(peek) = decode::peek(frame) else {
             self.open(frame, to);
             return None;
         };
         to(Step::Frame(FrameFate::Tcp), &self.moment);
-        self.moment.serial += 1;
+        self.moment.segment_number += 1;
         // Not from memory, where it was just written in other words: that stalled the thread for a twentieth of its time.
-        Some((glance, Moment { frame: frame.stamp(), now, serial: self.moment.serial }))
+        Some((peek, Now { frame: frame.stamp(), now, segment_number: self.moment.segment_number }))
     }
 
     /// Sets the clock, says what it is.
     #[inline(always)]
-    fn arrive(&mut self, frame: &Frame<'_>, to: &mut impl FnMut(Step<'_, '_>, &Moment)) -> Timestamp {
+    fn arrive(&mut self, frame: &Frame<'_>, to: &mut impl FnMut(Step<'_, '_>, &Now)) -> Timestamp {
         let reading = self.clock.read(frame.time);
         if let Some(passed) = reading.passed {
             self.tick(passed, to);
@@ -118,7 +118,7 @@ impl Intake {
     }
 
     #[inline(always)]
-    fn open(&mut self, frame: &Frame<'_>, mut to: impl FnMut(Step<'_, '_>, &Moment)) {
+    fn open(&mut self, frame: &Frame<'_>, mut to: impl FnMut(Step<'_, '_>, &Now)) {
         let mut counted = false;
         decode::decode_each(
             frame,
@@ -130,15 +130,15 @@ impl Intake {
                 }
                 match decoded {
                     Decoded::Segment(segment) => {
-                        self.moment.serial += 1;
+                        self.moment.segment_number += 1;
                         let (stamp, block) = (frame.stamp(), frame.block);
                         to(
-                            Step::Segment { segment, stamp, overlap: Overlap::None, carriers: &[], block },
+                            Step::Segment { segment, stamp, overlap: Overlap::None, fragment_frames: &[], block },
                             &self.moment,
                         );
                     }
                     Decoded::Fragment(fragment) => {
-                        if let defrag::Outcome::Whole(datagram) =
+                        if let defrag::FragmentOutcome::Whole(datagram) =
                             self.defrag.push(fragment, self.moment.now, frame.stamp())
                         {
                             self.datagram(datagram, &mut to);
@@ -151,45 +151,48 @@ impl Intake {
     }
 
     /// Takes a datagram that was put together; it may hold a fragment of another, one tunnel further in.
-    fn datagram(&mut self, mut datagram: Datagram, to: &mut impl FnMut(Step<'_, '_>, &Moment)) {
+    fn datagram(&mut self, mut datagram: Datagram, to: &mut impl FnMut(Step<'_, '_>, &Now)) {
         loop {
-            if let Some(carriers) = &mut self.carriers {
-                carriers.remember(&datagram);
+            if let Some(fragment_frames) = &mut self.fragment_frames {
+                fragment_frames.remember(&datagram);
             }
             let overlap = datagram.overlap;
             let next = match decode::decode_datagram(&datagram.facts, &datagram.bytes) {
                 Decoded::Segment(segment) => {
-                    self.moment.serial += 1;
+                    self.moment.segment_number += 1;
                     let stamp = datagram.first;
-                    let carriers = self.carriers.as_ref().map_or(&[][..], |carriers| carriers.of(stamp.number));
+                    let fragment_frames = self
+                        .fragment_frames
+                        .as_ref()
+                        .map_or(&[][..], |fragment_frames| fragment_frames.of(stamp.number));
                     let segment = &segment;
-                    return to(Step::Segment { segment, stamp, overlap, carriers, block: None }, &self.moment);
+                    return to(Step::Segment { segment, stamp, overlap, fragment_frames, block: None }, &self.moment);
                 }
                 Decoded::Fragment(fragment) => self.defrag.push(&fragment, self.moment.now, datagram.first),
                 Decoded::Skipped(_) => return,
             };
             match next {
-                defrag::Outcome::Whole(inner) => datagram = inner,
-                defrag::Outcome::Waiting | defrag::Outcome::Discarded(_) => return,
+                defrag::FragmentOutcome::Whole(inner) => datagram = inner,
+                defrag::FragmentOutcome::Waiting | defrag::FragmentOutcome::Discarded(_) => return,
             }
         }
     }
 
     /// Lets time pass without a frame.
-    pub fn advance(&mut self, now: Timestamp, mut to: impl FnMut(Step<'_, '_>, &Moment)) {
+    pub fn advance(&mut self, now: Timestamp, mut to: impl FnMut(Step<'_, '_>, &Now)) {
         if let Some(passed) = self.clock.advance(now) {
             self.tick(passed, &mut to);
         }
     }
 
     /// Ends the capture: nothing will be put together any more. When that was.
-    pub fn finish(&mut self) -> Moment {
+    pub fn finish(&mut self) -> Now {
         self.defrag.finish();
         self.moment
     }
 
     /// The present.
-    pub const fn moment(&self) -> Moment {
+    pub const fn moment(&self) -> Now {
         self.moment
     }
 
@@ -198,7 +201,7 @@ impl Intake {
         self.defrag.held_bytes()
     }
 
-    fn tick(&mut self, passed: Seconds, to: &mut impl FnMut(Step<'_, '_>, &Moment)) {
+    fn tick(&mut self, passed: Seconds, to: &mut impl FnMut(Step<'_, '_>, &Now)) {
         self.moment.now = Timestamp::new(passed.last, 0);
         self.defrag.clear_expired(self.moment.now);
         to(Step::Tick(passed), &self.moment);

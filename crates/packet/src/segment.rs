@@ -24,7 +24,7 @@ pub struct Segment<'a> {
     /// Window field, not scaled.
     pub window: u16,
     /// The options we use.
-    pub options: Options,
+    pub options: TcpOptions,
     /// Payload bytes that were captured.
     pub payload: &'a [u8],
     /// Payload bytes that were on the wire behind `payload` but not in the capture (snapshot length).
@@ -68,7 +68,7 @@ impl Flags {
 /// The TCP options that decide something here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[expect(clippy::exhaustive_structs, reason = "built by decode and by tests; no invariant")]
-pub struct Options {
+pub struct TcpOptions {
     /// Timestamps: (TSval, TSecr) (RFC 7323 §3).
     pub timestamps: Option<(u32, u32)>,
     /// Window scale shift, on a SYN (RFC 7323 §2).

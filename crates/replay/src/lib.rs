@@ -9,4 +9,4 @@ pub mod parallel;
 mod replay;
 pub mod source;
 
-pub use replay::{Next, Receiver, Summary, replay};
+pub use replay::{Continue, ReplaySink, Summary, replay};

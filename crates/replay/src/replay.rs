@@ -11,10 +11,10 @@ use sniffer_engine::message::Message;
 use sniffer_packet::fate::FrameFate;
 use sniffer_packet::frame::LinkType;
 
-use crate::source::{Ahead, Source};
+use crate::source::{ReadEvent, Source};
 
 /// Takes what a replay gives. **`message` may be called any number of times between two calls of `next`.**
-pub trait Receiver {
+pub trait ReplaySink {
     /// A message, in the order of output.
     fn message(&mut self, message: &mut Message);
 
@@ -25,15 +25,15 @@ pub trait Receiver {
     fn before_block(&mut self) {}
 
     /// Asked after every frame whether to go on; must be cheap.
-    fn next(&mut self, _source: &Source) -> Next {
-        Next::Frame
+    fn next(&mut self, _source: &Source) -> Continue {
+        Continue::Frame
     }
 }
 
-/// What a [`Receiver`] wants next.
+/// What a [`ReplaySink`] wants next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Next {
+pub enum Continue {
     /// The next frame.
     Frame,
     /// No more frames: as if the capture ended here, what is open is given, flagged.
@@ -53,21 +53,21 @@ pub struct Summary {
 }
 
 /// Runs all frames of `source` through the engine. Damage is the source's to tell, afterwards.
-pub fn replay(source: &mut Source, config: Config, receiver: &mut dyn Receiver) -> Summary {
+pub fn replay(source: &mut Source, config: Config, receiver: &mut dyn ReplaySink) -> Summary {
     let mut extractor = Extractor::new(config);
     let mut unknown_links = Vec::new();
-    let mut next = Next::Frame;
-    while next == Next::Frame {
+    let mut next = Continue::Frame;
+    while next == Continue::Frame {
         let before_read = &mut |ahead| match ahead {
             // With a second buffer for the next frames, small messages took 4 % longer.
-            Ahead::Refill => extractor.let_go(),
-            Ahead::Wait => {
+            ReadEvent::Refill => extractor.release_block(),
+            ReadEvent::Wait => {
                 extractor.flush(&mut |message| receiver.message(message));
                 receiver.before_block();
             }
         };
         let Some(frame) = source.next(before_read) else {
-            next = Next::Finish;
+            next = Continue::Finish;
             break;
         };
         let unknown = extractor.ledger().frames_with(FrameFate::UnknownLinkType);
@@ -77,7 +77,7 @@ pub fn replay(source: &mut Source, config: Config, receiver: &mut dyn Receiver) 
         }
         next = receiver.next(source);
     }
-    if next == Next::Finish {
+    if next == Continue::Finish {
         extractor.finish(&mut |message| receiver.message(message));
     }
     Summary { ledger: extractor.ledger().clone(), unknown_links }
@@ -113,27 +113,27 @@ mod tests {
     }
 
     /// Asks for something else than a frame after so many.
-    struct After(usize, Next);
+    struct After(usize, Continue);
 
-    impl Receiver for After {
+    impl ReplaySink for After {
         fn message(&mut self, _message: &mut Message) {}
 
-        fn next(&mut self, _source: &Source) -> Next {
+        fn next(&mut self, _source: &Source) -> Continue {
             self.0 -= 1;
-            if self.0 == 0 { self.1 } else { Next::Frame }
+            if self.0 == 0 { self.1 } else { Continue::Frame }
         }
     }
 
     #[test]
     fn an_unknown_link_type_is_named_with_its_frames() {
-        let summary = replay(&mut capture(147, 3), Config::default(), &mut After(9, Next::Abandon));
+        let summary = replay(&mut capture(147, 3), Config::default(), &mut After(9, Continue::Abandon));
         assert_eq!(summary.unknown_links, [(LinkType(147), 3)]);
         assert_eq!(summary.ledger.frames(), 3);
     }
 
     #[test]
     fn a_receiver_that_has_enough_gets_no_further_frame() {
-        for enough in [Next::Finish, Next::Abandon] {
+        for enough in [Continue::Finish, Continue::Abandon] {
             let summary = replay(&mut capture(1, 3), Config::default(), &mut After(2, enough));
             assert_eq!(summary.ledger.frames(), 2);
         }

@@ -14,11 +14,11 @@ use sniffer_engine::event::Direction;
 use sniffer_engine::fuzzing::check;
 use sniffer_engine::message::Message;
 use sniffer_packet::frame::OwnedFrame;
-use sniffer_testkit::generate::{Options, conversation};
+use sniffer_testkit::generate::{GenerateOptions, conversation};
 use sniffer_testkit::rng::Rng;
 
 /// Small, so that a person can read a failure.
-const OPTIONS: Options = Options { connections_max: 2, exchanges_max: 4, body_max: 120 };
+const OPTIONS: GenerateOptions = GenerateOptions { connections_max: 2, exchanges_max: 4, body_max: 120 };
 
 /// A direction of a connection, by the client's port: each client of a conversation has its own.
 type Way = (u16, Direction);

@@ -11,7 +11,7 @@ use sniffer_engine::json::Lines;
 use sniffer_engine::message::Message;
 use sniffer_packet::file::pcap;
 use sniffer_replay::source::Source;
-use sniffer_replay::{Receiver, parallel};
+use sniffer_replay::{ReplaySink, parallel};
 use sniffer_testkit::flood;
 
 /// The system's allocator, counting.
@@ -54,7 +54,7 @@ struct Count {
     bytes: usize,
 }
 
-impl Receiver for Count {
+impl ReplaySink for Count {
     fn message(&mut self, _message: &mut Message) {}
 
     fn lines(&mut self, lines: &mut [IoSlice<'_>]) {

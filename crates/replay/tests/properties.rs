@@ -17,14 +17,14 @@ use sniffer_engine::json::Lines;
 use sniffer_packet::frame::LinkType;
 use sniffer_packet::frame::{OwnedFrame, block_of, renumber, within};
 use sniffer_packet::time::Timestamp;
-use sniffer_testkit::generate::{Options, conversation};
-use sniffer_testkit::net::{Kind, perturb};
+use sniffer_testkit::generate::{GenerateOptions, conversation};
+use sniffer_testkit::net::{Perturbation, perturb};
 use sniffer_testkit::rng::Rng;
-use sniffer_testkit::talk::{Action, Marks, Step, Talk};
+use sniffer_testkit::talk::{Action, Marks, Talk, TalkStep};
 use sniffer_testkit::wire::{Way, Wrap};
 
 fn talk(seed: u64) -> Talk {
-    conversation(seed, &Options::default())
+    conversation(seed, &GenerateOptions::default())
 }
 
 fn run(frames: &[OwnedFrame]) -> Checked {
@@ -45,7 +45,7 @@ fn essence(checked: &Checked) -> BTreeMap<String, Vec<Value>> {
 }
 
 /// The same messages come out of the worse network.
-fn check_lossless(seed: u64, network: u64, kinds: &[Kind]) -> Result<(), TestCaseError> {
+fn check_lossless(seed: u64, network: u64, kinds: &[Perturbation]) -> Result<(), TestCaseError> {
     let frames = talk(seed).frames().unwrap();
     let worse = perturb(frames.clone(), network, kinds);
     prop_assert_eq!(essence(&run(&frames)), essence(&run(&worse)), "{:?}", kinds);
@@ -65,18 +65,18 @@ proptest! {
 
     #[test]
     fn the_same_however_the_stream_is_cut(seed: u64, network: u64) {
-        check_lossless(seed, network, &[Kind::Resegment])?;
+        check_lossless(seed, network, &[Perturbation::Resegment])?;
     }
 
     #[test]
     fn the_same_when_reordered_within_the_waiting_room(seed: u64, network: u64, window in 1_usize..12) {
-        check_lossless(seed, network, &[Kind::Resegment, Kind::Reorder { window }])?;
-        check_lossless(seed, network, &[Kind::Resegment, Kind::ReorderAcks])?;
+        check_lossless(seed, network, &[Perturbation::Resegment, Perturbation::Reorder { window }])?;
+        check_lossless(seed, network, &[Perturbation::Resegment, Perturbation::ReorderAcks])?;
     }
 
     #[test]
     fn the_same_with_duplicates(seed: u64, network: u64, window in 0_usize..12) {
-        check_lossless(seed, network, &[Kind::Resegment, Kind::Duplicate { share: 0.4, window }])?;
+        check_lossless(seed, network, &[Perturbation::Resegment, Perturbation::Duplicate { share: 0.4, window }])?;
     }
 
     /// As live does it while a link is quiet; a replay of what was recorded knows of time from the next frame alone, and asks for
@@ -85,7 +85,7 @@ proptest! {
     fn the_same_when_time_is_told_between_frames(seed: u64, network: u64) {
         let mut frames: Vec<_> = (0..4).flat_map(|n| talk(seed.wrapping_add(n)).frames().unwrap()).collect();
         frames.sort_by_key(|frame| frame.time);
-        let mut frames = perturb(frames, network, &[Kind::Reorder { window: 4 }, Kind::Drop(0.05)]);
+        let mut frames = perturb(frames, network, &[Perturbation::Reorder { window: 4 }, Perturbation::Drop(0.05)]);
         let mut rng = Rng::new(network);
         let mut paused = 0;
         for frame in &mut frames {
@@ -120,7 +120,7 @@ proptest! {
     /// once lets go of none.
     #[test]
     fn the_same_when_frames_lie_in_blocks(seed: u64, network: u64, in_turn: bool) {
-        let kinds = [Kind::Resegment, Kind::Reorder { window: 6 }, Kind::Duplicate { share: 0.6, window: 12 }];
+        let kinds = [Perturbation::Resegment, Perturbation::Reorder { window: 6 }, Perturbation::Duplicate { share: 0.6, window: 12 }];
         let mut frames: Vec<_> = (0..3).flat_map(|n| talk(seed.wrapping_add(n)).frames().unwrap()).collect();
         frames.sort_by_key(|frame| frame.time);
         let mut frames = perturb(frames, network, &kinds);
@@ -145,7 +145,7 @@ proptest! {
                 prop_assert_eq!(lent.held(), copied.held());
             }
             if in_turn {
-                lent.let_go();
+                lent.release_block();
             }
         }
         lent.finish(&mut |message| lent_lines.push(message));
@@ -158,7 +158,7 @@ proptest! {
     #[test]
     fn the_same_with_consistent_overlaps(seed: u64, network: u64) {
         let frames = talk(seed).frames().unwrap();
-        let mut twice: Vec<_> = frames.iter().cloned().chain(perturb(frames.clone(), network, &[Kind::Resegment])).collect();
+        let mut twice: Vec<_> = frames.iter().cloned().chain(perturb(frames.clone(), network, &[Perturbation::Resegment])).collect();
         twice.sort_by_key(|frame| frame.time);
         renumber(&mut twice);
         prop_assert_eq!(essence(&run(&frames)), essence(&run(&twice)));
@@ -166,12 +166,12 @@ proptest! {
 
     #[test]
     fn the_same_when_sequence_numbers_wrap(seed: u64, network: u64) {
-        check_lossless(seed, network, &[Kind::Wrap, Kind::Resegment])?;
+        check_lossless(seed, network, &[Perturbation::Wrap, Perturbation::Resegment])?;
     }
 
     #[test]
     fn the_same_in_ip_fragments(seed: u64, network: u64, share in 0.1..1.0) {
-        check_lossless(seed, network, &[Kind::Fragment { share }])?;
+        check_lossless(seed, network, &[Perturbation::Fragment { share }])?;
     }
 
     #[test]
@@ -188,18 +188,18 @@ proptest! {
     #[test]
     fn the_same_in_any_tunnel(seed: u64, network: u64, first in 0..TUNNELS.len(), second in OVER_IP..TUNNELS.len()) {
         for wraps in [vec![TUNNELS[first]], vec![TUNNELS[first], TUNNELS[second]]] {
-            check_lossless(seed, network, &[Kind::Tunnel(wraps)])?;
+            check_lossless(seed, network, &[Perturbation::Tunnel(wraps)])?;
         }
     }
 
     #[test]
     fn the_same_over_all_of_it_at_once(seed: u64, network: u64, window in 1_usize..8) {
         let kinds = [
-            Kind::Wrap,
-            Kind::Resegment,
-            Kind::Reorder { window },
-            Kind::Duplicate { share: 0.2, window },
-            Kind::Tunnel(vec![Wrap::Vlan(1, 2), Wrap::Vxlan(3, 4)]),
+            Perturbation::Wrap,
+            Perturbation::Resegment,
+            Perturbation::Reorder { window },
+            Perturbation::Duplicate { share: 0.2, window },
+            Perturbation::Tunnel(vec![Wrap::Vlan(1, 2), Wrap::Vxlan(3, 4)]),
         ];
         check_lossless(seed, network, &kinds)?;
     }
@@ -300,7 +300,7 @@ proptest! {
         network: u64,
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>()), 1..60),
     ) {
-        let kinds = [Kind::Resegment, Kind::Reorder { window: 6 }, Kind::Duplicate { share: 0.2, window: 4 }, Kind::Drop(0.05)];
+        let kinds = [Perturbation::Resegment, Perturbation::Reorder { window: 6 }, Perturbation::Duplicate { share: 0.2, window: 4 }, Perturbation::Drop(0.05)];
         let mut frames = perturb(talk(seed).frames().unwrap(), network, &kinds);
         for (frame, at, byte) in damage {
             if !frames.is_empty() {
@@ -342,7 +342,7 @@ fn unnamed(checked: &Checked) -> BTreeMap<String, Vec<Value>> {
 }
 
 /// The steps with forged blocks among those of each connection.
-fn forge(talk: &Talk, rng: &mut Rng) -> Vec<Step> {
+fn forge(talk: &Talk, rng: &mut Rng) -> Vec<TalkStep> {
     let mut steps = Vec::new();
     let mut sent = vec![[0_i64; 2]; talk.connections.len()];
     // One kind a run: a forged SYN with a forged SYN-ACK that answers it is a new connection (policy 4).

@@ -20,10 +20,10 @@ use sniffer_packet::file::pcap;
 use sniffer_packet::frame::OwnedFrame;
 use sniffer_packet::time::Timestamp;
 use sniffer_replay::source::{Input, Source};
-use sniffer_replay::{Next, Receiver, parallel, replay};
+use sniffer_replay::{Continue, ReplaySink, parallel, replay};
 use sniffer_testkit::flood;
-use sniffer_testkit::generate::{Options, conversation};
-use sniffer_testkit::net::{Kind, perturb};
+use sniffer_testkit::generate::{GenerateOptions, conversation};
+use sniffer_testkit::net::{Perturbation, perturb};
 
 /// What came out: lines, and accounts.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ struct Keep {
     blocks: usize,
 }
 
-impl Receiver for Keep {
+impl ReplaySink for Keep {
     fn message(&mut self, message: &mut Message) {
         self.lines.push(message);
     }
@@ -143,13 +143,13 @@ fn every_capture_of_the_corpus() {
 fn conversations_over_a_bad_network() {
     for seed in 0..40 {
         let kinds = [
-            Kind::Resegment,
-            Kind::Reorder { window: 6 },
-            Kind::Duplicate { share: 0.2, window: 4 },
-            Kind::Fragment { share: 0.2 },
-            Kind::Drop(0.05),
+            Perturbation::Resegment,
+            Perturbation::Reorder { window: 6 },
+            Perturbation::Duplicate { share: 0.2, window: 4 },
+            Perturbation::Fragment { share: 0.2 },
+            Perturbation::Drop(0.05),
         ];
-        let frames = conversation(seed, &Options::default()).frames().unwrap();
+        let frames = conversation(seed, &GenerateOptions::default()).frames().unwrap();
         check_frames(&format!("seed {seed}"), &perturb(frames, seed, &kinds));
     }
 }
@@ -180,12 +180,12 @@ struct Abandons {
     frames: usize,
 }
 
-impl Receiver for Abandons {
+impl ReplaySink for Abandons {
     fn message(&mut self, _message: &mut Message) {}
 
-    fn next(&mut self, _source: &Source) -> Next {
+    fn next(&mut self, _source: &Source) -> Continue {
         self.frames -= 1;
-        if self.frames == 0 { Next::Abandon } else { Next::Frame }
+        if self.frames == 0 { Continue::Abandon } else { Continue::Frame }
     }
 }
 
@@ -231,19 +231,19 @@ struct AbandonsWork<'a> {
     over: &'a AtomicBool,
 }
 
-impl Receiver for AbandonsWork<'_> {
+impl ReplaySink for AbandonsWork<'_> {
     fn message(&mut self, _message: &mut Message) {}
 
-    fn next(&mut self, _source: &Source) -> Next {
+    fn next(&mut self, _source: &Source) -> Continue {
         self.frames -= 1;
         if self.frames > 0 {
-            return Next::Frame;
+            return Continue::Frame;
         }
         while !self.at_work.load(Ordering::Relaxed) {
             thread::yield_now();
         }
         self.over.store(true, Ordering::Relaxed);
-        Next::Abandon
+        Continue::Abandon
     }
 }
 
@@ -282,7 +282,7 @@ fn many_connections_under_one_budget() {
     for seed in 0..6 {
         let mut frames = Vec::new();
         for n in 0..12 {
-            frames.extend(conversation(1_000 * seed + n, &Options::default()).frames().unwrap());
+            frames.extend(conversation(1_000 * seed + n, &GenerateOptions::default()).frames().unwrap());
         }
         frames.sort_by_key(|frame| frame.time);
         sniffer_packet::frame::renumber(&mut frames);

@@ -15,10 +15,10 @@ use sniffer_packet::time::Timestamp;
 pub const HONEST: &str = "/honest";
 
 /// Name of a flood, and what sends it `n` times.
-pub type Row = (&'static str, fn(&mut Flood<'_>, u32));
+pub type FloodRow = (&'static str, fn(&mut Flood<'_>, u32));
 
 /// All of them.
-pub const ALL: &[Row] = &[
+pub const ALL: &[FloodRow] = &[
     ("syn", |flood, n| (0..n).for_each(|i| flood.client(i, 7, 0, SYN, b""))),
     ("syn-with-data", |flood, n| (0..n).for_each(|i| flood.client(i, 7, 0, SYN, &[b'x'; 1_000]))),
     ("half-open", |flood, n| {

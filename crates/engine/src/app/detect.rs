@@ -3,11 +3,11 @@
 use memchr::memchr;
 
 use crate::http1::head;
-use crate::http1::start_line::{self, Sort};
+use crate::http1::start_line::{self, LineKind};
 
 /// What stands at a place where a message may start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Found {
+pub(crate) enum Detected {
     /// A start line, this many bytes of blank lines behind the place.
     Start { blank: usize },
     /// A PROXY protocol preamble of this length.
@@ -17,7 +17,7 @@ pub(crate) enum Found {
     /// The HTTP/2 connection preface, or the SETTINGS frame a server starts with.
     Http2,
     /// RTSP, SIP or ICAP, which are written like HTTP and may carry it (policy 18).
-    Relative,
+    HttpLike,
     /// More bytes are needed to tell.
     Undecided,
     /// None of these.
@@ -33,32 +33,32 @@ const PROXY1: &[u8] = b"PROXY ";
 const PROXY1_MAX: usize = 107;
 
 /// Looks at everything that came since the last message ended; `first` at the beginning of a direction.
-pub(crate) fn detect(bytes: &[u8], first: bool) -> Found {
+pub(crate) fn detect(bytes: &[u8], first: bool) -> Detected {
     if first {
         match preamble(bytes) {
             Some(found) => return found,
-            None if bytes.len() < PROXY2.len() && PROXY2.starts_with(bytes) => return Found::Undecided,
+            None if bytes.len() < PROXY2.len() && PROXY2.starts_with(bytes) => return Detected::Undecided,
             None => {}
         }
     }
     let blank = bytes.iter().position(|b| !matches!(b, b'\r' | b'\n')).unwrap_or(bytes.len());
     let line = &bytes[blank..];
     if line.is_empty() {
-        return Found::Undecided;
+        return Detected::Undecided;
     }
     if let Some(found) = tls(line).or_else(|| http2(line)) {
         return found;
     }
-    match start_line::sort(line) {
-        Sort::Request | Sort::Response => Found::Start { blank },
-        Sort::Undecided => Found::Undecided,
-        Sort::Neither if first && relative(line) => Found::Relative,
-        Sort::Neither => Found::Neither,
+    match start_line::classify(line) {
+        LineKind::Request | LineKind::Response => Detected::Start { blank },
+        LineKind::Undecided => Detected::Undecided,
+        LineKind::Neither if first && is_http_like(line) => Detected::HttpLike,
+        LineKind::Neither => Detected::Neither,
     }
 }
 
 /// A request line of a protocol that took HTTP's form: RTSP (RFC 7826), SIP (RFC 3261), ICAP (RFC 3507).
-fn relative(bytes: &[u8]) -> bool {
+fn is_http_like(bytes: &[u8]) -> bool {
     const VERSIONS: [&[u8]; 4] = [b" RTSP/1.0", b" RTSP/2.0", b" SIP/2.0", b" ICAP/1.0"];
     let Some(lf) = memchr(b'\n', bytes) else { return false };
     let line = bytes[..lf].strip_suffix(b"\r").unwrap_or(&bytes[..lf]);
@@ -73,43 +73,43 @@ pub(crate) fn starts_binary_preamble(bytes: &[u8]) -> bool {
 }
 
 /// A TLS record header (RFC 8446 §5.1): a content type of 20 to 24, then 0x03 and a minor version up to 4.
-fn tls(bytes: &[u8]) -> Option<Found> {
+fn tls(bytes: &[u8]) -> Option<Detected> {
     match bytes {
-        [20..=24, 3, 0..=4, ..] => Some(Found::Tls),
-        [20..=24] | [20..=24, 3] => Some(Found::Undecided),
+        [20..=24, 3, 0..=4, ..] => Some(Detected::Tls),
+        [20..=24] | [20..=24, 3] => Some(Detected::Undecided),
         _ => None,
     }
 }
 
-fn http2(bytes: &[u8]) -> Option<Found> {
+fn http2(bytes: &[u8]) -> Option<Detected> {
     let common = bytes.len().min(HTTP2_PREFACE.len());
     if common > 2 && bytes[..common] == HTTP2_PREFACE[..common] {
-        return Some(if common == HTTP2_PREFACE.len() { Found::Http2 } else { Found::Undecided });
+        return Some(if common == HTTP2_PREFACE.len() { Detected::Http2 } else { Detected::Undecided });
     }
     // RFC 9113 §4.1 and §6.5: a length that is a multiple of 6, type 4, no flags, stream 0.
     match bytes {
-        [0, 0, length, 4, 0, 0, 0, 0, 0, ..] if length % 6 == 0 => Some(Found::Http2),
-        [0] | [0, 0] | [0, 0, _] => Some(Found::Undecided),
+        [0, 0, length, 4, 0, 0, 0, 0, 0, ..] if length % 6 == 0 => Some(Detected::Http2),
+        [0] | [0, 0] | [0, 0, _] => Some(Detected::Undecided),
         [0, 0, length, 4, rest @ ..] if rest.len() < 5 && length % 6 == 0 && rest.iter().all(|&b| b == 0) => {
-            Some(Found::Undecided)
+            Some(Detected::Undecided)
         }
         _ => None,
     }
 }
 
-fn preamble(bytes: &[u8]) -> Option<Found> {
+fn preamble(bytes: &[u8]) -> Option<Detected> {
     if bytes.starts_with(PROXY2) {
-        let Some(&[high, low]) = bytes.get(14..16) else { return Some(Found::Undecided) };
+        let Some(&[high, low]) = bytes.get(14..16) else { return Some(Detected::Undecided) };
         let length = 16 + usize::from(u16::from_be_bytes([high, low]));
-        return Some(if bytes.len() >= length { Found::Preamble(length) } else { Found::Undecided });
+        return Some(if bytes.len() >= length { Detected::Preamble(length) } else { Detected::Undecided });
     }
     if bytes.starts_with(PROXY1) {
         let line = &bytes[..bytes.len().min(PROXY1_MAX)];
         return match line.windows(2).position(|pair| pair == b"\r\n") {
             Some(at) if !line[..at].ends_with(b"HTTP/1.1") && !line[..at].ends_with(b"HTTP/1.0") => {
-                Some(Found::Preamble(at + 2))
+                Some(Detected::Preamble(at + 2))
             }
-            None if bytes.len() < PROXY1_MAX => Some(Found::Undecided),
+            None if bytes.len() < PROXY1_MAX => Some(Detected::Undecided),
             _ => None,
         };
     }
@@ -119,8 +119,8 @@ fn preamble(bytes: &[u8]) -> Option<Found> {
 /// Whether a stream can be taken to begin with these bytes, so that nothing is missed by not waiting for what stands before.
 pub(crate) fn may_begin(bytes: &[u8]) -> bool {
     match detect(bytes, true) {
-        Found::Undecided => start_line::may_become_strict(bytes),
-        found => found != Found::Neither,
+        Detected::Undecided => start_line::may_become_strict(bytes),
+        found => found != Detected::Neither,
     }
 }
 
@@ -130,13 +130,13 @@ mod tests {
 
     /// Every prefix of what is recognised is undecided or the same, so nothing is lost by a split.
     #[track_caller]
-    fn check(bytes: &[u8], want: Found) {
+    fn check(bytes: &[u8], want: Detected) {
         assert_eq!(detect(bytes, true), want, "{:?}", bytes.escape_ascii().to_string());
-        if want != Found::Neither {
+        if want != Detected::Neither {
             for cut in 1..bytes.len() {
                 let found = detect(&bytes[..cut], true);
                 assert!(
-                    matches!(found, Found::Undecided) || found == want,
+                    matches!(found, Detected::Undecided) || found == want,
                     "{:?} is {found:?}",
                     bytes[..cut].escape_ascii().to_string()
                 );
@@ -146,20 +146,20 @@ mod tests {
 
     #[test]
     fn first_bytes_tell_the_protocol() {
-        check(b"GET / HTTP/1.1\r\n", Found::Start { blank: 0 });
-        check(b"\r\n\r\nGET / HTTP/1.1\r\n", Found::Start { blank: 4 });
-        check(b"x-any_token /a b HTTP/1.0\n", Found::Start { blank: 0 });
-        check(b"HTTP/1.1 200 OK\r\n", Found::Start { blank: 0 });
-        check(b"HTTP/1.1 200\r\n", Found::Start { blank: 0 });
-        check(b"\x16\x03\x01\x02\x00\x01", Found::Tls);
-        check(HTTP2_PREFACE, Found::Http2);
-        check(b"\0\0\x12\x04\0\0\0\0\0\0\x03", Found::Http2);
-        check(b"PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\n", Found::Preamble(42));
-        check(b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x04abcd", Found::Preamble(20));
-        check(b"PROXY /a HTTP/1.1\r\n", Found::Start { blank: 0 });
-        check(b"OPTIONS * RTSP/1.0\r\n", Found::Relative);
-        check(b"INVITE sip:a@b SIP/2.0\r\n", Found::Relative);
-        check(b"RESPMOD icap://a/ ICAP/1.0\r\n", Found::Relative);
+        check(b"GET / HTTP/1.1\r\n", Detected::Start { blank: 0 });
+        check(b"\r\n\r\nGET / HTTP/1.1\r\n", Detected::Start { blank: 4 });
+        check(b"x-any_token /a b HTTP/1.0\n", Detected::Start { blank: 0 });
+        check(b"HTTP/1.1 200 OK\r\n", Detected::Start { blank: 0 });
+        check(b"HTTP/1.1 200\r\n", Detected::Start { blank: 0 });
+        check(b"\x16\x03\x01\x02\x00\x01", Detected::Tls);
+        check(HTTP2_PREFACE, Detected::Http2);
+        check(b"\0\0\x12\x04\0\0\0\0\0\0\x03", Detected::Http2);
+        check(b"PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\n", Detected::Preamble(42));
+        check(b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x04abcd", Detected::Preamble(20));
+        check(b"PROXY /a HTTP/1.1\r\n", Detected::Start { blank: 0 });
+        check(b"OPTIONS * RTSP/1.0\r\n", Detected::HttpLike);
+        check(b"INVITE sip:a@b SIP/2.0\r\n", Detected::HttpLike);
+        check(b"RESPMOD icap://a/ ICAP/1.0\r\n", Detected::HttpLike);
         for other in [
             &b"EHLO example.test\r\n"[..],
             b"SSH-2.0-x\r\n",
@@ -170,7 +170,7 @@ mod tests {
             b"\x00\x01\x02\x03",
             b" GET / HTTP/1.1\r\n",
         ] {
-            check(other, Found::Neither);
+            check(other, Detected::Neither);
         }
     }
 }

@@ -2,4 +2,4 @@
 
 mod detect;
 
-pub(crate) use detect::{Found, detect, may_begin, starts_binary_preamble};
+pub(crate) use detect::{Detected, detect, may_begin, starts_binary_preamble};

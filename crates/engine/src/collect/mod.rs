@@ -11,7 +11,7 @@ use crate::anomaly::{Anomaly, AnomalySet};
 use crate::config::Config;
 use crate::content;
 use crate::event::{About, Completion, Direction, Event, Head, Sink};
-use crate::message::{Batch, Body, Fields, HeadText, Message, Order};
+use crate::message::{Body, Fields, HeadText, Message, Order, Phase};
 
 /// Memory of messages that is kept for later ones, whether it lies there or was taken: what a message has beyond its
 /// [accounts](Collector::held) is of this. Arbitrary: more than all that is open at once in most captures.
@@ -20,7 +20,7 @@ const SPARE_BYTES_MAX: usize = 1 << 20;
 /// Memory of one body in that, at most: larger ones are rare.
 const SPARE_BODY_MAX: usize = 64 << 10;
 
-/// Messages that wait for each other to be put in order, of one connection or of several that end together: see [`Batch`].
+/// Messages that wait for each other to be put in order, of one connection or of several that end together: see [`Phase`].
 const RUN: usize = 4096;
 
 /// Messages that wait to be lent together, and their bytes: enough that most find the code that writes them where the last one left
@@ -40,19 +40,19 @@ pub struct Collector {
     decode_content: bool,
     track_frames: bool,
     /// By slot of the connection, then direction.
-    open: Vec<[Option<Box<Open>>; 2]>,
+    open: Vec<[Option<Box<MessageBuilder>>; 2]>,
     held: usize,
-    /// Messages that ended. The first of them are settled: in the order of output, whatever comes.
-    ready: Vec<Box<Open>>,
-    settled: usize,
-    /// Bytes of those that are settled.
-    settled_bytes: usize,
+    /// Messages that ended. The first of them are sealed: in the order of output, whatever comes.
+    ready: Vec<Box<MessageBuilder>>,
+    sealed: usize,
+    /// Bytes of those that are sealed.
+    sealed_bytes: usize,
     /// What the messages that end now are of.
-    batch: Batch,
+    phase: Phase,
     /// The connection of the last of the ready messages, and where its own begin among them.
     run: (FlowId, usize),
     /// Messages that were given out, for their memory.
-    spare: Vec<Box<Open>>,
+    spare: Vec<Box<MessageBuilder>>,
     /// Bytes of `spare`, and of what was taken from it.
     spare_bytes: usize,
     /// What was odd about contents, which only shows here.
@@ -68,7 +68,7 @@ pub(crate) struct Place {
 
 /// A message in the making, or made.
 #[derive(Debug)]
-pub(crate) struct Open {
+pub(crate) struct MessageBuilder {
     message: Message,
     body: Vec<u8>,
     /// Accounted bytes.
@@ -77,13 +77,13 @@ pub(crate) struct Open {
     spare_bytes: usize,
 }
 
-/// Puts messages in the order of output, as this batch of this frame; `last` is done to each.
-fn settle(ready: &mut [Box<Open>], frame: u64, batch: Batch, mut last: impl FnMut(&mut Message)) {
+/// Puts messages in the order of output, as this phase of this frame; `last` is done to each.
+fn seal(ready: &mut [Box<MessageBuilder>], frame: u64, phase: Phase, mut last: impl FnMut(&mut Message)) {
     if ready.len() > 1 {
         ready.sort_by_key(|open| open.order());
     }
     for open in ready {
-        (open.message.given_with, open.message.batch) = (frame, batch);
+        (open.message.completed_by, open.message.phase) = (frame, phase);
         last(&mut open.message);
     }
 }
@@ -98,9 +98,9 @@ impl Collector {
             open: Vec::new(),
             held: 0,
             ready: Vec::new(),
-            settled: 0,
-            settled_bytes: 0,
-            batch: Batch::Frame,
+            sealed: 0,
+            sealed_bytes: 0,
+            phase: Phase::Frame,
             run: (FlowId::default(), 0),
             spare: Vec::new(),
             spare_bytes: 0,
@@ -113,15 +113,15 @@ impl Collector {
         self.held
     }
 
-    /// Whether anything ended or was odd since messages were settled.
+    /// Whether anything ended or was odd since messages were sealed.
     #[inline]
     pub(crate) const fn has_news(&self) -> bool {
-        self.ready.len() > self.settled || !self.odd.is_empty()
+        self.ready.len() > self.sealed || !self.odd.is_empty()
     }
 
-    /// Whether so many messages are settled that they should be given.
+    /// Whether so many messages are sealed that they should be given.
     pub(crate) const fn has_enough(&self) -> bool {
-        self.settled >= WAITING_MAX || self.settled_bytes >= WAITING_BYTES_MAX
+        self.sealed >= WAITING_MAX || self.sealed_bytes >= WAITING_BYTES_MAX
     }
 
     /// Anomalies of contents since the last call, for the accounts.
@@ -131,89 +131,89 @@ impl Collector {
 
     /// Lends the messages that ended since the last call, in the order of their events.
     pub fn drain(&mut self, mut out: impl FnMut(&mut Message)) {
-        self.settled = self.ready.len();
-        self.give(&mut out);
+        self.sealed = self.ready.len();
+        self.emit(&mut out);
     }
 
-    /// Settles the messages that ended since the last call, all that this frame gives of the present batch. `last` is done to each
+    /// Settles the messages that ended since the last call, all that this frame gives of the present phase. `last` is done to each
     /// now and not when it is given, which may be frames later.
-    pub(crate) fn settle(&mut self, frame: u64, last: impl FnMut(&mut Message)) {
-        let new = &mut self.ready[self.settled..];
-        settle(new, frame, self.batch, last);
-        self.settled_bytes += new.iter().map(|open| open.held).sum::<usize>();
-        self.settled = self.ready.len();
-        self.run.1 = self.settled;
+    pub(crate) fn seal(&mut self, frame: u64, last: impl FnMut(&mut Message)) {
+        let new = &mut self.ready[self.sealed..];
+        seal(new, frame, self.phase, last);
+        self.sealed_bytes += new.iter().map(|open| open.held).sum::<usize>();
+        self.sealed = self.ready.len();
+        self.run.1 = self.sealed;
     }
 
-    /// Lends the messages that are settled, in the order of output.
-    pub(crate) fn give(&mut self, out: &mut dyn FnMut(&mut Message)) {
-        let settled = std::mem::take(&mut self.settled);
-        if settled == 0 {
+    /// Lends the messages that are sealed, in the order of output.
+    pub(crate) fn emit(&mut self, out: &mut dyn FnMut(&mut Message)) {
+        let sealed = std::mem::take(&mut self.sealed);
+        if sealed == 0 {
             return;
         }
         let mut ready = std::mem::take(&mut self.ready);
-        for open in ready.drain(..settled) {
+        for open in ready.drain(..sealed) {
             self.lend(open, &mut *out);
         }
         self.ready = ready;
-        self.settled_bytes = 0;
-        self.run.1 = self.run.1.saturating_sub(settled);
+        self.sealed_bytes = 0;
+        self.run.1 = self.run.1.saturating_sub(sealed);
     }
 
     /// Lends what more may come behind without a change of its order, where so many messages are ready that they should
-    /// not wait for more: of a frame the run of one connection, by the `serial` number of the segment; of a second those of connections
+    /// not wait for more: of a frame the run of one connection, by the number of the segment; of a second those of connections
     /// that are through, and the run of one that is not.
     #[inline]
-    pub(crate) fn relieve(
+    pub(crate) fn spill(
         &mut self,
         frame: u64,
-        serial: u64,
+        segment_number: u64,
         last: impl FnMut(&mut Message),
         out: &mut dyn FnMut(&mut Message),
     ) {
         if self.ready.len() >= RUN {
-            self.give_runs(frame, serial, last, out);
+            self.spill_runs(frame, segment_number, last, out);
         }
     }
 
     #[cold]
-    fn give_runs(
+    fn spill_runs(
         &mut self,
         frame: u64,
-        serial: u64,
+        segment_number: u64,
         last: impl FnMut(&mut Message),
         out: &mut dyn FnMut(&mut Message),
     ) {
-        self.give(out);
+        self.emit(out);
         let from = self.run.1;
         let is_run = self.ready.len() - from >= RUN;
-        let (batch, range) = match self.batch {
-            Batch::Frame if is_run => (Batch::Run(serial), from..self.ready.len()),
-            Batch::Frame => return,
-            batch if is_run => (batch, 0..self.ready.len()),
-            batch => (batch, 0..from),
+        let (phase, range) = match self.phase {
+            Phase::Frame if is_run => (Phase::Run(segment_number), from..self.ready.len()),
+            Phase::Frame => return,
+            phase if is_run => (phase, 0..self.ready.len()),
+            phase => (phase, 0..from),
         };
-        if batch == self.batch {
+        if phase == self.phase {
             self.run.1 = 0;
         }
         let mut ready: Vec<_> = self.ready.drain(range).collect();
-        settle(&mut ready, frame, batch, last);
+        seal(&mut ready, frame, phase, last);
         for open in ready {
             self.lend(open, &mut *out);
         }
     }
 
     /// Says what the messages that end from here on are of; those before were given.
-    pub(crate) const fn begin(&mut self, batch: Batch) {
-        self.batch = batch;
+    pub(crate) const fn begin(&mut self, phase: Phase) {
+        self.phase = phase;
     }
 
-    /// Takes the messages that this frame ended, none being settled; each is to be [lent](Self::lend).
+    /// Takes the messages that this frame ended, none being sealed; each is to be [lent](Self::lend).
     #[expect(clippy::vec_box, reason = "as in the struct")]
-    pub(crate) fn take_ready(&mut self, frame: u64, last: impl FnMut(&mut Message)) -> Vec<Box<Open>> {
-        debug_assert_eq!(self.settled, 0, "what came before would be given behind");
+    pub(crate) fn take_ready(&mut self, frame: u64, last: impl FnMut(&mut Message)) -> Vec<Box<MessageBuilder>> {
+        debug_assert_eq!(self.sealed, 0, "what came before would be given behind");
         self.run.1 = 0;
-        settle(&mut self.ready, frame, Batch::Frame, last);
+        seal(&mut self.ready, frame, Phase::Frame, last);
         std::mem::take(&mut self.ready)
     }
 
@@ -221,7 +221,7 @@ impl Collector {
     ///
     /// Only here is content decoded, one message at a time: it can become a thousand times as much, and a frame can end
     /// as many messages as there are connections.
-    pub(crate) fn lend(&mut self, mut open: Box<Open>, out: impl FnOnce(&mut Message)) {
+    pub(crate) fn lend(&mut self, mut open: Box<MessageBuilder>, out: impl FnOnce(&mut Message)) {
         let decode_up_to = self.decode_content.then_some(self.body_bytes_max);
         self.odd.extend(open.complete(decode_up_to));
         out(&mut open.message);
@@ -248,7 +248,7 @@ impl Collector {
                 open.message.head.set(head);
                 open
             }
-            None => Box::new(Open::new(HeadText::new(head))),
+            None => Box::new(MessageBuilder::new(HeadText::new(head))),
         };
         let message = &mut open.message;
         message.started = frames.first().copied().unwrap_or(about.stamp);
@@ -273,7 +273,7 @@ impl Collector {
         *place = Some(open);
     }
 
-    fn open(&mut self, slot: u32, direction: Direction) -> Option<&mut Box<Open>> {
+    fn open(&mut self, slot: u32, direction: Direction) -> Option<&mut Box<MessageBuilder>> {
         self.open.get_mut(slot as usize)?[direction.index()].as_mut()
     }
 
@@ -331,7 +331,7 @@ impl Collector {
     }
 }
 
-impl Open {
+impl MessageBuilder {
     /// A message of which nothing but the head is known.
     fn new(head: HeadText) -> Self {
         let nobody = Endpoint::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
@@ -354,8 +354,8 @@ impl Open {
             exchange: 0,
             latency_nanos: None,
             frames: Vec::new(),
-            given_with: 0,
-            batch: Batch::Frame,
+            completed_by: 0,
+            phase: Phase::Frame,
         };
         Self { message, body: Vec::new(), held: 0, spare_bytes: 0 }
     }

@@ -20,7 +20,7 @@ const ZSTD_WINDOW_MAX: u64 = 8 << 20;
 
 /// Content with its codings undone.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Decoded {
+pub(crate) struct DecodedContent {
     pub(crate) bytes: Vec<u8>,
     /// Whether it goes on beyond the cap.
     pub(crate) truncated: bool,
@@ -35,7 +35,7 @@ pub(crate) fn decode<'a>(
     bytes: &[u8],
     whole: bool,
     max: usize,
-) -> Result<Option<Decoded>, Anomaly> {
+) -> Result<Option<DecodedContent>, Anomaly> {
     let mut codings = Vec::new();
     for name in names.flat_map(|value| value.split(',')).map(str::trim) {
         if let Some(coding) = Coding::of(name)? {
@@ -45,7 +45,7 @@ pub(crate) fn decode<'a>(
     if codings.len() > LAYERS_MAX {
         return Err(Anomaly::TooManyContentCodings);
     }
-    let mut decoded: Option<Decoded> = None;
+    let mut decoded: Option<DecodedContent> = None;
     for coding in codings.into_iter().rev() {
         let (input, whole) = match &decoded {
             Some(layer) => (&layer.bytes[..], whole && !layer.truncated),
@@ -85,7 +85,7 @@ impl Coding {
         }))
     }
 
-    fn decode(self, bytes: &[u8], whole: bool, max: usize, bomb: usize) -> Result<Decoded, Anomaly> {
+    fn decode(self, bytes: &[u8], whole: bool, max: usize, bomb: usize) -> Result<DecodedContent, Anomaly> {
         let mut out = Output { bytes: Vec::new(), max, bomb };
         let end = match self {
             Self::Gzip => gzip(bytes, &mut out),
@@ -103,11 +103,11 @@ impl Coding {
             Self::Zstd => zstd(bytes, &mut out),
         };
         match end {
-            Ok(End::Whole) => Ok(Decoded { bytes: out.bytes, truncated: false }),
-            Ok(End::Full) => Ok(Decoded { bytes: out.bytes, truncated: true }),
+            Ok(End::Whole) => Ok(DecodedContent { bytes: out.bytes, truncated: false }),
+            Ok(End::Full) => Ok(DecodedContent { bytes: out.bytes, truncated: true }),
             Ok(End::Bomb) => Err(Anomaly::ContentBomb),
             // A prefix ends in the middle of something; what came before is right, each format's order being its own.
-            Err(_) if !whole && !out.bytes.is_empty() => Ok(Decoded { bytes: out.bytes, truncated: false }),
+            Err(_) if !whole && !out.bytes.is_empty() => Ok(DecodedContent { bytes: out.bytes, truncated: false }),
             Err(_) => Err(Anomaly::CorruptContent),
         }
     }

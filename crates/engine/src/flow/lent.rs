@@ -1,12 +1,12 @@
 //! The block that connections keep delivered bytes of without copying them, and which connections those are.
 //!
-//! It is one block at a time: of others nothing is lent until [`Flows::let_go`](super::Flows::let_go).
+//! It is one block at a time: of others nothing is lent until [`Flows::release_block`](super::Flows::release_block).
 
 use std::num::NonZeroU32;
 
 use sniffer_packet::block::Block;
 
-use super::table::Table;
+use super::table::FlowTable;
 
 #[derive(Debug, Default)]
 pub(super) struct Lent {
@@ -36,7 +36,7 @@ impl Lent {
     }
 
     /// Has everything copied that was lent.
-    pub(super) fn let_go(&mut self, table: &mut Table) {
+    pub(super) fn release_block(&mut self, table: &mut FlowTable) {
         let Some(block) = self.block.take() else { return };
         for slot in self.to.drain(..) {
             if let Some(entry) = table.get_mut(slot) {

@@ -27,16 +27,16 @@ use crate::config::Config;
 use crate::event::{Began, Event, Flow, Sink};
 use crate::http1;
 use crate::ledger::{Fate, Ledger};
-use crate::tcp::{self, Delivery, EndCause, Interest, Outcome, Receiver};
+use crate::tcp::{self, Delivery, EndCause, Retention, SegmentOutcome, StreamSink};
 use ids::Ids;
 use lent::Lent;
-use table::{Class, Entry, Table};
-use time_wait::Closed;
+use table::{EvictionClass, FlowEntry, FlowTable};
+use time_wait::TimeWait;
 
 /// All connections of an engine.
 #[derive(Debug)]
 pub(crate) struct Flows {
-    table: Table,
+    table: FlowTable,
     /// What is remembered of connections that are over, by [bucket](FlowKey::bucket).
     past: Box<[Past]>,
     /// Slots of connections that wait for an allowance to pass; looked at when time passes without their packets.
@@ -51,21 +51,21 @@ struct Common {
     held: usize,
     /// Their slots; of those that ended since, too.
     touched: Vec<u32>,
-    spares: tcp::Spares,
+    spares: tcp::BufferPool,
     lent: Lent,
 }
 
 /// What outlives connections.
 #[derive(Debug)]
 struct Past {
-    closed: Closed,
+    time_wait: TimeWait,
     ids: Ids,
 }
 
 /// How much a connection would be missed: least first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Activity {
-    class: Class,
+    class: EvictionClass,
     /// Segments since the last of its own.
     age: Reverse<u32>,
 }
@@ -82,15 +82,15 @@ pub(crate) struct Surroundings<'a> {
     /// The engine's clock.
     pub(crate) now: Timestamp,
     /// Number of the segment, among all.
-    pub(crate) serial: u64,
+    pub(crate) segment_number: u64,
 }
 
 impl Flows {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
-            table: Table::new(config.hash_key),
+            table: FlowTable::new(config.hash_key),
             past: (0..BUCKETS)
-                .map(|_| Past { closed: Closed::new(&config.limits), ids: Ids::new(config.hash_key) })
+                .map(|_| Past { time_wait: TimeWait::new(&config.limits), ids: Ids::new(config.hash_key) })
                 .collect(),
             stalled: Vec::new(),
             common: Common::default(),
@@ -100,7 +100,7 @@ impl Flows {
     /// Accounted bytes.
     pub(crate) fn held(&mut self) -> usize {
         self.sum_up();
-        self.common.held + self.past.iter().map(|past| past.closed.held()).sum::<usize>()
+        self.common.held + self.past.iter().map(|past| past.time_wait.held()).sum::<usize>()
     }
 
     /// Brings the accounts up to date. Seldom: to ask after every segment what its connection holds now was a twenty-fifth of the
@@ -124,13 +124,13 @@ impl Flows {
     /// Takes a segment whose payload was counted as received, and what was odd about its datagram.
     pub(crate) fn segment(&mut self, segment: &Segment<'_>, overlap: Overlap, around: &mut Surroundings<'_>) {
         let (key, side) = FlowKey::of(&segment.src, &segment.dst);
-        if let Some(fate) = around.config.leaves_out(&key) {
+        if let Some(fate) = around.config.excludes(&key) {
             around.ledger.count(fate, segment.payload.len());
             return;
         }
         let mut found = self.table.latest(&key).or_else(|| self.table.find(&key, self.table.hash(&key)));
         if let Some(slot) = found
-            && around.now.is_after(self.table.standing(slot).last, around.config.limits.idle_timeout)
+            && around.now.is_after(self.table.lru_node(slot).last, around.config.limits.idle_timeout)
         {
             self.end(slot, EndCause::Idle, around);
             found = None;
@@ -143,27 +143,27 @@ impl Flows {
             },
         };
         if overlap == Overlap::Conflicting {
-            self.with(slot, around, |_, out| out.note(side, Anomaly::FragmentOverlap));
+            self.with(slot, around, |_, out| out.flag_message(side, Anomaly::FragmentOverlap));
         }
-        self.give(slot, segment, side, around);
+        self.deliver(slot, segment, side, around);
     }
 
-    fn give(&mut self, slot: u32, segment: &Segment<'_>, side: Side, around: &mut Surroundings<'_>) {
+    fn deliver(&mut self, slot: u32, segment: &Segment<'_>, side: Side, around: &mut Surroundings<'_>) {
         let entry = self.table.entry_mut(slot);
         let (now, stamp, limits) = (around.now, around.stamp, &around.config.limits);
         let outcome =
             with(entry, &mut self.common, around, |tcp, out| tcp.segment(segment, side, stamp, now, limits, out));
         match outcome {
-            Outcome::Open => {
-                let class = if entry.tcp.is_half_open() { Class::HalfOpen } else { Class::Live };
+            SegmentOutcome::Open => {
+                let class = if entry.tcp.is_half_open() { EvictionClass::HalfOpen } else { EvictionClass::Live };
                 let is_stalled = entry.tcp.is_stalled();
-                self.table.renew(slot, class, now, around.serial as u32);
+                self.table.renew(slot, class, now, around.segment_number as u32);
                 if is_stalled {
                     self.list(slot);
                 }
             }
-            Outcome::Closed => self.end(slot, EndCause::Fin, around),
-            Outcome::Reopen(syn) => {
+            SegmentOutcome::Closed => self.end(slot, EndCause::Fin, around),
+            SegmentOutcome::Reopen(syn) => {
                 let key = self.table.entry(slot).flow.key;
                 self.end(slot, EndCause::Reset, around);
                 // Its payload was counted as received when its own frame came.
@@ -171,7 +171,7 @@ impl Flows {
                 let hash = self.table.hash(&key);
                 let slot = self.insert(key, hash, syn.side, &first, syn.stamp, around);
                 self.with(slot, around, |tcp, out| tcp.segment(&first, syn.side, syn.stamp, now, limits, out));
-                self.give(slot, segment, side, around);
+                self.deliver(slot, segment, side, around);
             }
         }
     }
@@ -180,11 +180,11 @@ impl Flows {
     fn open(&mut self, key: FlowKey, side: Side, segment: &Segment<'_>, around: &mut Surroundings<'_>) -> Option<u32> {
         let hash = self.table.hash(&key);
         // A SYN is not asked, it opens one in any case: to look there was a fiftieth of a replay of short connections.
-        if !segment.flags.has(Flags::SYN) && self.past[key.bucket()].closed.explains(&key, hash, side, segment) {
+        if !segment.flags.has(Flags::SYN) && self.past[key.bucket()].time_wait.explains(&key, hash, side, segment) {
             around.ledger.count(Fate::Duplicate, segment.payload.len());
             return None;
         }
-        if !tcp::Connection::may_begin(segment) {
+        if !tcp::TcpConnection::may_begin(segment) {
             around.ledger.count(Fate::Ignored, segment.payload.len());
             if !segment.flags.has(Flags::RST) {
                 around.ledger.count_anomaly(Anomaly::NoAck);
@@ -213,8 +213,8 @@ impl Flows {
         let id = self.past[bucket].ids.next(key.stable_hash(), segment.seq, first.time.as_micros());
         let server = first_guess(&key, side, segment, &around.config.ports);
         let flow = Flow { id, slot: 0, key, first, server, server_by_syn: segment.flags.has(Flags::SYN) };
-        let slot = self.table.insert(flow, hash, bucket as u8, around.now, around.serial as u32);
-        self.common.held += Table::ENTRY_BYTES;
+        let slot = self.table.insert(flow, hash, bucket as u8, around.now, around.segment_number as u32);
+        self.common.held += FlowTable::ENTRY_BYTES;
         // Nobody may ask for long, and connections come and go.
         if self.common.touched.len() > 2 * self.table.len() + 64 {
             self.sum_up();
@@ -226,7 +226,7 @@ impl Flows {
         &mut self,
         slot: u32,
         around: &mut Surroundings<'_>,
-        call: impl FnOnce(&mut tcp::Connection, &mut Behind<'_>) -> T,
+        call: impl FnOnce(&mut tcp::TcpConnection, &mut StackSink<'_>) -> T,
     ) -> T {
         with(self.table.entry_mut(slot), &mut self.common, around, call)
     }
@@ -234,7 +234,7 @@ impl Flows {
     /// Lists a connection among those that wait for an allowance.
     #[cold]
     fn list(&mut self, slot: u32) {
-        if std::mem::replace(&mut self.table.standing_mut(slot).listed, true) {
+        if std::mem::replace(&mut self.table.lru_node_mut(slot).listed, true) {
             return;
         }
         self.stalled.push(slot);
@@ -251,18 +251,19 @@ impl Flows {
         if !self.stalled.is_empty() {
             return Some(0);
         }
-        let oldest = [Class::HalfOpen, Class::Live].into_iter().filter_map(|class| self.table.oldest(class));
-        let last = oldest.map(|slot| self.table.standing(slot).last).min()?;
+        let oldest =
+            [EvictionClass::HalfOpen, EvictionClass::Live].into_iter().filter_map(|class| self.table.oldest(class));
+        let last = oldest.map(|slot| self.table.lru_node(slot).last).min()?;
         Some(last.after(idle_timeout).as_secs_up())
     }
 
     /// Lets time pass for connections without packets: allowances end, idle ones are given up.
     pub(crate) fn tick(&mut self, around: &mut Surroundings<'_>) {
         let (now, limits) = (around.now, &around.config.limits);
-        let is_idle = |table: &Table, slot| now.is_after(table.standing(slot).last, limits.idle_timeout);
+        let is_idle = |table: &FlowTable, slot| now.is_after(table.lru_node(slot).last, limits.idle_timeout);
         let mut due = std::mem::take(&mut self.stalled);
         due.retain(|&slot| self.table.is_listed(slot));
-        for class in [Class::HalfOpen, Class::Live] {
+        for class in [EvictionClass::HalfOpen, EvictionClass::Live] {
             due.extend(self.table.least_active(class).take_while(|&slot| is_idle(&self.table, slot)));
         }
         // In the order of output, so that messages need not wait for each other, and nothing depends on slots.
@@ -270,31 +271,35 @@ impl Flows {
         due.dedup();
         for slot in due {
             let idle = is_idle(&self.table, slot);
-            let listed = std::mem::take(&mut self.table.standing_mut(slot).listed);
-            if listed && let Outcome::Closed = self.with(slot, around, |tcp, out| tcp.advance(now, limits, out)) {
+            let listed = std::mem::take(&mut self.table.lru_node_mut(slot).listed);
+            if listed && let SegmentOutcome::Closed = self.with(slot, around, |tcp, out| tcp.advance(now, limits, out))
+            {
                 self.end(slot, EndCause::Fin, around);
             } else if idle {
                 self.end(slot, EndCause::Idle, around);
             } else if self.table.entry(slot).tcp.is_stalled() {
-                self.table.standing_mut(slot).listed = true;
+                self.table.lru_node_mut(slot).listed = true;
                 self.stalled.push(slot);
             }
         }
     }
 
-    fn victim(&self) -> Option<u32> {
-        [Class::HalfOpen, Class::Live].into_iter().find_map(|class| self.table.oldest(class))
+    fn eviction_slot(&self) -> Option<u32> {
+        [EvictionClass::HalfOpen, EvictionClass::Live].into_iter().find_map(|class| self.table.oldest(class))
     }
 
     /// How much the connection would be missed that is evicted next, after so many segments.
-    pub(crate) fn least_missed(&self, serial: u64) -> Option<Activity> {
-        let standing = self.table.standing(self.victim()?);
-        Some(Activity { class: standing.class, age: Reverse((serial as u32).wrapping_sub(standing.serial)) })
+    pub(crate) fn eviction_candidate(&self, segment_number: u64) -> Option<Activity> {
+        let lru_node = self.table.lru_node(self.eviction_slot()?);
+        Some(Activity {
+            class: lru_node.class,
+            age: Reverse((segment_number as u32).wrapping_sub(lru_node.segment_number)),
+        })
     }
 
     /// Gives up a connection for its memory: half-open ones first, then the least recently active (policy 21).
     pub(crate) fn evict(&mut self, around: &mut Surroundings<'_>) -> bool {
-        match self.victim() {
+        match self.eviction_slot() {
             Some(slot) => {
                 around.ledger.count_evicted();
                 self.end(slot, EndCause::Evicted, around);
@@ -305,15 +310,15 @@ impl Flows {
     }
 
     /// Gives up what is kept only to tell conflicting copies of delivered bytes.
-    pub(crate) fn forget_copies(&mut self) {
+    pub(crate) fn drop_history(&mut self) {
         for entry in self.table.iter_mut() {
-            entry.tcp.forget_copies();
+            entry.tcp.drop_history();
             self.common.touch(entry);
         }
     }
 
-    pub(crate) fn let_go(&mut self) {
-        self.common.lent.let_go(&mut self.table);
+    pub(crate) fn release_block(&mut self) {
+        self.common.lent.release_block(&mut self.table);
     }
 
     /// Every connection, in the order of output, with its slot.
@@ -333,13 +338,13 @@ impl Flows {
         self.with(slot, around, |tcp, out| tcp.end(cause, out));
         let entry = self.table.entry(slot);
         let hash = self.table.hash(&entry.flow.key);
-        self.common.held -= entry.held + Table::ENTRY_BYTES;
-        let closed = &mut self.past[usize::from(self.table.standing(slot).bucket)].closed;
+        self.common.held -= entry.held + FlowTable::ENTRY_BYTES;
+        let time_wait = &mut self.past[usize::from(self.table.lru_node(slot).bucket)].time_wait;
         match cause {
             EndCause::EndOfCapture => {}
             // It goes on, if it goes on, as a connection of its own; a flood of them is not worth remembering.
-            EndCause::Evicted => closed.forget(&entry.flow.key, hash),
-            _ => closed.remember(&entry.flow.key, hash, entry.tcp.next_seqs()),
+            EndCause::Evicted => time_wait.forget(&entry.flow.key, hash),
+            _ => time_wait.remember(&entry.flow.key, hash, entry.tcp.next_seqs()),
         }
         around.sink.event(Event::Closed { flow: &entry.flow });
         self.table.remove(slot, hash);
@@ -349,7 +354,7 @@ impl Flows {
 impl Common {
     /// Notes that a connection may hold more or less from here on.
     #[inline(always)]
-    fn touch(&mut self, entry: &mut Entry) {
+    fn touch(&mut self, entry: &mut FlowEntry) {
         if !std::mem::replace(&mut entry.touched, true) {
             self.touched.push(entry.flow.slot);
         }
@@ -359,16 +364,16 @@ impl Common {
 /// Calls into a connection's TCP with its HTTP behind it.
 #[inline]
 fn with<T>(
-    entry: &mut Entry,
+    entry: &mut FlowEntry,
     common: &mut Common,
     around: &mut Surroundings<'_>,
-    call: impl FnOnce(&mut tcp::Connection, &mut Behind<'_>) -> T,
+    call: impl FnOnce(&mut tcp::TcpConnection, &mut StackSink<'_>) -> T,
 ) -> T {
     common.touch(entry);
-    let Entry { flow, tcp, http, .. } = entry;
+    let FlowEntry { flow, tcp, http, .. } = entry;
     let Surroundings { config, ledger, sink, stamp, block, .. } = around;
     let cx = http1::Context { flow, config, ledger, sink: *sink, stamp: *stamp };
-    call(tcp, &mut Behind { http, common, cx, block: *block })
+    call(tcp, &mut StackSink { http, common, cx, block: *block })
 }
 
 /// Who is the server, before any content: who did not send the SYN, who has one of the ports, the lower port.
@@ -386,35 +391,35 @@ fn first_guess(key: &FlowKey, side: Side, segment: &Segment<'_>, ports: &[u16]) 
 }
 
 /// A connection's HTTP, as what its TCP delivers to.
-struct Behind<'a> {
-    http: &'a mut http1::Connection,
+struct StackSink<'a> {
+    http: &'a mut http1::Http1Connection,
     common: &'a mut Common,
     cx: http1::Context<'a>,
     block: Option<&'a Block>,
 }
 
-impl Receiver for Behind<'_> {
+impl StreamSink for StackSink<'_> {
     fn deliver(&mut self, from: Side, delivery: Delivery<'_>) {
         self.http.deliver(from, delivery, &mut self.cx);
     }
 
-    fn note(&mut self, from: Side, anomaly: Anomaly) {
-        self.http.note(from, anomaly);
+    fn flag_message(&mut self, from: Side, anomaly: Anomaly) {
+        self.http.flag_message(from, anomaly);
     }
 
-    fn report(&mut self, anomaly: Anomaly) {
-        http1::report(anomaly, &mut self.cx);
+    fn flag_connection(&mut self, anomaly: Anomaly) {
+        http1::flag_connection(anomaly, &mut self.cx);
     }
 
     fn may_begin(&self, bytes: &[u8]) -> bool {
         app::may_begin(bytes)
     }
 
-    fn interest(&self, from: Side) -> Interest {
-        self.http.interest(from)
+    fn retention(&self, from: Side) -> Retention {
+        self.http.retention(from)
     }
 
-    fn spares(&mut self) -> Option<&mut tcp::Spares> {
+    fn spares(&mut self) -> Option<&mut tcp::BufferPool> {
         Some(&mut self.common.spares)
     }
 

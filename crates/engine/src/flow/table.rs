@@ -20,16 +20,16 @@ const TAKEN: &str = "slots in the index and in the lists are taken";
 
 /// Which list a connection is in: what is given up first, and the rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Class {
+pub(super) enum EvictionClass {
     HalfOpen,
     Live,
 }
 
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct FlowEntry {
     pub(super) flow: Flow,
-    pub(super) tcp: tcp::Connection,
-    pub(super) http: http1::Connection,
+    pub(super) tcp: tcp::TcpConnection,
+    pub(super) http: http1::Http1Connection,
     /// Accounted bytes on the heap, when they were last summed up.
     pub(super) held: usize,
     /// Whether they may be others by now.
@@ -38,14 +38,14 @@ pub(super) struct Entry {
 
 /// Where a connection stands among the others.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Standing {
+pub(super) struct LruNode {
     pub(super) last: Timestamp,
     /// Low bits of the number of the segment that was last: orders connections of several tables. A connection that is older
     /// than they can tell is idle long since.
-    pub(super) serial: u32,
+    pub(super) segment_number: u32,
     older: u32,
     newer: u32,
-    pub(super) class: Class,
+    pub(super) class: EvictionClass,
     /// Of the key.
     pub(super) bucket: u8,
     /// Whether it is in the list of those that wait for an allowance.
@@ -59,17 +59,17 @@ struct List {
 }
 
 #[derive(Debug)]
-pub(super) struct Table {
+pub(super) struct FlowTable {
     index: HashTable<u32>,
-    slots: Slab<Entry, Standing>,
+    slots: Slab<FlowEntry, LruNode>,
     lists: [List; 2],
     hasher: ahash::RandomState,
 }
 
-impl Table {
+impl FlowTable {
     /// Accounted bytes of a connection: its slot, and its share of the index, which while it grows is there twice: 5 bytes a
     /// bucket, 7/16 of the new ones and 7/8 of the old ones taken.
-    pub(super) const ENTRY_BYTES: usize = Slab::<Entry, Standing>::SLOT_BYTES + 18;
+    pub(super) const ENTRY_BYTES: usize = Slab::<FlowEntry, LruNode>::SLOT_BYTES + 18;
 
     pub(super) fn new(key: [u64; 4]) -> Self {
         Self {
@@ -97,40 +97,40 @@ impl Table {
     /// at a thirtieth of a replay less than by hash.
     #[inline]
     pub(super) fn latest(&self, key: &FlowKey) -> Option<u32> {
-        let slot = self.lists[Class::Live as usize].newest;
+        let slot = self.lists[EvictionClass::Live as usize].newest;
         self.slots.get(slot).is_some_and(|entry| entry.flow.key == *key).then_some(slot)
     }
 
     /// The entry of a slot that is known to be taken.
-    pub(super) fn entry(&self, slot: u32) -> &Entry {
+    pub(super) fn entry(&self, slot: u32) -> &FlowEntry {
         self.slots.get(slot).expect(TAKEN)
     }
 
-    pub(super) fn entry_mut(&mut self, slot: u32) -> &mut Entry {
+    pub(super) fn entry_mut(&mut self, slot: u32) -> &mut FlowEntry {
         self.slots.get_mut(slot).expect(TAKEN)
     }
 
     /// The entry of a slot that may be free again.
-    pub(super) fn get_mut(&mut self, slot: u32) -> Option<&mut Entry> {
+    pub(super) fn get_mut(&mut self, slot: u32) -> Option<&mut FlowEntry> {
         self.slots.get_mut(slot)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &FlowEntry> {
         self.slots.iter()
     }
 
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut FlowEntry> {
         self.slots.iter_mut()
     }
 
     /// Puts a connection in, as the most recently active of the half-open ones.
-    pub(super) fn insert(&mut self, mut flow: Flow, hash: u64, bucket: u8, now: Timestamp, serial: u32) -> u32 {
-        let class = Class::HalfOpen;
-        let standing = Standing { last: now, serial, older: NONE, newer: NONE, class, bucket, listed: false };
-        let slot = self.slots.insert_with(standing, |slot| {
+    pub(super) fn insert(&mut self, mut flow: Flow, hash: u64, bucket: u8, now: Timestamp, segment_number: u32) -> u32 {
+        let class = EvictionClass::HalfOpen;
+        let lru_node = LruNode { last: now, segment_number, older: NONE, newer: NONE, class, bucket, listed: false };
+        let slot = self.slots.insert_with(lru_node, |slot| {
             flow.slot = slot;
-            let (tcp, http) = (tcp::Connection::new(), http1::Connection::default());
-            Entry { flow, tcp, http, held: 0, touched: false }
+            let (tcp, http) = (tcp::TcpConnection::new(), http1::Http1Connection::default());
+            FlowEntry { flow, tcp, http, held: 0, touched: false }
         });
         self.link(slot, class);
         let Self { index, slots, hasher, .. } = self;
@@ -144,68 +144,68 @@ impl Table {
         if let Ok(found) = self.index.find_entry(hash, |&other| other == slot) {
             found.remove();
         }
-        self.standing_mut(slot).listed = false;
+        self.lru_node_mut(slot).listed = false;
         self.slots.remove(slot);
     }
 
     /// Where the connection of a slot stands.
-    pub(super) fn standing(&self, slot: u32) -> &Standing {
+    pub(super) fn lru_node(&self, slot: u32) -> &LruNode {
         self.slots.beside(slot).expect(TAKEN)
     }
 
-    pub(super) fn standing_mut(&mut self, slot: u32) -> &mut Standing {
+    pub(super) fn lru_node_mut(&mut self, slot: u32) -> &mut LruNode {
         self.slots.beside_mut(slot).expect(TAKEN)
     }
 
     /// Whether a slot, which may be free again, is in the list of those that wait for an allowance.
     pub(super) fn is_listed(&self, slot: u32) -> bool {
-        self.slots.beside(slot).is_some_and(|standing| standing.listed)
+        self.slots.beside(slot).is_some_and(|lru_node| lru_node.listed)
     }
 
     /// Makes a connection the most recently active of this class.
     #[inline]
-    pub(super) fn renew(&mut self, slot: u32, class: Class, now: Timestamp, serial: u32) {
-        let standing = self.standing_mut(slot);
-        (standing.last, standing.serial) = (now, serial);
-        if standing.class != class || standing.newer != NONE {
+    pub(super) fn renew(&mut self, slot: u32, class: EvictionClass, now: Timestamp, segment_number: u32) {
+        let lru_node = self.lru_node_mut(slot);
+        (lru_node.last, lru_node.segment_number) = (now, segment_number);
+        if lru_node.class != class || lru_node.newer != NONE {
             self.unlink(slot);
             self.link(slot, class);
         }
     }
 
     /// The least recently active connection of a class.
-    pub(super) fn oldest(&self, class: Class) -> Option<u32> {
+    pub(super) fn oldest(&self, class: EvictionClass) -> Option<u32> {
         let oldest = self.lists[class as usize].oldest;
         (oldest != NONE).then_some(oldest)
     }
 
     /// The connections of a class, the least recently active first.
-    pub(super) fn least_active(&self, class: Class) -> impl Iterator<Item = u32> {
+    pub(super) fn least_active(&self, class: EvictionClass) -> impl Iterator<Item = u32> {
         let some = |slot: u32| (slot != NONE).then_some(slot);
-        std::iter::successors(self.oldest(class), move |&slot| some(self.standing(slot).newer))
+        std::iter::successors(self.oldest(class), move |&slot| some(self.lru_node(slot).newer))
     }
 
-    fn link(&mut self, slot: u32, class: Class) {
+    fn link(&mut self, slot: u32, class: EvictionClass) {
         let list = &mut self.lists[class as usize];
         let before = std::mem::replace(&mut list.newest, slot);
         if before == NONE {
             list.oldest = slot;
         } else {
-            self.standing_mut(before).newer = slot;
+            self.lru_node_mut(before).newer = slot;
         }
-        let standing = self.standing_mut(slot);
-        (standing.class, standing.older, standing.newer) = (class, before, NONE);
+        let lru_node = self.lru_node_mut(slot);
+        (lru_node.class, lru_node.older, lru_node.newer) = (class, before, NONE);
     }
 
     fn unlink(&mut self, slot: u32) {
-        let Standing { class, older, newer, .. } = *self.standing(slot);
+        let LruNode { class, older, newer, .. } = *self.lru_node(slot);
         match older {
             NONE => self.lists[class as usize].oldest = newer,
-            older => self.standing_mut(older).newer = newer,
+            older => self.lru_node_mut(older).newer = newer,
         }
         match newer {
             NONE => self.lists[class as usize].newest = older,
-            newer => self.standing_mut(newer).older = older,
+            newer => self.lru_node_mut(newer).older = older,
         }
     }
 }
@@ -227,7 +227,7 @@ mod tests {
     }
 
     /// Oldest activity first.
-    struct List(Vec<(FlowKey, u32, Class, Timestamp)>);
+    struct List(Vec<(FlowKey, u32, EvictionClass, Timestamp)>);
 
     impl List {
         fn place(&self, key: &FlowKey) -> Option<usize> {
@@ -239,14 +239,14 @@ mod tests {
     fn it_does_what_a_list_does() {
         for seed in 0..30 {
             let mut rng = Rng::new(seed);
-            let (mut table, mut list) = (Table::new([seed, 2, 3, 4]), List(Vec::new()));
+            let (mut table, mut list) = (FlowTable::new([seed, 2, 3, 4]), List(Vec::new()));
             for step in 0..3_000_u64 {
                 let now = Timestamp::from_nanos(step / 3);
                 let wanted = flow(rng.below(300));
                 let found = list.place(&wanted.key);
                 let because = format!("seed {seed}, step {step}");
                 assert_eq!(table.find(&wanted.key, table.hash(&wanted.key)), found.map(|at| list.0[at].1), "{because}");
-                let newest = list.0.iter().rfind(|(_, _, class, _)| *class == Class::Live);
+                let newest = list.0.iter().rfind(|(_, _, class, _)| *class == EvictionClass::Live);
                 for key in [wanted.key, newest.map_or(wanted.key, |(key, ..)| *key)] {
                     let is_it = newest.filter(|(known, ..)| *known == key);
                     assert_eq!(table.latest(&key), is_it.map(|(_, slot, ..)| *slot), "{because}");
@@ -254,7 +254,7 @@ mod tests {
                 match found {
                     None => {
                         let slot = table.insert(wanted.clone(), table.hash(&wanted.key), 0, now, step as u32);
-                        list.0.push((wanted.key, slot, Class::HalfOpen, now));
+                        list.0.push((wanted.key, slot, EvictionClass::HalfOpen, now));
                     }
                     Some(at) if rng.chance(0.3) => {
                         let (key, slot, ..) = list.0.remove(at);
@@ -263,19 +263,19 @@ mod tests {
                     }
                     Some(at) => {
                         let (key, slot, ..) = list.0.remove(at);
-                        let class = if rng.chance(0.5) { Class::Live } else { Class::HalfOpen };
+                        let class = if rng.chance(0.5) { EvictionClass::Live } else { EvictionClass::HalfOpen };
                         table.renew(slot, class, now, step as u32);
                         list.0.push((key, slot, class, now));
                     }
                 }
                 // Eviction takes the least recently active of a class, as a flood would have it.
                 if rng.chance(0.1) {
-                    let class = if rng.chance(0.5) { Class::Live } else { Class::HalfOpen };
+                    let class = if rng.chance(0.5) { EvictionClass::Live } else { EvictionClass::HalfOpen };
                     let oldest = list.0.iter().position(|&(_, _, of, _)| of == class);
                     assert_eq!(table.oldest(class), oldest.map(|at| list.0[at].1), "{because}");
                     if let Some(at) = oldest {
                         let (key, slot, _, last) = list.0.remove(at);
-                        assert_eq!(table.standing(slot).last, last, "{because}");
+                        assert_eq!(table.lru_node(slot).last, last, "{because}");
                         table.remove(slot, table.hash(&key));
                     }
                 }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use sniffer_packet::key::Endpoint;
-use sniffer_packet::segment::{Checksum, Options};
+use sniffer_packet::segment::{Checksum, TcpOptions};
 use sniffer_packet::seq::SeqNumber;
 use sniffer_testkit::rng::Rng;
 
@@ -21,7 +21,7 @@ fn push(flows: &mut Flows, ledger: &mut Ledger, number: u64, seq: u32, ack: Opti
         ack: SeqNumber(ack.unwrap_or(0)),
         flags: if ack.is_some() { flags.with(Flags::ACK) } else { flags },
         window: 65_535,
-        options: Options::default(),
+        options: TcpOptions::default(),
         payload,
         cut: 0,
         ttl: 64,
@@ -35,7 +35,7 @@ fn around(ledger: &mut Ledger, number: u64, call: impl FnOnce(&mut Surroundings<
     let stamp = Stamp { number, ..Stamp::default() };
     let mut sink = crate::event::sink_fn(|_| {});
     let (config, sink) = (&Config::default(), &mut sink);
-    call(&mut Surroundings { config, ledger, sink, stamp, block: None, now: stamp.time, serial: number });
+    call(&mut Surroundings { config, ledger, sink, stamp, block: None, now: stamp.time, segment_number: number });
 }
 
 #[test]
@@ -88,14 +88,15 @@ fn what_is_held_is_what_all_connections_hold() {
         push(&mut flows, &mut ledger, number, seq, rng.chance(0.9).then_some(ack), flags, payload);
         // Mostly nobody asks.
         for _ in 0..[0, 0, 0, 2][rng.below(4)] {
-            let each = flows.table.iter().map(|entry| Table::ENTRY_BYTES + entry.tcp.held() + entry.http.held());
-            let (each, closed) = (each.sum::<usize>(), flows.past.iter().map(|past| past.closed.held()).sum::<usize>());
-            assert_eq!(flows.held(), each + closed, "segment {number}");
+            let each = flows.table.iter().map(|entry| FlowTable::ENTRY_BYTES + entry.tcp.held() + entry.http.held());
+            let (each, time_wait) =
+                (each.sum::<usize>(), flows.past.iter().map(|past| past.time_wait.held()).sum::<usize>());
+            assert_eq!(flows.held(), each + time_wait, "segment {number}");
             most = most.max(each);
             if rng.chance(0.2) {
-                flows.forget_copies();
+                flows.drop_history();
             }
         }
     }
-    assert!(most > Table::ENTRY_BYTES + 1_000, "something was held: {most}");
+    assert!(most > FlowTable::ENTRY_BYTES + 1_000, "something was held: {most}");
 }

@@ -49,14 +49,14 @@ struct Set([Ended; WAYS]);
 /// in 1 of 8000 cases. In which set it is depends on its endpoints alone, since what is forgotten shows in the output. Who chooses
 /// endpoints can so have one forgotten by four others; he could by ending [many](Limits::closed_max), too.
 #[derive(Debug)]
-pub(super) struct Closed {
+pub(super) struct TimeWait {
     /// None before the first connection ends.
     sets: Vec<Set>,
     sets_max: usize,
     remembered: usize,
 }
 
-impl Closed {
+impl TimeWait {
     pub(super) fn new(limits: &Limits) -> Self {
         // At most a 32nd of the budget goes to what is over, and each bucket has its share.
         let affordable = limits.held_bytes_max / 32 / (BUCKETS * size_of::<Set>());
@@ -109,7 +109,7 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
     use sniffer_packet::key::Endpoint;
-    use sniffer_packet::segment::{Checksum, Flags, Options};
+    use sniffer_packet::segment::{Checksum, Flags, TcpOptions};
     use sniffer_testkit::rng::Rng;
 
     use super::*;
@@ -128,7 +128,7 @@ mod tests {
         Rng::new(key.stable_hash() ^ hasher).next_u64()
     }
 
-    fn explains(closed: &Closed, key: &FlowKey, hash: u64, side: Side, seq: u32, payload: &[u8]) -> bool {
+    fn explains(time_wait: &TimeWait, key: &FlowKey, hash: u64, side: Side, seq: u32, payload: &[u8]) -> bool {
         let segment = Segment {
             src: end(1),
             dst: end(2),
@@ -136,31 +136,31 @@ mod tests {
             ack: SeqNumber(0),
             flags: Flags::ACK,
             window: 0,
-            options: Options::default(),
+            options: TcpOptions::default(),
             payload,
             cut: 0,
             ttl: 64,
             checksum: Checksum::Unknown,
         };
-        closed.explains(key, hash, side, &segment)
+        time_wait.explains(key, hash, side, &segment)
     }
 
     /// Those of which an acknowledgement without payload is late.
-    fn remembered<'a>(closed: &Closed, keys: &'a [FlowKey], hasher: u64) -> Vec<&'a FlowKey> {
-        keys.iter().filter(|key| explains(closed, key, hash(key, hasher), Side::Low, 0, b"")).collect()
+    fn remembered<'a>(time_wait: &TimeWait, keys: &'a [FlowKey], hasher: u64) -> Vec<&'a FlowKey> {
+        keys.iter().filter(|key| explains(time_wait, key, hash(key, hasher), Side::Low, 0, b"")).collect()
     }
 
     #[test]
     fn data_is_late_when_it_ends_before_what_the_connection_would_have_sent_next() {
-        let mut closed = Closed::new(&Limits::default());
+        let mut time_wait = TimeWait::new(&Limits::default());
         let (key, hash) = (keys(1)[0], 0x0123_4567_89ab_cdef);
-        closed.remember(&key, hash, [Some(SeqNumber(2)), None]);
-        let data = |side, seq| explains(&closed, &key, hash, side, seq, b"1234");
+        time_wait.remember(&key, hash, [Some(SeqNumber(2)), None]);
+        let data = |side, seq| explains(&time_wait, &key, hash, side, seq, b"1234");
         assert!(data(Side::Low, u32::MAX - 1), "its last byte was the last of all: numbers wrap");
         assert!(!data(Side::Low, u32::MAX), "one byte is new");
         assert!(!data(Side::High, 0), "nothing was seen of that side");
-        assert!(explains(&closed, &key, hash, Side::High, 0, b""), "an acknowledgement");
-        assert!(!explains(&closed, &key, hash ^ 1 << 40, Side::Low, 0, b""), "of another connection");
+        assert!(explains(&time_wait, &key, hash, Side::High, 0, b""), "an acknowledgement");
+        assert!(!explains(&time_wait, &key, hash ^ 1 << 40, Side::Low, 0, b""), "of another connection");
     }
 
     #[test]
@@ -168,24 +168,24 @@ mod tests {
         let keys = keys(30);
         for seed in 0..30 {
             let mut rng = Rng::new(seed);
-            let mut closed = Closed::new(&Limits { closed_max: 1, ..Limits::default() });
+            let mut time_wait = TimeWait::new(&Limits { closed_max: 1, ..Limits::default() });
             let mut model: Vec<&FlowKey> = Vec::new();
             for step in 0..2_000 {
                 let key = rng.pick(&keys).unwrap();
                 model.retain(|&known| known != key);
                 if rng.chance(0.6) {
-                    closed.remember(key, hash(key, seed), [None; 2]);
+                    time_wait.remember(key, hash(key, seed), [None; 2]);
                     model.push(key);
                     model.drain(..model.len().saturating_sub(4));
                 } else {
-                    closed.forget(key, hash(key, seed));
+                    time_wait.forget(key, hash(key, seed));
                 }
-                let known = remembered(&closed, &keys, seed);
+                let known = remembered(&time_wait, &keys, seed);
                 assert!(
                     known.len() == model.len() && known.iter().all(|key| model.contains(key)),
                     "seed {seed}, step {step}"
                 );
-                assert_eq!(closed.held(), 16 * model.len(), "seed {seed}, step {step}");
+                assert_eq!(time_wait.held(), 16 * model.len(), "seed {seed}, step {step}");
             }
         }
     }
@@ -194,13 +194,13 @@ mod tests {
     fn nearly_all_are_remembered_that_ended_last_whatever_the_hash() {
         let keys = keys(20_000);
         let both = [1, 2].map(|hasher| {
-            let mut closed = Closed::new(&Limits { closed_max: 1 << 16, ..Limits::default() });
-            keys.iter().for_each(|key| closed.remember(key, hash(key, hasher), [None; 2]));
-            assert_eq!(closed.held(), 1024 * 16, "256 sets are full");
+            let mut time_wait = TimeWait::new(&Limits { closed_max: 1 << 16, ..Limits::default() });
+            keys.iter().for_each(|key| time_wait.remember(key, hash(key, hasher), [None; 2]));
+            assert_eq!(time_wait.held(), 1024 * 16, "256 sets are full");
             // One in 50 of the last 256 is in a set into which four more came: e⁻¹ (1/4! + 1/5! + …).
-            let of_the_last = remembered(&closed, &keys[19_744..], hasher).len();
+            let of_the_last = remembered(&time_wait, &keys[19_744..], hasher).len();
             assert!(of_the_last >= 246, "{of_the_last}");
-            remembered(&closed, &keys, hasher)
+            remembered(&time_wait, &keys, hasher)
         });
         assert!(both[0] == both[1], "what is output depends on no hash key");
     }
@@ -210,9 +210,9 @@ mod tests {
         for limits in
             [Limits { closed_max: 0, ..Limits::default() }, Limits { held_bytes_max: 64 << 10, ..Limits::default() }]
         {
-            let (mut closed, keys) = (Closed::new(&limits), keys(1));
-            closed.remember(&keys[0], 7 << 40, [None; 2]);
-            assert!(!explains(&closed, &keys[0], 7 << 40, Side::Low, 0, b"") && closed.held() == 0);
+            let (mut time_wait, keys) = (TimeWait::new(&limits), keys(1));
+            time_wait.remember(&keys[0], 7 << 40, [None; 2]);
+            assert!(!explains(&time_wait, &keys[0], 7 << 40, Side::Low, 0, b"") && time_wait.held() == 0);
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Next: [`crate::content`].
 
-use super::input::Input;
+use super::input::FuzzInput;
 use crate::content::decode;
 
 const CODINGS: [&str; 8] =
@@ -13,7 +13,7 @@ const CODINGS: [&str; 8] =
 /// # Panics
 /// When the output is longer than its cap, or depends on it in more than its length.
 pub fn content(data: &[u8]) {
-    let mut input = Input(data);
+    let mut input = FuzzInput(data);
     let (about, cap) = (input.u8(), usize::from(input.u16()));
     let (names, whole, bytes) = (CODINGS[usize::from(about & 7)], about & 8 == 0, input.0);
     let small = decode(std::iter::once(names), bytes, whole, cap);

@@ -3,10 +3,10 @@
 //! Next: [`super::check`], which holds every frame to the ledger.
 
 use sniffer_packet::frame::OwnedFrame;
-use sniffer_testkit::net::{Kind, perturb};
+use sniffer_testkit::net::{Perturbation, perturb};
 
 use super::check;
-use super::input::Input;
+use super::input::FuzzInput;
 use crate::config::Config;
 use crate::extract::Extractor;
 use crate::message::Message;
@@ -19,7 +19,7 @@ const BUDGET: usize = 128 << 10;
 /// # Panics
 /// When a byte has no fate or two, when more is held than the budget, or when a hash key shows in what comes out.
 pub fn conversation(data: &[u8]) {
-    let mut input = Input(data);
+    let mut input = FuzzInput(data);
     let (network, seed, limits) = (input.u8(), input.u8(), input.u8());
     let mut frames = input.frames();
     frames.truncate(2_000);
@@ -44,15 +44,15 @@ fn messages(frames: &[OwnedFrame], config: Config) -> Vec<serde_json::Value> {
 }
 
 /// What the network does, a kind for each bit.
-fn kinds(bits: u8) -> Vec<Kind> {
+fn kinds(bits: u8) -> Vec<Perturbation> {
     let all = [
-        Kind::Reorder { window: 4 },
-        Kind::ReorderAcks,
-        Kind::Duplicate { share: 0.2, window: 4 },
-        Kind::Resegment,
-        Kind::Fragment { share: 0.3 },
-        Kind::Wrap,
-        Kind::Drop(0.1),
+        Perturbation::Reorder { window: 4 },
+        Perturbation::ReorderAcks,
+        Perturbation::Duplicate { share: 0.2, window: 4 },
+        Perturbation::Resegment,
+        Perturbation::Fragment { share: 0.3 },
+        Perturbation::Wrap,
+        Perturbation::Drop(0.1),
     ];
     all.into_iter().enumerate().filter(|(bit, _)| bits >> bit & 1 == 1).map(|(_, kind)| kind).collect()
 }

@@ -31,9 +31,9 @@ const MILLISECOND: u8 = 3;
 
 /// What is left of the input.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Input<'a>(pub(super) &'a [u8]);
+pub(super) struct FuzzInput<'a>(pub(super) &'a [u8]);
 
-impl<'a> Input<'a> {
+impl<'a> FuzzInput<'a> {
     pub(super) const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -105,13 +105,13 @@ mod tests {
             wire_len: bytes.len() as u32,
         };
         let frames = [frame(1, b"one"), frame(2, b""), frame(3, b"three")];
-        assert_eq!(Input(&frames_as_input(&frames)).frames(), frames);
+        assert_eq!(FuzzInput(&frames_as_input(&frames)).frames(), frames);
     }
 
     #[test]
     fn behind_the_end_is_nothing() {
-        let mut input = Input(&[1]);
+        let mut input = FuzzInput(&[1]);
         assert_eq!((input.u16(), input.u32(), input.take(9)), (1, 0, &[][..]));
-        assert!(Input(&[]).frames().is_empty());
+        assert!(FuzzInput(&[]).frames().is_empty());
     }
 }

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use base64::Engine as _;
 
 use super::ordered::Ordered;
-use super::streams::{Pieces, run, steps};
+use super::streams::{Cuts, run, steps};
 use crate::message::Message;
 
 /// Two streams as in [`super::http1`]; every message that they are is written and read again.
@@ -18,7 +18,7 @@ use crate::message::Message;
 /// When a text is not JSON, or not what the schema says, or not what the message holds.
 pub fn json(data: &[u8]) {
     let (config, steps) = steps(data);
-    for message in run(&config, &steps, Pieces::Segments).messages {
+    for message in run(&config, &steps, Cuts::Segments).messages {
         check(&message);
     }
 }

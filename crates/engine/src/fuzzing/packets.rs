@@ -3,9 +3,9 @@
 //! Next: [`sniffer_packet::decode`], [`sniffer_packet::defrag`].
 
 use sniffer_packet::decode::{Decoded, decode_datagram, decode_each};
-use sniffer_packet::defrag::{Defrag, DefragLimits, Outcome};
+use sniffer_packet::defrag::{Defrag, DefragLimits, FragmentOutcome};
 
-use super::input::Input;
+use super::input::FuzzInput;
 use crate::config::Config;
 
 /// Tunnels that may stand inside each other, and so most datagrams that one frame may complete, one in the other.
@@ -23,7 +23,7 @@ pub fn packets(data: &[u8]) {
     let mut defrag = Defrag::new(limits, Config::default().hash_key);
     let mut now = sniffer_packet::time::Timestamp::ZERO;
     let mut pushed = 0;
-    for owned in Input(data).frames() {
+    for owned in FuzzInput(data).frames() {
         let frame = owned.as_frame();
         // The engine's clock never goes back.
         now = now.max(frame.time);
@@ -36,7 +36,7 @@ pub fn packets(data: &[u8]) {
             pushed += 1;
             for round in 0.. {
                 assert!(round < ROUNDS_MAX, "datagrams come out of each other without end");
-                let Outcome::Whole(datagram) = next else { break };
+                let FragmentOutcome::Whole(datagram) = next else { break };
                 assert!(datagram.bytes.len() + datagram.facts.cut as usize <= 65_535, "longer than any datagram");
                 let decoded = decode_datagram(&datagram.facts, &datagram.bytes);
                 assert_inside(&datagram.bytes, &decoded);

@@ -10,11 +10,11 @@ use sniffer_packet::time::{Precision, Timestamp};
 use sniffer_testkit::talk::{Action, Talk};
 use sniffer_testkit::wire::Way;
 
-use super::input::Input;
+use super::input::FuzzInput;
 use crate::collect::Collector;
 use crate::config::{Config, Limits};
 use crate::event::{Event, Flow, Sink};
-use crate::http1::{Connection, Context};
+use crate::http1::{Context, Http1Connection};
 use crate::ledger::Ledger;
 use crate::message::Message;
 use crate::tcp::{Delivery, EndCause, GapCause};
@@ -31,16 +31,16 @@ const SIZES: [usize; 3] = [1, 3, 17];
 /// When a byte has no fate or two, or when messages, accounts or other events depend on the pieces.
 pub fn http1(data: &[u8]) {
     let (config, steps) = steps(data);
-    run(&config, &steps, Pieces::Segments);
+    run(&config, &steps, Cuts::Segments);
     // FIXME: whether a start line that crosses the limit of a head, or stands behind so many blank lines, is one depends on
     // the pieces: `http` judges by all bytes while it is open what the line is, and by the line's own afterwards.
     if config.limits.head_bytes_max < Limits::default().head_bytes_max {
         return;
     }
-    let whole = run(&config, &steps, Pieces::Unmarked(usize::MAX));
+    let whole = run(&config, &steps, Cuts::Unmarked(usize::MAX));
     let shown = whole.shown();
     for size in SIZES {
-        let pieces = run(&config, &steps, Pieces::Unmarked(size));
+        let pieces = run(&config, &steps, Cuts::Unmarked(size));
         assert!(shown == pieces.shown(), "in pieces of {size}: {}\nwhole: {shown}", pieces.shown());
         assert!(whole.ledger == pieces.ledger, "in pieces of {size}: {:?}\nwhole: {:?}", pieces.ledger, whole.ledger);
     }
@@ -48,7 +48,7 @@ pub fn http1(data: &[u8]) {
 
 /// How the bytes of a segment are delivered.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Pieces {
+pub(super) enum Cuts {
     /// At once, as segments.
     Segments,
     /// At most so many at a time, and none said to start a segment.
@@ -72,15 +72,15 @@ pub fn talk_as_streams(talk: &Talk) -> Vec<u8> {
 
 /// What happens on the wire next.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Step<'a> {
+pub(super) enum StreamStep<'a> {
     Segment(Side, &'a [u8]),
     Gap(Side, u64, GapCause),
     End(Side, EndCause),
 }
 
 /// `limits: u8`, then `side and kind: u8` and by kind: a segment (`len: u16`, bytes), a gap (`len: u16`), an end.
-pub(super) fn steps(data: &[u8]) -> (Config, Vec<Step<'_>>) {
-    let mut input = Input(data);
+pub(super) fn steps(data: &[u8]) -> (Config, Vec<StreamStep<'_>>) {
+    let mut input = FuzzInput(data);
     let limits = input.u8();
     let mut config = Config { track_frames: true, ..Config::default() };
     if limits & 1 == 1 {
@@ -107,21 +107,21 @@ pub(super) fn steps(data: &[u8]) -> (Config, Vec<Step<'_>>) {
         let step = match about >> 1 & 7 {
             6 => {
                 let cause = if about & 16 == 0 { GapCause::Lost } else { GapCause::Snaplen };
-                Step::Gap(side, u64::from(input.u16()) + 1, cause)
+                StreamStep::Gap(side, u64::from(input.u16()) + 1, cause)
             }
-            7 => Step::End(side, cause),
+            7 => StreamStep::End(side, cause),
             _ => {
                 let len = usize::from(input.u16());
-                Step::Segment(side, input.take(len))
+                StreamStep::Segment(side, input.take(len))
             }
         };
         if !ended[side.index()] {
-            ended[side.index()] = matches!(step, Step::End(..));
+            ended[side.index()] = matches!(step, StreamStep::End(..));
             steps.push(step);
         }
     }
     let open = [Side::Low, Side::High].into_iter().filter(|side| !ended[side.index()]);
-    steps.extend(open.map(|side| Step::End(side, EndCause::EndOfCapture)));
+    steps.extend(open.map(|side| StreamStep::End(side, EndCause::EndOfCapture)));
     (config, steps)
 }
 
@@ -155,13 +155,13 @@ impl Sink for Both {
 }
 
 /// Runs the steps.
-pub(super) fn run(config: &Config, steps: &[Step<'_>], pieces: Pieces) -> Ran {
+pub(super) fn run(config: &Config, steps: &[StreamStep<'_>], pieces: Cuts) -> Ran {
     let (size, starts_segment) = match pieces {
-        Pieces::Segments => (usize::MAX, true),
-        Pieces::Unmarked(size) => (size, false),
+        Cuts::Segments => (usize::MAX, true),
+        Cuts::Unmarked(size) => (size, false),
     };
     let mut both = Both { collector: Collector::new(config), other: Vec::new() };
-    let (mut ledger, mut connection) = (Ledger::default(), Connection::default());
+    let (mut ledger, mut connection) = (Ledger::default(), Http1Connection::default());
     let port = |port| Endpoint::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
     let (key, _) = FlowKey::of(&port(1), &port(2));
     let mut flow =
@@ -169,18 +169,18 @@ pub(super) fn run(config: &Config, steps: &[Step<'_>], pieces: Pieces) -> Ran {
     for (number, step) in (1..).zip(steps) {
         let time = Timestamp::from_nanos(1_000_000_000 + number * 1_000_000);
         let stamp = Stamp { number, time, precision: Precision::Micros };
-        if let Step::Segment(_, bytes) = step {
+        if let StreamStep::Segment(_, bytes) = step {
             ledger.received(bytes.len());
         }
         let mut cx = Context { flow: &mut flow, config, ledger: &mut ledger, sink: &mut both, stamp };
         match *step {
-            Step::Segment(side, bytes) => {
+            StreamStep::Segment(side, bytes) => {
                 for bytes in bytes.chunks(size) {
                     connection.deliver(side, Delivery::Bytes { bytes, stamp, starts_segment }, &mut cx);
                 }
             }
-            Step::Gap(side, bytes, cause) => connection.deliver(side, Delivery::Gap { bytes, cause }, &mut cx),
-            Step::End(side, cause) => connection.deliver(side, Delivery::End(cause), &mut cx),
+            StreamStep::Gap(side, bytes, cause) => connection.deliver(side, Delivery::Gap { bytes, cause }, &mut cx),
+            StreamStep::End(side, cause) => connection.deliver(side, Delivery::End(cause), &mut cx),
         }
         assert_eq!(ledger.balance(), connection.held_payload() as i128, "bytes without a fate after step {number}");
     }

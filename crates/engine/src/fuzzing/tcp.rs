@@ -11,15 +11,15 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use sniffer_packet::frame::Stamp;
 use sniffer_packet::key::{Endpoint, Side};
-use sniffer_packet::segment::{Checksum, Flags, Options, Segment};
+use sniffer_packet::segment::{Checksum, Flags, Segment, TcpOptions};
 use sniffer_packet::seq::SeqNumber;
 use sniffer_packet::time::Timestamp;
 
-use super::input::Input;
+use super::input::FuzzInput;
 use crate::anomaly::Anomaly;
 use crate::config::Limits;
 use crate::ledger::{Fate, Ledger};
-use crate::tcp::{Connection, Delivery, EndCause, Interest, Outcome, Receiver};
+use crate::tcp::{Delivery, EndCause, Retention, SegmentOutcome, StreamSink, TcpConnection};
 
 const SIDES: [Side; 2] = [Side::Low, Side::High];
 /// Near both places where signs change.
@@ -32,7 +32,7 @@ const WAITING_MAX: usize = 16 << 10;
 /// # Panics
 /// When what is delivered is not what the model says.
 pub fn tcp(data: &[u8]) {
-    let mut input = Input(data);
+    let mut input = FuzzInput(data);
     let mode = input.u8();
     let mut run = Run::new(mode);
     match mode & 1 {
@@ -49,7 +49,7 @@ struct Got {
     /// How long each stream is.
     lengths: [u64; 2],
     ended: [bool; 2],
-    interest: u8,
+    retention: u8,
     ledger: Ledger,
 }
 
@@ -66,7 +66,7 @@ impl Got {
     }
 }
 
-impl Receiver for Got {
+impl StreamSink for Got {
     fn deliver(&mut self, from: Side, delivery: Delivery<'_>) {
         let i = from.index();
         assert!(!self.ended[i], "nothing comes behind the end of a stream");
@@ -85,19 +85,19 @@ impl Receiver for Got {
         }
     }
 
-    fn note(&mut self, _: Side, _: Anomaly) {}
+    fn flag_message(&mut self, _: Side, _: Anomaly) {}
 
-    fn report(&mut self, _: Anomaly) {}
+    fn flag_connection(&mut self, _: Anomaly) {}
 
     fn may_begin(&self, bytes: &[u8]) -> bool {
         bytes.first().is_some_and(|byte| byte % 2 == 0)
     }
 
-    fn interest(&self, _: Side) -> Interest {
-        match self.interest % 3 {
-            0 => Interest::None,
-            1 => Interest::Unacknowledged,
-            _ => Interest::Open,
+    fn retention(&self, _: Side) -> Retention {
+        match self.retention % 3 {
+            0 => Retention::None,
+            1 => Retention::Unacknowledged,
+            _ => Retention::Open,
         }
     }
 
@@ -107,7 +107,7 @@ impl Receiver for Got {
 }
 
 struct Run {
-    connection: Connection,
+    connection: TcpConnection,
     limits: Limits,
     got: Got,
     number: u64,
@@ -117,18 +117,18 @@ struct Run {
 impl Run {
     fn new(mode: u8) -> Self {
         let limits = Limits { waiting_bytes_max: WAITING_MAX, ..Limits::default() };
-        let got = Got { interest: mode >> 1, ..Got::default() };
-        Self { connection: Connection::new(), limits, got, number: 0, nanos: 1_000_000_000 }
+        let got = Got { retention: mode >> 1, ..Got::default() };
+        Self { connection: TcpConnection::new(), limits, got, number: 0, nanos: 1_000_000_000 }
     }
 
-    fn push(&mut self, side: Side, segment: &Segment<'_>) -> Outcome {
+    fn push(&mut self, side: Side, segment: &Segment<'_>) -> SegmentOutcome {
         self.number += 1;
         self.got.ledger.received(segment.payload.len());
         let now = Timestamp::from_nanos(self.nanos);
         let stamp = Stamp { number: self.number, time: now, ..Stamp::default() };
         let outcome = self.connection.segment(segment, side, stamp, now, &self.limits, &mut self.got);
         // What a connection gave back for the next one is neither held here nor done with.
-        if !matches!(outcome, Outcome::Reopen(_)) {
+        if !matches!(outcome, SegmentOutcome::Reopen(_)) {
             assert_eq!(self.got.ledger.balance(), self.connection.held_payload() as i128, "bytes without a fate");
         }
         assert!(
@@ -155,7 +155,7 @@ impl Run {
     }
 
     /// Any pieces, honest acknowledgements: `side and more: u8`, `offset: u16`, `ack: u16`, `len: u8`, bytes.
-    fn honest(&mut self, mut input: Input<'_>) {
+    fn honest(&mut self, mut input: FuzzInput<'_>) {
         // The whole input fits, so that no hole is given up for want of room.
         self.limits.waiting_bytes_max = usize::MAX;
         self.handshake();
@@ -177,7 +177,7 @@ impl Run {
             for (place, &byte) in map.iter_mut().skip(offset).zip(segment.payload) {
                 place.get_or_insert(byte);
             }
-            assert!(matches!(self.push(side, &segment), Outcome::Open), "nothing ended");
+            assert!(matches!(self.push(side, &segment), SegmentOutcome::Open), "nothing ended");
         }
         self.end(EndCause::EndOfCapture);
         let got = SIDES.map(|side| self.got.map(side));
@@ -187,7 +187,7 @@ impl Run {
     }
 
     /// Anything: `side, kind and more: u8`, `flags: u8`, `offset: u16`, `ack: u16`, `len: u8`, and by kind more.
-    fn hostile(&mut self, mut input: Input<'_>) {
+    fn hostile(&mut self, mut input: FuzzInput<'_>) {
         self.handshake();
         let mut buffer = Vec::new();
         while !input.is_empty() && self.number < 400 {
@@ -204,7 +204,7 @@ impl Run {
                 (segment.window, segment.cut) = (input.u16(), u32::from(input.u16()));
             }
             if about & 16 != 0 {
-                segment.options = Options {
+                segment.options = TcpOptions {
                     timestamps: Some((input.u32(), 0)).filter(|_| flags & 64 == 0),
                     window_scale: Some(input.u8()).filter(|_| flags & 128 == 0),
                     md5: flags & 1 != 0,
@@ -217,12 +217,12 @@ impl Run {
             buffer.extend((0..len as u32).map(|i| byte_at(side, first.add(i))));
             segment.payload = &buffer;
             match self.push(side, &segment) {
-                Outcome::Open => {}
-                Outcome::Closed => {
+                SegmentOutcome::Open => {}
+                SegmentOutcome::Closed => {
                     assert_eq!(self.got.ended, [true, true], "a connection that is over has ended");
                     break;
                 }
-                Outcome::Reopen(syn) => {
+                SegmentOutcome::Reopen(syn) => {
                     // The table ends this connection and gives what was kept to the next.
                     self.got.ledger.count(Fate::Ignored, syn.segment(&segment, side).payload.len());
                     self.got.ledger.count(Fate::Ignored, segment.payload.len());
@@ -255,7 +255,7 @@ fn segment(side: Side, seq: u32, ack: u32) -> Segment<'static> {
         ack: SeqNumber(ISN[side.other().index()]).add(1).add(ack),
         flags: Flags::ACK,
         window: 65_535,
-        options: Options::default(),
+        options: TcpOptions::default(),
         payload: &[],
         cut: 0,
         ttl: 64,

@@ -4,20 +4,20 @@ use memchr::memchr;
 use sniffer_packet::frame::Stamp;
 use sniffer_packet::key::Side;
 
-use super::connection::{Connection, Context, Tunnel, report};
-use super::state::{Body, Open, Overlong, State, Untouched};
+use super::connection::{Context, Http1Connection, Tunnel, flag_connection};
+use super::state::{BodyState, OpenMessage, Overlong, State, Untouched};
 use crate::anomaly::{Anomaly, AnomalySet};
-use crate::app::{Found, detect, starts_binary_preamble};
+use crate::app::{Detected, detect, starts_binary_preamble};
 use crate::event::{About, Completion, Direction, Event, Field, Flow, Head, Protocol, StartLine};
 use crate::http1::chunked::Dechunker;
-use crate::http1::framing::{Framing, Method, Outline, framing};
+use crate::http1::framing::{Framing, FramingInput, Method, framing};
 use crate::http1::head::{self, EndFinder};
-use crate::http1::overlong::Beyond;
+use crate::http1::overlong::OverlongHead;
 use crate::http1::start_line::{self, METHOD_MAX};
 use crate::ledger::Fate;
 
 /// What came of looking at the bytes of a possible head.
-pub(super) enum Step {
+pub(super) enum HeadStep {
     /// Not all of it is there.
     More,
     /// This many bytes have their fate; the state is set.
@@ -52,15 +52,15 @@ impl New {
 
 /// A message whose head was read.
 struct Opened {
-    open: Open,
-    outline: Outline,
+    open: OpenMessage,
+    outline: FramingInput,
     /// Of a response: the method of the request that it answers.
-    answers: Method,
+    request_method: Method,
     /// What a 101 upgrades to.
     upgrade: Fate,
 }
 
-impl Connection {
+impl Http1Connection {
     /// A head that stands whole and well-formed between messages; gives its length. `None` when [`Self::head`] has to look.
     pub(super) fn head_at_once(
         &mut self,
@@ -83,7 +83,7 @@ impl Connection {
         })?
     }
 
-    pub(super) fn head(&mut self, from: Side, candidate: Candidate<'_>, cx: &mut Context<'_>) -> Step {
+    pub(super) fn head(&mut self, from: Side, candidate: Candidate<'_>, cx: &mut Context<'_>) -> HeadStep {
         let Candidate { all, new, frames, finder, started, strict } = candidate;
         let max = cx.config.limits.head_bytes_max;
         let blank = match *started {
@@ -95,21 +95,21 @@ impl Connection {
                 && memchr(b'\n', &all[all.len() - new.bytes..]).is_none()
                 && !starts_binary_preamble(all) =>
             {
-                return Step::More;
+                return HeadStep::More;
             }
             None => {
                 let blank = match detect(all, self.sides[from.index()].untouched.0) {
-                    Found::Start { blank }
+                    Detected::Start { blank }
                         if (!strict || start_line::is_strict_start(all))
                             && self.may_send(from, &all[blank..], strict, cx.flow) =>
                     {
                         blank
                     }
-                    Found::Undecided if all.len() <= max => return Step::More,
-                    _ if strict => return Step::Used(self.still_lost(from, all.len() - new.segment(), cx)),
+                    Detected::Undecided if all.len() <= max => return HeadStep::More,
+                    _ if strict => return HeadStep::Used(self.still_lost(from, all.len() - new.segment(), cx)),
                     other => {
                         self.sides[from.index()].untouched = Untouched(false);
-                        return Step::Used(self.not_a_head(from, other, all.len(), new.segment(), cx));
+                        return HeadStep::Used(self.not_a_head(from, other, all.len(), new.segment(), cx));
                     }
                 };
                 self.sides[from.index()].untouched = Untouched(false);
@@ -125,17 +125,17 @@ impl Connection {
         let end = finder.find(head);
         let whole = end.filter(|&length| length <= max);
         if whole.is_none() && head.len() <= max {
-            return Step::More;
+            return HeadStep::More;
         }
         if let Some(length) = whole {
             anomalies.extend(finder.anomalies);
             let Some(opened) = self.open(from, &head[..length], anomalies, frames, cx) else {
-                return Step::Used(self.not_a_head(from, Found::Neither, all.len(), new.segment(), cx));
+                return HeadStep::Used(self.not_a_head(from, Detected::Neither, all.len(), new.segment(), cx));
             };
             cx.ledger.count(Fate::Framing, blank);
             let stamp = frames.last().copied().unwrap_or(cx.stamp);
             self.begin(from, opened, length, stamp, cx);
-            return Step::Used(blank + length);
+            return HeadStep::Used(blank + length);
         }
         // Only the first `max` bytes decide what is kept, so that it does not depend on how the head was split.
         let kept = &head[..max];
@@ -144,22 +144,22 @@ impl Connection {
         anomalies.extend(finder.anomalies);
         anomalies.insert(Anomaly::HeadTooLarge);
         let opened = self.open(from, &kept[..finder.complete_lines()], anomalies, frames, cx);
-        let Some(Opened { open, outline, answers, upgrade }) = opened else {
-            return Step::Used(self.not_a_head(from, Found::Neither, all.len(), new.segment(), cx));
+        let Some(Opened { open, outline, request_method, upgrade }) = opened else {
+            return HeadStep::Used(self.not_a_head(from, Detected::Neither, all.len(), new.segment(), cx));
         };
         cx.ledger.count(Fate::Framing, blank);
         cx.ledger.count(Fate::Head, max);
         // From the first field on, as the cut may go through one.
-        let mut fields = Beyond::new(outline.status, outline.version);
+        let mut fields = OverlongHead::new(outline.status, outline.version);
         fields.find_blank(&kept[memchr(b'\n', kept).map_or(max, |lf| lf + 1)..]);
-        self.set(from, State::Overlong(Box::new(Overlong { open, answers, upgrade, fields })));
-        Step::Used(blank + max)
+        self.set(from, State::Overlong(Box::new(Overlong { open, request_method, upgrade, fields })));
+        HeadStep::Used(blank + max)
     }
 
     /// The blank line of a head that was too long to keep.
     pub(super) fn end_overlong(&mut self, from: Side, overlong: Overlong, stamp: Stamp, cx: &mut Context<'_>) {
-        let Overlong { mut open, answers, upgrade, fields } = overlong;
-        let (framing, anomalies) = framing(fields.outline(), answers);
+        let Overlong { mut open, request_method, upgrade, fields } = overlong;
+        let (framing, anomalies) = framing(fields.outline(), request_method);
         open.anomalies.extend(fields.anomalies);
         open.anomalies.extend(anomalies);
         self.begin_body(from, open, framing, upgrade, stamp, cx);
@@ -176,7 +176,7 @@ impl Connection {
     }
 
     /// Bytes where a head might have stood, the last `fresh` of them a segment; gives how many have their fate.
-    fn not_a_head(&mut self, from: Side, found: Found, length: usize, fresh: usize, cx: &mut Context<'_>) -> usize {
+    fn not_a_head(&mut self, from: Side, found: Detected, length: usize, fresh: usize, cx: &mut Context<'_>) -> usize {
         let other = match self.sides[from.other().index()].state {
             State::Opaque(fate) => Some(fate),
             _ => None,
@@ -184,8 +184,8 @@ impl Connection {
         // What follows a CONNECT before its answer is of the tunnel, should there be one.
         let early = self.client == Some(from) && self.exchanges.connecting();
         let (used, fate, state) = match found {
-            Found::Preamble(preamble) => (preamble, Fate::Framing, State::Start),
-            Found::Tls => {
+            Detected::Preamble(preamble) => (preamble, Fate::Framing, State::Start),
+            Detected::Tls => {
                 self.recognise(Protocol::Tls, cx);
                 let between_messages = self.client.is_some() && self.tunnel.is_none();
                 if between_messages && !early {
@@ -194,17 +194,17 @@ impl Connection {
                 // Three bytes between messages must not hide all that follows.
                 (length, Fate::Tls, if between_messages { State::Lost(Fate::Tls) } else { State::Opaque(Fate::Tls) })
             }
-            Found::Http2 => {
+            Detected::Http2 => {
                 self.recognise(Protocol::Http2, cx);
                 (length, Fate::Http2, State::Opaque(Fate::Http2))
             }
-            Found::Relative if self.client.is_none() => (length, Fate::NotHttp, State::Opaque(Fate::NotHttp)),
+            Detected::HttpLike if self.client.is_none() => (length, Fate::NotHttp, State::Opaque(Fate::NotHttp)),
             _ if self.tunnel.is_some() => (length, Fate::Tunnel, State::Opaque(Fate::Tunnel)),
             _ if early => (length - fresh, Fate::Tunnel, State::Lost(Fate::Tunnel)),
             _ if let Some(fate) = other => (length, fate, State::Opaque(fate)),
             _ if self.client.is_some() => {
                 self.messages_lost(from);
-                report(Anomaly::BadStartLine, cx);
+                flag_connection(Anomaly::BadStartLine, cx);
                 (length - fresh, Fate::Unparseable, State::Lost(Fate::Unparseable))
             }
             _ => (length - fresh, Fate::NotHttp, State::Lost(Fate::NotHttp)),
@@ -281,7 +281,7 @@ impl Connection {
     ) -> Opened {
         let answering = !matches!(self.sides[from.other().index()].state, State::Start | State::Lost(_));
         let first = frames.first().copied().unwrap_or(cx.stamp);
-        let (direction, exchange, answers, known, latency_nanos) = match head.start {
+        let (direction, exchange, request_method, known, latency_nanos) = match head.start {
             StartLine::Request { method, .. } => {
                 cx.flow.server = from.other();
                 let method = Method::of(method);
@@ -294,23 +294,23 @@ impl Connection {
                 (Direction::Response, answer.exchange, answer.method, answer.known, answer.latency_nanos)
             }
         };
-        let outline = Outline::of(&head);
+        let outline = FramingInput::of(&head);
         head.fields = &head.fields[..head.fields.len().min(cx.config.limits.head_fields_max)];
-        let open = Open { direction, exchange, anomalies, cut: None, orphan: !known, begun: false };
+        let open = OpenMessage { direction, exchange, anomalies, cut: None, orphan: !known, begun: false };
         let about = About { flow: cx.flow, direction, stamp: first };
         cx.sink.event(Event::Head { about, exchange, head, frames, latency_nanos });
         let is_h2c = |f: &Field<'_>| f.name.eq_ignore_ascii_case(b"upgrade") && f.value.eq_ignore_ascii_case(b"h2c");
         let upgrade =
             if outline.status == Some(101) && head.fields.iter().any(is_h2c) { Fate::Http2 } else { Fate::Tunnel };
-        Opened { open, outline, answers, upgrade }
+        Opened { open, outline, request_method, upgrade }
     }
 
     /// Goes on behind a head of `length` bytes.
     #[inline(always)]
     fn begin(&mut self, from: Side, opened: Opened, length: usize, stamp: Stamp, cx: &mut Context<'_>) {
-        let Opened { mut open, outline, answers, upgrade } = opened;
+        let Opened { mut open, outline, request_method, upgrade } = opened;
         cx.ledger.count(Fate::Head, length);
-        let (framing, anomalies) = framing(&outline, answers);
+        let (framing, anomalies) = framing(&outline, request_method);
         open.anomalies.extend(anomalies);
         self.begin_body(from, open, framing, upgrade, stamp, cx);
     }
@@ -319,7 +319,7 @@ impl Connection {
     fn begin_body(
         &mut self,
         from: Side,
-        open: Open,
+        open: OpenMessage,
         framing: Framing,
         upgrade: Fate,
         stamp: Stamp,
@@ -327,9 +327,9 @@ impl Connection {
     ) {
         match framing {
             Framing::Length(0) => self.close(from, open, Completion::Complete, stamp, cx),
-            Framing::Length(left) => self.set(from, State::Body(Body::Length { left }, open)),
-            Framing::Chunked => self.set(from, State::Body(Body::Chunked(Dechunker::default()), open)),
-            Framing::UntilClose => self.set(from, State::Body(Body::UntilClose, open)),
+            Framing::Length(left) => self.set(from, State::Body(BodyState::Length { left }, open)),
+            Framing::Chunked => self.set(from, State::Body(BodyState::Chunked(Dechunker::default()), open)),
+            Framing::UntilClose => self.set(from, State::Body(BodyState::UntilClose, open)),
             Framing::Upgrade => {
                 self.close(from, open, Completion::Complete, stamp, cx);
                 self.begin_tunnel(Tunnel::Upgrade(upgrade), cx);

@@ -3,32 +3,32 @@
 use sniffer_packet::frame::Stamp;
 use sniffer_packet::key::Side;
 
-use super::connection::{Connection, Context};
-use super::state::{Body, Open, Partial, State};
+use super::connection::{Context, Http1Connection};
+use super::state::{BodyState, OpenMessage, Partial, State};
 use crate::anomaly::Anomaly;
 use crate::event::{About, Completion, Direction, Event};
-use crate::http1::chunked::{Dechunker, Piece};
+use crate::http1::chunked::{ChunkPiece, Dechunker};
 use crate::http1::head;
 use crate::ledger::Fate;
 
-impl Connection {
+impl Http1Connection {
     pub(super) fn body(
         &mut self,
         from: Side,
-        body: Body,
-        mut open: Open,
+        body: BodyState,
+        mut open: OpenMessage,
         bytes: &[u8],
         stamp: Stamp,
         cx: &mut Context<'_>,
     ) -> usize {
         let mut body = body;
         match &mut body {
-            Body::UntilClose => {
+            BodyState::UntilClose => {
                 content(open.direction, bytes, stamp, cx);
                 self.set(from, State::Body(body, open));
                 bytes.len()
             }
-            Body::Length { left } => {
+            BodyState::Length { left } => {
                 let n = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
                 content(open.direction, &bytes[..n], stamp, cx);
                 *left -= n as u64;
@@ -39,15 +39,15 @@ impl Connection {
                 }
                 n
             }
-            Body::Chunked(dechunker) => {
+            BodyState::Chunked(dechunker) => {
                 let mut at = 0;
                 while at < bytes.len() {
                     match dechunker.next(&bytes[at..], |odd| open.anomalies.insert(odd)) {
-                        Piece::Data(n) => {
+                        ChunkPiece::Data(n) => {
                             content(open.direction, &bytes[at..at + n], stamp, cx);
                             at += n;
                         }
-                        Piece::Framing(n) => {
+                        ChunkPiece::Framing(n) => {
                             cx.ledger.count(Fate::Framing, n);
                             carried(open.direction, stamp, cx);
                             at += n;
@@ -56,7 +56,7 @@ impl Connection {
                                 return at;
                             }
                         }
-                        Piece::Bad(anomaly) => {
+                        ChunkPiece::Bad(anomaly) => {
                             open.anomalies.insert(anomaly);
                             cx.ledger.count(Fate::Unparseable, bytes.len() - at);
                             self.close(from, open, Completion::Complete, stamp, cx);
@@ -75,7 +75,7 @@ impl Connection {
         &mut self,
         from: Side,
         mut partial: Box<Partial>,
-        mut open: Open,
+        mut open: OpenMessage,
         bytes: &[u8],
         stamp: Stamp,
         cx: &mut Context<'_>,
@@ -123,7 +123,7 @@ impl Connection {
     }
 }
 
-impl Body {
+impl BodyState {
     /// Takes that many bytes if all of them are content and the body has more to come.
     pub(super) fn goes_on_behind(&mut self, bytes: u64) -> bool {
         match self {

@@ -30,7 +30,7 @@ pub(crate) enum Dechunker {
 
 /// What the start of the input was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Piece {
+pub(crate) enum ChunkPiece {
     /// This many bytes of content.
     Data(usize),
     /// This many bytes of chunk lines; the coding goes on.
@@ -49,18 +49,18 @@ impl Dechunker {
     /// Takes from the start of `input`, which must not be empty; not to be called in `Trailers`.
     ///
     /// `odd` is told what is read leniently: a line ended by LF alone (policy 14), white space around a size.
-    pub(crate) fn next(&mut self, input: &[u8], mut odd: impl FnMut(Anomaly)) -> Piece {
+    pub(crate) fn next(&mut self, input: &[u8], mut odd: impl FnMut(Anomaly)) -> ChunkPiece {
         if let Self::Data { left } = self {
             let n = usize::try_from(*left).unwrap_or(usize::MAX).min(input.len());
             *left -= n as u64;
             if *left == 0 {
                 *self = Self::DataEnd { cr: false };
             }
-            return Piece::Data(n);
+            return ChunkPiece::Data(n);
         }
         let mut at = 0;
         // What stands before the bad byte is framing, wherever the input was cut: it goes first.
-        let bad = |at, anomaly| if at > 0 { Piece::Framing(at) } else { Piece::Bad(anomaly) };
+        let bad = |at, anomaly| if at > 0 { ChunkPiece::Framing(at) } else { ChunkPiece::Bad(anomaly) };
         while at < input.len() {
             let byte = input[at];
             match self {
@@ -92,7 +92,7 @@ impl Dechunker {
                         }
                         at += 1;
                         *self = if *value == 0 { Self::Trailers } else { Self::Data { left: *value } };
-                        return Piece::Framing(at);
+                        return ChunkPiece::Framing(at);
                     }
                     // Behind the size only a CR, white space (old servers pad with it) or an extension may stand.
                     let known = *extension || is_blank(byte) || matches!(byte, b'\r' | b';');
@@ -137,7 +137,7 @@ impl Dechunker {
                 Self::Data { .. } | Self::Trailers => break,
             }
         }
-        Piece::Framing(at)
+        ChunkPiece::Framing(at)
     }
 
     /// Skips bytes that are missing; whether they all lay inside one chunk's data.

@@ -6,17 +6,17 @@
 use sniffer_packet::frame::Stamp;
 use sniffer_packet::key::Side;
 
-use super::begin::{Candidate, New, Step};
+use super::begin::{Candidate, HeadStep, New};
 use super::body::{carried, content};
-use super::pairing::Exchanges;
-use super::state::{Body, Open, Partial, State, Stream, Untouched};
+use super::pairing::Pairing;
+use super::state::{BodyState, OpenMessage, Partial, State, Stream, Untouched};
 use crate::anomaly::Anomaly;
 use crate::config::Config;
 use crate::event::{About, Completion, Direction, Event, Flow, Incomplete, Protocol, Sink};
 use crate::http1::head::EndFinder;
 use crate::http1::start_line;
 use crate::ledger::{Fate, Ledger};
-use crate::tcp::{Delivery, EndCause, GapCause, Interest};
+use crate::tcp::{Delivery, EndCause, GapCause, Retention};
 
 /// What a delivery may touch besides the connection's own state.
 pub(crate) struct Context<'a> {
@@ -29,9 +29,9 @@ pub(crate) struct Context<'a> {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Connection {
+pub(crate) struct Http1Connection {
     pub(super) sides: [Stream; 2],
-    pub(super) exchanges: Exchanges,
+    pub(super) exchanges: Pairing,
     /// Who was seen to send a request or to get a response.
     pub(super) client: Option<Side>,
     pub(super) tunnel: Option<Tunnel>,
@@ -47,7 +47,7 @@ pub(super) enum Tunnel {
     Upgrade(Fate),
 }
 
-impl Connection {
+impl Http1Connection {
     /// Accounted bytes on the heap.
     pub(crate) fn held(&self) -> usize {
         self.sides[0].state.held() + self.sides[1].state.held() + self.exchanges.held()
@@ -59,16 +59,16 @@ impl Connection {
     }
 
     /// Notes something odd below HTTP: on the message of `from` in progress, or its next.
-    pub(crate) fn note(&mut self, from: Side, anomaly: Anomaly) {
+    pub(crate) fn flag_message(&mut self, from: Side, anomaly: Anomaly) {
         self.sides[from.index()].notes.insert(anomaly);
     }
 
     /// What another copy of the bytes last delivered could change.
-    pub(crate) fn interest(&self, from: Side) -> Interest {
+    pub(crate) fn retention(&self, from: Side) -> Retention {
         match self.sides[from.index()].state {
-            State::Start => Interest::Unacknowledged,
-            State::Head(_) | State::Overlong(_) | State::Body(..) | State::Trailers(..) => Interest::Open,
-            State::Lost(_) | State::Opaque(_) => Interest::None,
+            State::Start => Retention::Unacknowledged,
+            State::Head(_) | State::Overlong(_) | State::Body(..) | State::Trailers(..) => Retention::Open,
+            State::Lost(_) | State::Opaque(_) => Retention::None,
         }
     }
 
@@ -96,7 +96,7 @@ impl Connection {
     #[inline(always)]
     fn step(&mut self, from: Side, bytes: &[u8], stamp: Stamp, starts_segment: bool, cx: &mut Context<'_>) -> usize {
         // The middle of a body, where most bytes are: the state stays what it is.
-        if let State::Body(body, open @ Open { orphan: false, .. }) = &mut self.sides[from.index()].state
+        if let State::Body(body, open @ OpenMessage { orphan: false, .. }) = &mut self.sides[from.index()].state
             && body.goes_on_behind(bytes.len() as u64)
         {
             open.begun = true;
@@ -129,8 +129,8 @@ impl Connection {
                 let candidate =
                     Candidate { all: bytes, new, frames, finder: &mut finder, started: &mut started, strict: false };
                 match self.head(from, candidate, cx) {
-                    Step::Used(used) => used,
-                    Step::More => {
+                    HeadStep::Used(used) => used,
+                    HeadStep::More => {
                         let mut partial = Box::new(Partial { finder, started, ..Partial::default() });
                         partial.push(bytes, stamp);
                         self.set(from, State::Head(partial));
@@ -144,8 +144,8 @@ impl Connection {
                 let new = New { bytes: bytes.len(), is_segment: starts_segment };
                 let Partial { bytes: all, frames, finder, started, strict, .. } = &mut *partial;
                 match self.head(from, Candidate { all, new, frames, finder, started, strict: *strict }, cx) {
-                    Step::Used(used) => used - before,
-                    Step::More => {
+                    HeadStep::Used(used) => used - before,
+                    HeadStep::More => {
                         self.set(from, State::Head(partial));
                         bytes.len()
                     }
@@ -171,8 +171,8 @@ impl Connection {
                     && bytes.starts_with(b"HTTP/")
                     && start_line::is_strict_start(bytes) =>
             {
-                let open = Open { orphan: false, ..open };
-                if matches!(body, Body::UntilClose) || !open.begun {
+                let open = OpenMessage { orphan: false, ..open };
+                if matches!(body, BodyState::UntilClose) || !open.begun {
                     self.close(from, open, Completion::Complete, stamp, cx);
                 } else {
                     self.set(from, State::Body(body, open));
@@ -213,7 +213,14 @@ impl Connection {
     // Ends of messages.
 
     /// Ends a message. `completion` gives way to what cut it before.
-    pub(super) fn close(&mut self, from: Side, open: Open, completion: Completion, stamp: Stamp, cx: &mut Context<'_>) {
+    pub(super) fn close(
+        &mut self,
+        from: Side,
+        open: OpenMessage,
+        completion: Completion,
+        stamp: Stamp,
+        cx: &mut Context<'_>,
+    ) {
         // When its last byte is missing, how long the answer took is not known.
         if open.direction == Direction::Request && completion == Completion::Complete {
             self.exchanges.request_sent(open.exchange, stamp.time);
@@ -313,7 +320,7 @@ impl Connection {
                         self.cut(from, open, reason, stamp, cx);
                         self.lose(from);
                     }
-                    (None, Body::Length { left: 0 }) => self.cut(from, open, reason, stamp, cx),
+                    (None, BodyState::Length { left: 0 }) => self.cut(from, open, reason, stamp, cx),
                     (None, body) => self.set(from, State::Body(body, open)),
                 }
             }
@@ -330,7 +337,7 @@ impl Connection {
         }
     }
 
-    fn cut(&mut self, from: Side, open: Open, reason: Incomplete, stamp: Stamp, cx: &mut Context<'_>) {
+    fn cut(&mut self, from: Side, open: OpenMessage, reason: Incomplete, stamp: Stamp, cx: &mut Context<'_>) {
         self.close(from, open, Completion::Incomplete(reason), stamp, cx);
     }
 
@@ -354,7 +361,7 @@ impl Connection {
                 cx.ledger.count(fate, partial.bytes.len());
             }
             // RFC 9112 §8: only an orderly close says that a body without a length is whole.
-            State::Body(Body::UntilClose, open) if cause == EndCause::Fin => {
+            State::Body(BodyState::UntilClose, open) if cause == EndCause::Fin => {
                 self.close(from, open, Completion::Complete, stamp, cx);
             }
             State::Body(_, open) => self.cut(from, open, reason, stamp, cx),
@@ -368,13 +375,13 @@ impl Connection {
         }
         // What was noted and found no message is counted all the same.
         for anomaly in self.sides[from.index()].notes.take().iter() {
-            report(anomaly, cx);
+            flag_connection(anomaly, cx);
         }
     }
 }
 
 /// Counts something odd that touched no message.
-pub(crate) fn report(anomaly: Anomaly, cx: &mut Context<'_>) {
+pub(crate) fn flag_connection(anomaly: Anomaly, cx: &mut Context<'_>) {
     cx.ledger.count_anomaly(anomaly);
     cx.sink.event(Event::Anomaly { flow: Some(cx.flow), anomaly });
 }

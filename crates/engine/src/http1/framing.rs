@@ -45,20 +45,20 @@ impl Method {
 
 /// Of a head, all that its framing depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Outline {
+pub(crate) struct FramingInput {
     /// The status of a response.
     pub(crate) status: Option<u16>,
     pub(crate) version: Version,
-    pub(crate) delimiters: Delimiters,
+    pub(crate) delimiters: FramingFields,
 }
 
-impl Outline {
+impl FramingInput {
     pub(crate) fn of(head: &Head<'_>) -> Self {
         let status = match head.start {
             StartLine::Response { status, .. } => Some(status),
             StartLine::Request { .. } => None,
         };
-        let mut delimiters = Delimiters::default();
+        let mut delimiters = FramingFields::default();
         head.fields.iter().for_each(|field| delimiters.see(field));
         Self { status, version: head.version, delimiters }
     }
@@ -66,12 +66,12 @@ impl Outline {
 
 /// What the fields seen so far say about the body's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Delimiters {
+pub(crate) struct FramingFields {
     lengths: Lengths,
     coding: TransferCoding,
 }
 
-impl Delimiters {
+impl FramingFields {
     /// Fields that delimit a body, in lower case.
     const NAMES: [&[u8]; 2] = [b"content-length", b"transfer-encoding"];
 
@@ -107,21 +107,21 @@ impl Delimiters {
     }
 }
 
-/// Decides, in the order of RFC 9112 §6.3; `answers` is the request's method when the head is a response's.
-pub(crate) fn framing(outline: &Outline, answers: Method) -> (Framing, AnomalySet) {
+/// Decides, in the order of RFC 9112 §6.3; `request_method` is the request's method when the head is a response's.
+pub(crate) fn framing(outline: &FramingInput, request_method: Method) -> (Framing, AnomalySet) {
     let mut anomalies = AnomalySet::EMPTY;
-    let Delimiters { lengths, coding } = outline.delimiters;
+    let FramingFields { lengths, coding } = outline.delimiters;
     let is_response = match outline.status {
         Some(status) => {
             // 1. HEAD, 1xx, 204, 304: no body, whatever the fields say. 101 makes both directions a tunnel.
             if status == 101 {
                 return (Framing::Upgrade, anomalies);
             }
-            if answers == Method::Head || matches!(status, 100..=199 | 204 | 304) {
+            if request_method == Method::Head || matches!(status, 100..=199 | 204 | 304) {
                 return (Framing::Length(0), anomalies);
             }
             // 2. A 2xx to CONNECT.
-            if answers == Method::Connect && matches!(status, 200..=299) {
+            if request_method == Method::Connect && matches!(status, 200..=299) {
                 return (Framing::Tunnel, anomalies);
             }
             true

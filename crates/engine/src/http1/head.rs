@@ -9,7 +9,7 @@ use memchr::{memchr, memchr_iter};
 
 use crate::anomaly::{Anomaly, AnomalySet};
 use crate::event::{Field, Head, StartLine, Version};
-use crate::http1::framing::Delimiters;
+use crate::http1::framing::FramingFields;
 use crate::http1::start_line::METHOD_MAX;
 
 /// Where a head ends, looked for piece by piece without looking at a byte twice.
@@ -57,7 +57,7 @@ const FIELDS_MANY: usize = 64;
 /// Reads a head that stands whole and well-formed at the start of `bytes`, and hands it on with its length.
 ///
 /// One pass for nearly every head there is: finding its end first took a third as long as reading it. `None` says only that
-/// [`super::start_line::sort`], [`EndFinder`] and [`read`] have to tell what stands there.
+/// [`super::start_line::classify`], [`EndFinder`] and [`read`] have to tell what stands there.
 pub(crate) fn read_at_once<T>(
     bytes: &[u8],
     bytes_max: usize,
@@ -248,7 +248,7 @@ pub(crate) fn read_fields<'a>(
             }
             last = match field(line, anomalies) {
                 None => Last::None,
-                Some((field, _)) if beyond && !Delimiters::names_one(field.name) => Last::Dropped,
+                Some((field, _)) if beyond && !FramingFields::names_one(field.name) => Last::Dropped,
                 Some((field, value_at)) => {
                     fields.push(field);
                     Last::Kept { value_at: at + value_at }

@@ -15,4 +15,4 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use connection::{Connection, Context, report};
+pub(crate) use connection::{Context, Http1Connection, flag_connection};

@@ -7,7 +7,7 @@ use memchr::memchr;
 
 use crate::anomaly::{Anomaly, AnomalySet};
 use crate::event::Version;
-use crate::http1::framing::{Delimiters, Outline};
+use crate::http1::framing::{FramingFields, FramingInput};
 use crate::http1::head::{is_blank, read_fields};
 
 /// Bytes of one delimiting field that are kept: far more than any honest one has (arbitrary).
@@ -15,8 +15,8 @@ const FIELD_MAX: usize = 4096;
 
 /// Reads field lines, of which it gets every byte, until the blank line.
 #[derive(Debug)]
-pub(crate) struct Beyond {
-    outline: Outline,
+pub(crate) struct OverlongHead {
+    outline: FramingInput,
     /// What is odd about line ends, and about the fields that delimit the body.
     pub(crate) anomalies: AnomalySet,
     /// The field in progress with its folds, as long as it may be one that delimits the body.
@@ -37,11 +37,11 @@ enum Line {
     },
 }
 
-impl Beyond {
+impl OverlongHead {
     /// For the fields behind the start line of a response with this status, or of a request.
     pub(crate) fn new(status: Option<u16>, version: Version) -> Self {
         Self {
-            outline: Outline { status, version, delimiters: Delimiters::default() },
+            outline: FramingInput { status, version, delimiters: FramingFields::default() },
             anomalies: AnomalySet::EMPTY,
             field: Vec::new(),
             skip: false,
@@ -89,7 +89,7 @@ impl Beyond {
     }
 
     /// Of the head, all that its framing depends on, as far as it came.
-    pub(crate) const fn outline(&self) -> &Outline {
+    pub(crate) const fn outline(&self) -> &FramingInput {
         &self.outline
     }
 
@@ -102,13 +102,13 @@ impl Beyond {
         if !self.skip {
             let room = FIELD_MAX - self.field.len();
             self.field.extend_from_slice(&bytes[..bytes.len().min(room)]);
-            self.skip = !Delimiters::may_begin(&self.field);
+            self.skip = !FramingFields::may_begin(&self.field);
         }
     }
 
     /// The field is whole.
     fn see(&mut self) {
-        if Delimiters::may_begin(&self.field) {
+        if FramingFields::may_begin(&self.field) {
             let mut fields = Vec::new();
             read_fields(&self.field, 1, &mut fields, &mut self.anomalies);
             fields.iter().for_each(|field| self.outline.delimiters.see(field));
@@ -129,7 +129,7 @@ mod tests {
         let behind = format!("{fields}\r\nbehind");
         for cut in 0..=fields.len() + 2 {
             let (before, rest) = behind.as_bytes().split_at(cut);
-            let mut beyond = Beyond::new(Some(200), Version::Http11);
+            let mut beyond = OverlongHead::new(Some(200), Version::Http11);
             let end = beyond.find_blank(before).or_else(|| beyond.find_blank(rest).map(|end| cut + end));
             assert_eq!(end, Some(fields.len() + 2), "{fields:?} cut at {cut}");
             let bare = fields.replace("\r\n", "").contains('\n');
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn one_field_is_kept_and_no_more_of_it_than_the_limit() {
-        let mut beyond = Beyond::new(None, Version::Http11);
+        let mut beyond = OverlongHead::new(None, Version::Http11);
         for _ in 0..1000 {
             assert_eq!(beyond.find_blank(b"Content-Length: 5\r\n"), None);
         }

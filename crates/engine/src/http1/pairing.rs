@@ -43,7 +43,7 @@ pub(super) struct Answer {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Exchanges {
+pub(super) struct Pairing {
     next: u32,
     /// Invariant: each of them is certainly answered by the next final response when it comes first.
     waiting: VecDeque<Pending>,
@@ -53,7 +53,7 @@ pub(super) struct Exchanges {
     /// The exchange of an interim response whose request was never seen: its complement, which is 0 for none that there is, so that
     /// absence takes no room.
     interim: Option<NonZero<u32>>,
-    pairing: Pairing,
+    certainty: Certainty,
     /// Requests that were not put into the order and have not been answered, at least.
     unpaired: u32,
     /// Whether this client was seen to send a request before the one before was answered.
@@ -61,7 +61,7 @@ pub(super) struct Exchanges {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Pairing {
+enum Certainty {
     #[default]
     Certain,
     /// Requests were lost, and the server has sent nothing since.
@@ -75,25 +75,25 @@ enum Pairing {
     ServerSpoke,
 }
 
-impl Exchanges {
+impl Pairing {
     /// A request's head; `answering` while the server is inside a response. Gives its exchange.
     pub(super) fn request(&mut self, method: Method, answering: bool, pipeline_max: usize) -> u32 {
         let exchange = self.take_number();
         let busy = answering || !self.waiting.is_empty() || self.beyond.1 > 0 || self.unpaired > 0;
         let waits = !self.pipelines && !busy;
-        match self.pairing {
-            Pairing::Certain => self.pipelines |= busy,
-            Pairing::ResponsesLost if waits => {}
+        match self.certainty {
+            Certainty::Certain => self.pipelines |= busy,
+            Certainty::ResponsesLost if waits => {}
             // A client that waits for its answers has had them all: what comes next answers this.
-            Pairing::ServerSpoke if waits => self.pairing = Pairing::Certain,
+            Certainty::ServerSpoke if waits => self.certainty = Certainty::Certain,
             pairing => {
                 match pairing {
                     // The answer to the request that waits may be among what was lost, or this may not have waited for it.
-                    Pairing::ResponsesLost => self.lost(false),
+                    Certainty::ResponsesLost => self.lost(false),
                     // It was sent although what came before it had no answer yet.
-                    Pairing::RequestsLost => self.pipelines = true,
-                    Pairing::ServerSpoke => self.pipelines |= busy,
-                    Pairing::BothLost | Pairing::Certain => {}
+                    Certainty::RequestsLost => self.pipelines = true,
+                    Certainty::ServerSpoke => self.pipelines |= busy,
+                    Certainty::BothLost | Certainty::Certain => {}
                 }
                 self.unpaired = self.unpaired.saturating_add(1);
                 return exchange;
@@ -124,8 +124,8 @@ impl Exchanges {
         // RFC 9110 §15.2: an interim response precedes the final one. 101 is the last that HTTP says here.
         let is_final = !(100..=199).contains(&status) || status == 101;
         self.server_spoke();
-        if self.pairing == Pairing::ResponsesLost {
-            self.pairing = if self.waiting.is_empty() { Pairing::ServerSpoke } else { Pairing::Certain };
+        if self.certainty == Certainty::ResponsesLost {
+            self.certainty = if self.waiting.is_empty() { Certainty::ServerSpoke } else { Certainty::Certain };
         }
         let unknown = |exchange| Answer { exchange, method: Method::Other, known: false, latency_nanos: None };
         let Some(first) = self.waiting.front().copied() else {
@@ -150,16 +150,15 @@ impl Exchanges {
 
     /// Bytes between or across messages of one direction are missing or cannot be read.
     pub(super) fn lost(&mut self, from_server: bool) {
-        self.pairing = match (self.pairing, from_server) {
+        self.certainty = match (self.certainty, from_server) {
             // What waited before requests were lost is still answered first.
-            (Pairing::Certain | Pairing::RequestsLost | Pairing::ServerSpoke, false) => Pairing::RequestsLost,
-            (Pairing::Certain | Pairing::ResponsesLost | Pairing::ServerSpoke, true) => Pairing::ResponsesLost,
-            (Pairing::RequestsLost | Pairing::BothLost, true) | (Pairing::ResponsesLost | Pairing::BothLost, false) => {
-                Pairing::BothLost
-            }
+            (Certainty::Certain | Certainty::RequestsLost | Certainty::ServerSpoke, false) => Certainty::RequestsLost,
+            (Certainty::Certain | Certainty::ResponsesLost | Certainty::ServerSpoke, true) => Certainty::ResponsesLost,
+            (Certainty::RequestsLost | Certainty::BothLost, true)
+            | (Certainty::ResponsesLost | Certainty::BothLost, false) => Certainty::BothLost,
         };
         // What waits may have been answered among the responses that were lost.
-        if self.pairing != Pairing::RequestsLost {
+        if self.certainty != Certainty::RequestsLost {
             self.waiting.clear();
             self.beyond = (0, 0);
             self.interim = None;
@@ -170,13 +169,13 @@ impl Exchanges {
     /// The server sent what cannot be read: it may have been the answer to what waits.
     pub(super) fn server_unread(&mut self) {
         self.lost(true);
-        self.pairing = Pairing::ServerSpoke;
+        self.certainty = Certainty::ServerSpoke;
     }
 
     /// The server sent something.
     pub(super) const fn server_spoke(&mut self) {
-        if matches!(self.pairing, Pairing::RequestsLost | Pairing::BothLost) {
-            self.pairing = Pairing::ServerSpoke;
+        if matches!(self.certainty, Certainty::RequestsLost | Certainty::BothLost) {
+            self.certainty = Certainty::ServerSpoke;
         }
     }
 
@@ -198,7 +197,7 @@ mod tests {
 
     const AT: Timestamp = Timestamp::from_nanos(1_000);
 
-    fn ask(exchanges: &mut Exchanges) -> u32 {
+    fn ask(exchanges: &mut Pairing) -> u32 {
         let exchange = exchanges.request(Method::Other, false, 8);
         exchanges.request_sent(exchange, Timestamp::from_nanos(400));
         exchange
@@ -206,7 +205,7 @@ mod tests {
 
     #[test]
     fn responses_answer_in_order_and_interim_ones_use_nothing_up() {
-        let mut exchanges = Exchanges::default();
+        let mut exchanges = Pairing::default();
         assert_eq!((ask(&mut exchanges), ask(&mut exchanges)), (0, 1));
         assert_eq!(exchanges.response(100, AT).exchange, 0);
         let first = exchanges.response(200, AT);
@@ -218,7 +217,7 @@ mod tests {
 
     #[test]
     fn an_early_response_has_no_latency() {
-        let mut exchanges = Exchanges::default();
+        let mut exchanges = Pairing::default();
         let exchange = exchanges.request(Method::Other, false, 8);
         assert_eq!(exchanges.response(413, AT).latency_nanos, None);
         exchanges.request_sent(exchange, AT);
@@ -226,7 +225,7 @@ mod tests {
 
     #[test]
     fn after_lost_requests_only_a_fresh_round_is_paired() {
-        let mut exchanges = Exchanges::default();
+        let mut exchanges = Pairing::default();
         let before = ask(&mut exchanges);
         exchanges.lost(false);
         assert_eq!(exchanges.response(200, AT).exchange, before, "the order before the gap still holds");
@@ -238,7 +237,7 @@ mod tests {
 
     #[test]
     fn after_lost_responses_a_client_that_waits_is_paired_again() {
-        let mut exchanges = Exchanges::default();
+        let mut exchanges = Pairing::default();
         ask(&mut exchanges);
         exchanges.lost(true);
         let next = ask(&mut exchanges);
@@ -247,7 +246,7 @@ mod tests {
 
     #[test]
     fn after_lost_responses_a_client_that_pipelines_is_not() {
-        let mut exchanges = Exchanges::default();
+        let mut exchanges = Pairing::default();
         ask(&mut exchanges);
         ask(&mut exchanges);
         exchanges.lost(true);
@@ -258,13 +257,13 @@ mod tests {
     #[test]
     fn a_request_may_have_been_answered_among_the_responses_that_were_lost() {
         // Two responses were lost at once: both requests are seen before the next response, and it answers the second.
-        let mut exchanges = Exchanges::default();
+        let mut exchanges = Pairing::default();
         ask(&mut exchanges);
         exchanges.lost(true);
         let (answered, asked) = (ask(&mut exchanges), ask(&mut exchanges));
         exchanges.server_spoke();
         let answer = exchanges.response(200, AT).exchange;
-        assert!(answer != answered && answer != asked, "it is not certain which it answers");
+        assert!(answer != answered && answer != asked, "it is not certain which it request_method");
         let next = ask(&mut exchanges);
         assert_eq!(exchanges.response(200, AT).exchange, next);
         // The same when the second request was lost too, or when the rest of the first response is seen.
@@ -281,18 +280,18 @@ mod tests {
     #[test]
     fn a_client_that_did_not_wait_for_the_lost_answer_pipelines() {
         // A is lost, B follows at once: behind their answers come those of what was sent meanwhile.
-        let mut exchanges = Exchanges::default();
+        let mut exchanges = Pairing::default();
         exchanges.lost(false);
         ask(&mut exchanges);
         exchanges.server_spoke();
         exchanges.response(200, AT);
         let third = ask(&mut exchanges);
-        assert_ne!(exchanges.response(200, AT).exchange, third, "it answers B");
+        assert_ne!(exchanges.response(200, AT).exchange, third, "it request_method B");
     }
 
     #[test]
     fn a_pipeline_beyond_the_limit_is_paired_by_counting() {
-        let mut exchanges = Exchanges::default();
+        let mut exchanges = Pairing::default();
         for exchange in 0..20 {
             assert_eq!(ask(&mut exchanges), exchange);
         }
@@ -322,7 +321,7 @@ mod tests {
 
         for seed in 0..2_000 {
             let mut rng = Rng::new(seed);
-            let (mut exchanges, mut queue) = (Exchanges::default(), VecDeque::new());
+            let (mut exchanges, mut queue) = (Pairing::default(), VecDeque::new());
             let (mut now, mut opened, mut own) = (0, 0, None);
             for _ in 0..rng.between(1, 60) {
                 now += 1;

@@ -8,7 +8,7 @@ use crate::http1::head::{is_blank, is_token, trim_end, version_of};
 
 /// What a first line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sort {
+pub(crate) enum LineKind {
     /// `token SP … HTTP/1.x`
     Request,
     /// `HTTP/1.x SP 3DIGIT`
@@ -26,41 +26,41 @@ pub(crate) const METHOD_MAX: usize = 1024;
 ///
 /// Decides as early as the bytes allow: text that is not HTTP is told at its first line end, binary at its first byte
 /// that no token has.
-pub(crate) fn sort(bytes: &[u8]) -> Sort {
+pub(crate) fn classify(bytes: &[u8]) -> LineKind {
     const RESPONSE: &[u8] = b"HTTP/1.";
     let common = bytes.len().min(RESPONSE.len());
     if bytes[..common] == RESPONSE[..common] {
         return match &bytes[common..] {
-            [] => Sort::Undecided,
+            [] => LineKind::Undecided,
             [minor, rest @ ..] if minor.is_ascii_digit() => sort_status(rest),
-            _ => Sort::Neither,
+            _ => LineKind::Neither,
         };
     }
     let method = bytes.iter().take(METHOD_MAX).position(|&b| !is_token(b)).unwrap_or(bytes.len());
     match bytes.get(method) {
-        None if method > METHOD_MAX => return Sort::Neither,
-        None => return Sort::Undecided,
+        None if method > METHOD_MAX => return LineKind::Neither,
+        None => return LineKind::Undecided,
         Some(b' ' | b'\t') if method > 0 => {}
-        Some(_) => return Sort::Neither,
+        Some(_) => return LineKind::Neither,
     }
-    let Some(lf) = memchr(b'\n', &bytes[method..]).map(|at| method + at) else { return Sort::Undecided };
-    if version_of(trim_end(&bytes[method..lf])).is_some() { Sort::Request } else { Sort::Neither }
+    let Some(lf) = memchr(b'\n', &bytes[method..]).map(|at| method + at) else { return LineKind::Undecided };
+    if version_of(trim_end(&bytes[method..lf])).is_some() { LineKind::Request } else { LineKind::Neither }
 }
 
-fn sort_status(rest: &[u8]) -> Sort {
+fn sort_status(rest: &[u8]) -> LineKind {
     let blanks = rest.iter().take_while(|&&b| is_blank(b)).count();
     let digits = &rest[blanks..];
     for place in 0..3 {
         match digits.get(place) {
-            None => return Sort::Undecided,
+            None => return LineKind::Undecided,
             Some(b) if blanks > 0 && b.is_ascii_digit() => {}
-            _ => return Sort::Neither,
+            _ => return LineKind::Neither,
         }
     }
     match digits.get(3) {
-        None => Sort::Undecided,
-        Some(b' ' | b'\t' | b'\r' | b'\n') if digits[0] != b'0' => Sort::Response,
-        Some(_) => Sort::Neither,
+        None => LineKind::Undecided,
+        Some(b' ' | b'\t' | b'\r' | b'\n') if digits[0] != b'0' => LineKind::Response,
+        Some(_) => LineKind::Neither,
     }
 }
 
@@ -122,26 +122,26 @@ const KNOWN_METHODS: [&[u8]; 50] = [
 /// Whether `bytes` starts with a start line strict enough to resynchronise at (policy 15).
 pub(crate) fn is_strict_start(bytes: &[u8]) -> bool {
     if bytes.starts_with(b"HTTP/") {
-        return sort(bytes) == Sort::Response;
+        return classify(bytes) == LineKind::Response;
     }
     let Some(lf) = memchr(b'\n', bytes) else { return false };
     let line = &bytes[..lf + 1];
-    match sort(line) {
-        Sort::Request => {
+    match classify(line) {
+        LineKind::Request => {
             let mut parts = line.split(|&b| b == b' ');
             let (method, target, rest) = (parts.next(), parts.next(), parts.next());
             let known = method.is_some_and(|method| KNOWN_METHODS.contains(&method));
             let target = target.is_some_and(|t| !t.is_empty() && t.iter().all(|b| b.is_ascii_graphic() || *b >= 0x80));
             known && target && rest.is_some_and(|v| v.starts_with(b"HTTP/1.")) && parts.next().is_none()
         }
-        Sort::Response | Sort::Undecided | Sort::Neither => false,
+        LineKind::Response | LineKind::Undecided | LineKind::Neither => false,
     }
 }
 
 /// Whether `bytes`, which hold no whole line, may be how a strict start line begins: a segment can be shorter than that.
 pub(crate) fn may_become_strict(bytes: &[u8]) -> bool {
     const RESPONSE: &[u8] = b"HTTP/1.";
-    if sort(bytes) != Sort::Undecided {
+    if classify(bytes) != LineKind::Undecided {
         return false;
     }
     if bytes.starts_with(&RESPONSE[..RESPONSE.len().min(bytes.len())]) {

@@ -17,7 +17,7 @@ use crate::event::{Direction, Incomplete};
 use crate::http1::chunked::Dechunker;
 use crate::http1::framing::Method;
 use crate::http1::head::EndFinder;
-use crate::http1::overlong::Beyond;
+use crate::http1::overlong::OverlongHead;
 use crate::ledger::Fate;
 
 #[derive(Debug, Default)]
@@ -54,9 +54,9 @@ pub(super) enum State {
     /// Behind the limit of a head: looking for its blank line, then the body.
     Overlong(Box<Overlong>),
     /// In a body.
-    Body(Body, Open),
+    Body(BodyState, OpenMessage),
     /// In the trailers of a chunked body.
-    Trailers(Box<Partial>, Open),
+    Trailers(Box<Partial>, OpenMessage),
     /// Looking for a segment that starts with a start line; the fate of the bytes until then.
     Lost(Fate),
     /// Not to be looked into; the fate of its bytes.
@@ -103,17 +103,17 @@ impl Partial {
 /// A head beyond the limit: its message is open, its body not reached.
 #[derive(Debug)]
 pub(super) struct Overlong {
-    pub(super) open: Open,
+    pub(super) open: OpenMessage,
     /// Of a response: the method of the request that it answers.
-    pub(super) answers: Method,
+    pub(super) request_method: Method,
     /// What a 101 upgrades to.
     pub(super) upgrade: Fate,
-    pub(super) fields: Beyond,
+    pub(super) fields: OverlongHead,
 }
 
 /// How the body in progress is delimited.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Body {
+pub(super) enum BodyState {
     Length { left: u64 },
     Chunked(Dechunker),
     UntilClose,
@@ -121,7 +121,7 @@ pub(super) enum Body {
 
 /// The message in progress.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Open {
+pub(super) struct OpenMessage {
     pub(super) direction: Direction,
     pub(super) exchange: u32,
     pub(super) anomalies: AnomalySet,

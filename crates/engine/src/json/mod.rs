@@ -18,7 +18,7 @@ use base64::engine::general_purpose::STANDARD;
 use memchr::memchr2_iter;
 
 use crate::message::Message;
-use crate::message::shape::{Listener, Value};
+use crate::message::shape::{Value, Visitor};
 pub use lines::Lines;
 use small::{small, write_number};
 
@@ -35,7 +35,7 @@ impl Lines {
     /// Appends the JSON of a message and a line feed.
     pub fn push(&mut self, message: &Message) {
         let start = self.len();
-        let Ok(()) = message.tell(&mut Object { lines: self, before: b'{' });
+        let Ok(()) = message.visit(&mut Object { lines: self, before: b'{' });
         self.raw(b"}");
         self.escape_line_ends(start);
         self.raw(b"\n");
@@ -49,7 +49,7 @@ struct Object<'a> {
     before: u8,
 }
 
-impl Listener for Object<'_> {
+impl Visitor for Object<'_> {
     type Error = Infallible;
 
     // Inlined into the shape, where keys and kinds of values are known.

@@ -13,7 +13,7 @@ use sniffer_packet::time::{Precision, Timestamp};
 use super::*;
 use crate::anomaly::{Anomaly, AnomalySet};
 use crate::event::{Direction, Field, Head, Incomplete, StartLine, Version};
-use crate::message::{Batch, Body, Fields, HeadText};
+use crate::message::{Body, Fields, HeadText, Phase};
 
 /// What serde_json writes, with the line ends of some escaped, and a line feed.
 fn expected(message: &Message) -> String {
@@ -100,8 +100,8 @@ prop_compose! {
             exchange,
             latency_nanos: latency,
             frames,
-            given_with: 0,
-            batch: Batch::default(),
+            completed_by: 0,
+            phase: Phase::default(),
         }
     }
 }

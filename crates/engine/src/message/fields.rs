@@ -63,7 +63,7 @@ impl Fields {
     /// Copies a whole head, start line and all, of which these are the fields: one copy, and names become lower case in it.
     ///
     /// `None` when more stands between names and values than usual, or less, or they are no pieces of it, which their addresses
-    /// tell; whether they are UTF-8 is not looked at.
+    /// visit; whether they are UTF-8 is not looked at.
     #[inline(always)]
     pub(super) fn set_at_once(&mut self, head: &[u8], fields: &[Field<'_>]) -> Option<()> {
         self.clear();

@@ -57,9 +57,9 @@ pub struct Message {
     /// Numbers of the frames that carried it, when they are kept.
     pub frames: Vec<u64>,
     /// Number of the frame that completed it; the last one, where time or the end of the capture did.
-    pub given_with: u64,
+    pub completed_by: u64,
     /// With which of the messages of that frame it came.
-    pub batch: Batch,
+    pub phase: Phase,
 }
 
 /// Messages that came between one frame and the next, in the order of output.
@@ -68,8 +68,8 @@ pub struct Message {
 /// million requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 #[expect(clippy::exhaustive_enums, reason = "an order; all of it is here")]
-pub enum Batch {
-    /// A full run of one connection, by the serial number of the segment that completed it.
+pub enum Phase {
+    /// A full run of one connection, by the number of the segment that completed it.
     Run(u64),
     /// What the frame completed, and what was given up for its memory.
     #[default]
@@ -83,7 +83,7 @@ pub enum Batch {
 /// Whose turn it is among messages of several [shards](crate::shard): each has its own in this order, and a connection is in
 /// one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Turn(u64, Batch, Began);
+pub struct OutputKey(u64, Phase, Began);
 
 impl Message {
     /// Replaces the values of these fields, trailers too, by `[REDACTED]`; names compare without case.
@@ -102,9 +102,9 @@ impl Message {
         Order { began: self.began(), exchange: self.exchange, direction: self.direction }
     }
 
-    /// Its turn.
-    pub const fn turn(&self) -> Turn {
-        Turn(self.given_with, self.batch, self.began())
+    /// Its output key.
+    pub const fn output_key(&self) -> OutputKey {
+        OutputKey(self.completed_by, self.phase, self.began())
     }
 
     const fn began(&self) -> Began {
@@ -112,7 +112,7 @@ impl Message {
     }
 }
 
-/// The order of output in a batch: the connection, exchange, request before response.
+/// The order of output in a phase: the connection, exchange, request before response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Order {
     began: Began,

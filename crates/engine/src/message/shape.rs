@@ -1,7 +1,7 @@
 //! The one shape of a message in JSON: which keys, in which order, with which values.
 //!
 //! A key without a value is left out, never `null`; `message.schema.json` describes it. It is told once, by
-//! [`Message::tell`], and heard twice: by serde here, by [`crate::json`], which writes lines faster.
+//! [`Message::visit`], and heard twice: by serde here, by [`crate::json`], which writes lines faster.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -36,7 +36,7 @@ pub(crate) enum Value<'a> {
 }
 
 /// Who is told the shape of a message.
-pub(crate) trait Listener {
+pub(crate) trait Visitor {
     /// What can go wrong.
     type Error;
 
@@ -46,7 +46,7 @@ pub(crate) trait Listener {
 
 impl Message {
     /// Tells every key that has a value, in order.
-    pub(crate) fn tell<L: Listener>(&self, to: &mut L) -> Result<(), L::Error> {
+    pub(crate) fn visit<L: Visitor>(&self, to: &mut L) -> Result<(), L::Error> {
         to.key("timestamp", Value::Time(self.started.time.rfc3339(self.started.precision)))?;
         to.key("direction", Value::Text(self.direction.name()))?;
         to.key("receiver", Value::Endpoint(&self.receiver))?;
@@ -151,14 +151,14 @@ impl Fields {
 impl Serialize for Message {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = Entries(serializer.serialize_map(None)?);
-        self.tell(&mut map)?;
+        self.visit(&mut map)?;
         map.0.end()
     }
 }
 
 struct Entries<M>(M);
 
-impl<M: SerializeMap> Listener for Entries<M> {
+impl<M: SerializeMap> Visitor for Entries<M> {
     type Error = M::Error;
 
     fn key(&mut self, key: &'static str, value: Value<'_>) -> Result<(), M::Error> {

@@ -9,19 +9,19 @@ use sniffer_packet::seq::{SeqNumber, StreamOffset};
 use sniffer_packet::time::Timestamp;
 
 use super::delivery::{Heard, SIDES, deliver};
-use super::half::{Half, Phase};
+use super::half::{Half, HalfState};
 use super::handshake::{PendingSyn, SynData};
 use super::midstream::takes_place;
-use super::overlap::evidence::{Bringer, Origin, Suspicion};
-use super::{Delivery, EndCause, Receiver};
+use super::overlap::evidence::{DeliveredBy, Evidence, Provenance};
+use super::{Delivery, EndCause, StreamSink};
 use crate::anomaly::Anomaly;
 use crate::config::Limits;
 use crate::ledger::Fate;
-use crate::reassembly::Arrival;
+use crate::reassembly::NewChunk;
 
 /// What the table must do after a segment.
 #[derive(Debug)]
-pub(crate) enum Outcome {
+pub(crate) enum SegmentOutcome {
     /// Nothing.
     Open,
     /// The connection is over: both ends were delivered.
@@ -41,13 +41,13 @@ struct Place {
 }
 
 #[derive(Debug)]
-pub(crate) struct Connection {
+pub(crate) struct TcpConnection {
     pub(super) halves: [Half; 2],
     pub(super) pending_syn: Option<Box<PendingSyn>>,
     pub(super) syn_data: Option<Box<SynData>>,
 }
 
-impl Connection {
+impl TcpConnection {
     pub(crate) fn new() -> Self {
         Self { halves: [Half::new(), Half::new()], pending_syn: None, syn_data: None }
     }
@@ -59,7 +59,7 @@ impl Connection {
 
     /// Whether no data can have been exchanged yet, as far as the capture shows.
     pub(crate) fn is_half_open(&self) -> bool {
-        self.halves.iter().any(|half| matches!(half.phase, Phase::Unseen | Phase::Expected))
+        self.halves.iter().any(|half| matches!(half.phase, HalfState::Unseen | HalfState::Expected))
             && self.halves.iter().all(Half::is_pristine)
     }
 
@@ -83,7 +83,7 @@ impl Connection {
     }
 
     /// Gives up the copies of delivered bytes; from here on a conflict with them counts as a duplicate.
-    pub(crate) fn forget_copies(&mut self) {
+    pub(crate) fn drop_history(&mut self) {
         self.halves.iter_mut().for_each(Half::forget);
     }
 
@@ -103,7 +103,7 @@ impl Connection {
     /// Takes a segment sent by `side`. Its payload has been counted as received. Inlined, as [`deliver`] is: of 2370 instructions for a
     /// segment of a large body, 65 handed over to them what was at hand.
     #[inline(always)]
-    pub(crate) fn segment<R: Receiver>(
+    pub(crate) fn segment<R: StreamSink>(
         &mut self,
         segment: &Segment<'_>,
         side: Side,
@@ -111,7 +111,7 @@ impl Connection {
         now: Timestamp,
         limits: &Limits,
         out: &mut R,
-    ) -> Outcome {
+    ) -> SegmentOutcome {
         if segment.flags.has(Flags::RST) {
             out.ledger().count(Fate::Ignored, segment.payload.len());
             return self.reset(segment, side, now, limits, out);
@@ -127,9 +127,9 @@ impl Connection {
             if let Some(anomaly) = self.implausible(segment, side) {
                 out.ledger().count(Fate::Ignored, segment.payload.len());
                 if segment.payload.is_empty() {
-                    out.report(anomaly);
+                    out.flag_connection(anomaly);
                 } else {
-                    out.note(side, anomaly);
+                    out.flag_message(side, anomaly);
                 }
                 self.settle(now, None, limits, out);
                 return self.outcome();
@@ -145,7 +145,7 @@ impl Connection {
             self.data(segment, side, at, stamp, limits, out);
         }
         if self.halves.iter().all(Half::is_quiet) {
-            return Outcome::Open;
+            return SegmentOutcome::Open;
         }
         let acked = self.half(side.other()).place(segment.ack);
         let heard = segment.flags.has(Flags::ACK).then_some(Heard { from: side, acked });
@@ -154,13 +154,13 @@ impl Connection {
     }
 
     /// Lets time pass without a packet.
-    pub(crate) fn advance<R: Receiver>(&mut self, now: Timestamp, limits: &Limits, out: &mut R) -> Outcome {
+    pub(crate) fn advance<R: StreamSink>(&mut self, now: Timestamp, limits: &Limits, out: &mut R) -> SegmentOutcome {
         self.settle(now, None, limits, out);
         self.outcome()
     }
 
     /// Ends the connection: what waits is delivered with the holes before it declared, or dropped when evicted.
-    pub(crate) fn end<R: Receiver>(&mut self, cause: EndCause, out: &mut R) {
+    pub(crate) fn end<R: StreamSink>(&mut self, cause: EndCause, out: &mut R) {
         if let Some(syn) = self.pending_syn.take() {
             out.ledger().count(Fate::Ignored, syn.payload.len());
         }
@@ -187,8 +187,8 @@ impl Connection {
         }
         for side in SIDES {
             let half = self.half_mut(side);
-            if half.phase != Phase::Ended {
-                half.phase = Phase::Ended;
+            if half.phase != HalfState::Ended {
+                half.phase = HalfState::Ended;
                 out.deliver(side, Delivery::End(cause));
             }
         }
@@ -202,8 +202,12 @@ impl Connection {
         &mut self.halves[side.index()]
     }
 
-    fn outcome(&self) -> Outcome {
-        if self.halves.iter().all(|half| half.phase == Phase::Ended) { Outcome::Closed } else { Outcome::Open }
+    fn outcome(&self) -> SegmentOutcome {
+        if self.halves.iter().all(|half| half.phase == HalfState::Ended) {
+            SegmentOutcome::Closed
+        } else {
+            SegmentOutcome::Open
+        }
     }
 
     // What the peer would have dropped (policy 2).
@@ -219,8 +223,8 @@ impl Connection {
         if segment.options.md5 && !half.md5 {
             return Some(Anomaly::UnsolicitedMd5);
         }
-        if let (Some((value, _)), Some(recent), Some(_)) = (segment.options.timestamps, half.ts_recent, peer.ts_recent)
-            && (value.wrapping_sub(recent) as i32) < -TIMESTAMP_SLACK
+        if let (Some((value, _)), Some(history), Some(_)) = (segment.options.timestamps, half.ts_recent, peer.ts_recent)
+            && (value.wrapping_sub(history) as i32) < -TIMESTAMP_SLACK
             // What brings nothing new is a duplicate, and those are often old.
             && half.is_new(end_of(segment))
         {
@@ -267,27 +271,27 @@ impl Connection {
     }
 
     /// Notes what a segment says of both directions' places.
-    fn acknowledge<R: Receiver>(&mut self, segment: &Segment<'_>, side: Side, at: Place, out: &mut R) {
+    fn acknowledge<R: StreamSink>(&mut self, segment: &Segment<'_>, side: Side, at: Place, out: &mut R) {
         let (half, peer) = self.both(side);
         half.see_window(segment.window, peer);
         half.ttl = half.ttl.max(segment.ttl);
         if let Some((value, _)) = segment.options.timestamps
             // RFC 7323 §4.3 (2): only a segment at or before the last acknowledgement sent; which the capture may show early.
-            && half.phase != Phase::Joined
+            && half.phase != HalfState::Joined
             // And an acceptable one (§5.3 R2): Linux drops what ends before that first.
             && (at.start..=at.end).contains(&half.acked.min(half.next))
-            && half.ts_recent.is_none_or(|recent| value.wrapping_sub(recent) as i32 >= 0)
+            && half.ts_recent.is_none_or(|history| value.wrapping_sub(history) as i32 >= 0)
         {
             half.ts_recent = Some(value);
         }
         match peer.phase {
             // Nothing of that direction is in the capture: it cannot be waited for.
-            Phase::Unseen | Phase::Expected => peer.expect(segment.ack),
-            Phase::Joined | Phase::Open | Phase::Ended => peer.acknowledged(at.acked, out),
+            HalfState::Unseen | HalfState::Expected => peer.expect(segment.ack),
+            HalfState::Joined | HalfState::Open | HalfState::Ended => peer.acknowledged(at.acked, out),
         }
     }
 
-    fn data<R: Receiver>(
+    fn data<R: StreamSink>(
         &mut self,
         segment: &Segment<'_>,
         side: Side,
@@ -305,7 +309,7 @@ impl Connection {
         }
         let (half, peer) = self.both(side);
         let requires = if peer.is_live() { at.acked } else { StreamOffset(0) };
-        let mut arrival = Arrival {
+        let mut chunk = NewChunk {
             offset: at.start,
             bytes: segment.payload,
             cut: u64::from(segment.cut),
@@ -313,64 +317,64 @@ impl Connection {
             requires,
             starts_segment: true,
         };
-        let end = at.end.add(arrival.cut);
+        let end = at.end.add(chunk.cut);
         // A FIN before bytes that were seen contradicts them: it is no end. Of two, the one in order is taken first.
         if segment.flags.has(Flags::FIN) && end >= half.received() {
             half.fin = Some(half.fin.unwrap_or(end).min(end));
         }
-        if arrival.bytes.is_empty() && arrival.cut == 0 {
+        if chunk.bytes.is_empty() && chunk.cut == 0 {
             return;
         }
         if segment.flags.has(Flags::URG) {
-            out.note(side, Anomaly::UrgentData);
+            out.flag_message(side, Anomaly::UrgentData);
         }
         if let Some(fin) = half.fin
             && end > fin
         {
-            let room = fin.since(arrival.offset);
-            let keep = usize::try_from(room).unwrap_or(usize::MAX).min(arrival.bytes.len());
-            out.ledger().count(Fate::Ignored, arrival.bytes.len() - keep);
-            out.report(Anomaly::DataAfterFin);
-            arrival.cut = arrival.cut.min(room - keep as u64);
-            arrival.bytes = &arrival.bytes[..keep];
+            let room = fin.since(chunk.offset);
+            let keep = usize::try_from(room).unwrap_or(usize::MAX).min(chunk.bytes.len());
+            out.ledger().count(Fate::Ignored, chunk.bytes.len() - keep);
+            out.flag_connection(Anomaly::DataAfterFin);
+            chunk.cut = chunk.cut.min(room - keep as u64);
+            chunk.bytes = &chunk.bytes[..keep];
         }
-        if arrival.offset < half.next {
-            let old = half.next.since(arrival.offset);
-            let dropped = usize::try_from(old).unwrap_or(usize::MAX).min(arrival.bytes.len());
-            let again = &arrival.bytes[..dropped];
-            let fate = if half.conflicts(arrival.offset, again, out.block()) {
-                let delivered = half.suspicion(arrival.offset, again, (segment.src.ip, segment.dst.ip));
+        if chunk.offset < half.next {
+            let old = half.next.since(chunk.offset);
+            let dropped = usize::try_from(old).unwrap_or(usize::MAX).min(chunk.bytes.len());
+            let again = &chunk.bytes[..dropped];
+            let fate = if half.conflicts(chunk.offset, again, out.block()) {
+                let delivered = half.evidence(chunk.offset, again, (segment.src.ip, segment.dst.ip));
                 note_conflict(half, side, delivered, segment, out);
                 Fate::ConflictingOverlap
-            } else if half.in_last_gap(arrival.offset) {
+            } else if half.in_last_gap(chunk.offset) {
                 Fate::Late
             } else {
                 Fate::Duplicate
             };
             out.ledger().count(fate, dropped);
-            arrival.cut = arrival.cut.saturating_sub(old - dropped as u64);
-            arrival.bytes = &arrival.bytes[dropped..];
-            arrival.offset = half.next;
-            arrival.starts_segment = false;
+            chunk.cut = chunk.cut.saturating_sub(old - dropped as u64);
+            chunk.bytes = &chunk.bytes[dropped..];
+            chunk.offset = half.next;
+            chunk.starts_segment = false;
         }
-        if arrival.bytes.is_empty() && arrival.cut == 0 {
+        if chunk.bytes.is_empty() && chunk.cut == 0 {
             return;
         }
-        let in_order = half.phase == Phase::Open
-            && arrival.offset == half.next
+        let in_order = half.phase == HalfState::Open
+            && chunk.offset == half.next
             && !half.has_waiting()
-            && arrival.requires <= peer.next.add(1);
+            && chunk.requires <= peer.next.add(1);
         if in_order {
-            let whole = arrival.bytes.len() == segment.payload.len();
-            let by = if whole { Bringer::Whole(segment) } else { Bringer::Part(segment) };
-            deliver(half, side, arrival, by, out);
+            let whole = chunk.bytes.len() == segment.payload.len();
+            let by = if whole { DeliveredBy::Whole(segment) } else { DeliveredBy::Part(segment) };
+            deliver(half, side, chunk, by, out);
             return;
         }
-        let entered = half.wait(arrival, Origin::verified(segment));
-        out.ledger().count(Fate::Duplicate, entered.duplicate);
-        if entered.conflicting > 0 {
-            out.ledger().count(Fate::ConflictingOverlap, entered.conflicting);
-            note_conflict(half, side, entered.suspicion, segment, out);
+        let inserted = half.wait(chunk, Provenance::verified(segment));
+        out.ledger().count(Fate::Duplicate, inserted.duplicate);
+        if inserted.conflicting > 0 {
+            out.ledger().count(Fate::ConflictingOverlap, inserted.conflicting);
+            note_conflict(half, side, inserted.evidence, segment, out);
         }
         while self.half(side).is_full(limits) {
             self.settle_start(side);
@@ -386,14 +390,14 @@ impl Connection {
     }
 
     /// RFC 9293 §3.10.7.4 and RFC 5961 §3: a reset counts only at the exact place expected.
-    fn reset<R: Receiver>(
+    fn reset<R: StreamSink>(
         &mut self,
         segment: &Segment<'_>,
         side: Side,
         now: Timestamp,
         limits: &Limits,
         out: &mut R,
-    ) -> Outcome {
+    ) -> SegmentOutcome {
         let (half, peer) = self.both(side);
         let exact = if half.is_live() {
             let fin = u64::from(half.fin == Some(half.next));
@@ -404,12 +408,12 @@ impl Connection {
             segment.flags.has(Flags::ACK) && peer.is_live() && peer.place(segment.ack) == peer.highest()
         };
         if !exact {
-            out.report(Anomaly::InexactReset);
+            out.flag_connection(Anomaly::InexactReset);
             self.settle(now, None, limits, out);
             return self.outcome();
         }
         self.end(EndCause::Reset, out);
-        Outcome::Closed
+        SegmentOutcome::Closed
     }
 }
 
@@ -423,12 +427,12 @@ const fn end_of(segment: &Segment<'_>) -> SeqNumber {
 const TIMESTAMP_SLACK: i32 = 1;
 
 /// Names a conflict, and what speaks against either copy: what the peer never got, or never took (policy 2).
-fn note_conflict<R: Receiver>(half: &Half, side: Side, first: Suspicion, later: &Segment<'_>, out: &mut R) {
-    out.note(side, Anomaly::ConflictingOverlap);
+fn note_conflict<R: StreamSink>(half: &Half, side: Side, first: Evidence, later: &Segment<'_>, out: &mut R) {
+    out.flag_message(side, Anomaly::ConflictingOverlap);
     if first.checksum || later.checksum_is_wrong() == Some(true) {
-        out.note(side, Anomaly::BadChecksum);
+        out.flag_message(side, Anomaly::BadChecksum);
     }
     if half.is_low(first.ttl.min(later.ttl)) {
-        out.note(side, Anomaly::LowTtl);
+        out.flag_message(side, Anomaly::LowTtl);
     }
 }

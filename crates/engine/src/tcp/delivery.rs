@@ -7,12 +7,12 @@ use sniffer_packet::key::Side;
 use sniffer_packet::seq::StreamOffset;
 use sniffer_packet::time::Timestamp;
 
-use super::connection::Connection;
-use super::half::{Half, Phase};
-use super::overlap::evidence::Bringer;
-use super::{Delivery, EndCause, GapCause, Receiver};
+use super::connection::TcpConnection;
+use super::half::{Half, HalfState};
+use super::overlap::evidence::DeliveredBy;
+use super::{Delivery, EndCause, GapCause, StreamSink};
 use crate::config::Limits;
-use crate::reassembly::Arrival;
+use crate::reassembly::NewChunk;
 
 pub(super) const SIDES: [Side; 2] = [Side::Low, Side::High];
 
@@ -24,12 +24,12 @@ pub(super) struct Heard {
     pub(super) acked: StreamOffset,
 }
 
-impl Connection {
+impl TcpConnection {
     /// Delivers what can be, and gives up what has been waited for long enough, after a packet.
     ///
     /// Only packets that acknowledge past a hole count against it: captures that show the directions out of step show them
     /// early, and one that acknowledges less shows that the capture is still behind.
-    pub(super) fn settle<R: Receiver>(&mut self, now: Timestamp, heard: Option<Heard>, limits: &Limits, out: &mut R) {
+    pub(super) fn settle<R: StreamSink>(&mut self, now: Timestamp, heard: Option<Heard>, limits: &Limits, out: &mut R) {
         let from = heard.map(|heard| heard.from);
         for side in SIDES {
             if self.is_held_back(side) && self.half_mut(side).stalled(now, from == Some(side), limits) {
@@ -63,7 +63,7 @@ impl Connection {
     }
 
     /// Delivers everything that is in order and whose causes were delivered; ends streams whose FIN was reached.
-    pub(super) fn drain<R: Receiver>(&mut self, out: &mut R) {
+    pub(super) fn drain<R: StreamSink>(&mut self, out: &mut R) {
         loop {
             let mut moved = false;
             for side in SIDES {
@@ -72,8 +72,8 @@ impl Connection {
                     moved = true;
                 }
                 let half = self.half_mut(side);
-                if half.phase == Phase::Open && half.fin == Some(half.next) {
-                    half.phase = Phase::Ended;
+                if half.phase == HalfState::Open && half.fin == Some(half.next) {
+                    half.phase = HalfState::Ended;
                     out.deliver(side, Delivery::End(EndCause::Fin));
                 }
             }
@@ -85,7 +85,7 @@ impl Connection {
 
     pub(super) fn is_next(&self, side: Side) -> bool {
         let half = self.half(side);
-        half.phase == Phase::Open && half.first_waiting().is_some_and(|(at, _)| at == half.next)
+        half.phase == HalfState::Open && half.first_waiting().is_some_and(|(at, _)| at == half.next)
     }
 
     /// Whether the next bytes of `side` are there but were sent after bytes of the other side that are not.
@@ -101,12 +101,12 @@ impl Connection {
         SIDES.into_iter().filter(|&side| self.is_next(side)).min_by_key(|&side| number(side))
     }
 
-    pub(super) fn deliver_first<R: Receiver>(&mut self, side: Side, out: &mut R) {
+    pub(super) fn deliver_first<R: StreamSink>(&mut self, side: Side, out: &mut R) {
         self.settle_start(side);
         let half = self.half_mut(side);
         if let Some((offset, entry)) = half.pop_waiting() {
             debug_assert_eq!(offset, half.next, "what is delivered is next");
-            let arrival = Arrival {
+            let chunk = NewChunk {
                 offset,
                 bytes: &entry.bytes,
                 cut: entry.cut,
@@ -114,11 +114,11 @@ impl Connection {
                 requires: entry.requires,
                 starts_segment: entry.starts_segment,
             };
-            deliver(half, side, arrival, Bringer::Waited(entry.origin), out);
+            deliver(half, side, chunk, DeliveredBy::Waited(entry.provenance), out);
         }
     }
 
-    pub(super) fn declare<R: Receiver>(&mut self, side: Side, end: StreamOffset, out: &mut R) {
+    pub(super) fn declare<R: StreamSink>(&mut self, side: Side, end: StreamOffset, out: &mut R) {
         self.settle_start(side);
         let half = self.half_mut(side);
         let bytes = end.since(half.next);
@@ -129,18 +129,24 @@ impl Connection {
 }
 
 #[inline(always)]
-pub(super) fn deliver<R: Receiver>(half: &mut Half, side: Side, arrival: Arrival<'_>, by: Bringer<'_>, out: &mut R) {
-    half.advance(arrival.bytes.len() as u64);
-    if !arrival.bytes.is_empty() {
+pub(super) fn deliver<R: StreamSink>(
+    half: &mut Half,
+    side: Side,
+    chunk: NewChunk<'_>,
+    by: DeliveredBy<'_>,
+    out: &mut R,
+) {
+    half.advance(chunk.bytes.len() as u64);
+    if !chunk.bytes.is_empty() {
         out.deliver(
             side,
-            Delivery::Bytes { bytes: arrival.bytes, stamp: arrival.stamp, starts_segment: arrival.starts_segment },
+            Delivery::Bytes { bytes: chunk.bytes, stamp: chunk.stamp, starts_segment: chunk.starts_segment },
         );
-        half.remember(arrival.bytes, out.interest(side), by, out);
+        half.remember(chunk.bytes, out.retention(side), by, out);
     }
-    if arrival.cut > 0 {
-        half.advance(arrival.cut);
-        out.ledger().missed(arrival.cut);
-        out.deliver(side, Delivery::Gap { bytes: arrival.cut, cause: GapCause::Snaplen });
+    if chunk.cut > 0 {
+        half.advance(chunk.cut);
+        out.ledger().missed(chunk.cut);
+        out.deliver(side, Delivery::Gap { bytes: chunk.cut, cause: GapCause::Snaplen });
     }
 }

@@ -18,12 +18,12 @@ use std::time::Duration;
 use sniffer_packet::seq::{SeqNumber, StreamOffset};
 use sniffer_packet::time::Timestamp;
 
-use super::overlap::evidence::{Bringer, Origin, Suspicion};
-use super::overlap::history::{Recent, Spares};
-use super::overlap::segments::Brought;
-use super::{Interest, Receiver};
+use super::overlap::evidence::{DeliveredBy, Evidence, Provenance};
+use super::overlap::history::{BufferPool, History};
+use super::overlap::segments::SegmentMeta;
+use super::{Retention, StreamSink};
 use crate::config::Limits;
-use crate::reassembly::{Arrival, Entered, WaitingRoom};
+use crate::reassembly::{Inserted, NewChunk, Reassembly};
 
 /// The largest window TCP can have: 65 535 << 14 (RFC 7323 §2.2); assumed when the scale was not seen.
 const WINDOW_MAX: u32 = 65_535 << 14;
@@ -37,7 +37,7 @@ const START: StreamOffset = StreamOffset(1 << 32);
 
 /// How much is known of where this direction's stream stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(super) enum HalfState {
     /// Nothing was seen of it.
     Unseen,
     /// Only the peer's acknowledgements were seen: they say where its next byte will stand.
@@ -81,7 +81,7 @@ enum Scale {
 
 #[derive(Debug)]
 pub(super) struct Half {
-    pub(super) phase: Phase,
+    pub(super) phase: HalfState,
     /// Sequence number of the byte at `next`.
     next_seq: SeqNumber,
     /// The stream's first byte.
@@ -92,11 +92,11 @@ pub(super) struct Half {
     pub(super) acked: StreamOffset,
     /// Where the FIN stands. Invariant: no waiting entry lies behind it.
     pub(super) fin: Option<StreamOffset>,
-    waiting: Option<Box<WaitingRoom>>,
-    recent: Option<Box<Recent>>,
+    waiting: Option<Box<Reassembly>>,
+    history: Option<Box<History>>,
     /// Whether the peer was heard to acknowledge anything: without that, nothing says when to forget.
     heard: bool,
-    interest: Interest,
+    retention: Retention,
     holes: Option<Box<Holes>>,
     /// Largest window that this side offered, in bytes.
     window: u32,
@@ -112,16 +112,16 @@ pub(super) struct Half {
 impl Half {
     pub(super) fn new() -> Self {
         Self {
-            phase: Phase::Unseen,
+            phase: HalfState::Unseen,
             next_seq: SeqNumber(0),
             start: START,
             next: START,
             acked: START,
             fin: None,
             waiting: None,
-            recent: None,
+            history: None,
             heard: false,
-            interest: Interest::None,
+            retention: Retention::None,
             holes: None,
             window: 0,
             scale: Scale::Unknown,
@@ -132,9 +132,9 @@ impl Half {
     }
 
     /// Puts the stream's start at `seq`. Only while nothing was seen of it.
-    pub(super) fn start_at(&mut self, seq: SeqNumber, phase: Phase) {
+    pub(super) fn start_at(&mut self, seq: SeqNumber, phase: HalfState) {
         debug_assert!(
-            matches!(self.phase, Phase::Unseen | Phase::Expected),
+            matches!(self.phase, HalfState::Unseen | HalfState::Expected),
             "a stream is placed before its first byte"
         );
         self.next_seq = seq;
@@ -143,7 +143,7 @@ impl Half {
 
     /// The peer acknowledged up to `seq`, and nothing of this direction was seen.
     pub(super) fn expect(&mut self, seq: SeqNumber) {
-        self.start_at(seq, Phase::Expected);
+        self.start_at(seq, HalfState::Expected);
         self.heard = true;
     }
 
@@ -176,16 +176,16 @@ impl Half {
     /// Sequence number of the next byte, when anything is known of it; a delivered FIN counts as one.
     pub(super) fn next_seq(&self) -> Option<SeqNumber> {
         let fin = u32::from(self.fin == Some(self.next));
-        (self.phase != Phase::Unseen).then(|| self.next_seq.add(fin))
+        (self.phase != HalfState::Unseen).then(|| self.next_seq.add(fin))
     }
 
     pub(super) const fn is_live(&self) -> bool {
-        matches!(self.phase, Phase::Joined | Phase::Open | Phase::Ended)
+        matches!(self.phase, HalfState::Joined | HalfState::Open | HalfState::Ended)
     }
 
     /// Whether its start will not move any more.
     pub(super) const fn is_settled(&self) -> bool {
-        matches!(self.phase, Phase::Open | Phase::Ended)
+        matches!(self.phase, HalfState::Open | HalfState::Ended)
     }
 
     /// Whether nothing of it waits for anything: then nothing is to be settled after a packet.
@@ -277,62 +277,68 @@ impl Half {
     // What was delivered, for telling conflicting copies.
 
     /// Keeps bytes that were just delivered for as long as the receiver's interest in other copies lasts.
-    pub(super) fn remember<R: Receiver>(&mut self, bytes: &[u8], interest: Interest, by: Bringer<'_>, out: &mut R) {
-        self.interest = interest;
+    pub(super) fn remember<R: StreamSink>(
+        &mut self,
+        bytes: &[u8],
+        retention: Retention,
+        by: DeliveredBy<'_>,
+        out: &mut R,
+    ) {
+        self.retention = retention;
         if self.forgets_all() {
-            if self.recent.is_some() {
-                Spares::keep(out.spares(), self.recent.take());
+            if self.history.is_some() {
+                BufferPool::keep(out.spares(), self.history.take());
             }
             return;
         }
-        let recent = self.recent.get_or_insert_with(|| Spares::give(out.spares()));
-        if let Bringer::Whole(segment) = by
+        let history = self.history.get_or_insert_with(|| BufferPool::give(out.spares()));
+        if let DeliveredBy::Whole(segment) = by
             && let Some(end) = out.lend(segment.payload)
         {
-            recent.lend(Brought::lent(segment, end), out.block());
+            history.lend(SegmentMeta::lent(segment, end), out.block());
         } else {
-            recent.copy(bytes, by.origin(), out.block());
+            history.copy(bytes, by.provenance(), out.block());
         }
     }
 
     /// The peer acknowledged up to `at`.
-    pub(super) fn acknowledged<R: Receiver>(&mut self, at: StreamOffset, out: &mut R) {
+    pub(super) fn acknowledged<R: StreamSink>(&mut self, at: StreamOffset, out: &mut R) {
         self.heard = true;
         self.acked = self.acked.max(at);
-        if self.recent.is_some() && self.forgets_all() {
-            Spares::keep(out.spares(), self.recent.take());
+        if self.history.is_some() && self.forgets_all() {
+            BufferPool::keep(out.spares(), self.history.take());
         }
     }
 
     /// Copies what is lent, before that goes.
     pub(super) fn copy_lent(&mut self, block: &[u8]) {
-        if let Some(recent) = &mut self.recent {
-            recent.copy_lent(block);
+        if let Some(history) = &mut self.history {
+            history.copy_lent(block);
         }
     }
 
     pub(super) fn forget(&mut self) {
-        self.recent = None;
+        self.history = None;
     }
 
     fn forgets_all(&self) -> bool {
-        match self.interest {
-            Interest::None => true,
-            Interest::Unacknowledged => !self.heard || self.acked >= self.next,
-            Interest::Open => false,
+        match self.retention {
+            Retention::None => true,
+            Retention::Unacknowledged => !self.heard || self.acked >= self.next,
+            Retention::Open => false,
         }
     }
 
     /// Whether another copy of bytes that were delivered, from `at` on, differs from them.
     pub(super) fn conflicts(&mut self, at: StreamOffset, bytes: &[u8], block: &[u8]) -> bool {
         let back = self.next.since(at);
-        self.recent.as_mut().is_some_and(|recent| recent.differs(bytes, back, block))
+        self.history.as_mut().is_some_and(|history| history.differs(bytes, back, block))
     }
 
     /// What speaks against the segments that brought the bytes which this copy, from `at` on, differs from.
-    pub(super) fn suspicion(&self, at: StreamOffset, bytes: &[u8], addresses: (IpAddr, IpAddr)) -> Suspicion {
-        let recent = self.recent.as_ref();
-        recent.map_or(Suspicion::NONE, |recent| recent.suspicion(bytes, self.next.since(at), addresses))
+    pub(super) fn evidence(&self, at: StreamOffset, bytes: &[u8], addresses: (IpAddr, IpAddr)) -> Evidence {
+        let history = self.history.as_ref();
+        history.map_or(Evidence::NONE, |history| history.evidence(bytes, self.next.since(at), addresses))
     }
 
     /// Whether a TTL is one of a packet that went another way than this side's, or was made to die on it.
@@ -342,19 +348,19 @@ impl Half {
 
     // The waiting room; allocated while something waits, gone when nothing does.
 
-    pub(super) fn wait(&mut self, arrival: Arrival<'_>, origin: Origin) -> Entered {
-        self.waiting.get_or_insert_default().insert(arrival, origin)
+    pub(super) fn wait(&mut self, chunk: NewChunk<'_>, provenance: Provenance) -> Inserted {
+        self.waiting.get_or_insert_default().insert(chunk, provenance)
     }
 
     pub(super) fn has_waiting(&self) -> bool {
         self.waiting.is_some()
     }
 
-    pub(super) fn first_waiting(&self) -> Option<(StreamOffset, &crate::reassembly::Waiting)> {
+    pub(super) fn first_waiting(&self) -> Option<(StreamOffset, &crate::reassembly::Chunk)> {
         self.waiting.as_ref().and_then(|room| room.first())
     }
 
-    pub(super) fn pop_waiting(&mut self) -> Option<(StreamOffset, crate::reassembly::Waiting)> {
+    pub(super) fn pop_waiting(&mut self) -> Option<(StreamOffset, crate::reassembly::Chunk)> {
         let room = self.waiting.as_mut()?;
         let first = room.pop_first();
         if room.is_empty() {
@@ -367,7 +373,7 @@ impl Half {
     #[inline(always)]
     pub(super) fn held(&self) -> usize {
         self.waiting.as_ref().map_or(0, |room| room.held())
-            + self.recent.as_ref().map_or(0, |recent| recent.held())
+            + self.history.as_ref().map_or(0, |history| history.held())
             + self.holes.as_ref().map_or(0, |_| size_of::<Holes>())
     }
 
@@ -386,7 +392,7 @@ impl Half {
     ///
     /// One byte alone is not enough: the peer may have acknowledged a FIN that is not in the capture.
     pub(super) fn acknowledged_hole(&self) -> Option<StreamOffset> {
-        if !matches!(self.phase, Phase::Joined | Phase::Open) || self.acked <= self.next.add(1) {
+        if !matches!(self.phase, HalfState::Joined | HalfState::Open) || self.acked <= self.next.add(1) {
             return None;
         }
         let first = self.first_waiting().map(|(at, _)| at);

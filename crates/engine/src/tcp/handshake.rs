@@ -2,12 +2,12 @@
 
 use sniffer_packet::frame::Stamp;
 use sniffer_packet::key::Side;
-use sniffer_packet::segment::{Checksum, Flags, Options, Segment};
+use sniffer_packet::segment::{Checksum, Flags, Segment, TcpOptions};
 use sniffer_packet::seq::{SeqNumber, StreamOffset};
 
-use super::connection::{Connection, Outcome};
-use super::half::Phase;
-use super::{Delivery, Receiver};
+use super::connection::{SegmentOutcome, TcpConnection};
+use super::half::HalfState;
+use super::{Delivery, StreamSink};
 use crate::anomaly::Anomaly;
 use crate::config::Limits;
 use crate::ledger::Fate;
@@ -20,7 +20,7 @@ pub(crate) struct PendingSyn {
     pub(crate) seq: SeqNumber,
     ack: Option<SeqNumber>,
     window: u16,
-    options: Options,
+    options: TcpOptions,
     pub(super) payload: Vec<u8>,
     /// Whether the other side was heard since.
     answered: bool,
@@ -37,28 +37,28 @@ pub(super) struct SynData {
 /// How far behind the next byte a retransmission is looked for: what a path has under way, rounded up. Arbitrary.
 const AGAIN_MAX: u64 = 1 << 20;
 
-impl Connection {
+impl TcpConnection {
     /// A segment with SYN; `None` when it changes nothing more than what was done.
-    pub(super) fn syn<R: Receiver>(
+    pub(super) fn syn<R: StreamSink>(
         &mut self,
         segment: &Segment<'_>,
         side: Side,
         stamp: Stamp,
         limits: &Limits,
         out: &mut R,
-    ) -> Option<Outcome> {
+    ) -> Option<SegmentOutcome> {
         let start = segment.seq.add(1);
         let acknowledges = segment.flags.has(Flags::ACK);
         let fits = match self.half(side).phase {
-            Phase::Unseen => true,
-            Phase::Expected => self.half(side).starts_at(start),
+            HalfState::Unseen => true,
+            HalfState::Expected => self.half(side).starts_at(start),
             // A handshake in four has an ACK with the number of the SYN before the SYN (RFC 9293 §3.5 joins the two).
-            Phase::Joined => {
+            HalfState::Joined => {
                 let half = self.half(side);
                 half.reaches_back_to(start, limits) || (half.is_pristine() && half.starts_at(segment.seq))
             }
             // The same SYN again, or one that the capture shows behind the data it precedes.
-            Phase::Open | Phase::Ended => {
+            HalfState::Open | HalfState::Ended => {
                 if self.half(side).starts_at(start) {
                     out.ledger().count(Fate::Duplicate, segment.payload.len());
                     self.half_mut(side).see_syn(segment.window, segment.options.window_scale);
@@ -72,15 +72,15 @@ impl Connection {
         let highest = peer.highest().add(self.syn_data_len(side.other()));
         let acked = match peer.phase {
             _ if !acknowledges => Some(peer.start),
-            Phase::Unseen | Phase::Expected => Some(peer.start),
-            Phase::Joined if peer.reaches_back_to(segment.ack, limits) => Some(peer.place(segment.ack)),
+            HalfState::Unseen | HalfState::Expected => Some(peer.start),
+            HalfState::Joined if peer.reaches_back_to(segment.ack, limits) => Some(peer.place(segment.ack)),
             _ => Some(peer.place(segment.ack)).filter(|at| (peer.start..=highest).contains(at)),
         };
         let Some(acked) = acked.filter(|_| fits) else {
             if acknowledges && let Some(outcome) = self.reopened_by(segment, side) {
                 return Some(outcome);
             }
-            out.report(if fits { Anomaly::BadAck } else { Anomaly::SynInFlow });
+            out.flag_connection(if fits { Anomaly::BadAck } else { Anomaly::SynInFlow });
             if fits {
                 out.ledger().count(Fate::Ignored, segment.payload.len());
             } else {
@@ -91,20 +91,20 @@ impl Connection {
         if acknowledges {
             let peer = self.half_mut(side.other());
             match peer.phase {
-                Phase::Unseen | Phase::Expected => peer.expect(segment.ack),
-                Phase::Joined if acked <= peer.start => {
+                HalfState::Unseen | HalfState::Expected => peer.expect(segment.ack),
+                HalfState::Joined if acked <= peer.start => {
                     peer.move_start(segment.ack);
-                    peer.phase = Phase::Open;
+                    peer.phase = HalfState::Open;
                 }
-                Phase::Joined | Phase::Open | Phase::Ended => peer.acknowledged(acked, out),
+                HalfState::Joined | HalfState::Open | HalfState::Ended => peer.acknowledged(acked, out),
             }
         }
         let half = self.half_mut(side);
-        if half.phase == Phase::Joined {
+        if half.phase == HalfState::Joined {
             half.move_start(start);
-            half.phase = Phase::Open;
+            half.phase = HalfState::Open;
         } else {
-            half.start_at(start, Phase::Open);
+            half.start_at(start, HalfState::Open);
         }
         half.see_syn(segment.window, segment.options.window_scale);
         half.ts_recent = segment.options.timestamps.map(|(value, _)| value);
@@ -119,7 +119,7 @@ impl Connection {
         None
     }
 
-    fn keep_pending<R: Receiver>(&mut self, segment: &Segment<'_>, side: Side, stamp: Stamp, out: &mut R) {
+    fn keep_pending<R: StreamSink>(&mut self, segment: &Segment<'_>, side: Side, stamp: Stamp, out: &mut R) {
         let pending = PendingSyn {
             side,
             stamp,
@@ -136,16 +136,16 @@ impl Connection {
     }
 
     /// A SYN-ACK that answers the SYN that was kept.
-    fn reopened_by(&mut self, segment: &Segment<'_>, side: Side) -> Option<Outcome> {
+    fn reopened_by(&mut self, segment: &Segment<'_>, side: Side) -> Option<SegmentOutcome> {
         let pending = self.pending_syn.as_ref()?;
         let covered = segment.ack.offset_from(pending.seq.add(1));
         let answers =
             pending.side != side && pending.ack.is_none() && (0..=pending.payload.len() as i64).contains(&covered);
-        if answers { self.pending_syn.take().map(Outcome::Reopen) } else { None }
+        if answers { self.pending_syn.take().map(SegmentOutcome::Reopen) } else { None }
     }
 
     /// A segment that shows the kept SYN to have been answered although the answer was not seen.
-    pub(super) fn confirm_pending(&mut self, segment: &Segment<'_>, side: Side) -> Option<Outcome> {
+    pub(super) fn confirm_pending(&mut self, segment: &Segment<'_>, side: Side) -> Option<SegmentOutcome> {
         self.pending_syn.as_ref()?;
         // What the living connection waits for, or may send again, belongs to it: a SYN forged one number before it must not
         // end it.
@@ -159,7 +159,7 @@ impl Connection {
             pending.answered = true;
             segment.ack == pending.seq.add(1) && pending.ack == Some(segment.seq)
         };
-        if confirmed && !is_expected { self.pending_syn.take().map(Outcome::Reopen) } else { None }
+        if confirmed && !is_expected { self.pending_syn.take().map(SegmentOutcome::Reopen) } else { None }
     }
 
     pub(super) fn syn_data_len(&self, side: Side) -> u64 {
@@ -167,7 +167,7 @@ impl Connection {
     }
 
     /// A segment may say how much of the data in the SYN, or SYN-ACK, of `side` was taken.
-    pub(super) fn syn_data_acknowledged<R: Receiver>(&mut self, segment: &Segment<'_>, side: Side, out: &mut R) {
+    pub(super) fn syn_data_acknowledged<R: StreamSink>(&mut self, segment: &Segment<'_>, side: Side, out: &mut R) {
         let acked = self.half(side).place(segment.ack);
         if acked > self.half(side).start {
             self.take_syn_data(side, acked, out);
@@ -175,7 +175,7 @@ impl Connection {
     }
 
     /// Delivers the data of a SYN as far as it was taken; the rest will come again.
-    pub(super) fn take_syn_data<R: Receiver>(&mut self, side: Side, acked: StreamOffset, out: &mut R) {
+    pub(super) fn take_syn_data<R: StreamSink>(&mut self, side: Side, acked: StreamOffset, out: &mut R) {
         let Some(data) = self.syn_data.take_if(|data| data.side == side) else { return };
         let taken = (acked.since(self.half(side).start) as usize).min(data.bytes.len());
         let (taken, left) = data.bytes.split_at(taken);

@@ -10,21 +10,21 @@ use sniffer_packet::key::Side;
 use sniffer_packet::segment::{Flags, Segment};
 use sniffer_packet::seq::SeqNumber;
 
-use super::Receiver;
-use super::connection::Connection;
-use super::half::{Half, Phase};
+use super::StreamSink;
+use super::connection::TcpConnection;
+use super::half::{Half, HalfState};
 use crate::config::Limits;
 
-impl Connection {
+impl TcpConnection {
     /// Notes what a segment says of where the stream of its sender, and that of its receiver, start.
-    pub(super) fn join<R: Receiver>(&mut self, segment: &Segment<'_>, side: Side, limits: &Limits, out: &mut R) {
+    pub(super) fn join<R: StreamSink>(&mut self, segment: &Segment<'_>, side: Side, limits: &Limits, out: &mut R) {
         let half = self.half_mut(side);
         match half.phase {
-            Phase::Unseen => half.start_at(segment.seq, Phase::Joined),
-            Phase::Expected => half.phase = Phase::Joined,
-            Phase::Joined | Phase::Open | Phase::Ended => {}
+            HalfState::Unseen => half.start_at(segment.seq, HalfState::Joined),
+            HalfState::Expected => half.phase = HalfState::Joined,
+            HalfState::Joined | HalfState::Open | HalfState::Ended => {}
         }
-        if half.phase == Phase::Joined {
+        if half.phase == HalfState::Joined {
             if half.is_pristine() && half.fin.is_none() {
                 half.md5 = segment.options.md5;
             }
@@ -32,7 +32,7 @@ impl Connection {
                 half.move_start(segment.seq);
             }
             if !segment.payload.is_empty() && out.may_begin(segment.payload) {
-                half.phase = Phase::Open;
+                half.phase = HalfState::Open;
             }
         }
         // What the other side sends once it had these bytes is not held back by them.
@@ -48,14 +48,14 @@ impl Connection {
     /// Whether something is held back because it may not be the start.
     pub(super) fn is_held_back(&self, side: Side) -> bool {
         let half = self.half(side);
-        half.phase == Phase::Joined && (half.has_waiting() || half.fin.is_some())
+        half.phase == HalfState::Joined && (half.has_waiting() || half.fin.is_some())
     }
 
     /// Nothing stands before what was seen.
     pub(super) fn settle_start(&mut self, side: Side) {
         let half = self.half_mut(side);
-        if half.phase == Phase::Joined {
-            half.phase = Phase::Open;
+        if half.phase == HalfState::Joined {
+            half.phase = HalfState::Open;
         }
     }
 }

@@ -1,6 +1,6 @@
 //! TCP: segments in any order become two byte streams with gaps (RFC 9293).
 //!
-//! Knows nothing of HTTP and nothing of tables: one [`Connection`] is one connection. In-order payload is lent onward
+//! Knows nothing of HTTP and nothing of tables: one [`TcpConnection`] is one connection. In-order payload is lent onward
 //! untouched; only a segment that waits is copied. Next: [`crate::http1`], which takes the deliveries.
 mod connection;
 mod delivery;
@@ -11,8 +11,8 @@ pub(crate) mod overlap;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use connection::{Connection, Outcome};
-pub(crate) use overlap::history::Spares;
+pub(crate) use connection::{SegmentOutcome, TcpConnection};
+pub(crate) use overlap::history::BufferPool;
 
 use std::num::NonZeroU32;
 
@@ -65,7 +65,7 @@ pub(crate) enum EndCause {
 
 /// What another copy of delivered bytes could change, and so for how long they are kept to compare it with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Interest {
+pub(crate) enum Retention {
     /// Nothing that is reported.
     None,
     /// A message that was reported; until the peer has acknowledged it, another copy may be what the peer reads.
@@ -75,25 +75,25 @@ pub(crate) enum Interest {
 }
 
 /// Takes what a connection delivers.
-pub(crate) trait Receiver {
+pub(crate) trait StreamSink {
     /// The next piece of the stream that `from` sends.
     fn deliver(&mut self, from: Side, delivery: Delivery<'_>);
 
     /// Something odd about bytes of the stream that `from` sends, at the place delivered up to now.
-    fn note(&mut self, from: Side, anomaly: Anomaly);
+    fn flag_message(&mut self, from: Side, anomaly: Anomaly);
 
     /// Something odd that touched no bytes.
-    fn report(&mut self, anomaly: Anomaly);
+    fn flag_connection(&mut self, anomaly: Anomaly);
 
     /// Whether a stream that the capture joined in its middle may be taken to begin with these bytes: not if they look like
     /// the rest of something.
     fn may_begin(&self, bytes: &[u8]) -> bool;
 
     /// What another copy of the bytes last delivered from this side could change.
-    fn interest(&self, from: Side) -> Interest;
+    fn retention(&self, from: Side) -> Retention;
 
     /// Memory for copies of what was delivered, from connections that need theirs no more.
-    fn spares(&mut self) -> Option<&mut Spares> {
+    fn spares(&mut self) -> Option<&mut BufferPool> {
         None
     }
 
@@ -102,7 +102,7 @@ pub(crate) trait Receiver {
         &[]
     }
 
-    /// Lends these bytes: where they end in the block, until [`Connection::copy_lent`] is called.
+    /// Lends these bytes: where they end in the block, until [`TcpConnection::copy_lent`] is called.
     fn lend(&mut self, _bytes: &[u8]) -> Option<NonZeroU32> {
         None
     }

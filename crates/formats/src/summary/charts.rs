@@ -7,7 +7,7 @@ use std::fmt::{Result, Write};
 
 use hdrhistogram::Histogram;
 
-use super::timeline::Timeline;
+use super::timeline::StatusTimeline;
 use super::{CLASSES, Group};
 use crate::text::{duration, grouped};
 
@@ -23,7 +23,7 @@ const ABOVE: f64 = 12.0;
 const STACK: [usize; CLASSES.len()] = [0, 1, 2, 5, 6, 3, 4];
 
 /// Exchanges by status over time.
-pub(super) fn over_time(timeline: &Timeline, page: &mut String) -> Result {
+pub(super) fn over_time(timeline: &StatusTimeline, page: &mut String) -> Result {
     let bins: Vec<_> = timeline.bins().collect();
     let Some((first, _)) = bins.first().copied() else { return nothing(page) };
     let most = bins.iter().map(|(_, counts)| counts.iter().sum()).max().unwrap_or(1).max(1);

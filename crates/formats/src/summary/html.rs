@@ -7,21 +7,21 @@ use std::fmt::{Display, Formatter, Result, Write};
 use sniffer_engine::ledger::Ledger;
 
 use super::charts::{latencies, over_time, statuses};
-use super::{CLASSES, Endpoint, Group, Groups, Report};
+use super::{CLASSES, Endpoint, Group, Groups, SummaryReport};
 use crate::accounts;
 use crate::text::{duration, grouped, size};
 
 /// Rows of a table. A page of all [`super::ENDPOINTS_MAX`] would not be read.
 const ROWS: usize = 200;
 
-pub(super) fn write(report: &Report, ledger: &Ledger, damaged: bool, out: &mut Vec<u8>) {
+pub(super) fn write(report: &SummaryReport, ledger: &Ledger, damaged: bool, out: &mut Vec<u8>) {
     let mut page = String::new();
     // A string takes every character.
     let _ = write_page(report, ledger, damaged, &mut page);
     out.extend_from_slice(page.as_bytes());
 }
 
-fn write_page(report: &Report, ledger: &Ledger, damaged: bool, page: &mut String) -> Result {
+fn write_page(report: &SummaryReport, ledger: &Ledger, damaged: bool, page: &mut String) -> Result {
     let total = &report.total;
     let names = Escaped(&report.names);
     write!(

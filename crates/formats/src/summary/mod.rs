@@ -21,7 +21,7 @@ use sniffer_packet::time::Timestamp;
 
 use crate::exchange::{Exchanges, Whole};
 use crate::target::host_of;
-use timeline::Timeline;
+use timeline::StatusTimeline;
 
 /// Arbitrary. A histogram of what takes up to five minutes has 17 KiB, so with the endpoints some 26 MiB at most.
 const HOSTS_MAX: usize = 500;
@@ -35,7 +35,7 @@ pub(super) const CLASSES: [&str; 7] = ["1xx", "2xx", "3xx", "4xx", "5xx", "other
 const NO_RESPONSE: usize = 6;
 
 /// The counts of a capture.
-pub(crate) struct Report {
+pub(crate) struct SummaryReport {
     names: String,
     exchanges: Exchanges,
     total: Group,
@@ -43,7 +43,7 @@ pub(crate) struct Report {
     endpoints: Groups<Endpoint>,
     statuses: BTreeMap<u16, u64>,
     incomplete: BTreeMap<&'static str, u64>,
-    timeline: Timeline,
+    timeline: StatusTimeline,
     connections: BTreeSet<FlowId>,
     span: Option<(Timestamp, Timestamp)>,
     without_request: u64,
@@ -74,7 +74,7 @@ struct Groups<K> {
     other: Group,
 }
 
-impl Report {
+impl SummaryReport {
     pub(super) fn new(names: String) -> Self {
         Self {
             names,
@@ -84,7 +84,7 @@ impl Report {
             endpoints: Groups::new(ENDPOINTS_MAX),
             statuses: BTreeMap::new(),
             incomplete: BTreeMap::new(),
-            timeline: Timeline::default(),
+            timeline: StatusTimeline::default(),
             connections: BTreeSet::new(),
             span: None,
             without_request: 0,

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use sniffer_engine::ledger::Ledger;
 
-use super::{CLASSES, Group, Report};
+use super::{CLASSES, Group, SummaryReport};
 use crate::accounts;
 use crate::text::{count, cut, duration, escape, grouped, size};
 
@@ -15,12 +15,12 @@ const BAR: u64 = 40;
 /// Columns for what a row is about.
 const NAME: usize = 52;
 
-pub(super) fn write(report: &Report, ledger: &Ledger, damaged: bool, out: &mut Vec<u8>) {
+pub(super) fn write(report: &SummaryReport, ledger: &Ledger, damaged: bool, out: &mut Vec<u8>) {
     // A vector takes every byte.
     let _ = page(report, ledger, damaged, out);
 }
 
-fn page(report: &Report, ledger: &Ledger, damaged: bool, out: &mut Vec<u8>) -> std::io::Result<()> {
+fn page(report: &SummaryReport, ledger: &Ledger, damaged: bool, out: &mut Vec<u8>) -> std::io::Result<()> {
     let total = &report.total;
     writeln!(out, "{}", escape(&report.names))?;
     if let Some((from, to)) = report.span {

@@ -14,20 +14,20 @@ const BINS_MAX: u64 = 120;
 const FINEST: u64 = 1_000_000;
 
 /// Counts by class of status in each bin.
-pub(super) struct Timeline {
+pub(super) struct StatusTimeline {
     /// Nanoseconds of a bin.
     pub(super) width: u64,
     bins: BTreeMap<u64, [u64; CLASSES.len()]>,
     by_five: bool,
 }
 
-impl Default for Timeline {
+impl Default for StatusTimeline {
     fn default() -> Self {
         Self { width: FINEST, bins: BTreeMap::new(), by_five: false }
     }
 }
 
-impl Timeline {
+impl StatusTimeline {
     pub(super) fn add(&mut self, time: Timestamp, class: usize) {
         self.bins.entry(time.as_nanos() / self.width).or_default()[class] += 1;
         while self.bins().len() as u64 > BINS_MAX {
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn bins_widen_and_keep_every_count() {
-        let mut timeline = Timeline::default();
+        let mut timeline = StatusTimeline::default();
         for second in [500, 3, 86_400, 3, 7] {
             timeline.add(Timestamp::new(second, 5), 1);
         }

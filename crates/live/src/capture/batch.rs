@@ -7,23 +7,23 @@ const FULL: usize = 128 << 10;
 
 /// Captured packets, in order.
 #[derive(Debug, Default)]
-pub(crate) struct Batch {
+pub(crate) struct PacketBatch {
     bytes: Vec<u8>,
-    packets: Vec<Packet>,
+    packets: Vec<CapturedPacket>,
     /// Until here nothing else was captured: for the engine's clock when no packets come.
     pub(crate) quiet_until: Option<Timestamp>,
 }
 
 /// A packet's header, as libpcap gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Packet {
+pub(crate) struct CapturedPacket {
     pub(crate) time: Timestamp,
     pub(crate) captured: u32,
     pub(crate) wire_len: u32,
 }
 
-impl Batch {
-    pub(crate) fn push(&mut self, packet: Packet, bytes: &[u8]) {
+impl PacketBatch {
+    pub(crate) fn push(&mut self, packet: CapturedPacket, bytes: &[u8]) {
         self.packets.push(packet);
         self.bytes.extend_from_slice(bytes);
     }
@@ -50,7 +50,7 @@ impl Batch {
     }
 
     /// The packets with their bytes.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Packet, &[u8])> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (CapturedPacket, &[u8])> {
         let mut rest = self.bytes.as_slice();
         self.packets.iter().map(move |&packet| {
             let (bytes, behind) = rest.split_at(packet.captured as usize);

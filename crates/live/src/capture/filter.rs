@@ -9,14 +9,14 @@ use sniffer_packet::frame::LinkType;
 
 /// A filter expression and its blind spots.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Filter {
+pub(crate) struct CaptureFilter {
     pub(crate) expression: String,
     /// For a person.
     pub(crate) unseen: &'static str,
 }
 
 /// The filter for these ports on frames of this link type.
-pub(crate) fn filter(ports: &[u16], link: LinkType) -> Filter {
+pub(crate) fn filter(ports: &[u16], link: LinkType) -> CaptureFilter {
     let mut tcp = String::new();
     for port in ports {
         let _ = write!(tcp, "tcp port {port} or ");
@@ -28,10 +28,10 @@ pub(crate) fn filter(ports: &[u16], link: LinkType) -> Filter {
         let expression = format!("{tcp} or (vlan and ({tcp} or (vlan and ({tcp}))))");
         let unseen =
             "tunnels (GRE, VXLAN, Geneve, IP in IP …), MPLS, PPPoE, IPv6 with other extension headers before TCP";
-        return Filter { expression, unseen };
+        return CaptureFilter { expression, unseen };
     }
     let unseen = "VLAN tags inside the packet (name the interface to see them), tunnels, IPv6 with other extension headers before TCP";
-    Filter { expression: tcp, unseen }
+    CaptureFilter { expression: tcp, unseen }
 }
 
 #[cfg(test)]

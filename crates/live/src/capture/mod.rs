@@ -14,9 +14,9 @@ use std::time::Duration;
 use pcap::{Active, Capture, Linktype};
 use sniffer_packet::frame::LinkType;
 
-use crate::config::Config;
+use crate::config::LiveConfig;
 use crate::error::StartError;
-use filter::Filter;
+use filter::CaptureFilter;
 
 /// How long the kernel may hold packets back to hand over many at once. Immediate mode costs 8 to 15 times the CPU and
 /// loses packets at rates where this loses none; a message is to come out within 50 ms of its last packet.
@@ -26,12 +26,12 @@ pub(crate) const TIMEOUT: Duration = Duration::from_millis(10);
 pub(crate) struct Opened {
     pub(crate) handle: Capture<Active>,
     pub(crate) link: LinkType,
-    pub(crate) filter: Filter,
+    pub(crate) filter: CaptureFilter,
     pub(crate) loopback: bool,
 }
 
 /// Opens the interface of a configuration, with its filter.
-pub(crate) fn open(config: &Config) -> Result<Opened, StartError> {
+pub(crate) fn open(config: &LiveConfig) -> Result<Opened, StartError> {
     let name = &config.interface;
     let failed = |error: pcap::Error| StartError::CaptureOpenFailed { message: words(&error) };
     let known = interfaces::interfaces().map_err(|message| StartError::CaptureOpenFailed { message })?;

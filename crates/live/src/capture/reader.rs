@@ -13,7 +13,7 @@ use pcap::{Active, Capture};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use sniffer_packet::time::Timestamp;
 
-use super::batch::{Batch, Packet};
+use super::batch::{CapturedPacket, PacketBatch};
 use super::counters::Counters;
 use super::quiet::Quiet;
 use super::{TIMEOUT, words};
@@ -37,11 +37,11 @@ const REST: Duration = Duration::from_millis(500);
 const EMPTYING: Duration = Duration::from_secs(1);
 
 /// The thread's state.
-pub(crate) struct Reader {
+pub(crate) struct CaptureReader {
     pub(crate) handle: Capture<Active>,
-    pub(crate) ring: Sender<Batch>,
+    pub(crate) ring: Sender<PacketBatch>,
     /// Batches that were used up, for their memory.
-    pub(crate) spare: Receiver<Batch>,
+    pub(crate) spare: Receiver<PacketBatch>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) stop: Arc<Stop>,
 }
@@ -49,7 +49,7 @@ pub(crate) struct Reader {
 /// Why it ended by itself: libpcap's words.
 pub(crate) type Failure = String;
 
-impl Reader {
+impl CaptureReader {
     /// Runs until it is stopped or the capture fails. Dropping the ring's end tells the engine thread.
     pub(crate) fn run(mut self) -> Result<(), Failure> {
         let mut quiet = Quiet::default();
@@ -60,7 +60,7 @@ impl Reader {
     }
 
     fn read(&mut self, quiet: &mut Quiet, losses: &mut Losses) -> Result<(), Failure> {
-        let mut batch = Batch::default();
+        let mut batch = PacketBatch::default();
         let mut looked = Instant::now();
         let mut empty = true;
         loop {
@@ -81,7 +81,7 @@ impl Reader {
                     last = Some(time);
                     // No new packets once it is stopped: later ones are left.
                     if stopping.is_none_or(|stop| time <= stop.wall) {
-                        batch.push(Packet { time, captured: header.caplen, wire_len: header.len }, packet.data);
+                        batch.push(CapturedPacket { time, captured: header.caplen, wire_len: header.len }, packet.data);
                     }
                 });
                 match read {
@@ -125,7 +125,7 @@ impl Reader {
     }
 
     /// Hands a batch on, unless there is nothing to tell.
-    fn send(&mut self, batch: &mut Batch) {
+    fn send(&mut self, batch: &mut PacketBatch) {
         if batch.is_empty() && batch.quiet_until.is_none() {
             return;
         }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// What kind of value a field takes; decides how a text is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum FieldKind {
     Text,
     Flag,
     Number,
@@ -21,11 +21,11 @@ macro_rules! fields {
         /// A field of the configuration.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         #[non_exhaustive]
-        pub enum Field {
+        pub enum ConfigField {
             $($(#[doc = $doc])+ $variant,)+
         }
 
-        impl Field {
+        impl ConfigField {
             /// All of them.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
@@ -44,8 +44,8 @@ macro_rules! fields {
                 match self { $(Self::$variant => $rule,)+ }
             }
 
-            pub(super) const fn kind(self) -> Kind {
-                match self { $(Self::$variant => Kind::$kind,)+ }
+            pub(super) const fn kind(self) -> FieldKind {
+                match self { $(Self::$variant => FieldKind::$kind,)+ }
             }
         }
     };
@@ -83,7 +83,7 @@ fields! {
 /// Known to [`super::Values::set_value`]'s callers and not to us; only ever suggested.
 const ELSEWHERE: [&str; 1] = ["onHttpMessage"];
 
-impl Field {
+impl ConfigField {
     /// The field with this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|field| field.name() == name)
@@ -107,15 +107,15 @@ impl Field {
         };
         let parts = || text.split(',').map(str::trim).filter(|_| !text.is_empty());
         match self.kind() {
-            Kind::Text => Value::from(text),
-            Kind::Flag => match text {
+            FieldKind::Text => Value::from(text),
+            FieldKind::Flag => match text {
                 "true" | "1" => Value::Bool(true),
                 "false" | "0" => Value::Bool(false),
                 _ => Value::from(text),
             },
-            Kind::Number => number(text),
-            Kind::Numbers => parts().map(number).collect(),
-            Kind::Texts => parts().map(Value::from).collect(),
+            FieldKind::Number => number(text),
+            FieldKind::Numbers => parts().map(number).collect(),
+            FieldKind::Texts => parts().map(Value::from).collect(),
         }
     }
 }

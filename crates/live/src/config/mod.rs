@@ -1,8 +1,8 @@
 //! What may be asked of a live sniffer: read, checked and completed in one place.
 //!
-//! TypeScript, command line and environment all end in [`Values`]; [`Config::new`] is the only way on, so whatever exists
+//! TypeScript, command line and environment all end in [`Values`]; [`LiveConfig::new`] is the only way on, so whatever exists
 //! is right. Every error names the field, what came and what is allowed. It opens nothing: whether an interface exists is
-//! seen at start. Next: [`Field`], the table.
+//! seen at start. Next: [`ConfigField`], the table.
 
 mod fields;
 mod secret;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use reqwest::Url;
 use serde_json::Value;
 
-pub use fields::Field;
+pub use fields::ConfigField;
 pub use secret::Token;
 pub use values::Values;
 use values::{Given, foreign};
@@ -23,7 +23,7 @@ pub const REDACTED_BY_DEFAULT: [&str; 4] = ["authorization", "cookie", "proxy-au
 
 /// A checked configuration.
 #[derive(Debug, Clone)]
-pub struct Config {
+pub struct LiveConfig {
     pub(crate) ports: Vec<u16>,
     pub(crate) interface: String,
     pub(crate) output_url: Option<Url>,
@@ -62,31 +62,31 @@ pub struct ConfigError {
     pub message: String,
 }
 
-impl Config {
+impl LiveConfig {
     /// Checks and completes. The environment is asked for what is no field: `NODE_ENV`, `OUTPUT_URL_AUTH_TOKEN`, and the
     /// placement for the log.
     ///
     /// # Errors
     /// The first field that is wrong.
     pub fn new(values: &Values, environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        if let Some(name) = values.values.keys().find(|name| Field::named(name).is_none()) {
-            let message = format!("{name} is not a field; did you mean {}?", Field::nearest(name));
+        if let Some(name) = values.values.keys().find(|name| ConfigField::named(name).is_none()) {
+            let message = format!("{name} is not a field; did you mean {}?", ConfigField::nearest(name));
             return Err(ConfigError { field: name.clone(), message });
         }
         let mut warnings = Vec::new();
-        let given = |field: Field| values.values.get(field.name()).map(|given| Check { field, given });
-        let ports = match given(Field::Ports) {
+        let given = |field: ConfigField| values.values.get(field.name()).map(|given| Check { field, given });
+        let ports = match given(ConfigField::Ports) {
             Some(check) => check.ports(&mut warnings)?,
-            None => return Err(missing(Field::Ports)),
+            None => return Err(missing(ConfigField::Ports)),
         };
-        let interface = match given(Field::Interface) {
+        let interface = match given(ConfigField::Interface) {
             Some(check) => check.text()?,
             // The pseudo-interface of all others exists on Linux alone.
             None if cfg!(target_os = "linux") => "any".to_owned(),
-            None => return Err(missing(Field::Interface)),
+            None => return Err(missing(ConfigField::Interface)),
         };
         let production = environment("NODE_ENV").as_deref() == Some("production");
-        let output_url = given(Field::OutputUrl).map(|check| check.url(production)).transpose()?;
+        let output_url = given(ConfigField::OutputUrl).map(|check| check.url(production)).transpose()?;
         let integer = |field, default: u64, least, most| given(field).map_or(Ok(default), |c| c.integer(least, most));
         let small = |field, default| integer(field, default, 1, i32::MAX.unsigned_abs().into());
         let flag = |field| given(field).map_or(Ok(false), |check| check.flag());
@@ -103,20 +103,21 @@ impl Config {
             ports,
             interface,
             output_url,
-            output_stdout: flag(Field::OutputStdout)?,
-            sample_rate: given(Field::SampleRate).map_or(Ok(1.0), |check| check.fraction())?,
-            max_body_size: usize::try_from(integer(Field::MaxBodySize, 1 << 20, 0, u64::MAX)?).unwrap_or(usize::MAX),
-            max_connections: usize::try_from(integer(Field::MaxConcurrentConnections, 10_000, 1, u64::MAX)?)
+            output_stdout: flag(ConfigField::OutputStdout)?,
+            sample_rate: given(ConfigField::SampleRate).map_or(Ok(1.0), |check| check.fraction())?,
+            max_body_size: usize::try_from(integer(ConfigField::MaxBodySize, 1 << 20, 0, u64::MAX)?)
                 .unwrap_or(usize::MAX),
-            idle_timeout: Duration::from_millis(integer(Field::ConnectionIdleTimeoutMs, 300_000, 1, u64::MAX)?),
-            redact_headers: match given(Field::RedactHeaders) {
+            max_connections: usize::try_from(integer(ConfigField::MaxConcurrentConnections, 10_000, 1, u64::MAX)?)
+                .unwrap_or(usize::MAX),
+            idle_timeout: Duration::from_millis(integer(ConfigField::ConnectionIdleTimeoutMs, 300_000, 1, u64::MAX)?),
+            redact_headers: match given(ConfigField::RedactHeaders) {
                 Some(check) => check.names()?,
                 None => REDACTED_BY_DEFAULT.map(str::to_owned).to_vec(),
             },
-            promiscuous: flag(Field::Promiscuous)?,
-            buffer_size: i32::try_from(small(Field::BufferSizeBytes, 32 << 20)?).unwrap_or(i32::MAX),
-            snaplen: i32::try_from(small(Field::Snaplen, 262_144)?).unwrap_or(i32::MAX),
-            drain_timeout: Duration::from_millis(integer(Field::DrainTimeoutMs, 10_000, 1, u64::MAX)?),
+            promiscuous: flag(ConfigField::Promiscuous)?,
+            buffer_size: i32::try_from(small(ConfigField::BufferSizeBytes, 32 << 20)?).unwrap_or(i32::MAX),
+            snaplen: i32::try_from(small(ConfigField::Snaplen, 262_144)?).unwrap_or(i32::MAX),
+            drain_timeout: Duration::from_millis(integer(ConfigField::DrainTimeoutMs, 10_000, 1, u64::MAX)?),
             token,
             placement: Placement {
                 pod: environment("POD_NAME"),
@@ -129,7 +130,7 @@ impl Config {
     }
 }
 
-fn missing(field: Field) -> ConfigError {
+fn missing(field: ConfigField) -> ConfigError {
     let (name, rule) = (field.name(), field.rule());
     ConfigError { field: name.to_owned(), message: format!("{name} is missing; it must be {rule}") }
 }
@@ -155,7 +156,7 @@ fn is_loopback(url: &Url) -> bool {
 /// A value with the field that it is for.
 #[derive(Clone, Copy)]
 struct Check<'a> {
-    field: Field,
+    field: ConfigField,
     given: &'a Given,
 }
 

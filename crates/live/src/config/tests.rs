@@ -17,16 +17,16 @@ fn values(value: &Value) -> Values {
 }
 
 /// A configuration of these values, and port 80.
-fn config(value: Value) -> Result<Config, ConfigError> {
+fn config(value: Value) -> Result<LiveConfig, ConfigError> {
     let mut all = json!({"ports": [80]});
     all.as_object_mut().unwrap().extend(value.as_object().unwrap().clone());
-    Config::new(&values(&all), &nothing)
+    LiveConfig::new(&values(&all), &nothing)
 }
 
-fn from(environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
+fn from(environment: &[(&str, &str)]) -> Result<LiveConfig, ConfigError> {
     let environment =
         |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-    Config::new(&Values::from_environment(&environment), &environment)
+    LiveConfig::new(&Values::from_environment(&environment), &environment)
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn every_wrong_value_is_named_with_its_field_and_the_rule() {
         assert_eq!(error.field, field);
         assert!(error.message.starts_with(message), "{} for {message}", error.message);
     }
-    let named: std::collections::BTreeSet<_> = Field::ALL.iter().map(|field| field.name()).collect();
+    let named: std::collections::BTreeSet<_> = ConfigField::ALL.iter().map(|field| field.name()).collect();
     assert_eq!(named.len(), 13, "a field that is added gets its lines above");
 }
 
@@ -90,7 +90,7 @@ fn an_integer_may_come_as_a_whole_double() {
 
 #[test]
 fn missing_ports_are_asked_for() {
-    let error = Config::new(&Values::default(), &nothing).unwrap_err();
+    let error = LiveConfig::new(&Values::default(), &nothing).unwrap_err();
     assert_eq!(error.field, "ports");
     assert!(error.message.starts_with("ports is missing; it must be a list of one or more ports"), "{error}");
 }
@@ -183,7 +183,7 @@ fn the_token_never_shows() {
     assert!(error.message.contains("OUTPUT_URL_AUTH_TOKEN") && !error.message.contains("s3cret"), "{error}");
 }
 
-fn config_with_url(url: &str) -> Result<Config, ConfigError> {
+fn config_with_url(url: &str) -> Result<LiveConfig, ConfigError> {
     config(json!({"outputUrl": url}))
 }
 
@@ -205,7 +205,7 @@ fn a_token_over_plain_http_is_warned_of_unless_it_stays_here() {
 #[test]
 fn a_value_that_json_has_no_word_for_is_wrong_everywhere_and_named() {
     let foreign = json!({"foreign": "NaN"});
-    for field in Field::ALL {
+    for field in ConfigField::ALL {
         let error = config(json!({field.name(): foreign})).unwrap_err();
         assert_eq!(error.field, field.name());
         assert!(error.message.starts_with(&format!("{} is NaN; it must be ", field.name())), "{error}");

@@ -1,4 +1,4 @@
-//! Untyped values on their way to a [`Config`](super::Config), and where each came from.
+//! Untyped values on their way to a [`LiveConfig`](super::LiveConfig), and where each came from.
 //!
 //! Later ones win, so: environment first, then arguments. Next: [`super`].
 
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::fields::Field;
+use super::fields::ConfigField;
 
 /// Values by field name, as they came.
 #[derive(Debug, Clone, Default)]
@@ -31,11 +31,11 @@ impl Values {
     /// What the environment says; a variable that is set and empty counts only where a list is meant.
     pub fn from_environment(environment: &dyn Fn(&str) -> Option<String>) -> Self {
         let mut values = Self::default();
-        for &field in Field::ALL {
+        for &field in ConfigField::ALL {
             let variable = field.variable();
             match environment(variable) {
                 // A manifest that leaves a variable empty means its default; an empty list means none.
-                Some(text) if text.trim().is_empty() && field != Field::RedactHeaders => {}
+                Some(text) if text.trim().is_empty() && field != ConfigField::RedactHeaders => {}
                 Some(text) => values.set_text(field, &text, variable),
                 None => {}
             }
@@ -44,7 +44,7 @@ impl Values {
     }
 
     /// Sets a field by the text of an argument or a variable, which `by` names in errors.
-    pub fn set_text(&mut self, field: Field, text: &str, by: &str) {
+    pub fn set_text(&mut self, field: ConfigField, text: &str, by: &str) {
         let given = Given { value: field.value(text), by: Some(by.to_owned()) };
         self.values.insert(field.name().to_owned(), given);
     }
@@ -56,7 +56,7 @@ impl Values {
     }
 
     /// Whether a field was given.
-    pub fn has(&self, field: Field) -> bool {
+    pub fn has(&self, field: ConfigField) -> bool {
         self.values.contains_key(field.name())
     }
 }

@@ -1,6 +1,6 @@
 //! From a message to the queues: redaction first, then the line, once for all outputs.
 //!
-//! It also holds back what some sniffer posted, as [`Posts`] tells.
+//! It also holds back what some sniffer posted, as [`OwnPosts`] tells.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use sniffer_engine::message::Message;
 use sniffer_packet::key::FlowId;
 use tracing::warn;
 
-use super::own_posts::Posts;
+use super::own_posts::OwnPosts;
 use crate::log::Throttle;
 use crate::output::Output;
-use crate::output::envelope::{Key, Parcel};
+use crate::output::envelope::{Envelope, Key};
 use crate::output::queue::Reason;
 
 pub(super) struct Emitter {
@@ -24,7 +24,7 @@ pub(super) struct Emitter {
     redact: Vec<String>,
     /// Connections with 1xx responses in their latest exchange: which, and how many. Gone with the connection.
     interim: HashMap<FlowId, (u32, u32)>,
-    posts: Posts,
+    posts: OwnPosts,
     /// Room for a line.
     line: Lines,
 }
@@ -33,7 +33,7 @@ pub(super) struct Emitter {
 const LINE: usize = 1 << 20;
 
 impl Emitter {
-    pub(super) fn new(outputs: Arc<[Output]>, redact: Vec<String>, posts: Posts) -> Self {
+    pub(super) fn new(outputs: Arc<[Output]>, redact: Vec<String>, posts: OwnPosts) -> Self {
         let full = outputs.iter().map(|_| Throttle::new(1)).collect();
         Self { outputs, full, redact, interim: HashMap::new(), posts, line: Lines::default() }
     }
@@ -56,11 +56,11 @@ impl Emitter {
             self.line.clear(LINE);
         }
         for (output, full) in self.outputs.iter().zip(&mut self.full) {
-            let parcel = match output.wants_message {
-                true => Parcel { key, line: Bytes::new(), message: Some(Box::new(message.clone())) },
-                false => Parcel { key, line: line.clone(), message: None },
+            let envelope = match output.wants_message {
+                true => Envelope { key, line: Bytes::new(), message: Some(Box::new(message.clone())) },
+                false => Envelope { key, line: line.clone(), message: None },
             };
-            if output.queue.offer(parcel) == Err(Reason::QueueFull)
+            if output.queue.offer(envelope) == Err(Reason::QueueFull)
                 && let Some(held_back) = full.pass(Instant::now())
             {
                 let dropped = output.queue.tally().dropped(Reason::QueueFull);

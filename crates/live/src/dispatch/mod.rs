@@ -18,15 +18,15 @@ use sniffer_engine::ledger::{Fate, Ledger};
 use sniffer_packet::frame::{Frame, LinkType};
 use tracing::{info, warn};
 
-use crate::capture::batch::Batch;
+use crate::capture::batch::PacketBatch;
 use crate::capture::counters::Counters;
-use crate::config::Config;
+use crate::config::LiveConfig;
 use crate::log::Throttle;
 use crate::output::Output;
-use crate::output::webhook::own::Own;
+use crate::output::webhook::own::SelfTraffic;
 use emit::Emitter;
-use notices::Watch;
-use own_posts::Posts;
+use notices::Notices;
+use own_posts::OwnPosts;
 
 /// How often the counters are told.
 const REPORT: Duration = Duration::from_secs(60);
@@ -35,42 +35,42 @@ const REPORT: Duration = Duration::from_secs(60);
 const HINT: Duration = Duration::from_secs(30);
 
 /// The thread's state.
-pub(crate) struct Desk {
-    extractor: Extractor<Watch>,
+pub(crate) struct Dispatcher {
+    extractor: Extractor<Notices>,
     emitter: Emitter,
     link: LinkType,
     frames: u64,
     counters: Arc<Counters>,
-    own: Arc<Own>,
+    own: Arc<SelfTraffic>,
     own_known: usize,
-    recorder: Option<Sender<Batch>>,
+    recorder: Option<Sender<PacketBatch>>,
     unrecorded: u64,
     recorder_full: Throttle,
     /// Used-up batches go back to the capture thread for their memory.
-    spare: Sender<Batch>,
+    spare: Sender<PacketBatch>,
     interface: String,
     /// None once it was given.
     hint_at: Option<Instant>,
     report_at: Instant,
 }
 
-/// What a desk is made of.
+/// What a dispatcher is made of.
 pub(crate) struct Parts {
-    pub(crate) config: Arc<Config>,
+    pub(crate) config: Arc<LiveConfig>,
     pub(crate) link: LinkType,
     pub(crate) outputs: Arc<[Output]>,
     pub(crate) counters: Arc<Counters>,
-    pub(crate) own: Arc<Own>,
-    pub(crate) recorder: Option<Sender<Batch>>,
-    pub(crate) spare: Sender<Batch>,
+    pub(crate) own: Arc<SelfTraffic>,
+    pub(crate) recorder: Option<Sender<PacketBatch>>,
+    pub(crate) spare: Sender<PacketBatch>,
 }
 
-impl Desk {
+impl Dispatcher {
     pub(crate) fn new(parts: Parts) -> Self {
         let now = Instant::now();
-        let posts = Posts::default();
+        let posts = OwnPosts::default();
         Self {
-            extractor: Extractor::watched(engine_config(&parts.config), Watch::new(posts.clone())),
+            extractor: Extractor::with_observer(engine_config(&parts.config), Notices::new(posts.clone())),
             emitter: Emitter::new(parts.outputs, parts.config.redact_headers.clone(), posts),
             link: parts.link,
             frames: 0,
@@ -88,7 +88,7 @@ impl Desk {
     }
 
     /// Works until the capture thread has gone and the ring is empty; then everything open is flushed.
-    pub(crate) fn run(&mut self, ring: &Receiver<Batch>) {
+    pub(crate) fn run(&mut self, ring: &Receiver<PacketBatch>) {
         loop {
             let next = self.hint_at.map_or(self.report_at, |hint| hint.min(self.report_at));
             match ring.recv_deadline(next) {
@@ -112,7 +112,7 @@ impl Desk {
     /// Connections that are followed now.
     pub(crate) fn connections_open(&mut self) -> u64 {
         let opened = self.extractor.ledger().connections();
-        opened.saturating_sub(self.extractor.watcher().closed())
+        opened.saturating_sub(self.extractor.observer().closed())
     }
 
     /// Packets that are not in the recording.
@@ -120,11 +120,11 @@ impl Desk {
         self.unrecorded
     }
 
-    fn batch(&mut self, batch: Batch) {
+    fn batch(&mut self, batch: PacketBatch) {
         for own in self.own.beyond(self.own_known) {
             self.own_known += 1;
             info!(address = %own, "the webhook's address is left out of the capture");
-            self.extractor.leave_out(own);
+            self.extractor.exclude(own);
         }
         let emitter = &mut self.emitter;
         for (packet, bytes) in batch.iter() {
@@ -133,7 +133,7 @@ impl Desk {
             let not_http = self.extractor.ledger().bytes(Fate::NotHttp);
             self.extractor.push(&frame, &mut |message| emitter.message(message));
             let grown = self.extractor.ledger().bytes(Fate::NotHttp) > not_http;
-            let watch = self.extractor.watcher();
+            let watch = self.extractor.observer();
             if grown {
                 watch.not_http(&frame);
             }
@@ -141,7 +141,7 @@ impl Desk {
         }
         if let Some(now) = batch.quiet_until {
             self.extractor.advance(now, &mut |message| emitter.message(message));
-            emitter.forget(self.extractor.watcher().just_closed());
+            emitter.forget(self.extractor.observer().just_closed());
         }
         if !batch.is_empty() {
             self.hint_at = self.hint_at.map(|_| Instant::now() + HINT);
@@ -150,7 +150,7 @@ impl Desk {
     }
 
     /// Hands the batch to the recorder, which hands it back; or back at once.
-    fn record(&mut self, mut batch: Batch) {
+    fn record(&mut self, mut batch: PacketBatch) {
         if let Some(recorder) = self.recorder.as_ref().filter(|_| !batch.is_empty()) {
             batch = match recorder.try_send(batch) {
                 Ok(()) => return,
@@ -186,7 +186,7 @@ impl Desk {
     }
 }
 
-fn engine_config(config: &Config) -> sniffer_engine::config::Config {
+fn engine_config(config: &LiveConfig) -> sniffer_engine::config::Config {
     let mut engine = sniffer_engine::config::Config::default();
     engine.ports = config.ports.clone();
     engine.sample_rate = config.sample_rate;

@@ -12,7 +12,7 @@ use sniffer_packet::frame::Frame;
 use sniffer_packet::key::{FlowId, FlowKey};
 use tracing::{info, warn};
 
-use super::own_posts::Posts;
+use super::own_posts::OwnPosts;
 use crate::log::Throttle;
 
 /// Lines a second, of each kind.
@@ -35,14 +35,14 @@ const UNREADABLE: [Anomaly; 8] = [
 ];
 
 #[derive(Debug, Default)]
-pub(super) struct Watch {
+pub(super) struct Notices {
     /// What was told, by slot of the connection.
     told: Vec<Told>,
     closed: u64,
     just_closed: Vec<FlowId>,
     not_http: HashSet<FlowKey>,
     limits: Limits,
-    posts: Posts,
+    posts: OwnPosts,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -64,9 +64,9 @@ impl Default for Limits {
     }
 }
 
-impl Watch {
+impl Notices {
     /// A watch that notes posts of a sniffer there.
-    pub(super) fn new(posts: Posts) -> Self {
+    pub(super) fn new(posts: OwnPosts) -> Self {
         Self { posts, ..Self::default() }
     }
 
@@ -123,7 +123,7 @@ impl Watch {
     }
 }
 
-impl Sink for Watch {
+impl Sink for Notices {
     fn event(&mut self, event: Event<'_>) {
         match event {
             Event::Head { about, head, .. } if about.direction == Direction::Request => {

@@ -15,7 +15,7 @@ use crate::output::webhook::post::SCHEMA;
 
 /// Shared by who sees heads and who emits messages, both in the engine thread: the lock is never waited for.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Posts(Arc<Mutex<Known>>);
+pub(super) struct OwnPosts(Arc<Mutex<Known>>);
 
 #[derive(Debug, Default)]
 struct Known {
@@ -24,7 +24,7 @@ struct Known {
     said: bool,
 }
 
-impl Posts {
+impl OwnPosts {
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

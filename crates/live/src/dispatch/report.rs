@@ -25,7 +25,7 @@ pub(crate) fn counters(captured: &Captured, ledger: &Ledger, open: u64, outputs:
 }
 
 /// What the last line says.
-pub(crate) fn stopped(why: &str, report: &crate::report::Report) {
+pub(crate) fn stopped(why: &str, report: &crate::report::RunReport) {
     let captured = &report.captured;
     info!(
         why,

@@ -14,19 +14,19 @@ use super::queue::{Queue, Reason, Ticket};
 const BATCH: usize = 256;
 
 /// What takes the messages.
-pub type Callback = Arc<dyn Fn(Batch) + Send + Sync>;
+pub type Callback = Arc<dyn Fn(MessageBatch) + Send + Sync>;
 
-/// Some messages, in order. Dropped before [`Batch::delivered`], they count as failed.
-pub struct Batch {
+/// Some messages, in order. Dropped before [`MessageBatch::delivered`], they count as failed.
+pub struct MessageBatch {
     tickets: Vec<Ticket>,
 }
 
-impl Batch {
+impl MessageBatch {
     /// The messages.
     pub fn messages(&self) -> impl ExactSizeIterator<Item = &Message> {
         self.tickets
             .iter()
-            .map(|ticket| ticket.parcel().message.as_deref().expect("a parcel for the callback holds its message"))
+            .map(|ticket| ticket.envelope().message.as_deref().expect("a envelope for the callback holds its message"))
     }
 
     /// All of them reached whom they were for.
@@ -47,9 +47,9 @@ impl Batch {
     }
 }
 
-impl fmt::Debug for Batch {
+impl fmt::Debug for MessageBatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Batch").field("messages", &self.tickets.len()).finish()
+        f.debug_struct("MessageBatch").field("messages", &self.tickets.len()).finish()
     }
 }
 
@@ -58,7 +58,7 @@ pub(crate) fn run(queue: &Arc<Queue>, callback: &Callback) {
     while let Some(first) = queue.take() {
         let mut tickets = vec![first];
         tickets.extend(queue.take_ready(BATCH - 1));
-        callback(Batch { tickets });
+        callback(MessageBatch { tickets });
     }
 }
 
@@ -68,7 +68,7 @@ pub(crate) fn run(queue: &Arc<Queue>, callback: &Callback) {
 pub fn feed(message: &Message, copies: u64, callback: Callback) -> super::Tally {
     use std::{thread, time::Duration};
 
-    use super::envelope::{Key, Parcel};
+    use super::envelope::{Envelope, Key};
 
     let queue = Queue::new();
     let taker = {
@@ -81,7 +81,7 @@ pub fn feed(message: &Message, copies: u64, callback: Callback) -> super::Tally 
         while queue.tally().queued >= 8192 {
             thread::sleep(Duration::from_micros(100));
         }
-        let _ = queue.offer(Parcel { key, line: bytes::Bytes::new(), message: Some(Box::new(message.clone())) });
+        let _ = queue.offer(Envelope { key, line: bytes::Bytes::new(), message: Some(Box::new(message.clone())) });
     }
     queue.close();
     let _ = taker.join();
@@ -96,18 +96,18 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::output::envelope::tests::parcel;
+    use crate::output::envelope::tests::envelope;
 
     #[test]
     fn batches_are_bounded_and_keep_the_order() {
         let queue = Queue::new();
-        (0..600).for_each(|n| queue.offer(parcel(n, 1)).unwrap());
+        (0..600).for_each(|n| queue.offer(envelope(n, 1)).unwrap());
         queue.close();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let callback: Callback = {
             let seen = Arc::clone(&seen);
-            Arc::new(move |batch: Batch| {
-                let exchanges: Vec<_> = batch.tickets.iter().map(|ticket| ticket.parcel().key.exchange).collect();
+            Arc::new(move |batch: MessageBatch| {
+                let exchanges: Vec<_> = batch.tickets.iter().map(|ticket| ticket.envelope().key.exchange).collect();
                 seen.lock().unwrap().push(exchanges);
                 batch.delivered();
             })
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn a_batch_that_somebody_keeps_is_still_queued() {
         let queue = Queue::new();
-        queue.offer(parcel(1, 1)).unwrap();
+        queue.offer(envelope(1, 1)).unwrap();
         queue.close();
         let kept = Arc::new(Mutex::new(None));
         let callback: Callback = {
@@ -138,8 +138,8 @@ mod tests {
     #[test]
     fn a_batch_is_delivered_in_parts_for_as_long_as_it_is_wanted() {
         let queue = Queue::new();
-        (0..5).for_each(|n| queue.offer(parcel(n, 1)).unwrap());
-        let mut batch = Batch { tickets: queue.take_ready(5) };
+        (0..5).for_each(|n| queue.offer(envelope(n, 1)).unwrap());
+        let mut batch = MessageBatch { tickets: queue.take_ready(5) };
         assert!(batch.delivered_first(0) && batch.delivered_first(2));
         assert_eq!((queue.tally().delivered, queue.tally().queued), (2, 3));
         queue.end(Reason::DrainTimeout);
@@ -147,7 +147,7 @@ mod tests {
         drop(batch);
         let tally = queue.tally();
         assert_eq!((tally.delivered, tally.dropped(Reason::DrainTimeout), tally.queued), (2, 3, 0));
-        let mut rest = Batch { tickets: Vec::new() };
+        let mut rest = MessageBatch { tickets: Vec::new() };
         assert!(rest.delivered_first(9), "nothing is left to be unwanted");
     }
 }

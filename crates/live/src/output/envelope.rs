@@ -9,7 +9,7 @@ use sniffer_packet::key::FlowId;
 
 /// A message on its way out. Cheap to clone unless it holds the message itself.
 #[derive(Debug, Clone)]
-pub(crate) struct Parcel {
+pub(crate) struct Envelope {
     pub(crate) key: Key,
     /// Its JSON and a line feed; empty where no output wants it.
     pub(crate) line: Bytes,
@@ -37,7 +37,7 @@ impl fmt::Display for Key {
     }
 }
 
-impl Parcel {
+impl Envelope {
     /// Its share of a queue's room, in bytes.
     pub(crate) fn size(&self) -> usize {
         /// What a queue keeps beside the contents.
@@ -54,10 +54,10 @@ impl Parcel {
 pub(crate) mod tests {
     use super::*;
 
-    /// A parcel of about this size.
-    pub(crate) fn parcel(exchange: u32, size: usize) -> Parcel {
+    /// An envelope of about this size.
+    pub(crate) fn envelope(exchange: u32, size: usize) -> Envelope {
         let key = Key { connection: FlowId::default(), exchange, direction: Direction::Request, before: 0 };
-        Parcel { key, line: Bytes::from(vec![b'x'; size]), message: None }
+        Envelope { key, line: Bytes::from(vec![b'x'; size]), message: None }
     }
 
     #[test]

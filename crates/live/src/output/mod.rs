@@ -13,7 +13,7 @@ pub(crate) mod webhook;
 
 use std::sync::Arc;
 
-pub use callback::{Batch, Callback};
+pub use callback::{Callback, MessageBatch};
 use queue::Queue;
 pub use queue::{Reason, Tally};
 

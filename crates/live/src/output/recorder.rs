@@ -8,7 +8,7 @@ use std::io::{self, BufWriter, Write};
 
 use sniffer_packet::frame::LinkType;
 
-use crate::capture::batch::{Batch, Packet};
+use crate::capture::batch::{CapturedPacket, PacketBatch};
 
 /// Bytes of one write.
 const BUFFER: usize = 256 << 10;
@@ -56,11 +56,11 @@ impl<W: Write> Recording<W> {
     }
 
     /// Writes the packets of a batch.
-    pub(crate) fn write(&mut self, batch: &Batch) -> io::Result<()> {
+    pub(crate) fn write(&mut self, batch: &PacketBatch) -> io::Result<()> {
         batch.iter().try_for_each(|(packet, bytes)| self.packet(packet, bytes))
     }
 
-    fn packet(&mut self, packet: Packet, bytes: &[u8]) -> io::Result<()> {
+    fn packet(&mut self, packet: CapturedPacket, bytes: &[u8]) -> io::Result<()> {
         let micros = packet.time.as_micros();
         let mut head = [0; 20];
         let words = [0, (micros >> 32) as u32, micros as u32, packet.captured, packet.wire_len];
@@ -98,9 +98,9 @@ mod tests {
     fn blocks_stand_as_the_format_says() {
         let mut recording = Recording { file: BufWriter::new(Vec::new()) };
         recording.head(LinkType::LINUX_SLL, 96, "any").unwrap();
-        let mut batch = Batch::default();
+        let mut batch = PacketBatch::default();
         let time = Timestamp::new(1_771_675_200, 123_456_000);
-        batch.push(Packet { time, captured: 5, wire_len: 1500 }, b"abcde");
+        batch.push(CapturedPacket { time, captured: 5, wire_len: 1500 }, b"abcde");
         recording.write(&batch).unwrap();
         let bytes = recording.file.into_inner().unwrap();
         let section = [

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 /// How a try ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum Attempt {
     Delivered,
     /// Worth another try; the receiver may have asked for a pause.
     Retry {
@@ -18,13 +18,13 @@ pub(crate) enum Outcome {
 }
 
 /// What a status code means.
-pub(crate) fn judge(status: u16, retry_after: Option<Duration>) -> Outcome {
+pub(crate) fn judge(status: u16, retry_after: Option<Duration>) -> Attempt {
     let why = format!("status {status}");
     match status {
-        200..=299 => Outcome::Delivered,
-        408 | 429 | 500..=599 => Outcome::Retry { why, after: retry_after },
+        200..=299 => Attempt::Delivered,
+        408 | 429 | 500..=599 => Attempt::Retry { why, after: retry_after },
         // Redirects are not followed: the token is for the host it was configured for.
-        _ => Outcome::Refused { why },
+        _ => Attempt::Refused { why },
     }
 }
 
@@ -60,9 +60,9 @@ mod tests {
         for status in 100..=599 {
             let outcome = judge(status, None);
             match status {
-                200..=299 => assert_eq!(outcome, Outcome::Delivered, "{status}"),
-                408 | 429 | 500..=599 => assert!(matches!(outcome, Outcome::Retry { .. }), "{status}"),
-                _ => assert!(matches!(outcome, Outcome::Refused { .. }), "{status}"),
+                200..=299 => assert_eq!(outcome, Attempt::Delivered, "{status}"),
+                408 | 429 | 500..=599 => assert!(matches!(outcome, Attempt::Retry { .. }), "{status}"),
+                _ => assert!(matches!(outcome, Attempt::Refused { .. }), "{status}"),
             }
         }
     }

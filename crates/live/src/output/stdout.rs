@@ -26,7 +26,7 @@ pub(crate) fn open() -> io::Result<File> {
 /// Writes lines until the queue or the reader ends.
 pub(crate) fn run(queue: &Arc<Queue>, sink: &File) -> Result<(), Ended> {
     while let Some(ticket) = queue.take() {
-        match write(sink, &ticket.parcel().line, &|| queue.has_ended()) {
+        match write(sink, &ticket.envelope().line, &|| queue.has_ended()) {
             Ok(()) => ticket.delivered(),
             Err(error) => {
                 ticket.dropped(Reason::OutputEnded);
@@ -70,11 +70,11 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::output::envelope::tests::parcel;
+    use crate::output::envelope::tests::envelope;
 
     fn filled(messages: u32, size: usize) -> Arc<Queue> {
         let queue = Queue::new();
-        (0..messages).for_each(|n| queue.offer(parcel(n, size)).unwrap());
+        (0..messages).for_each(|n| queue.offer(envelope(n, size)).unwrap());
         queue.close();
         queue
     }

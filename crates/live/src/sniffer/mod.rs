@@ -13,10 +13,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::capture;
-use crate::config::Config;
+use crate::config::LiveConfig;
 use crate::error::StartError;
 use crate::output::{Callback, Tally};
-use crate::report::Report;
+use crate::report::RunReport;
 use run::Run;
 
 /// Where messages and packets go beside what the configuration says.
@@ -38,14 +38,14 @@ impl std::fmt::Debug for Extras {
 /// A live sniffer.
 #[derive(Debug)]
 pub struct Sniffer {
-    config: Arc<Config>,
+    config: Arc<LiveConfig>,
     extras: Extras,
     run: Mutex<Option<Arc<Run>>>,
 }
 
 impl Sniffer {
     /// A sniffer that does not run yet.
-    pub fn new(config: Config, extras: Extras) -> Self {
+    pub fn new(config: LiveConfig, extras: Extras) -> Self {
         Self { config: Arc::new(config), extras, run: Mutex::new(None) }
     }
 
@@ -87,7 +87,7 @@ impl Sniffer {
     }
 
     /// Waits until it has ended, by `stop` or by itself; `None` when it was never started.
-    pub fn wait(&self) -> Option<Report> {
+    pub fn wait(&self) -> Option<RunReport> {
         self.current().map(|run| run.wait())
     }
 

@@ -14,19 +14,19 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use tracing::{error, info, warn};
 
 use super::Extras;
-use crate::capture::batch::Batch;
+use crate::capture::batch::PacketBatch;
 use crate::capture::counters::Counters;
-use crate::capture::reader::{RING, Reader};
+use crate::capture::reader::{CaptureReader, RING};
 use crate::capture::{Opened, TIMEOUT};
-use crate::config::Config;
-use crate::dispatch::{Desk, Parts, report};
+use crate::config::LiveConfig;
+use crate::dispatch::{Dispatcher, Parts, report};
 use crate::error::StartError;
 use crate::output::queue::{Queue, Reason};
 use crate::output::recorder::{self, Recording};
-use crate::output::webhook::own::{Own, Resolver};
+use crate::output::webhook::own::{Resolver, SelfTraffic};
 use crate::output::webhook::post::Client;
 use crate::output::{Callback, Output, Tally, callback, stdout, webhook};
-use crate::report::{End, Report};
+use crate::report::{RunEnd, RunReport};
 use crate::stop::Stop;
 
 /// A run, shared by its threads and whoever waits for it.
@@ -37,8 +37,8 @@ pub(super) struct Run {
     /// Outputs that still take something, the recorder among them.
     alive: AtomicUsize,
     /// Why it ends, when that is not because it was asked to.
-    cause: OnceLock<End>,
-    over: Mutex<Option<Report>>,
+    cause: OnceLock<RunEnd>,
+    over: Mutex<Option<RunReport>>,
     changed: Condvar,
 }
 
@@ -51,11 +51,11 @@ enum Way {
 
 impl Run {
     /// Opens the outputs and starts the threads.
-    pub(super) fn start(config: &Arc<Config>, extras: &Extras, opened: Opened) -> Result<Arc<Self>, StartError> {
+    pub(super) fn start(config: &Arc<LiveConfig>, extras: &Extras, opened: Opened) -> Result<Arc<Self>, StartError> {
         let failed = |what: &str, error: &dyn std::fmt::Display| StartError::OutputFailed {
             message: format!("{what}: {error}"),
         };
-        let own = Arc::new(Own::default());
+        let own = Arc::new(SelfTraffic::default());
         let mut ways = Vec::new();
         if let Some(url) = &config.output_url {
             let watched = url.port_or_known_default().is_some_and(|port| config.ports.contains(&port));
@@ -102,9 +102,9 @@ impl Run {
 
     fn spawn(
         self: &Arc<Self>,
-        config: &Arc<Config>,
+        config: &Arc<LiveConfig>,
         opened: Opened,
-        own: &Arc<Own>,
+        own: &Arc<SelfTraffic>,
         ways: Vec<(&'static str, Way)>,
         recording: Option<Recording<std::fs::File>>,
     ) -> std::io::Result<()> {
@@ -126,7 +126,7 @@ impl Run {
         };
         let (ring, batches) = bounded(RING);
         let counters = Arc::new(Counters::default());
-        let reader = Reader {
+        let reader = CaptureReader {
             handle: opened.handle,
             ring,
             spare: spares,
@@ -135,7 +135,7 @@ impl Run {
         };
         let reader = spawn("capture", move || reader.run())?;
         let (recorder, recorded) = recorder.unzip();
-        let desk = Desk::new(Parts {
+        let dispatcher = Dispatcher::new(Parts {
             config: Arc::clone(config),
             link: opened.link,
             outputs: Arc::clone(&self.outputs),
@@ -145,32 +145,34 @@ impl Run {
             spare,
         });
         let (run, config) = (Arc::clone(self), Arc::clone(config));
-        spawn("engine", move || run.work(&config, desk, &batches, reader, recorded, &counters))?;
+        spawn("engine", move || run.work(&config, dispatcher, &batches, reader, recorded, &counters))?;
         Ok(())
     }
 
     /// The engine thread, which is the last to end.
     fn work(
         &self,
-        config: &Config,
-        mut desk: Desk,
-        batches: &Receiver<Batch>,
+        config: &LiveConfig,
+        mut dispatcher: Dispatcher,
+        batches: &Receiver<PacketBatch>,
         reader: JoinHandle<Result<(), String>>,
         recorded: Option<JoinHandle<()>>,
         counters: &Counters,
     ) {
         // A panic is our bug; the run must still end, and say so.
-        let worked = catch_unwind(AssertUnwindSafe(|| desk.run(batches)));
+        let worked = catch_unwind(AssertUnwindSafe(|| dispatcher.run(batches)));
         self.stop.request();
         let end = match (worked, reader.join()) {
-            (Ok(()), Ok(Ok(()))) => self.cause.get().cloned().unwrap_or(End::Stopped),
-            (_, Ok(Err(words))) => End::CaptureFailed(words),
-            (Err(_), _) => End::CaptureFailed("the engine failed: this is a bug, please report it".to_owned()),
-            (_, Err(_)) => End::CaptureFailed("the capture thread failed: this is a bug, please report it".to_owned()),
+            (Ok(()), Ok(Ok(()))) => self.cause.get().cloned().unwrap_or(RunEnd::Stopped),
+            (_, Ok(Err(words))) => RunEnd::CaptureFailed(words),
+            (Err(_), _) => RunEnd::CaptureFailed("the engine failed: this is a bug, please report it".to_owned()),
+            (_, Err(_)) => {
+                RunEnd::CaptureFailed("the capture thread failed: this is a bug, please report it".to_owned())
+            }
         };
         let drain = u64::try_from(config.drain_timeout.as_millis()).unwrap_or(u64::MAX);
         info!(drainTimeoutMs = drain, "stopping: the capture has ended, outputs are drained");
-        let since = self.stop.requested().map_or_else(Instant::now, |wish| wish.at);
+        let since = self.stop.requested().map_or_else(Instant::now, |request| request.at);
         let until = since.checked_add(config.drain_timeout).unwrap_or(since);
         self.outputs.iter().for_each(|output| output.queue.close());
         for Output { name, queue, .. } in self.outputs.iter() {
@@ -184,12 +186,12 @@ impl Run {
         while recorded.as_ref().is_some_and(|thread| !thread.is_finished()) && Instant::now() < until {
             thread::sleep(TIMEOUT);
         }
-        let report = Report {
+        let report = RunReport {
             end,
             captured: counters.read(),
-            unrecorded: desk.unrecorded(),
+            unrecorded: dispatcher.unrecorded(),
             outputs: self.tallies(),
-            ledger: desk.ledger().clone(),
+            ledger: dispatcher.ledger().clone(),
         };
         say_end(&report);
         *self.over.lock().unwrap_or_else(PoisonError::into_inner) = Some(report);
@@ -200,18 +202,18 @@ impl Run {
         let end = match way {
             Way::Webhook(client) => match webhook::run(queue, &client, longest_pause) {
                 Ok(()) => return,
-                Err(error) => End::OutputFailed(format!("the webhook ended: {error}")),
+                Err(error) => RunEnd::OutputFailed(format!("the webhook ended: {error}")),
             },
             Way::Stdout(file) => match stdout::run(queue, &file) {
                 Ok(()) => return,
                 Err(stdout::Ended::Closed) => {
                     info!("standard output was closed by its reader");
-                    End::OutputClosed
+                    RunEnd::OutputClosed
                 }
                 Err(stdout::Ended::Failed(error)) => {
                     let message = format!("cannot write to standard output: {error}");
                     error!("{message}");
-                    End::OutputFailed(message)
+                    RunEnd::OutputFailed(message)
                 }
             },
             Way::Callback(callback) => return callback::run(queue, &callback),
@@ -221,14 +223,19 @@ impl Run {
     }
 
     /// One output less; without any there is nothing left to do.
-    fn output_ended(&self, end: End) {
+    fn output_ended(&self, end: RunEnd) {
         if self.alive.fetch_sub(1, Ordering::AcqRel) == 1 && self.stop.requested().is_none() {
             let _ = self.cause.set(end);
             self.stop.request();
         }
     }
 
-    fn record(&self, mut recording: Recording<std::fs::File>, batches: &Receiver<Batch>, spare: &Sender<Batch>) {
+    fn record(
+        &self,
+        mut recording: Recording<std::fs::File>,
+        batches: &Receiver<PacketBatch>,
+        spare: &Sender<PacketBatch>,
+    ) {
         let result = batches.iter().try_for_each(|mut batch| {
             recording.write(&batch)?;
             batch.clear();
@@ -238,7 +245,7 @@ impl Run {
         if let Err(error) = result.and_then(|()| recording.flush()) {
             let message = format!("cannot write the recording: {error}");
             error!("{message}");
-            self.output_ended(End::OutputFailed(message));
+            self.output_ended(RunEnd::OutputFailed(message));
         }
     }
 
@@ -254,7 +261,7 @@ impl Run {
         self.over.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
-    pub(super) fn wait(&self) -> Report {
+    pub(super) fn wait(&self) -> RunReport {
         let mut over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if let Some(report) = &*over {
@@ -273,7 +280,7 @@ fn spawn<T: Send + 'static>(name: &str, body: impl FnOnce() -> T + Send + 'stati
     thread::Builder::new().name(format!("sniffer-{name}")).spawn(body)
 }
 
-fn say_start(config: &Config, opened: &Opened, outputs: &[Output], records: bool) {
+fn say_start(config: &LiveConfig, opened: &Opened, outputs: &[Output], records: bool) {
     let names: Vec<_> = outputs.iter().map(|output| output.name).chain(records.then_some("recording")).collect();
     info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -305,11 +312,11 @@ fn say_start(config: &Config, opened: &Opened, outputs: &[Output], records: bool
     }
 }
 
-fn say_end(report: &Report) {
+fn say_end(report: &RunReport) {
     let why = match &report.end {
-        End::Stopped => "asked to",
-        End::OutputClosed => "the last output was closed",
-        End::OutputFailed(why) | End::CaptureFailed(why) => {
+        RunEnd::Stopped => "asked to",
+        RunEnd::OutputClosed => "the last output was closed",
+        RunEnd::OutputFailed(why) | RunEnd::CaptureFailed(why) => {
             error!("{why}");
             why
         }

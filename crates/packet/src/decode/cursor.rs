@@ -17,7 +17,7 @@ const SHIMS_MAX: u8 = 16;
 ///
 /// Invariant: `bytes` only ever gets shorter, from the front by a header and from the back by a length field.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Rest<'a> {
+pub(super) struct Cursor<'a> {
     /// What was captured.
     pub(super) bytes: &'a [u8],
     /// Bytes on the wire behind `bytes`, not captured because of a snapshot length.
@@ -32,7 +32,7 @@ pub(super) struct Rest<'a> {
     shims: u8,
 }
 
-impl<'a> Rest<'a> {
+impl<'a> Cursor<'a> {
     /// All of a frame. A `wire_len` below the captured length is damage and counts as "nothing cut".
     #[inline]
     pub(super) fn of(frame: &Frame<'a>) -> Self {

@@ -1,9 +1,9 @@
 //! Ethernet and everything that is told apart by an EtherType: VLAN tags, MPLS, PPPoE, LLC/SNAP, NSH.
 //!
-//! Loops over shims are bounded by [`Rest::count_shim`], Ethernet inside something else by [`Rest::deeper`], so no
+//! Loops over shims are bounded by [`Cursor::count_shim`], Ethernet inside something else by [`Cursor::deeper`], so no
 //! input recurses far. It never looks at MAC addresses, VLAN ids or labels (policy 10). Next: [`super::ip`].
 
-use super::cursor::Rest;
+use super::cursor::Cursor;
 use super::{Decoded, Layer, Skipped, ip, ppp};
 
 pub(super) const IPV4: u16 = 0x0800;
@@ -39,7 +39,7 @@ const LENGTH_MAX: u16 = 1500;
 
 /// An Ethernet frame, from its destination address on, inlined where nearly every frame starts.
 #[inline(always)]
-pub(super) fn frame_inline(mut rest: Rest<'_>) -> Decoded<'_> {
+pub(super) fn frame_inline(mut rest: Cursor<'_>) -> Decoded<'_> {
     let head = ok!(rest.take::<14>(Layer::Link));
     match u16::from_be_bytes([head[12], head[13]]) {
         IPV4 => ip::v4_inline(rest),
@@ -49,12 +49,12 @@ pub(super) fn frame_inline(mut rest: Rest<'_>) -> Decoded<'_> {
 }
 
 /// An Ethernet frame inside something else.
-pub(super) fn frame(rest: Rest<'_>) -> Decoded<'_> {
+pub(super) fn frame(rest: Cursor<'_>) -> Decoded<'_> {
     frame_inline(rest)
 }
 
 /// What stands behind an EtherType.
-pub(super) fn by_type(ethertype: u16, rest: Rest<'_>) -> Decoded<'_> {
+pub(super) fn by_type(ethertype: u16, rest: Cursor<'_>) -> Decoded<'_> {
     match ethertype {
         IPV4 => ip::v4(rest),
         IPV6 => ip::v6(rest),
@@ -63,7 +63,7 @@ pub(super) fn by_type(ethertype: u16, rest: Rest<'_>) -> Decoded<'_> {
 }
 
 /// Everything but IP itself.
-fn shim(mut ethertype: u16, mut rest: Rest<'_>) -> Decoded<'_> {
+fn shim(mut ethertype: u16, mut rest: Cursor<'_>) -> Decoded<'_> {
     loop {
         ok!(rest.count_shim());
         match ethertype {
@@ -95,7 +95,7 @@ fn shim(mut ethertype: u16, mut rest: Rest<'_>) -> Decoded<'_> {
 }
 
 /// IEEE 802.2 LLC, with SNAP (RFC 1042) or without. The 802.3 length is not used: IP knows its own.
-pub(super) fn llc(mut rest: Rest<'_>) -> Decoded<'_> {
+pub(super) fn llc(mut rest: Cursor<'_>) -> Decoded<'_> {
     let head = ok!(rest.take::<3>(Layer::Link));
     match head {
         // SNAP: an organisation and, for these two (RFC 1042; IEEE 802.1H bridge tunnel), an EtherType.
@@ -114,7 +114,7 @@ pub(super) fn llc(mut rest: Rest<'_>) -> Decoded<'_> {
 }
 
 /// A stack of MPLS labels (RFC 3032 §2.1) and what is most likely under it: nothing in the packet says so.
-pub(super) fn mpls(mut rest: Rest<'_>) -> Decoded<'_> {
+pub(super) fn mpls(mut rest: Cursor<'_>) -> Decoded<'_> {
     loop {
         ok!(rest.count_shim());
         let label = ok!(rest.take::<4>(Layer::Link));
@@ -137,7 +137,7 @@ pub(super) fn mpls(mut rest: Rest<'_>) -> Decoded<'_> {
 }
 
 /// Whether this could be an Ethernet frame with something for us in it; asked only where nothing else tells.
-pub(super) fn is_plausible(rest: &Rest<'_>) -> bool {
+pub(super) fn is_plausible(rest: &Cursor<'_>) -> bool {
     let Some(mut payload) = rest.behind(12) else { return false };
     // Two tags are looked through, as QinQ has them.
     for _ in 0..3 {
@@ -158,7 +158,7 @@ pub(super) fn is_plausible(rest: &Rest<'_>) -> bool {
 }
 
 /// A PPPoE session packet (RFC 2516 §4): version, type, code, session, length, then PPP without address and control.
-pub(super) fn pppoe(mut rest: Rest<'_>) -> Decoded<'_> {
+pub(super) fn pppoe(mut rest: Cursor<'_>) -> Decoded<'_> {
     let head = ok!(rest.take::<6>(Layer::Link));
     if head[0] != 0x11 {
         return Decoded::Skipped(Skipped::Malformed(Layer::Link));
@@ -171,7 +171,7 @@ pub(super) fn pppoe(mut rest: Rest<'_>) -> Decoded<'_> {
 }
 
 /// A network service header (RFC 8300 §2): its length in 4-byte words, then what it says.
-pub(super) fn nsh(mut rest: Rest<'_>) -> Decoded<'_> {
+pub(super) fn nsh(mut rest: Cursor<'_>) -> Decoded<'_> {
     let head = ok!(rest.take::<4>(Layer::Link));
     let len = usize::from(head[1] & 0x3f) * 4;
     if head[0] & 0xc0 != 0 || len < 8 {

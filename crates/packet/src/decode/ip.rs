@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use etherparse::Ipv6HeaderSlice;
 
-use super::cursor::Rest;
+use super::cursor::Cursor;
 use super::{Decoded, Fragment, Layer, Skipped, ether, tcp, tunnel, udp};
 
 /// Protocol numbers (IANA "Assigned Internet Protocol Numbers").
@@ -48,7 +48,7 @@ pub(super) struct Carrier {
 }
 
 /// IPv4 or IPv6 by the version nibble, where nothing before it says which.
-pub(super) fn by_version(rest: Rest<'_>) -> Decoded<'_> {
+pub(super) fn by_version(rest: Cursor<'_>) -> Decoded<'_> {
     match rest.peek::<1>().map(|first| first[0] >> 4) {
         Some(4) => v4(rest),
         Some(6) => v6(rest),
@@ -57,7 +57,7 @@ pub(super) fn by_version(rest: Rest<'_>) -> Decoded<'_> {
 }
 
 /// Whether an IP header could start here; asked only where nothing before it says so.
-pub(super) fn is_plausible(rest: &Rest<'_>) -> bool {
+pub(super) fn is_plausible(rest: &Cursor<'_>) -> bool {
     match rest.bytes {
         [first @ 0x45..=0x4f, _, high, low, ..] => {
             let total = u16::from_be_bytes([*high, *low]);
@@ -69,21 +69,21 @@ pub(super) fn is_plausible(rest: &Rest<'_>) -> bool {
 }
 
 /// Whether the version nibble is the one that an EtherType announced.
-pub(super) fn is_version(rest: &Rest<'_>, ethertype: u16) -> bool {
+pub(super) fn is_version(rest: &Cursor<'_>, ethertype: u16) -> bool {
     let version = rest.peek::<1>().map(|first| first[0] >> 4);
     version == Some(if ethertype == ether::IPV4 { 4 } else { 6 })
 }
 
 /// An IPv4 packet.
 #[inline(never)]
-pub(super) fn v4(rest: Rest<'_>) -> Decoded<'_> {
+pub(super) fn v4(rest: Cursor<'_>) -> Decoded<'_> {
     v4_inline(rest)
 }
 
-/// An IPv4 packet, inlined where every packet passes: handing a [`Rest`] over in memory costs more than reading the header.
+/// An IPv4 packet, inlined where every packet passes: handing a [`Cursor`] over in memory costs more than reading the header.
 /// Read by hand for the same reason.
 #[inline(always)]
-pub(super) fn v4_inline(rest: Rest<'_>) -> Decoded<'_> {
+pub(super) fn v4_inline(rest: Cursor<'_>) -> Decoded<'_> {
     let head = ok!(rest.peek::<20>().ok_or(Skipped::Malformed(Layer::Ip)));
     let header_len = usize::from(head[0] & 0x0f) * 4;
     let total_len = usize::from(u16::from_be_bytes([head[2], head[3]]));
@@ -119,13 +119,13 @@ pub(super) fn v4_inline(rest: Rest<'_>) -> Decoded<'_> {
 
 /// An IPv6 packet.
 #[inline(never)]
-pub(super) fn v6(rest: Rest<'_>) -> Decoded<'_> {
+pub(super) fn v6(rest: Cursor<'_>) -> Decoded<'_> {
     v6_inline(rest)
 }
 
 /// An IPv6 packet, inlined for the same reason as IPv4.
 #[inline(always)]
-pub(super) fn v6_inline(mut rest: Rest<'_>) -> Decoded<'_> {
+pub(super) fn v6_inline(mut rest: Cursor<'_>) -> Decoded<'_> {
     let head = ok!(Ipv6HeaderSlice::from_slice(rest.bytes).map_err(|_| Skipped::Malformed(Layer::Ip)));
     ok!(rest.skip(40, Layer::Ip));
     let next = head.next_header().0;
@@ -147,7 +147,7 @@ pub(super) fn v6_inline(mut rest: Rest<'_>) -> Decoded<'_> {
 }
 
 /// The payload of a datagram: extension headers off, then by protocol.
-pub(super) fn upper(mut protocol: u8, mut rest: Rest<'_>, mut carrier: Carrier) -> Decoded<'_> {
+pub(super) fn upper(mut protocol: u8, mut rest: Cursor<'_>, mut carrier: Carrier) -> Decoded<'_> {
     for _ in 0..=EXTENSIONS_MAX {
         match (protocol, carrier.src.is_ipv6()) {
             (protocol::TCP, _) => return tcp::segment(rest, &carrier),
@@ -206,7 +206,7 @@ pub(super) fn upper(mut protocol: u8, mut rest: Rest<'_>, mut carrier: Carrier) 
 }
 
 /// A fragment, when its datagram can hold TCP at all: a flood of fragmented pings is not worth the memory.
-fn fragment_of<'a>(rest: Rest<'a>, carrier: &Carrier, id: u32, protocol: u8, offset: u32, more: bool) -> Decoded<'a> {
+fn fragment_of<'a>(rest: Cursor<'a>, carrier: &Carrier, id: u32, protocol: u8, offset: u32, more: bool) -> Decoded<'a> {
     // Where a fragment ends decides what its datagram is: without a length to trust it has no place.
     if !carrier.length_known {
         return Decoded::Skipped(Skipped::Malformed(Layer::Ip));

@@ -3,7 +3,7 @@
 //! A link type that is not here is named and counted, never guessed. Numbers and layouts are from
 //! <https://www.tcpdump.org/linktypes.html>. Next: [`super::ether`], [`super::ppp`], [`super::wifi`], [`super::ip`].
 
-use super::cursor::Rest;
+use super::cursor::Cursor;
 use super::{Decoded, Layer, Skipped, ether, ip, ppp, wifi};
 use crate::frame::LinkType;
 
@@ -35,11 +35,11 @@ const FAMILY_IPV4: u32 = 2;
 
 /// A frame from its first byte on. Ethernet is asked for first: it is nearly all there is.
 #[inline(always)]
-pub(super) fn frame(link: LinkType, rest: Rest<'_>) -> Decoded<'_> {
+pub(super) fn frame(link: LinkType, rest: Cursor<'_>) -> Decoded<'_> {
     if link == LinkType::ETHERNET { ether::frame_inline(rest) } else { other(link, rest) }
 }
 
-fn other(link: LinkType, mut rest: Rest<'_>) -> Decoded<'_> {
+fn other(link: LinkType, mut rest: Cursor<'_>) -> Decoded<'_> {
     // Link types that contain link types are bounded like shims.
     ok!(rest.count_shim());
     match link {
@@ -101,7 +101,7 @@ fn other(link: LinkType, mut rest: Rest<'_>) -> Decoded<'_> {
 }
 
 /// BSD loopback: an address family of four bytes, in the byte order of a host that need not be this one.
-fn loopback(mut rest: Rest<'_>) -> Decoded<'_> {
+fn loopback(mut rest: Cursor<'_>) -> Decoded<'_> {
     let family = ok!(rest.take::<4>(Layer::Link));
     match [u32::from_le_bytes(*family), u32::from_be_bytes(*family)].into_iter().min() {
         Some(FAMILY_IPV4) => ip::v4(rest),
@@ -111,18 +111,18 @@ fn loopback(mut rest: Rest<'_>) -> Decoded<'_> {
 }
 
 /// `LINKTYPE_LINUX_SLL`: packet type, device type, address length, address (8), protocol.
-fn linux_cooked(mut rest: Rest<'_>) -> Decoded<'_> {
+fn linux_cooked(mut rest: Cursor<'_>) -> Decoded<'_> {
     let head = ok!(rest.take::<16>(Layer::Link));
     cooked_payload([head[2], head[3]], [head[14], head[15]], rest)
 }
 
 /// `LINKTYPE_LINUX_SLL2`: protocol, reserved (2), interface (4), device type, packet type, address length, address (8).
-fn linux_cooked_2(mut rest: Rest<'_>) -> Decoded<'_> {
+fn linux_cooked_2(mut rest: Cursor<'_>) -> Decoded<'_> {
     let head = ok!(rest.take::<20>(Layer::Link));
     cooked_payload([head[8], head[9]], [head[0], head[1]], rest)
 }
 
-fn cooked_payload(device: [u8; 2], protocol: [u8; 2], rest: Rest<'_>) -> Decoded<'_> {
+fn cooked_payload(device: [u8; 2], protocol: [u8; 2], rest: Cursor<'_>) -> Decoded<'_> {
     // For these devices (ARPHRD_NETLINK and the monitor types) the protocol is something else, or the payload is.
     if let 801..=803 | 824 = u16::from_be_bytes(device) {
         return Decoded::Skipped(Skipped::NotTcp);
@@ -136,7 +136,7 @@ fn cooked_payload(device: [u8; 2], protocol: [u8; 2], rest: Rest<'_>) -> Decoded
 }
 
 /// ARCNET: source, destination, on Linux an offset, then a protocol; RFC 1201 adds flag and sequence number.
-fn arcnet(link: LinkType, mut rest: Rest<'_>) -> Decoded<'_> {
+fn arcnet(link: LinkType, mut rest: Cursor<'_>) -> Decoded<'_> {
     ok!(rest.skip(if link.0 == ARCNET_LINUX { 4 } else { 2 }, Layer::Link));
     let protocol = ok!(rest.take::<1>(Layer::Link))[0];
     // RFC 1051 IP has no more header.
@@ -158,14 +158,14 @@ fn arcnet(link: LinkType, mut rest: Rest<'_>) -> Decoded<'_> {
 }
 
 /// The log of OpenBSD's packet filter: the first byte is the header's length, without its padding to four bytes.
-fn pflog(mut rest: Rest<'_>) -> Decoded<'_> {
+fn pflog(mut rest: Cursor<'_>) -> Decoded<'_> {
     let head = ok!(rest.peek::<2>().ok_or(Skipped::Malformed(Layer::Link)));
     ok!(rest.skip(usize::from(head[0]).next_multiple_of(4), Layer::Link));
     ip::by_version(rest)
 }
 
 /// Linux's netfilter log: family, version, resource (2), then type-length-values, one of which is the packet.
-fn nflog(mut rest: Rest<'_>) -> Decoded<'_> {
+fn nflog(mut rest: Cursor<'_>) -> Decoded<'_> {
     ok!(rest.skip(4, Layer::Link));
     // Lengths are in the byte order of the capturing host, which nothing says: the order in which a packet turns up.
     nflog_payload(rest, u16::from_le_bytes)
@@ -173,7 +173,7 @@ fn nflog(mut rest: Rest<'_>) -> Decoded<'_> {
         .map_or(Decoded::Skipped(Skipped::NotTcp), ip::by_version)
 }
 
-fn nflog_payload<'a>(mut rest: Rest<'a>, read: fn([u8; 2]) -> u16) -> Option<Rest<'a>> {
+fn nflog_payload<'a>(mut rest: Cursor<'a>, read: fn([u8; 2]) -> u16) -> Option<Cursor<'a>> {
     /// `NFULA_PAYLOAD` in Linux's nfnetlink_log.h.
     const PAYLOAD: u16 = 9;
     loop {
@@ -190,7 +190,7 @@ fn nflog_payload<'a>(mut rest: Rest<'a>, read: fn([u8; 2]) -> u16) -> Option<Res
 }
 
 /// Per-packet information: version, flags, length, link type (little-endian), fields.
-fn ppi(mut rest: Rest<'_>) -> Decoded<'_> {
+fn ppi(mut rest: Cursor<'_>) -> Decoded<'_> {
     let head = ok!(rest.peek::<8>().ok_or(Skipped::Malformed(Layer::Link)));
     let len = usize::from(u16::from_le_bytes([head[2], head[3]]));
     let link = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
@@ -203,7 +203,7 @@ fn ppi(mut rest: Rest<'_>) -> Decoded<'_> {
 
 /// Apple's packet tap: header length, record type (1 is a packet), link type, interface name (24), flags, family, and the
 /// length of what stands before the link header; little-endian on every machine that writes it today.
-fn pktap(mut rest: Rest<'_>) -> Decoded<'_> {
+fn pktap(mut rest: Cursor<'_>) -> Decoded<'_> {
     let head = ok!(rest.peek::<48>().ok_or(Skipped::Malformed(Layer::Link)));
     let word = |at: usize| -> u32 {
         head.get(at..at + 4).and_then(|word| word.first_chunk()).map_or(0, |word| u32::from_le_bytes(*word))

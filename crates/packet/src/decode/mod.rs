@@ -32,8 +32,8 @@ mod wifi;
 use crate::frame::Frame;
 use crate::segment::{DatagramFacts, Fragment, Segment};
 
-pub use peek::Glance;
-pub use peek::glance;
+pub use peek::Peek;
+pub use peek::peek;
 pub use tcp::HeaderSum;
 
 /// The TCP segment or IP fragment in a frame, or why there is none. Total: any bytes give an answer.
@@ -41,7 +41,7 @@ pub use tcp::HeaderSum;
 /// Of an 802.11 aggregate this is the first packet; [`decode_each`] gives them all.
 #[inline(never)]
 pub fn decode<'a>(frame: &Frame<'a>) -> Decoded<'a> {
-    link::frame(frame.link, cursor::Rest::of(frame))
+    link::frame(frame.link, cursor::Cursor::of(frame))
 }
 
 /// Every packet in a frame, in order: exactly one, except that an 802.11 aggregate (A-MSDU) holds several.
@@ -50,7 +50,7 @@ pub fn decode_each<'a>(frame: &Frame<'a>, mut each: impl FnMut(&Decoded<'a>)) {
     if !wifi::is_wifi(frame.link) {
         return each(&decode(frame));
     }
-    match wifi::packets(frame.link, cursor::Rest::of(frame)) {
+    match wifi::packets(frame.link, cursor::Cursor::of(frame)) {
         Ok(packets) => {
             each(&packets.first());
             packets.skip(1).for_each(|packet| each(&ether::llc(packet)));
@@ -65,7 +65,7 @@ pub fn decode_each<'a>(frame: &Frame<'a>, mut each: impl FnMut(&Decoded<'a>)) {
 /// back into the defragmenter ends after as many rounds as tunnels may be stacked.
 pub fn decode_datagram<'a>(facts: &DatagramFacts, bytes: &'a [u8]) -> Decoded<'a> {
     let carrier = ip::Carrier { src: facts.src, dst: facts.dst, ttl: facts.ttl, length_known: true, reassembled: true };
-    let rest = cursor::Rest::of_datagram(bytes, facts.cut, facts.depth);
+    let rest = cursor::Cursor::of_datagram(bytes, facts.cut, facts.depth);
     ip::upper(facts.protocol, rest, carrier)
 }
 

@@ -1,4 +1,4 @@
-//! A glance at a plain frame: what its segment is of, for who shares frames out before they are decoded, as network cards do.
+//! A peek at a plain frame: what its segment is of, for who shares frames out before they are decoded, as network cards do.
 //!
 //! Invariant: what it says of a frame, [`super::decode`] says too. It knows one kind of frame, nearly all there are; of others it
 //! says nothing. Next: [`crate::intake`], which asks.
@@ -11,7 +11,7 @@ use crate::key::{bucket_of, number_of_v4};
 /// What there is to know of a segment that nobody has decoded yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Glance {
+pub struct Peek {
     /// The part of all flows that it is in, below [`BUCKETS`](crate::key::BUCKETS).
     pub bucket: usize,
     /// Bytes of its payload.
@@ -23,7 +23,7 @@ const HEADERS: usize = 14 + 20 + 20;
 
 /// What a frame holds, if that is a whole segment behind headers without anything unusual.
 #[inline(always)]
-pub fn glance(frame: &Frame<'_>) -> Option<Glance> {
+pub fn peek(frame: &Frame<'_>) -> Option<Peek> {
     let head = frame.bytes.first_chunk::<HEADERS>()?;
     let u16_at = |at| u16::from_be_bytes([head[at], head[at + 1]]);
     let is_plain = frame.link == LinkType::ETHERNET
@@ -40,5 +40,5 @@ pub fn glance(frame: &Frame<'_>) -> Option<Glance> {
     let payload = total_len.checked_sub(20 + header_len)?;
     let end =
         |ip, port| number_of_v4(u32::from_be_bytes([head[ip], head[ip + 1], head[ip + 2], head[ip + 3]]), u16_at(port));
-    Some(Glance { bucket: bucket_of(end(26, 34), end(30, 36)), payload })
+    Some(Peek { bucket: bucket_of(end(26, 34), end(30, 36)), payload })
 }

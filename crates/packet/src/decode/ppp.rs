@@ -2,11 +2,11 @@
 //!
 //! Uncompressed network packets only: Van Jacobson and multilink fragments are not ours. Next: [`super::ip`].
 
-use super::cursor::Rest;
+use super::cursor::Cursor;
 use super::{Decoded, Layer, Skipped, ether, ip};
 
 /// A PPP packet: an optional address and control field (FF 03), a protocol of one or two bytes, and the payload.
-pub(super) fn packet(mut rest: Rest<'_>) -> Decoded<'_> {
+pub(super) fn packet(mut rest: Cursor<'_>) -> Decoded<'_> {
     if rest.bytes.starts_with(&[0xff, 0x03]) {
         ok!(rest.skip(2, Layer::Link));
     }
@@ -28,7 +28,7 @@ pub(super) fn packet(mut rest: Rest<'_>) -> Decoded<'_> {
 }
 
 /// `LINKTYPE_PPP_HDLC`: PPP in HDLC-like framing or, by its first byte, Cisco HDLC (0F unicast, 8F multicast).
-pub(super) fn serial(rest: Rest<'_>) -> Decoded<'_> {
+pub(super) fn serial(rest: Cursor<'_>) -> Decoded<'_> {
     match rest.peek::<2>() {
         Some([0x0f | 0x8f, 0x00]) => cisco_hdlc(rest),
         _ => packet(rest),
@@ -36,13 +36,13 @@ pub(super) fn serial(rest: Rest<'_>) -> Decoded<'_> {
 }
 
 /// Cisco HDLC: address, control, EtherType.
-pub(super) fn cisco_hdlc(mut rest: Rest<'_>) -> Decoded<'_> {
+pub(super) fn cisco_hdlc(mut rest: Cursor<'_>) -> Decoded<'_> {
     let head = ok!(rest.take::<4>(Layer::Link));
     ether::by_type(u16::from_be_bytes([head[2], head[3]]), rest)
 }
 
 /// Frame relay with RFC 2427 encapsulation, or Cisco's with an EtherType behind the address.
-pub(super) fn frame_relay(mut rest: Rest<'_>) -> Decoded<'_> {
+pub(super) fn frame_relay(mut rest: Cursor<'_>) -> Decoded<'_> {
     // Q.922 address: two to four bytes, the last one has its low bit set.
     let mut address_len = 1;
     while ok!(rest.take::<1>(Layer::Link))[0] & 1 == 0 {

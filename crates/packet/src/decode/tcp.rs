@@ -6,11 +6,11 @@ use std::net::IpAddr;
 
 use etherparse::checksum::Sum16BitWords;
 
-use super::cursor::Rest;
+use super::cursor::Cursor;
 use super::ip::{Carrier, protocol};
 use super::{Decoded, Layer, Skipped};
 use crate::key::Endpoint;
-use crate::segment::{Checksum, Flags, Options, Segment};
+use crate::segment::{Checksum, Flags, Segment, TcpOptions};
 use crate::seq::SeqNumber;
 
 /// Largest window scale shift there is (RFC 7323 §2.3); a larger one counts as this.
@@ -18,7 +18,7 @@ const WINDOW_SCALE_MAX: u8 = 14;
 
 /// A TCP segment, which ends where the IP header said so.
 #[inline(always)]
-pub(super) fn segment<'a>(rest: Rest<'a>, carrier: &Carrier) -> Decoded<'a> {
+pub(super) fn segment<'a>(rest: Cursor<'a>, carrier: &Carrier) -> Decoded<'a> {
     let malformed = Skipped::Malformed(Layer::Tcp);
     let head = ok!(rest.peek::<20>().ok_or(malformed));
     let header_len = usize::from(head[12] >> 4) * 4;
@@ -44,19 +44,19 @@ pub(super) fn segment<'a>(rest: Rest<'a>, carrier: &Carrier) -> Decoded<'a> {
 
 /// The options we use. A bad length ends the list, as in every stack; what stood before it counts.
 #[inline(always)]
-fn options(bytes: &[u8], flags: Flags) -> Options {
+fn options(bytes: &[u8], flags: Flags) -> TcpOptions {
     // What nearly every segment of nearly every connection carries: two NOPs and timestamps (RFC 7323 appendix A).
     if let Ok(&[head @ .., a, b, c, d, e, f, g, h]) = <&[u8; 12]>::try_from(bytes)
         && head == [1, 1, 8, 10]
     {
         let timestamps = Some((u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h])));
-        return Options { timestamps, ..Options::default() };
+        return TcpOptions { timestamps, ..TcpOptions::default() };
     }
-    if bytes.is_empty() { Options::default() } else { any_options(bytes, flags) }
+    if bytes.is_empty() { TcpOptions::default() } else { any_options(bytes, flags) }
 }
 
-fn any_options(mut bytes: &[u8], flags: Flags) -> Options {
-    let mut options = Options::default();
+fn any_options(mut bytes: &[u8], flags: Flags) -> TcpOptions {
+    let mut options = TcpOptions::default();
     loop {
         bytes = match bytes {
             [1, tail @ ..] => tail,

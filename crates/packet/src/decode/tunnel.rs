@@ -3,7 +3,7 @@
 //! It opens a tunnel only where the header is what its specification says, and keeps nothing of it: keys, calls and
 //! session ids are not part of a connection (policy 10). Next: [`super::udp`] for tunnels that ride on UDP.
 
-use super::cursor::Rest;
+use super::cursor::Cursor;
 use super::{Decoded, Layer, Skipped, ether, ip, ppp, wifi};
 
 /// ERSPAN types I and II (draft-foschiano-erspan-03 §4.1 and §4.2).
@@ -16,7 +16,7 @@ const PPP: u16 = 0x880b;
 const WCCP: u16 = 0x883e;
 
 /// Generic routing encapsulation: version 0 (RFC 2784, RFC 2890) and version 1, which is PPTP's (RFC 2637).
-pub(super) fn gre(mut rest: Rest<'_>) -> Decoded<'_> {
+pub(super) fn gre(mut rest: Cursor<'_>) -> Decoded<'_> {
     let head = ok!(rest.take::<4>(Layer::Tunnel));
     let protocol = u16::from_be_bytes([head[2], head[3]]);
     let has = |bit: u8| head[0] & bit != 0;
@@ -46,7 +46,7 @@ pub(super) fn gre(mut rest: Rest<'_>) -> Decoded<'_> {
 }
 
 /// What GRE version 0 carries.
-fn gre_payload(protocol: u16, sequence: bool, mut rest: Rest<'_>) -> Decoded<'_> {
+fn gre_payload(protocol: u16, sequence: bool, mut rest: Cursor<'_>) -> Decoded<'_> {
     match protocol {
         ether::BRIDGED => ether::frame(rest),
         ERSPAN_2 => {
@@ -90,7 +90,7 @@ fn gre_payload(protocol: u16, sequence: bool, mut rest: Rest<'_>) -> Decoded<'_>
 }
 
 /// Ethernet in IP (RFC 3378 §3): version 3, reserved zero bits, then a frame.
-pub(super) fn ether_ip(mut rest: Rest<'_>) -> Decoded<'_> {
+pub(super) fn ether_ip(mut rest: Cursor<'_>) -> Decoded<'_> {
     match ok!(rest.take::<2>(Layer::Tunnel)) {
         [0x30, 0x00] => ether::frame(ok!(rest.deeper())),
         _ => Decoded::Skipped(Skipped::Malformed(Layer::Tunnel)),
@@ -98,7 +98,7 @@ pub(super) fn ether_ip(mut rest: Rest<'_>) -> Decoded<'_> {
 }
 
 /// L2TPv3 straight over IP (RFC 3931 §4.1.1): a session id, zero for control messages.
-pub(super) fn l2tp_over_ip(mut rest: Rest<'_>) -> Decoded<'_> {
+pub(super) fn l2tp_over_ip(mut rest: Cursor<'_>) -> Decoded<'_> {
     match ok!(rest.take::<4>(Layer::Tunnel)) {
         [0, 0, 0, 0] => Decoded::Skipped(Skipped::NotTcp),
         _ => l2tp_3_session(rest),
@@ -107,7 +107,7 @@ pub(super) fn l2tp_over_ip(mut rest: Rest<'_>) -> Decoded<'_> {
 
 /// The payload of an L2TPv3 session. How long its cookie (0, 4 or 8 bytes) and sublayer (0 or 4) are was agreed when the
 /// session was set up, so the place where an Ethernet frame with IP in it starts decides; anything else is not ours.
-pub(super) fn l2tp_3_session(rest: Rest<'_>) -> Decoded<'_> {
+pub(super) fn l2tp_3_session(rest: Cursor<'_>) -> Decoded<'_> {
     for before in [0, 4, 8, 12] {
         if let Some(inner) = rest.behind(before).filter(ether::is_plausible) {
             return ether::frame(ok!(inner.deeper()));

@@ -4,11 +4,11 @@
 //! fixed. Ordinary UDP that happens to use the port is `NotTcp` and never turns into junk, so nothing here is
 //! `Malformed` before the tunnel's header has passed. Next: [`super::ether`] and [`super::ip`] for what is inside.
 
-use super::cursor::Rest;
+use super::cursor::Cursor;
 use super::{Decoded, Layer, Skipped, ether, ip, ppp, tunnel};
 
 /// The tunnel in a UDP datagram (RFC 768), if it holds one.
-pub(super) fn datagram(mut rest: Rest<'_>) -> Decoded<'_> {
+pub(super) fn datagram(mut rest: Cursor<'_>) -> Decoded<'_> {
     let head = ok!(rest.take::<8>(Layer::Ip));
     let src = u16::from_be_bytes([head[0], head[1]]);
     let dst = u16::from_be_bytes([head[2], head[3]]);
@@ -45,14 +45,14 @@ pub(super) fn datagram(mut rest: Rest<'_>) -> Decoded<'_> {
 }
 
 /// A header of `N` bytes that is not there means "not this tunnel".
-fn take<'a, const N: usize>(rest: &mut Rest<'a>) -> Result<&'a [u8; N], Skipped> {
+fn take<'a, const N: usize>(rest: &mut Cursor<'a>) -> Result<&'a [u8; N], Skipped> {
     rest.take(Layer::Tunnel).map_err(|_| Skipped::NotTcp)
 }
 
 /// VXLAN (RFC 7348 §5), with or without a group policy (draft-smith-vxlan-group-policy §2.1).
 ///
 /// On its own port reserved bits are ignored as the RFC asks; on Linux's old default 8472 they have to be zero.
-fn vxlan(mut rest: Rest<'_>, strict: bool) -> Decoded<'_> {
+fn vxlan(mut rest: Cursor<'_>, strict: bool) -> Decoded<'_> {
     let head = ok!(take::<8>(&mut rest));
     let valid = if strict { matches!(head, [0x08, 0, 0, 0, .., 0]) } else { head[0] & 0x08 != 0 };
     if !valid || !ether::is_plausible(&rest) {
@@ -62,7 +62,7 @@ fn vxlan(mut rest: Rest<'_>, strict: bool) -> Decoded<'_> {
 }
 
 /// VXLAN with a next protocol (draft-ietf-nvo3-vxlan-gpe-12 §3.1).
-fn vxlan_gpe(mut rest: Rest<'_>) -> Decoded<'_> {
+fn vxlan_gpe(mut rest: Cursor<'_>) -> Decoded<'_> {
     let head = ok!(take::<8>(&mut rest));
     // Version 0, the instance bit set, not an OAM packet; reserved bits zero.
     if head[0] & 0xf9 != 0x08 || head[1] != 0 || head[2] != 0 || head[7] != 0 {
@@ -80,7 +80,7 @@ fn vxlan_gpe(mut rest: Rest<'_>) -> Decoded<'_> {
 }
 
 /// Geneve (RFC 8926 §3.4): options of any length, then what the protocol type says.
-fn geneve(mut rest: Rest<'_>) -> Decoded<'_> {
+fn geneve(mut rest: Cursor<'_>) -> Decoded<'_> {
     let head = ok!(take::<8>(&mut rest));
     // Version 0, not a control packet; reserved bits zero.
     if head[0] & 0xc0 != 0 || head[1] & 0xbf != 0 || head[7] != 0 {
@@ -95,7 +95,7 @@ fn geneve(mut rest: Rest<'_>) -> Decoded<'_> {
 }
 
 /// GRE in UDP (RFC 8086): version 0 without checksum or routing, and IP or Ethernet inside.
-fn gre(rest: Rest<'_>) -> Decoded<'_> {
+fn gre(rest: Cursor<'_>) -> Decoded<'_> {
     match rest.peek::<4>() {
         Some([flags, 0, 0x08, 0x00] | [flags, 0, 0x86, 0xdd] | [flags, 0, 0x65, 0x58]) if flags & 0x4f == 0 => {
             tunnel::gre(rest)
@@ -105,7 +105,7 @@ fn gre(rest: Rest<'_>) -> Decoded<'_> {
 }
 
 /// MPLS in UDP (RFC 7510), when one to four labels have a plausible IP header under them.
-fn mpls(rest: Rest<'_>) -> Decoded<'_> {
+fn mpls(rest: Cursor<'_>) -> Decoded<'_> {
     for labels in 1..=4 {
         let Some(inner) = rest.behind(labels * 4) else { break };
         let bottom = rest.bytes.get(labels * 4 - 2).is_some_and(|byte| byte & 1 == 1);
@@ -120,7 +120,7 @@ fn mpls(rest: Rest<'_>) -> Decoded<'_> {
 }
 
 /// GTP-U version 1 (3GPP TS 29.281 §5.1): G-PDUs only, with their optional fields and extension headers.
-fn gtp(mut rest: Rest<'_>, payload_len: usize) -> Decoded<'_> {
+fn gtp(mut rest: Cursor<'_>, payload_len: usize) -> Decoded<'_> {
     let head = ok!(take::<8>(&mut rest));
     let len = usize::from(u16::from_be_bytes([head[2], head[3]]));
     // Version 1, protocol type GTP, reserved bit 0; G-PDU; the length is exact, since nothing may follow in the datagram.
@@ -146,7 +146,7 @@ fn gtp(mut rest: Rest<'_>, payload_len: usize) -> Decoded<'_> {
 }
 
 /// L2TP data messages: version 2 (RFC 2661 §3.1) with PPP, version 3 over UDP (RFC 3931 §4.1.2) with Ethernet.
-fn l2tp(mut rest: Rest<'_>) -> Decoded<'_> {
+fn l2tp(mut rest: Cursor<'_>) -> Decoded<'_> {
     let flags = u16::from_be_bytes(*ok!(take::<2>(&mut rest)));
     match flags {
         // Version 3, data: two reserved bytes, then the session id.
@@ -177,7 +177,7 @@ fn l2tp(mut rest: Rest<'_>) -> Decoded<'_> {
 }
 
 /// Teredo (RFC 4380 §5.1.1): IPv6 behind optional authentication and origin indications.
-fn teredo(mut rest: Rest<'_>) -> Decoded<'_> {
+fn teredo(mut rest: Cursor<'_>) -> Decoded<'_> {
     if rest.bytes.starts_with(&[0, 1]) {
         let head = ok!(take::<4>(&mut rest));
         // Client id, authentication value, then nonce (8) and confirmation (1).
@@ -203,7 +203,7 @@ fn teredo(mut rest: Rest<'_>) -> Decoded<'_> {
 }
 
 /// AYIYA (draft-massar-v6ops-ayiya-02 §3): IPv6 through NAT, as SixXS had it.
-fn ayiya(mut rest: Rest<'_>) -> Decoded<'_> {
+fn ayiya(mut rest: Cursor<'_>) -> Decoded<'_> {
     let head = ok!(take::<8>(&mut rest));
     // Operation 1, "forward", and IPv6 inside.
     if head[2] & 0x0f != 1 || head[3] != 41 {

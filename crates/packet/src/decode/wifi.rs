@@ -4,7 +4,7 @@
 //! one only the first piece is read and the rest is a hole. The frame check sequence at the end needs no cutting off:
 //! IP knows its own length. Next: [`super::ether`] for the LLC header behind.
 
-use super::cursor::Rest;
+use super::cursor::Cursor;
 use super::{Decoded, Layer, Skipped, ether};
 use crate::frame::LinkType;
 
@@ -22,7 +22,7 @@ pub(super) fn is_wifi(link: LinkType) -> bool {
 }
 
 /// The packets in a frame of one of those link types: one, or each part of an aggregate (A-MSDU).
-pub(super) fn packets(link: LinkType, mut rest: Rest<'_>) -> Result<Packets<'_>, Skipped> {
+pub(super) fn packets(link: LinkType, mut rest: Cursor<'_>) -> Result<Packets<'_>, Skipped> {
     let mut padded = false;
     match link.0 {
         PRISM => prism(&mut rest)?,
@@ -34,7 +34,7 @@ pub(super) fn packets(link: LinkType, mut rest: Rest<'_>) -> Result<Packets<'_>,
 }
 
 /// The first packet in a bare 802.11 frame.
-pub(super) fn first_packet(rest: Rest<'_>) -> Decoded<'_> {
+pub(super) fn first_packet(rest: Cursor<'_>) -> Decoded<'_> {
     ok!(data_frame(rest, false)).first()
 }
 
@@ -42,9 +42,9 @@ pub(super) fn first_packet(rest: Rest<'_>) -> Decoded<'_> {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Packets<'a> {
     /// One, which starts here.
-    One(Rest<'a>),
+    One(Cursor<'a>),
     /// Parts of an aggregate, the next of which starts here.
-    Parts(Rest<'a>),
+    Parts(Cursor<'a>),
     /// None.
     Done,
 }
@@ -57,9 +57,9 @@ impl<'a> Packets<'a> {
 }
 
 impl<'a> Iterator for Packets<'a> {
-    type Item = Rest<'a>;
+    type Item = Cursor<'a>;
 
-    fn next(&mut self) -> Option<Rest<'a>> {
+    fn next(&mut self) -> Option<Cursor<'a>> {
         match std::mem::replace(self, Self::Done) {
             Self::Done => None,
             Self::One(rest) => Some(rest),
@@ -80,7 +80,7 @@ impl<'a> Iterator for Packets<'a> {
 
 /// An 802.11 frame (IEEE Std 802.11-2020 §9.3.2.1). `padded` when zeros up to a multiple of four follow its header, as
 /// some cards deliver it.
-fn data_frame(mut rest: Rest<'_>, padded: bool) -> Result<Packets<'_>, Skipped> {
+fn data_frame(mut rest: Cursor<'_>, padded: bool) -> Result<Packets<'_>, Skipped> {
     let whole_len = rest.bytes.len();
     let head = rest.take::<24>(Layer::Link)?;
     let (control, flags) = (head[0], head[1]);
@@ -114,7 +114,7 @@ fn data_frame(mut rest: Rest<'_>, padded: bool) -> Result<Packets<'_>, Skipped> 
 
 /// Radiotap (radiotap.org): little-endian length, presence words, then fields in bit order, each aligned to its size.
 /// Takes it off and says whether the 802.11 header is padded.
-fn radiotap(rest: &mut Rest<'_>) -> Result<bool, Skipped> {
+fn radiotap(rest: &mut Cursor<'_>) -> Result<bool, Skipped> {
     let malformed = Skipped::Malformed(Layer::Link);
     let head = rest.peek::<8>().ok_or(malformed)?;
     let len = usize::from(u16::from_le_bytes([head[2], head[3]]));
@@ -145,7 +145,7 @@ fn radiotap(rest: &mut Rest<'_>) -> Result<bool, Skipped> {
 }
 
 /// A Prism header (of which every driver had its own, all with a length), or an AVS one under the same link type.
-fn prism(rest: &mut Rest<'_>) -> Result<(), Skipped> {
+fn prism(rest: &mut Cursor<'_>) -> Result<(), Skipped> {
     let malformed = Skipped::Malformed(Layer::Link);
     let head = rest.peek::<8>().ok_or(malformed)?;
     let [a, b, c, d, e, f, g, h] = *head;
@@ -162,7 +162,7 @@ fn prism(rest: &mut Rest<'_>) -> Result<(), Skipped> {
 }
 
 /// An AVS header: version, then its length, big-endian.
-fn avs(rest: &mut Rest<'_>) -> Result<(), Skipped> {
+fn avs(rest: &mut Cursor<'_>) -> Result<(), Skipped> {
     let malformed = Skipped::Malformed(Layer::Link);
     let head = rest.peek::<8>().ok_or(malformed)?;
     let len = u32::from_be_bytes([head[4], head[5], head[6], head[7]]);

@@ -17,7 +17,7 @@ const NUMBERS_MAX: usize = 65_536;
 
 /// The frames of the datagrams that came in more than one.
 #[derive(Debug)]
-pub struct Carriers {
+pub struct FragmentFrames {
     /// By the frame of the datagram's first byte. Never iterated.
     frames: HashMap<u64, Vec<u64>, RandomState>,
     order: VecDeque<u64>,
@@ -25,7 +25,7 @@ pub struct Carriers {
     numbers_max: usize,
 }
 
-impl Carriers {
+impl FragmentFrames {
     /// One that remembers nothing yet.
     pub fn new(key: [u64; 4]) -> Self {
         Self::with_max(key, NUMBERS_MAX)
@@ -96,45 +96,45 @@ mod tests {
 
     #[test]
     fn a_frame_stands_for_all_that_came_with_it() {
-        let mut carriers = Carriers::new([1, 2, 3, 4]);
-        carriers.remember(&datagram(5, &[7, 5, 6]));
+        let mut fragment_frames = FragmentFrames::new([1, 2, 3, 4]);
+        fragment_frames.remember(&datagram(5, &[7, 5, 6]));
         // Fragments in fragments: the outer datagram is known by its own first frame.
-        carriers.remember(&datagram(5, &[5, 9]));
-        carriers.remember(&datagram(20, &[20, 21]));
+        fragment_frames.remember(&datagram(5, &[5, 9]));
+        fragment_frames.remember(&datagram(20, &[20, 21]));
         for (frames, all) in [(vec![1, 5, 8], vec![1, 5, 6, 7, 8, 9]), (vec![20], vec![20, 21]), (vec![3], vec![3])] {
             let mut got = frames;
-            carriers.add_to(&mut got);
+            fragment_frames.add_to(&mut got);
             assert_eq!(got, all);
         }
-        assert_eq!(carriers.numbers, 4 + 2, "each number is counted once");
+        assert_eq!(fragment_frames.numbers, 4 + 2, "each number is counted once");
     }
 
     #[test]
     fn it_is_filled_before_it_forgets() {
-        let mut carriers = Carriers::new([1, 2, 3, 4]);
-        let oldest = |carriers: &Carriers| {
+        let mut fragment_frames = FragmentFrames::new([1, 2, 3, 4]);
+        let oldest = |fragment_frames: &FragmentFrames| {
             let mut frames = vec![0];
-            carriers.add_to(&mut frames);
+            fragment_frames.add_to(&mut frames);
             frames
         };
         for first in 0..NUMBERS_MAX as u64 / 2 {
-            carriers.remember(&datagram(10 * first, &[10 * first, 10 * first + 1]));
+            fragment_frames.remember(&datagram(10 * first, &[10 * first, 10 * first + 1]));
         }
-        assert_eq!((carriers.numbers, oldest(&carriers)), (NUMBERS_MAX, vec![0, 1]));
-        carriers.remember(&datagram(9_999_999, &[9_999_999]));
-        assert_eq!((carriers.numbers, oldest(&carriers)), (NUMBERS_MAX - 1, vec![0]));
+        assert_eq!((fragment_frames.numbers, oldest(&fragment_frames)), (NUMBERS_MAX, vec![0, 1]));
+        fragment_frames.remember(&datagram(9_999_999, &[9_999_999]));
+        assert_eq!((fragment_frames.numbers, oldest(&fragment_frames)), (NUMBERS_MAX - 1, vec![0]));
     }
 
     #[test]
     fn it_is_bounded_and_forgets_the_oldest() {
-        let mut carriers = Carriers::new([1, 2, 3, 4]);
+        let mut fragment_frames = FragmentFrames::new([1, 2, 3, 4]);
         for first in 0..100_000 {
-            carriers.remember(&datagram(10 * first, &[10 * first, 10 * first + 1]));
+            fragment_frames.remember(&datagram(10 * first, &[10 * first, 10 * first + 1]));
         }
-        assert!(carriers.numbers <= NUMBERS_MAX && carriers.order.len() <= NUMBERS_MAX / 2);
+        assert!(fragment_frames.numbers <= NUMBERS_MAX && fragment_frames.order.len() <= NUMBERS_MAX / 2);
         let (mut old, mut new) = (vec![0], vec![999_990]);
-        carriers.add_to(&mut old);
-        carriers.add_to(&mut new);
+        fragment_frames.add_to(&mut old);
+        fragment_frames.add_to(&mut new);
         assert_eq!((old, new), (vec![0], vec![999_990, 999_991]));
     }
 }

@@ -3,7 +3,7 @@
 //! IPv4: the copy that came first wins (policy 8). IPv6: a datagram whose fragments overlap is discarded, and so is all
 //! that still comes of it (RFC 8200 §4.5, RFC 5722). It never looks into the payload and never gives a part of a datagram
 //! away; what was never completed is counted. Next: [`crate::decode::decode_datagram`], for what comes out;
-//! `pieces` for the holes, `carriers` for the frames that a datagram came in.
+//! `pieces` for the holes, `fragment_frames` for the frames that a datagram came in.
 
 mod fragment_frames;
 mod outcome;
@@ -20,9 +20,9 @@ use hashbrown::HashMap;
 use crate::frame::Stamp;
 use crate::segment::{DatagramFacts, Fragment};
 use crate::time::Timestamp;
-pub use fragment_frames::Carriers;
-pub use outcome::{Datagram, DefragLimits, DefragStats, Discarded, Outcome, Overlap};
-use pieces::{Inserted, Pieces};
+pub use fragment_frames::FragmentFrames;
+pub use outcome::{Datagram, DefragLimits, DefragStats, Discarded, FragmentOutcome, Overlap};
+use pieces::{FragmentPieces, PieceInserted};
 
 /// What a waiting datagram is charged for beside its pieces: key, queue entry, table slot and the struct itself, rounded up.
 const DATAGRAM_COST: usize = 256;
@@ -73,7 +73,7 @@ enum State {
 
 #[derive(Debug)]
 struct Collecting {
-    pieces: Pieces,
+    pieces: FragmentPieces,
     facts: DatagramFacts,
     frames: Vec<u64>,
     first: Stamp,
@@ -95,12 +95,12 @@ impl Defrag {
     }
 
     /// Takes a fragment in. `now` is the engine's time and never goes back; `stamp` is the fragment's frame.
-    pub fn push(&mut self, fragment: &Fragment<'_>, now: Timestamp, stamp: Stamp) -> Outcome {
+    pub fn push(&mut self, fragment: &Fragment<'_>, now: Timestamp, stamp: Stamp) -> FragmentOutcome {
         self.clear_expired(now);
         self.stats.fragments += 1;
         if let Some(reason) = self.refusal(fragment) {
             self.stats.lost_bytes += as_u64(fragment.bytes.len());
-            return Outcome::Discarded(reason);
+            return FragmentOutcome::Discarded(reason);
         }
         let key = Key::of(fragment);
         let serial = self.next_serial;
@@ -112,7 +112,7 @@ impl Defrag {
         }
         let State::Collecting(datagram) = &mut waiting.state else {
             self.stats.lost_bytes += as_u64(fragment.bytes.len());
-            return Outcome::Discarded(Discarded::Poisoned);
+            return FragmentOutcome::Discarded(Discarded::Poisoned);
         };
         let before = datagram.cost();
         let outcome = datagram.insert(fragment, stamp, self.limits.fragments_max);
@@ -176,21 +176,21 @@ impl Defrag {
     }
 
     /// Counts what became of a fragment, and takes the datagram out when it is done with.
-    fn account(&mut self, key: Key, fragment: &Fragment<'_>, inserted: Inserted) -> Outcome {
+    fn account(&mut self, key: Key, fragment: &Fragment<'_>, inserted: PieceInserted) -> FragmentOutcome {
         match inserted {
-            Inserted::Waiting => Outcome::Waiting,
-            Inserted::Whole => match self.remove(key) {
+            PieceInserted::Waiting => FragmentOutcome::Waiting,
+            PieceInserted::Whole => match self.remove(key) {
                 Some(Waiting { state: State::Collecting(datagram), .. }) => {
                     let datagram = datagram.into_datagram();
                     self.stats.assembled += 1;
                     self.stats.assembled_cut += u64::from(datagram.facts.cut > 0);
                     self.stats.conflicting += u64::from(datagram.overlap == Overlap::Conflicting);
-                    Outcome::Whole(datagram)
+                    FragmentOutcome::Whole(datagram)
                 }
                 // Not reached: it was just inserted into. Nothing is lost by answering.
-                _ => Outcome::Waiting,
+                _ => FragmentOutcome::Waiting,
             },
-            Inserted::Refused(reason) => {
+            PieceInserted::Refused(reason) => {
                 let bytes = as_u64(fragment.bytes.len());
                 match reason {
                     Discarded::Duplicate => self.stats.duplicate_fragments += 1,
@@ -209,7 +209,7 @@ impl Defrag {
                         self.discard(key);
                     }
                 }
-                Outcome::Discarded(reason)
+                FragmentOutcome::Discarded(reason)
             }
         }
     }
@@ -283,8 +283,13 @@ impl Waiting {
     fn new(fragment: &Fragment<'_>, now: Timestamp, stamp: Stamp, serial: u64) -> Self {
         let &Fragment { src, dst, protocol, ttl, depth, .. } = fragment;
         let facts = DatagramFacts { src, dst, protocol, ttl, depth, cut: 0 };
-        let collecting =
-            Collecting { pieces: Pieces::default(), facts, frames: Vec::new(), first: stamp, overlap: Overlap::None };
+        let collecting = Collecting {
+            pieces: FragmentPieces::default(),
+            facts,
+            frames: Vec::new(),
+            first: stamp,
+            overlap: Overlap::None,
+        };
         Self { serial, since: now, state: State::Collecting(Box::new(collecting)) }
     }
 }
@@ -294,9 +299,9 @@ impl Collecting {
         self.pieces.cost() + self.frames.len() * size_of::<u64>()
     }
 
-    fn insert(&mut self, fragment: &Fragment<'_>, stamp: Stamp, fragments_max: usize) -> Inserted {
+    fn insert(&mut self, fragment: &Fragment<'_>, stamp: Stamp, fragments_max: usize) -> PieceInserted {
         if self.frames.len() >= fragments_max {
-            return Inserted::Refused(Discarded::TooMany);
+            return PieceInserted::Refused(Discarded::TooMany);
         }
         self.frames.push(stamp.number);
         let had_start = self.pieces.has_start();

@@ -61,7 +61,7 @@ pub enum Overlap {
 /// What became of a fragment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "a fragment completes a datagram, waits, or goes")]
-pub enum Outcome {
+pub enum FragmentOutcome {
     /// It completed this datagram.
     Whole(Datagram),
     /// It waits for others.

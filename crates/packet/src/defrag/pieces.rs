@@ -13,7 +13,7 @@ const PIECE_COST: usize = size_of::<Piece>() + 16;
 ///
 /// Invariants: pieces are sorted and disjoint; every one ends at or before `end`; `claimed` and `captured` are the sums over them.
 #[derive(Debug, Default)]
-pub(super) struct Pieces {
+pub(super) struct FragmentPieces {
     list: Vec<Piece>,
     /// Length of the datagram's payload, once its last fragment was seen.
     end: Option<u32>,
@@ -33,7 +33,7 @@ struct Piece {
 
 /// What an insertion came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Inserted {
+pub(super) enum PieceInserted {
     /// There are holes still.
     Waiting,
     /// There are none any more.
@@ -53,9 +53,9 @@ impl Piece {
     }
 }
 
-impl Pieces {
+impl FragmentPieces {
     /// Puts a fragment in and raises `overlap` by what it repeats. `fragment.offset` plus its length is below 2¹⁶.
-    pub(super) fn insert(&mut self, fragment: &Fragment<'_>, overlap: &mut Overlap) -> Inserted {
+    pub(super) fn insert(&mut self, fragment: &Fragment<'_>, overlap: &mut Overlap) -> PieceInserted {
         let start = fragment.offset;
         let captured = u32::try_from(fragment.bytes.len()).unwrap_or(u32::MAX);
         let stop = start.saturating_add(captured).saturating_add(fragment.cut);
@@ -66,7 +66,7 @@ impl Pieces {
         };
         if contradicts {
             *overlap = Overlap::Conflicting;
-            return Inserted::Refused(Discarded::Contradictory);
+            return PieceInserted::Refused(Discarded::Contradictory);
         }
         let at = self.list.partition_point(|piece| piece.stop() <= start);
         let touched = self.list.get(at).filter(|piece| piece.offset < stop);
@@ -84,7 +84,7 @@ impl Pieces {
                     // §4.5 lets it pass in IPv6 too.
                     Some(Discarded::Duplicate)
                 } else if fragment.src.is_ipv6() {
-                    return Inserted::Refused(Discarded::Overlapping);
+                    return PieceInserted::Refused(Discarded::Overlapping);
                 } else {
                     self.fill_holes(at, fragment, start..stop, overlap)
                 }
@@ -94,9 +94,9 @@ impl Pieces {
             self.end = Some(stop);
         }
         if self.end == Some(self.claimed) {
-            return Inserted::Whole;
+            return PieceInserted::Whole;
         }
-        refused.map_or(Inserted::Waiting, Inserted::Refused)
+        refused.map_or(PieceInserted::Waiting, PieceInserted::Refused)
     }
 
     /// Whether the datagram's first byte is there.

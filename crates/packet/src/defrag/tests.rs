@@ -48,9 +48,9 @@ fn defrag() -> Defrag {
 
 /// Pushes the rows as frames 1, 2, 3 … of one datagram and gives what the last one led to.
 #[track_caller]
-fn run(v6: bool, rows: &[Row]) -> (Outcome, DefragStats) {
+fn run(v6: bool, rows: &[Row]) -> (FragmentOutcome, DefragStats) {
     let mut defrag = defrag();
-    let mut last = Outcome::Waiting;
+    let mut last = FragmentOutcome::Waiting;
     for (number, row) in (1..).zip(rows) {
         last = defrag.push(&fragment(row, v6, 7), Timestamp::ZERO, stamp(number));
     }
@@ -62,7 +62,7 @@ fn run(v6: bool, rows: &[Row]) -> (Outcome, DefragStats) {
 #[track_caller]
 fn whole(v6: bool, rows: &[Row]) -> Datagram {
     match run(v6, rows) {
-        (Outcome::Whole(datagram), _) => datagram,
+        (FragmentOutcome::Whole(datagram), _) => datagram,
         other => panic!("{other:?}"),
     }
 }
@@ -111,9 +111,9 @@ fn ipv6_overlap_discards_the_datagram_and_all_that_follows() {
     for fill in [1, 2] {
         let rows = [row(0, 16, true, 1), row(8, 16, true, fill)];
         let (last, stats) = run(true, &rows);
-        assert_eq!((last, stats.overlapping), (Outcome::Discarded(Discarded::Overlapping), 1));
+        assert_eq!((last, stats.overlapping), (FragmentOutcome::Discarded(Discarded::Overlapping), 1));
         let (last, stats) = run(true, &[&rows[..], &[row(0, 24, true, 1), row(24, 8, false, 1)]].concat());
-        assert_eq!((last, stats.assembled), (Outcome::Discarded(Discarded::Poisoned), 0));
+        assert_eq!((last, stats.assembled), (FragmentOutcome::Discarded(Discarded::Poisoned), 0));
         assert_eq!(stats.lost_bytes, 16 + 16 + 24 + 8);
     }
     // A retransmitted frame is no overlap (RFC 8200 §4.5); one with other bytes or another end is.
@@ -135,7 +135,7 @@ fn fragments_that_cannot_be_are_refused() {
     for (row, reason) in &cases {
         for v6 in [false, true] {
             let (last, stats) = run(v6, std::slice::from_ref(row));
-            assert_eq!(last, Outcome::Discarded(*reason), "{row:?}");
+            assert_eq!(last, FragmentOutcome::Discarded(*reason), "{row:?}");
             assert_eq!(stats.too_big_fragments + stats.malformed_fragments, 1);
         }
     }
@@ -152,11 +152,11 @@ fn the_end_that_came_first_holds() {
     let rows = [row(8, 8, false, 1), row(16, 8, true, 2), row(0, 8, false, 3), row(0, 8, true, 4)];
     let datagram = whole(false, &rows);
     assert_eq!((datagram.bytes, datagram.overlap), ([[4; 8], [1; 8]].concat(), Overlap::Conflicting));
-    assert_eq!(run(true, &rows[..2]).0, Outcome::Discarded(Discarded::Contradictory));
+    assert_eq!(run(true, &rows[..2]).0, FragmentOutcome::Discarded(Discarded::Contradictory));
     assert_eq!(run(true, &rows[..2]).1.overlapping, 1);
     // An end before what is there already.
     let (last, _) = run(false, &[row(16, 8, true, 1), row(0, 8, false, 1)]);
-    assert_eq!(last, Outcome::Discarded(Discarded::Contradictory));
+    assert_eq!(last, FragmentOutcome::Discarded(Discarded::Contradictory));
 }
 
 #[test]
@@ -186,13 +186,13 @@ fn addresses_protocol_id_and_depth_tell_datagrams_apart() {
     for other in others {
         let mut defrag = defrag();
         defrag.push(&fragment(&first, false, 7), Timestamp::ZERO, stamp(1));
-        assert_eq!(defrag.push(&other, Timestamp::ZERO, stamp(2)), Outcome::Waiting, "{other:?}");
+        assert_eq!(defrag.push(&other, Timestamp::ZERO, stamp(2)), FragmentOutcome::Waiting, "{other:?}");
     }
     // In IPv6 the first fragment's next header counts and no other.
     let mut defrag = defrag();
     let odd = Fragment { protocol: 60, ..fragment(&last, true, 7) };
     defrag.push(&odd, Timestamp::ZERO, stamp(1));
-    let Outcome::Whole(datagram) = defrag.push(&fragment(&first, true, 7), Timestamp::ZERO, stamp(2)) else {
+    let FragmentOutcome::Whole(datagram) = defrag.push(&fragment(&first, true, 7), Timestamp::ZERO, stamp(2)) else {
         panic!("not whole")
     };
     assert_eq!((datagram.facts.protocol, datagram.first.number), (6, 2));
@@ -306,12 +306,12 @@ proptest! {
         for row in &rows {
             let outcome = defrag.push(&fragment(row, v6, 7), Timestamp::ZERO, stamp(1));
             let answer = match &outcome {
-                Outcome::Whole(datagram) => {
+                FragmentOutcome::Whole(datagram) => {
                     let cut = usize::try_from(datagram.facts.cut).unwrap();
                     Answer::Whole(datagram.bytes.clone(), cut, datagram.overlap)
                 }
-                Outcome::Waiting => Answer::Waiting,
-                Outcome::Discarded(_) => Answer::Refused,
+                FragmentOutcome::Waiting => Answer::Waiting,
+                FragmentOutcome::Discarded(_) => Answer::Refused,
             };
             prop_assert_eq!(&answer, &model.push(row), "{:?}", row);
             if let Answer::Whole(..) = answer {

@@ -11,12 +11,12 @@ const PACKET: u32 = 6;
 
 /// The file so far.
 #[derive(Debug, Default)]
-pub struct Pcapng {
+pub struct PcapngWriter {
     begun: bool,
     interfaces: Vec<(LinkType, Precision)>,
 }
 
-impl Pcapng {
+impl PcapngWriter {
     /// Appends a frame, and what must stand before it.
     pub fn frame(&mut self, frame: &Frame<'_>, out: &mut Vec<u8>) {
         self.begin(out);

@@ -1,6 +1,6 @@
 //! What all shards hold at most, known without asking them: so that nobody waits where the budget cannot be reached.
 //!
-//! A shard says what it held after each parcel; since then it can have grown by what the parcels on their way can add, and
+//! A shard says what it held after each batch; since then it can have grown by what the batches on their way can add, and
 //! what it held can have grown itself, to four times at most:
 //!
 //! - a byte that waited for others is then kept in a body or head, and once more to tell conflicting copies from it; in a
@@ -19,14 +19,14 @@ pub(super) const fn cost(payload: usize, segments: usize) -> usize {
 
 /// What one shard holds at most.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Bound {
+pub(super) struct Estimate {
     /// As it last said.
     pub(super) held: usize,
     /// What can be added by what was sent since.
     pub(super) sent: usize,
 }
 
-impl Bound {
+impl Estimate {
     pub(super) const fn most(self) -> usize {
         4 * self.held + self.sent
     }

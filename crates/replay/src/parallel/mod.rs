@@ -2,14 +2,14 @@
 //!
 //! ```text
 //!                     ┌─ rounds ─▶ shard 0: flow, tcp, http, lines ─┐
-//! source ──▶ intake ──┼─ rounds ─▶ shard 1                          ├──▶ merge by turn ──▶ receiver
+//! source ──▶ intake ──┼─ rounds ─▶ shard 1                          ├──▶ merge by output key ──▶ receiver
 //!  the reader         └─ rounds ─▶ …     by whoever is free         ┘        the reader
 //! ```
 //!
 //! Connections are shared out by a fixed hash of their endpoints. Fragments are put together before, by the intake, and the
 //! clock is the intake's too, so time-outs end at the same frame everywhere. The memory budget is over all shards: it is
-//! looked at where one thread looks at it, and all shards wait there, but only when it can have been reached at all ([`bound`]).
-//! Next: [`rounds`], which sends and collects; [`lanes`], who works on what; [`worker`], how.
+//! looked at where one thread looks at it, and all shards wait there, but only when it can have been reached at all ([`estimate`]).
+//! Next: [`rounds`], which sends and collects; [`queues`], who works on what; [`worker`], how.
 
 mod estimate;
 mod merge;
@@ -28,22 +28,22 @@ use sniffer_engine::config::Config;
 use sniffer_engine::json::Lines;
 use sniffer_engine::ledger::Ledger;
 use sniffer_engine::message::Message;
-use sniffer_engine::shard::{Shard, finish, give_all, shed};
+use sniffer_engine::shard::{Shard, emit_all, finish, shed};
 use sniffer_packet::fate::FrameFate;
 use sniffer_packet::intake::{Intake, Step};
 use sniffer_packet::key::BUCKETS;
 
-use crate::replay::{Next, Receiver, Summary, count};
-use crate::source::{Ahead, Source};
+use crate::replay::{Continue, ReplaySink, Summary, count};
+use crate::source::{ReadEvent, Source};
 use rounds::Rounds;
-use scheduler::Lanes;
+use scheduler::Scheduler;
 use worker::work;
 
 /// Writes a message, on any thread.
 pub type Write<'a> = &'a (dyn Fn(&mut Message, &mut Lines) + Sync);
 
 /// Runs all frames of `source` through the engine, with work for `threads` cores, and hands the lines that `write` writes to
-/// [`Receiver::lines`], in the order of output.
+/// [`ReplaySink::lines`], in the order of output.
 ///
 /// # Errors
 /// The threads cannot be started. Nothing was read then: [`crate::replay()`] on one thread can do the same.
@@ -55,7 +55,7 @@ pub fn replay(
     config: &Config,
     threads: NonZeroUsize,
     write: Write<'_>,
-    receiver: &mut dyn Receiver,
+    receiver: &mut dyn ReplaySink,
 ) -> io::Result<Summary> {
     let workers = threads.get().min(BUCKETS);
     // More than threads, so that who is early has something to take over; few, because each brings memory of its own into the
@@ -63,17 +63,17 @@ pub fn replay(
     // with 2, 3 and 4 shards, and, measured before, 0.07 and 0.15 more with 8 and 16.
     let shards = (workers + (workers - 1) / 2).min(BUCKETS);
     let shards: Vec<_> = (0..shards).map(|_| Mutex::new(Shard::new(config.clone()))).collect();
-    let lanes = Lanes::new(shards.len(), workers);
+    let queues = Scheduler::new(shards.len(), workers);
     let (mut ledger, unknown_links) = thread::scope(|scope| {
-        let (lanes, shards) = (&lanes, &shards);
-        let _closing = Closing(lanes);
+        let (queues, shards) = (&queues, &shards);
+        let _closing = Closing(queues);
         // As many as there are shards, so that one is free for every job though others wait for room.
         for worker in 1..=shards.len() {
             thread::Builder::new().spawn_scoped(scope, move || {
-                lanes.work(worker, |shard, job, hand_on| work(&shards[shard], job, write, hand_on));
+                queues.work(worker, |shard, job, hand_on| work(&shards[shard], job, write, hand_on));
             })?;
         }
-        let rounds = Rounds::new(lanes, shards, write);
+        let rounds = Rounds::new(queues, shards, write);
         io::Result::Ok(Driver { rounds, intake: Intake::new(&config.packet()), ledger: Ledger::default() }.run(
             source,
             Budget::new(config.limits.held_bytes_max),
@@ -87,8 +87,8 @@ pub fn replay(
     Ok(Summary { ledger, unknown_links })
 }
 
-/// Closes the lanes when the reader is done with them, in whatever way.
-struct Closing<'a>(&'a Lanes);
+/// Closes the queues when the reader is done with them, in whatever way.
+struct Closing<'a>(&'a Scheduler);
 
 impl Drop for Closing<'_> {
     fn drop(&mut self) {
@@ -113,25 +113,25 @@ impl Driver<'_> {
         mut self,
         source: &mut Source,
         mut budget: Budget,
-        receiver: &mut dyn Receiver,
+        receiver: &mut dyn ReplaySink,
     ) -> (Ledger, Vec<(sniffer_packet::frame::LinkType, u64)>) {
         let mut unknown_links = Vec::new();
-        let mut next = Next::Frame;
-        while next == Next::Frame {
+        let mut next = Continue::Frame;
+        while next == Continue::Frame {
             let rounds = &mut self.rounds;
             let frame = source.next(&mut |ahead| {
                 // Jobs on their way have the block.
-                if ahead == Ahead::Wait {
+                if ahead == ReadEvent::Wait {
                     rounds.drain(None, receiver);
                     receiver.before_block();
                 }
             });
             let Some(frame) = frame else {
-                next = Next::Finish;
+                next = Continue::Finish;
                 break;
             };
             let (mut payload, mut unknown) = (0, false);
-            let glance = self.intake.share(
+            let peek = self.intake.share(
                 &frame,
                 // Called for every step, this and its like in `worker` took 2 to 3 % of a replay on two threads.
                 #[inline(always)]
@@ -148,9 +148,9 @@ impl Driver<'_> {
                     }
                 },
             );
-            if let Some((glance, moment)) = glance {
-                payload = glance.payload;
-                self.rounds.add_frame(&frame, glance, moment);
+            if let Some((peek, moment)) = peek {
+                payload = peek.payload;
+                self.rounds.add_frame(&frame, peek, moment);
             }
             if unknown {
                 count(&mut unknown_links, frame.link);
@@ -163,7 +163,7 @@ impl Driver<'_> {
             }
             next = receiver.next(source);
         }
-        if next == Next::Finish {
+        if next == Continue::Finish {
             self.rounds.drain(None, receiver);
             let moment = self.intake.finish();
             self.rounds.here(receiver, |shards, out| finish(shards, &moment, out));
@@ -172,7 +172,7 @@ impl Driver<'_> {
     }
 
     /// Waits for all shards and gives memory back if they hold too much.
-    fn look(&mut self, budget: &Budget, receiver: &mut dyn Receiver) {
+    fn look(&mut self, budget: &Budget, receiver: &mut dyn ReplaySink) {
         let moment = self.intake.moment();
         let (fragments, most) = (self.intake.held(), self.rounds.held_at_most());
         // What the frame completes and what is shed are one batch.
@@ -183,7 +183,7 @@ impl Driver<'_> {
             if fragments + sum > budget.max() {
                 shed(shards, budget.target().saturating_sub(fragments), &moment, out);
             }
-            give_all(shards, moment.frame.number, out);
+            emit_all(shards, moment.frame.number, out);
             shards.iter_mut().map(|shard| shard.held()).collect()
         });
         held.into_iter().enumerate().for_each(|(shard, held)| self.rounds.holds(shard, held));

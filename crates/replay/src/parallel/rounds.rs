@@ -13,18 +13,18 @@ use sniffer_engine::json::Lines;
 use sniffer_engine::message::Message;
 use sniffer_engine::shard::{Shard, shard_of};
 use sniffer_packet::block::Block;
-use sniffer_packet::decode::Glance;
+use sniffer_packet::decode::Peek;
 use sniffer_packet::frame::Frame;
-use sniffer_packet::intake::{Moment, Step};
+use sniffer_packet::intake::{Now, Step};
 use sniffer_packet::key::bucket;
 
-use super::estimate::Bound;
-use super::merge::{self, Head};
-use super::scheduler::{Lanes, Next};
-use super::steps::Parcel;
-use super::worker::{Done, Job, Outcome, Output, PIECE, Piece, work};
+use super::estimate::Estimate;
+use super::merge::{self, PieceCursor};
+use super::scheduler::{Assignment, Scheduler};
+use super::steps::StepBatch;
+use super::worker::{Done, Job, JobOutcome, OutputPiece, PIECE, ShardOutput, work};
 use super::{Write, lock};
-use crate::replay::Receiver;
+use crate::replay::ReplaySink;
 
 /// Bytes of a round: enough that handing it over does not show, and little in all caches. Two threads took 2 to 4 % longer with twice
 /// as much, up to 4 % with half as much, and 14 to 50 % with eight times as much.
@@ -38,62 +38,62 @@ const ON_THEIR_WAY: usize = 2;
 
 /// What is sent, what is on its way, and what came back.
 pub(super) struct Rounds<'a> {
-    lanes: &'a Lanes,
+    queues: &'a Scheduler,
     shards: &'a [Mutex<Shard>],
     write: Write<'a>,
     /// How many were sent.
     sent: u64,
     /// The next round, by shard.
-    filling: Vec<Parcel>,
+    filling: Vec<StepBatch>,
     /// Its bytes, and what they lie in that were not copied.
     size: usize,
     blocks: Vec<Block>,
     /// Oldest first: the shards of each whose next piece is awaited.
     on_their_way: VecDeque<Vec<usize>>,
     /// Of the oldest round.
-    heads: Vec<Head>,
-    bounds: Vec<Bound>,
+    heads: Vec<PieceCursor>,
+    bounds: Vec<Estimate>,
     /// By shard, so that they stay in the caches of who works on it.
-    spare: Vec<(Vec<Parcel>, Vec<Output>)>,
+    spare: Vec<(Vec<StepBatch>, Vec<ShardOutput>)>,
 }
 
 impl<'a> Rounds<'a> {
-    pub(super) fn new(lanes: &'a Lanes, shards: &'a [Mutex<Shard>], write: Write<'a>) -> Self {
+    pub(super) fn new(queues: &'a Scheduler, shards: &'a [Mutex<Shard>], write: Write<'a>) -> Self {
         Self {
-            lanes,
+            queues,
             shards,
             write,
             sent: 0,
-            filling: shards.iter().map(|_| Parcel::default()).collect(),
+            filling: shards.iter().map(|_| StepBatch::default()).collect(),
             size: 0,
             blocks: Vec::new(),
             on_their_way: VecDeque::new(),
             heads: Vec::new(),
-            bounds: vec![Bound::default(); shards.len()],
+            bounds: vec![Estimate::default(); shards.len()],
             spare: shards.iter().map(|_| (Vec::new(), Vec::new())).collect(),
         }
     }
 
     /// Adds a step to the next round.
     #[inline(always)]
-    pub(super) fn add(&mut self, step: Step<'_, '_>, moment: &Moment) {
+    pub(super) fn add(&mut self, step: Step<'_, '_>, moment: &Now) {
         match step {
-            Step::Tick(passed) => self.filling.iter_mut().for_each(|parcel| parcel.tick(passed, moment)),
-            Step::Segment { segment, stamp, overlap, carriers, block } => {
+            Step::Tick(passed) => self.filling.iter_mut().for_each(|batch| batch.tick(passed, moment)),
+            Step::Segment { segment, stamp, overlap, fragment_frames, block } => {
                 let shard = shard_of(bucket(&segment.src, &segment.dst), self.filling.len());
                 let block = self.number(block);
-                self.size += self.filling[shard].segment(segment, (stamp, carriers), overlap, moment, block);
+                self.size += self.filling[shard].segment(segment, (stamp, fragment_frames), overlap, moment, block);
             }
             _ => {}
         }
     }
 
-    /// Adds a plain frame, with what a glance at it tells.
+    /// Adds a plain frame, with what a peek at it tells.
     #[inline(always)]
-    pub(super) fn add_frame(&mut self, frame: &Frame<'_>, glance: Glance, moment: Moment) {
-        let shard = shard_of(glance.bucket, self.filling.len());
+    pub(super) fn add_frame(&mut self, frame: &Frame<'_>, peek: Peek, moment: Now) {
+        let shard = shard_of(peek.bucket, self.filling.len());
         let block = self.number(frame.block);
-        self.size += self.filling[shard].frame(frame, glance.payload, moment, block);
+        self.size += self.filling[shard].frame(frame, peek.payload, moment, block);
     }
 
     /// The number of a block, for which the round keeps it.
@@ -114,25 +114,25 @@ impl<'a> Rounds<'a> {
 
     /// What all shards hold at most, once they have had everything up to now.
     pub(super) fn held_at_most(&self) -> usize {
-        let filling: usize = self.filling.iter().map(Parcel::cost).sum();
-        filling + self.bounds.iter().map(|bound| bound.most()).sum::<usize>()
+        let filling: usize = self.filling.iter().map(StepBatch::cost).sum();
+        filling + self.bounds.iter().map(|estimate| estimate.most()).sum::<usize>()
     }
 
     /// Sends the next round; hands on the lines of old ones. What the frame `hold` completes stays in the shards.
-    pub(super) fn send(&mut self, hold: Option<u64>, receiver: &mut dyn Receiver) {
+    pub(super) fn send(&mut self, hold: Option<u64>, receiver: &mut dyn ReplaySink) {
         self.sent += 1;
         self.size = 0;
         let Self { filling, blocks, spare, bounds, sent, .. } = self;
         let mut round = Vec::new();
-        let jobs = filling.iter_mut().enumerate().filter(|(_, parcel)| !parcel.is_empty()).map(|(shard, parcel)| {
-            let (parcels, outputs) = &mut spare[shard];
-            let mut parcel = std::mem::replace(parcel, parcels.pop().unwrap_or_default());
-            parcel.share(blocks);
-            bounds[shard].sent += parcel.cost();
+        let jobs = filling.iter_mut().enumerate().filter(|(_, batch)| !batch.is_empty()).map(|(shard, batch)| {
+            let (batches, outputs) = &mut spare[shard];
+            let mut batch = std::mem::replace(batch, batches.pop().unwrap_or_default());
+            batch.share(blocks);
+            bounds[shard].sent += batch.cost();
             round.push(shard);
-            (shard, Job { round: *sent, parcel, hold, output: outputs.pop().unwrap_or_default() })
+            (shard, Job { round: *sent, batch, hold, output: outputs.pop().unwrap_or_default() })
         });
-        self.lanes.send(jobs);
+        self.queues.send(jobs);
         self.blocks.clear();
         self.on_their_way.push_back(round);
         while self.on_their_way.len() > ON_THEIR_WAY {
@@ -141,7 +141,7 @@ impl<'a> Rounds<'a> {
     }
 
     /// Sends the next round as [`Self::send`] does, waits for everything and hands on its lines.
-    pub(super) fn drain(&mut self, hold: Option<u64>, receiver: &mut dyn Receiver) {
+    pub(super) fn drain(&mut self, hold: Option<u64>, receiver: &mut dyn ReplaySink) {
         self.send(hold, receiver);
         while !self.on_their_way.is_empty() {
             self.advance(None, receiver);
@@ -151,7 +151,7 @@ impl<'a> Rounds<'a> {
     /// Works on all shards on this thread, when there is nothing on its way.
     pub(super) fn here<T>(
         &self,
-        receiver: &mut dyn Receiver,
+        receiver: &mut dyn ReplaySink,
         work: impl FnOnce(&mut [&mut Shard], &mut dyn FnMut(&mut Message)) -> T,
     ) -> T {
         let mut guards: Vec<_> = self.shards.iter().map(lock).collect();
@@ -175,11 +175,11 @@ impl<'a> Rounds<'a> {
 
     /// Has a next piece of every shard in the oldest round, and hands on the lines until one is used up. When it is asked in
     /// the middle of a job of `own`, only as far as that goes without more of it.
-    fn advance(&mut self, own: Option<usize>, receiver: &mut dyn Receiver) {
+    fn advance(&mut self, own: Option<usize>, receiver: &mut dyn ReplaySink) {
         while let Some(&shard) = self.on_their_way.front().and_then(|awaited| awaited.last()) {
-            match self.lanes.next(shard, own) {
-                Some(Next::HandOn(outcome)) => self.took(shard, outcome),
-                Some(Next::Work(shard, job)) => self.work(shard, job, receiver),
+            match self.queues.next(shard, own) {
+                Some(Assignment::HandOn(outcome)) => self.took(shard, outcome),
+                Some(Assignment::Work(shard, job)) => self.work(shard, job, receiver),
                 None => return,
             }
         }
@@ -190,7 +190,7 @@ impl<'a> Rounds<'a> {
             if used {
                 let pieces = lines.drain(..).map(|(head, taken)| IoSlice::new(&self.heads[head].bytes()[taken]));
                 receiver.lines(&mut pieces.collect::<Vec<_>>());
-                let Head { shard, output, last, .. } = self.heads.swap_remove(first);
+                let PieceCursor { shard, output, last, .. } = self.heads.swap_remove(first);
                 self.recycle(shard, output);
                 if !last {
                     self.on_their_way[0].push(shard);
@@ -202,28 +202,28 @@ impl<'a> Rounds<'a> {
     }
 
     /// Does a job on this thread, which hands on lines of others when there is no room for more of its own.
-    fn work(&mut self, shard: usize, job: Job, receiver: &mut dyn Receiver) {
+    fn work(&mut self, shard: usize, job: Job, receiver: &mut dyn ReplaySink) {
         let (shards, write) = (self.shards, self.write);
         let piece = work(&shards[shard], job, write, &mut |piece| {
-            self.lanes.put_own(shard, piece);
-            while self.lanes.is_full(shard) {
+            self.queues.put_own(shard, piece);
+            while self.queues.is_full(shard) {
                 self.advance(Some(shard), receiver);
             }
         });
-        self.lanes.end_own(shard, piece);
+        self.queues.end_own(shard, piece);
     }
 
     /// Takes a piece of a shard in the oldest round.
-    fn took(&mut self, shard: usize, outcome: Outcome) {
-        let Piece { output, done } = outcome.unwrap_or_else(|panic| resume_unwind(panic));
+    fn took(&mut self, shard: usize, outcome: JobOutcome) {
+        let OutputPiece { output, done } = outcome.unwrap_or_else(|panic| resume_unwind(panic));
         let last = done.is_some();
-        if let Some(Done { parcel, cost, held }) = done {
-            self.spare[shard].0.push(parcel);
-            let bound = &mut self.bounds[shard];
-            bound.held = held;
-            bound.sent -= cost;
+        if let Some(Done { batch, cost, held }) = done {
+            self.spare[shard].0.push(batch);
+            let estimate = &mut self.bounds[shard];
+            estimate.held = held;
+            estimate.sent -= cost;
         }
-        let head = Head::new(shard, output, last);
+        let head = PieceCursor::new(shard, output, last);
         if head.is_ok() || last {
             self.on_their_way[0].pop();
         }
@@ -233,7 +233,7 @@ impl<'a> Rounds<'a> {
         }
     }
 
-    fn recycle(&mut self, shard: usize, mut output: Output) {
+    fn recycle(&mut self, shard: usize, mut output: ShardOutput) {
         let (_, outputs) = &mut self.spare[shard];
         // A round takes one, but can give many.
         if outputs.len() < 2 {

@@ -1,4 +1,4 @@
-//! What is to be done, what was done, and who does it: a lane for each shard.
+//! What is to be done, what was done, and who does it: a queue for each shard.
 //!
 //! A shard's jobs are done one at a time, in order, by whoever is free: by the thread that reads the capture too, when it
 //! would wait. Next: [`super::worker`], a job; [`super::rounds`], which sends and collects.
@@ -8,9 +8,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::lock;
-use super::worker::{Job, Outcome, Piece};
+use super::worker::{Job, JobOutcome, OutputPiece};
 
-/// Pieces of unfinished jobs that wait to be handed on. Each lane has room for one besides, so that no shard waits for another.
+/// Pieces of unfinished jobs that wait to be handed on. Each queue has room for one besides, so that no shard waits for another.
 const PIECES: usize = 8;
 
 /// A thread, by number.
@@ -19,8 +19,8 @@ pub(super) type Worker = usize;
 /// The thread that reads the capture, and hands on what comes of it.
 pub(super) const READER: Worker = 0;
 
-/// All lanes.
-pub(super) struct Lanes {
+/// All queues.
+pub(super) struct Scheduler {
     state: Mutex<State>,
     /// Threads that are to be at work. Those with this number and higher work in the place of some that wait for room.
     workers: usize,
@@ -35,8 +35,8 @@ pub(super) struct Lanes {
 }
 
 struct State {
-    lanes: Vec<Lane>,
-    /// Pieces of unfinished jobs, in all lanes.
+    queues: Vec<JobQueue>,
+    /// Pieces of unfinished jobs, in all queues.
     unfinished: usize,
     /// Threads that wait for jobs.
     idle: usize,
@@ -48,43 +48,44 @@ struct State {
     closed: bool,
 }
 
-struct Lane {
+struct JobQueue {
     jobs: VecDeque<Job>,
-    pieces: VecDeque<Outcome>,
+    pieces: VecDeque<JobOutcome>,
     busy: bool,
     /// In whose caches the shard is.
     worker: Worker,
 }
 
 /// What the reader is to do next.
-pub(super) enum Next {
-    HandOn(Outcome),
+pub(super) enum Assignment {
+    HandOn(JobOutcome),
     Work(usize, Job),
 }
 
 impl State {
     /// The oldest job that can be done, of a shard that this thread had last if there is one.
     fn take(&mut self, worker: Worker) -> Option<(usize, Job)> {
-        let free = self.lanes.iter().enumerate().filter(|(_, lane)| !lane.busy);
-        let jobs = free.filter_map(|(shard, lane)| Some((lane.worker != worker, lane.jobs.front()?.round, shard)));
+        let free = self.queues.iter().enumerate().filter(|(_, queue)| !queue.busy);
+        let jobs = free.filter_map(|(shard, queue)| Some((queue.worker != worker, queue.jobs.front()?.round, shard)));
         let (.., shard) = jobs.min()?;
-        let lane = &mut self.lanes[shard];
-        (lane.busy, lane.worker) = (true, worker);
-        Some((shard, lane.jobs.pop_front()?))
+        let queue = &mut self.queues[shard];
+        (queue.busy, queue.worker) = (true, worker);
+        Some((shard, queue.jobs.pop_front()?))
     }
 
     fn is_full(&self, shard: usize) -> bool {
-        self.unfinished >= PIECES && !self.lanes[shard].pieces.is_empty()
+        self.unfinished >= PIECES && !self.queues[shard].pieces.is_empty()
     }
 }
 
-impl Lanes {
+impl Scheduler {
     /// For so many shards, and threads that are to be at work.
     pub(super) fn new(shards: usize, workers: usize) -> Self {
         let worker = |shard| shard * workers / shards;
-        let lane = |shard| Lane { jobs: VecDeque::new(), pieces: VecDeque::new(), busy: false, worker: worker(shard) };
-        let lanes = (0..shards).map(lane).collect();
-        let state = State { lanes, unfinished: 0, idle: 0, blocked: 0, substitutes: 0, awaited: false, closed: false };
+        let queue =
+            |shard| JobQueue { jobs: VecDeque::new(), pieces: VecDeque::new(), busy: false, worker: worker(shard) };
+        let queues = (0..shards).map(queue).collect();
+        let state = State { queues, unfinished: 0, idle: 0, blocked: 0, substitutes: 0, awaited: false, closed: false };
         let [jobs, relief, room, piece] = std::array::from_fn(|_| Condvar::new());
         Self { state: Mutex::new(state), workers, jobs, relief, room, piece }
     }
@@ -92,7 +93,7 @@ impl Lanes {
     /// Adds jobs of a round.
     pub(super) fn send(&self, jobs: impl Iterator<Item = (usize, Job)>) {
         let mut state = lock(&self.state);
-        jobs.for_each(|(shard, job)| state.lanes[shard].jobs.push_back(job));
+        jobs.for_each(|(shard, job)| state.queues[shard].jobs.push_back(job));
         if state.idle > 0 {
             self.jobs.notify_all();
         }
@@ -108,7 +109,7 @@ impl Lanes {
     }
 
     /// Does jobs with `run` until there are no more. It gets a way for what is more than a piece, and its panic is the reader's.
-    pub(super) fn work(&self, worker: Worker, run: impl Fn(usize, Job, &mut dyn FnMut(Piece)) -> Piece) {
+    pub(super) fn work(&self, worker: Worker, run: impl Fn(usize, Job, &mut dyn FnMut(OutputPiece)) -> OutputPiece) {
         let substitutes = usize::from(worker >= self.workers);
         let mut state = lock(&self.state);
         while !state.closed {
@@ -132,24 +133,24 @@ impl Lanes {
     }
 
     /// Ends a job; its last piece waits for no room.
-    fn end(&self, state: &mut State, shard: usize, outcome: Outcome) {
-        state.lanes[shard].busy = false;
+    fn end(&self, state: &mut State, shard: usize, outcome: JobOutcome) {
+        state.queues[shard].busy = false;
         self.put(state, shard, outcome);
     }
 
-    fn put(&self, state: &mut State, shard: usize, outcome: Outcome) {
+    fn put(&self, state: &mut State, shard: usize, outcome: JobOutcome) {
         if state.closed {
             return;
         }
         state.unfinished += usize::from(is_unfinished(&outcome));
-        state.lanes[shard].pieces.push_back(outcome);
+        state.queues[shard].pieces.push_back(outcome);
         if state.awaited {
             self.piece.notify_one();
         }
     }
 
     /// Hands on a piece of an unfinished job, and waits until there is room for the next.
-    fn hand_on(&self, shard: usize, piece: Piece) {
+    fn hand_on(&self, shard: usize, piece: OutputPiece) {
         let mut state = lock(&self.state);
         self.put(&mut state, shard, Ok(piece));
         if state.is_full(shard) {
@@ -163,15 +164,15 @@ impl Lanes {
     }
 
     /// What the reader does to have the next piece of a shard. Nothing, when it has to write that itself: it is at work on `own`.
-    pub(super) fn next(&self, shard: usize, own: Option<usize>) -> Option<Next> {
+    pub(super) fn next(&self, shard: usize, own: Option<usize>) -> Option<Assignment> {
         let mut state = lock(&self.state);
         loop {
-            if let Some(outcome) = state.lanes[shard].pieces.pop_front() {
+            if let Some(outcome) = state.queues[shard].pieces.pop_front() {
                 if is_unfinished(&outcome) {
                     state.unfinished -= 1;
                     self.room.notify_all();
                 }
-                return Some(Next::HandOn(outcome));
+                return Some(Assignment::HandOn(outcome));
             }
             match own {
                 Some(own) if own == shard => return None,
@@ -181,7 +182,7 @@ impl Lanes {
                 }
                 None => {
                     if let Some((shard, job)) = state.take(READER) {
-                        return Some(Next::Work(shard, job));
+                        return Some(Assignment::Work(shard, job));
                     }
                 }
             }
@@ -193,12 +194,12 @@ impl Lanes {
     }
 
     /// Ends a job of the reader.
-    pub(super) fn end_own(&self, shard: usize, last: Piece) {
+    pub(super) fn end_own(&self, shard: usize, last: OutputPiece) {
         self.end(&mut lock(&self.state), shard, Ok(last));
     }
 
     /// Puts a piece of the reader's unfinished job, which cannot wait for room: it has to make it.
-    pub(super) fn put_own(&self, shard: usize, piece: Piece) {
+    pub(super) fn put_own(&self, shard: usize, piece: OutputPiece) {
         self.put(&mut lock(&self.state), shard, Ok(piece));
     }
 
@@ -208,7 +209,7 @@ impl Lanes {
     }
 }
 
-fn is_unfinished(outcome: &Outcome) -> bool {
+fn is_unfinished(outcome: &JobOutcome) -> bool {
     matches!(outcome, Ok(piece) if piece.done.is_none())
 }
 
@@ -222,31 +223,31 @@ mod tests {
     use std::thread;
     use std::time::Duration;
 
-    use super::super::steps::Parcel;
-    use super::super::worker::{Done, Output};
+    use super::super::steps::StepBatch;
+    use super::super::worker::{Done, ShardOutput};
     use super::*;
 
     fn job(round: u64) -> Job {
-        Job { round, parcel: Parcel::default(), hold: None, output: Output::default() }
+        Job { round, batch: StepBatch::default(), hold: None, output: ShardOutput::default() }
     }
 
-    fn piece(is_last: bool) -> Piece {
-        let done = is_last.then(|| Done { parcel: Parcel::default(), cost: 0, held: 0 });
-        Piece { output: Output::default(), done }
+    fn piece(is_last: bool) -> OutputPiece {
+        let done = is_last.then(|| Done { batch: StepBatch::default(), cost: 0, held: 0 });
+        OutputPiece { output: ShardOutput::default(), done }
     }
 
     #[test]
     fn a_job_of_an_own_shard_is_next_else_the_oldest() {
-        let lanes = Lanes::new(3, 2);
-        lanes.send([(0, job(1)), (2, job(1))].into_iter());
-        lanes.send([(0, job(2)), (1, job(2)), (2, job(2))].into_iter());
-        let take = |worker| lock(&lanes.state).take(worker).map(|(shard, job)| (shard, job.round));
+        let queues = Scheduler::new(3, 2);
+        queues.send([(0, job(1)), (2, job(1))].into_iter());
+        queues.send([(0, job(2)), (1, job(2)), (2, job(2))].into_iter());
+        let take = |worker| lock(&queues.state).take(worker).map(|(shard, job)| (shard, job.round));
         // The first two are the reader's to begin with.
         assert_eq!(take(1), Some((2, 1)));
-        lanes.end_own(2, piece(true));
+        queues.end_own(2, piece(true));
         assert_eq!([take(1), take(1), take(1)], [Some((2, 2)), Some((0, 1)), Some((1, 2))]);
         assert_eq!(take(READER), None, "a shard's jobs are done one at a time");
-        lanes.end_own(0, piece(true));
+        queues.end_own(0, piece(true));
         assert_eq!(take(READER), Some((0, 2)), "by whoever is free");
     }
 
@@ -254,12 +255,12 @@ mod tests {
     /// its own.
     #[test]
     fn somebody_works_in_the_place_of_those_who_wait() {
-        let lanes = Arc::new(Lanes::new(3, 2));
-        lanes.send([(0, job(1)), (1, job(1))].into_iter());
+        let queues = Arc::new(Scheduler::new(3, 2));
+        queues.send([(0, job(1)), (1, job(1))].into_iter());
         for worker in 1..=3 {
-            let lanes = Arc::clone(&lanes);
+            let queues = Arc::clone(&queues);
             thread::spawn(move || {
-                lanes.work(worker, |shard, _, hand_on| {
+                queues.work(worker, |shard, _, hand_on| {
                     let pieces = if shard == 0 { 2 * PIECES } else { 0 };
                     (0..pieces).for_each(|_| hand_on(piece(false)));
                     piece(true)
@@ -267,10 +268,10 @@ mod tests {
             });
         }
         let (to, from) = mpsc::channel();
-        let reader = Arc::clone(&lanes);
-        thread::spawn(move || to.send(matches!(reader.next(1, Some(2)), Some(Next::HandOn(Ok(_))))));
+        let reader = Arc::clone(&queues);
+        thread::spawn(move || to.send(matches!(reader.next(1, Some(2)), Some(Assignment::HandOn(Ok(_))))));
         assert_eq!(from.recv_timeout(Duration::from_secs(60)), Ok(true));
-        assert!(lock(&lanes.state).unfinished <= PIECES, "and who waits writes no more");
-        lanes.close();
+        assert!(lock(&queues.state).unfinished <= PIECES, "and who waits writes no more");
+        queues.close();
     }
 }

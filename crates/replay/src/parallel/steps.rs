@@ -8,9 +8,9 @@ use sniffer_packet::block::Block;
 use sniffer_packet::decode::{Decoded, decode};
 use sniffer_packet::defrag::Overlap;
 use sniffer_packet::frame::{Frame, LinkType, Stamp};
-use sniffer_packet::intake::{Moment, Step};
+use sniffer_packet::intake::{Now, Step};
 use sniffer_packet::key::Endpoint;
-use sniffer_packet::segment::{Checksum, Flags, Options, Segment};
+use sniffer_packet::segment::{Checksum, Flags, Segment, TcpOptions};
 use sniffer_packet::seq::SeqNumber;
 use sniffer_packet::time::Seconds;
 
@@ -24,7 +24,7 @@ const LINE: usize = 64;
 
 /// Steps in order, and the bytes of their segments.
 #[derive(Debug, Default)]
-pub(super) struct Parcel {
+pub(super) struct StepBatch {
     items: Vec<Item>,
     segments: Vec<Packed>,
     /// What they lie in that were not copied.
@@ -37,16 +37,16 @@ pub(super) struct Parcel {
 /// A line of a cache, because it is written by one core and read by another.
 #[derive(Debug)]
 enum Item {
-    Tick(Seconds, Moment),
+    Tick(Seconds, Now),
     /// A plain frame.
     Frame {
-        moment: Moment,
+        moment: Now,
         link: LinkType,
         wire_len: u32,
         place: Place,
     },
     /// Which of the segments.
-    Segment(u32, Moment, Place),
+    Segment(u32, Now, Place),
 }
 
 /// Where bytes are.
@@ -67,17 +67,17 @@ struct Packed {
     ack: SeqNumber,
     flags: Flags,
     window: u16,
-    options: Options,
+    options: TcpOptions,
     payload: u32,
     cut: u32,
     ttl: u8,
     stamp: Stamp,
     overlap: Overlap,
-    carriers: Vec<u64>,
+    fragment_frames: Vec<u64>,
 }
 
-impl Parcel {
-    pub(super) fn tick(&mut self, passed: Seconds, moment: &Moment) {
+impl StepBatch {
+    pub(super) fn tick(&mut self, passed: Seconds, moment: &Now) {
         self.items.push(Item::Tick(passed, *moment));
     }
 
@@ -88,7 +88,7 @@ impl Parcel {
         &mut self,
         frame: &Frame<'_>,
         payload: usize,
-        moment: Moment,
+        moment: Now,
         block: Option<(usize, &Block)>,
     ) -> usize {
         let place = self.place(frame.bytes, block);
@@ -101,9 +101,9 @@ impl Parcel {
     pub(super) fn segment(
         &mut self,
         segment: &Segment<'_>,
-        (stamp, carriers): (Stamp, &[u64]),
+        (stamp, fragment_frames): (Stamp, &[u64]),
         overlap: Overlap,
-        moment: &Moment,
+        moment: &Now,
         block: Option<(usize, &Block)>,
     ) -> usize {
         let bytes = match segment.checksum {
@@ -126,7 +126,7 @@ impl Parcel {
             ttl: segment.ttl,
             stamp,
             overlap,
-            carriers: carriers.to_vec(),
+            fragment_frames: fragment_frames.to_vec(),
         });
         bytes.len() + size_of::<Item>() + size_of::<Packed>()
     }
@@ -145,13 +145,13 @@ impl Parcel {
         {
             return Place { block: number as u32, start: start as u32, length };
         }
-        let start = self.bytes.len() as u32; // a parcel is sent before it has many of the longest frames
+        let start = self.bytes.len() as u32; // a batch is sent before it has many of the longest frames
         self.bytes.extend_from_slice(bytes);
         Place { block: u32::MAX, start, length }
     }
 
     /// Every step, as the intake gave it or would have.
-    pub(super) fn each(&self, mut to: impl FnMut(Step<'_, '_>, &Moment)) {
+    pub(super) fn each(&self, mut to: impl FnMut(Step<'_, '_>, &Now)) {
         for (at, item) in self.items.iter().enumerate() {
             if let Some(Item::Frame { place, .. } | Item::Segment(_, _, place)) = self.items.get(at + AHEAD) {
                 let (_, bytes) = self.bytes_of(*place);
@@ -166,18 +166,24 @@ impl Parcel {
                     // By reference: moved, it was read back in wide words where it was just written in narrow ones, and two threads
                     // waited for that 3 to 5 % of their time.
                     let decoded = decode(&frame.with_precision(precision));
-                    let Decoded::Segment(segment) = &decoded else { unreachable!("a glance at it saw a segment") };
+                    let Decoded::Segment(segment) = &decoded else { unreachable!("a peek at it saw a segment") };
                     to(
-                        Step::Segment { segment, stamp: moment.frame, overlap: Overlap::None, carriers: &[], block },
+                        Step::Segment {
+                            segment,
+                            stamp: moment.frame,
+                            overlap: Overlap::None,
+                            fragment_frames: &[],
+                            block,
+                        },
                         moment,
                     );
                 }
                 Item::Segment(number, moment, place) => {
                     let (block, bytes) = self.bytes_of(*place);
                     let packed = &self.segments[*number as usize];
-                    let Packed { stamp, overlap, carriers, .. } = packed;
+                    let Packed { stamp, overlap, fragment_frames, .. } = packed;
                     let segment = &packed.segment(bytes);
-                    to(Step::Segment { segment, stamp: *stamp, overlap: *overlap, carriers, block }, moment);
+                    to(Step::Segment { segment, stamp: *stamp, overlap: *overlap, fragment_frames, block }, moment);
                 }
             }
         }

@@ -7,12 +7,12 @@ use std::sync::Mutex;
 use std::thread;
 
 use sniffer_engine::json::Lines;
-use sniffer_engine::message::{Message, Turn};
+use sniffer_engine::message::{Message, OutputKey};
 use sniffer_engine::shard::Shard;
 use sniffer_packet::block::Block;
 use sniffer_packet::intake::Step;
 
-use super::steps::Parcel;
+use super::steps::StepBatch;
 use super::{Write, lock};
 
 /// Bytes of a piece: more than the lines of a round, on most captures.
@@ -26,24 +26,24 @@ const KEPT: usize = 4 * PIECE;
 pub(super) struct Job {
     /// The older, the sooner it is to be done.
     pub(super) round: u64,
-    pub(super) parcel: Parcel,
+    pub(super) batch: StepBatch,
     /// What this frame completes is left in the shard.
     pub(super) hold: Option<u64>,
     /// To be filled.
-    pub(super) output: Output,
+    pub(super) output: ShardOutput,
 }
 
 /// Lines of a round, in order; the last piece says that it is.
-pub(super) struct Piece {
-    pub(super) output: Output,
+pub(super) struct OutputPiece {
+    pub(super) output: ShardOutput,
     pub(super) done: Option<Done>,
 }
 
 /// What came of a job.
 pub(super) struct Done {
     /// To be filled again.
-    pub(super) parcel: Parcel,
-    /// What its steps [cost](Parcel::cost).
+    pub(super) batch: StepBatch,
+    /// What its steps [cost](StepBatch::cost).
     pub(super) cost: usize,
     /// What the shard holds now.
     pub(super) held: usize,
@@ -51,7 +51,7 @@ pub(super) struct Done {
 
 /// Lines, and what orders them among those of other shards.
 #[derive(Debug, Default)]
-pub(super) struct Output {
+pub(super) struct ShardOutput {
     pub(super) lines: Lines,
     pub(super) labels: Vec<Label>,
 }
@@ -59,12 +59,12 @@ pub(super) struct Output {
 /// Of one message.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Label {
-    pub(super) turn: Turn,
+    pub(super) output_key: OutputKey,
     /// Where its lines end.
     pub(super) end: usize,
 }
 
-impl Output {
+impl ShardOutput {
     pub(super) fn clear(&mut self) {
         self.lines.clear(KEPT);
         self.labels.clear();
@@ -72,55 +72,60 @@ impl Output {
 }
 
 /// A worker that panicked says so, and it is the caller's panic then.
-pub(super) type Outcome = thread::Result<Piece>;
+pub(super) type JobOutcome = thread::Result<OutputPiece>;
 
 /// Does a job on its shard. `hand_on` gets what is more than a piece.
-pub(super) fn work(shard: &Mutex<Shard>, job: Job, write: Write<'_>, hand_on: &mut dyn FnMut(Piece)) -> Piece {
-    let Job { mut parcel, hold, output, .. } = job;
+pub(super) fn work(
+    shard: &Mutex<Shard>,
+    job: Job,
+    write: Write<'_>,
+    hand_on: &mut dyn FnMut(OutputPiece),
+) -> OutputPiece {
+    let Job { mut batch, hold, output, .. } = job;
     let mut shard = lock(shard);
     let mut writer = Writer { output, write, hand_on };
     let mut frame = 0;
     let mut block: Option<Block> = None; // that its segments lie in, and that will be filled again
-    parcel.each(
+    batch.each(
         #[inline(always)]
         |step, moment| {
             if moment.frame.number != frame {
-                shard.settle(frame, &mut |message| writer.message(message));
+                shard.seal(frame, &mut |message| writer.message(message));
                 frame = moment.frame.number;
             }
             if let Step::Segment { block: Some(next), .. } = step
                 && !block.as_ref().is_some_and(|block| block.is(next))
             {
-                shard.let_go();
+                shard.release_block();
                 block = Some(next.clone());
             }
             shard.take(step, moment, &mut |message| writer.message(message));
         },
     );
     if hold != Some(frame) {
-        shard.settle(frame, &mut |message| writer.message(message));
+        shard.seal(frame, &mut |message| writer.message(message));
     }
-    shard.give(&mut |message| writer.message(message));
-    shard.let_go();
-    let cost = parcel.cost();
-    parcel.clear();
-    Piece { output: writer.output, done: Some(Done { parcel, cost, held: shard.held() }) }
+    shard.emit(&mut |message| writer.message(message));
+    shard.release_block();
+    let cost = batch.cost();
+    batch.clear();
+    OutputPiece { output: writer.output, done: Some(Done { batch, cost, held: shard.held() }) }
 }
 
 struct Writer<'a> {
-    output: Output,
+    output: ShardOutput,
     write: Write<'a>,
-    hand_on: &'a mut dyn FnMut(Piece),
+    hand_on: &'a mut dyn FnMut(OutputPiece),
 }
 
 impl Writer<'_> {
     #[inline]
     fn message(&mut self, message: &mut Message) {
-        let turn = message.turn();
+        let output_key = message.output_key();
         (self.write)(message, &mut self.output.lines);
-        self.output.labels.push(Label { turn, end: self.output.lines.len() });
+        self.output.labels.push(Label { output_key, end: self.output.lines.len() });
         if self.output.lines.len() >= PIECE {
-            (self.hand_on)(Piece { output: std::mem::take(&mut self.output), done: None });
+            (self.hand_on)(OutputPiece { output: std::mem::take(&mut self.output), done: None });
         }
     }
 }

@@ -11,7 +11,7 @@ const NANOS_PER_SEC: u64 = 1_000_000_000;
 /// Source: if_tsresol (9) and if_tsoffset (14), draft-ietf-opsawg-pcapng section 4.2. Resolutions finer than a nanosecond
 /// are read too; pcap-file refuses them.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Clock {
+pub(super) struct TimestampUnit {
     unit: Unit,
     /// Seconds to add to every time stamp.
     offset_secs: i64,
@@ -27,7 +27,7 @@ enum Unit {
     Binary(u32),
 }
 
-impl Clock {
+impl TimestampUnit {
     /// Microseconds: what holds when the file does not say.
     pub(super) const MICROS: Self = Self { unit: Unit::Nanos(1_000), offset_secs: 0 };
 
@@ -109,7 +109,7 @@ mod tests {
             (6, i64::MAX, 1, u64::MAX, Precision::Micros),
             (0, 0, u64::MAX, u64::MAX, Precision::Micros),
         ] {
-            let clock = Clock::MICROS.with_resolution(resolution).with_offset_secs(offset);
+            let clock = TimestampUnit::MICROS.with_resolution(resolution).with_offset_secs(offset);
             assert_eq!(clock.at(ticks).as_nanos(), nanos, "if_tsresol {resolution:#x}, offset {offset}, {ticks} ticks");
             assert_eq!(clock.precision(), precision, "if_tsresol {resolution:#x}");
         }

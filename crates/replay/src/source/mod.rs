@@ -80,7 +80,7 @@ impl Input {
 /// How far the reading is, in bytes of the files as they lie on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Progress {
+pub struct ReadProgress {
     /// Bytes read so far; runs ahead of the frames by one buffer.
     pub read: u64,
     /// Bytes in all, when every input is a regular file.
@@ -90,7 +90,7 @@ pub struct Progress {
 /// What a source is about to do, for who can prepare for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Ahead {
+pub enum ReadEvent {
     /// To fill the block that its frames lie in anew; or another, when somebody else still has it.
     Refill,
     /// To read what somebody else may still have to write, as from a pipe: what the frames so far have led to should be handed on.
@@ -109,7 +109,7 @@ enum Plan {
     /// One input, in the order of the file. None behind its end.
     Single {
         reader: Option<Box<Reader>>,
-        progress: Progress,
+        progress: ReadProgress,
         damages: Vec<Damage>,
     },
     Timeline(Timeline),
@@ -142,7 +142,7 @@ impl Source {
 
     fn single(input: String, raw: Raw) -> Result<Self, SourceError> {
         let reader = Box::new(Reader::open(input, raw, BUFFER, &mut |_| {})?);
-        let progress = Progress { read: 0, total: None };
+        let progress = ReadProgress { read: 0, total: None };
         Ok(Self { plan: Plan::Single { reader: Some(reader), progress, damages: Vec::new() }, frames: 0 })
     }
 
@@ -151,7 +151,7 @@ impl Source {
     /// A frame is given as soon as its last byte is there; of one capture it lies in a block. `before_read` is called before every
     /// read that makes the caller wait or its frames' block another.
     #[inline(always)]
-    pub fn next(&mut self, before_read: &mut dyn FnMut(Ahead)) -> Option<Frame<'_>> {
+    pub fn next(&mut self, before_read: &mut dyn FnMut(ReadEvent)) -> Option<Frame<'_>> {
         let (record, reader, block) = match &mut self.plan {
             Plan::Single { reader: place, progress, damages } => {
                 let next = place.as_mut()?.next(before_read);
@@ -161,7 +161,7 @@ impl Source {
                         damages.extend(ended.err().map(|damage| *damage));
                         let reader = place.take()?;
                         let (read, total) = reader.position();
-                        *progress = Progress { read, total };
+                        *progress = ReadProgress { read, total };
                         return None;
                     }
                 };
@@ -191,11 +191,11 @@ impl Source {
 
     /// How far the reading is. Cheap, but not free: for a progress bar, not for every frame.
     #[must_use]
-    pub fn progress(&self) -> Progress {
+    pub fn progress(&self) -> ReadProgress {
         match &self.plan {
             Plan::Single { reader: Some(reader), .. } => {
                 let (read, total) = reader.position();
-                Progress { read, total }
+                ReadProgress { read, total }
             }
             Plan::Single { progress, .. } => *progress,
             Plan::Timeline(timeline) => timeline.progress(),

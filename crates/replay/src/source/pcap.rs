@@ -12,7 +12,7 @@ use sniffer_packet::frame::LinkType;
 use sniffer_packet::time::{Precision, Timestamp};
 
 use super::fault::Fault;
-use super::record::{Order, Record, captured_limit};
+use super::record::{ByteOrder, Record, captured_limit};
 use super::window::{BeforeRead, Window};
 
 /// Length of the file header.
@@ -32,7 +32,7 @@ const LINK_TYPE_BITS: u32 = 0x03ff_ffff;
 
 /// How the records of one file are to be read.
 pub(super) struct Pcap {
-    order: Order,
+    order: ByteOrder,
     precision: Precision,
     link: LinkType,
     record_header: usize,
@@ -75,8 +75,8 @@ impl Pcap {
         window.consume(FILE_HEADER);
         Ok(Self {
             order: match header.endianness {
-                Endianness::Big => Order::Big,
-                Endianness::Little => Order::Little,
+                Endianness::Big => ByteOrder::Big,
+                Endianness::Little => ByteOrder::Little,
             },
             precision: match header.ts_resolution {
                 PcapTsResolution::NanoSecond => Precision::Nanos,

@@ -13,9 +13,9 @@
 use sniffer_packet::frame::LinkType;
 use sniffer_packet::time::{Precision, Timestamp};
 
-use super::clock::Clock;
+use super::clock::TimestampUnit;
 use super::fault::Fault;
-use super::record::{CAPTURED_MAX, Order, Record, captured_limit};
+use super::record::{ByteOrder, CAPTURED_MAX, Record, captured_limit};
 use super::window::{BeforeRead, Window};
 
 // Block types, section 11.1.
@@ -43,8 +43,8 @@ const IF_TSRESOL: u16 = 9;
 const IF_TSOFFSET: u16 = 14;
 
 /// Where in a file we are: the section's byte order and interfaces.
-pub(super) struct Pcapng {
-    order: Order,
+pub(super) struct PcapngReader {
+    order: ByteOrder,
     interfaces: Vec<Interface>,
     /// Time of the latest packet that had one.
     latest: (Timestamp, Precision),
@@ -56,7 +56,7 @@ struct Interface {
     /// 0: not cut.
     snapshot_length: u32,
     captured_limit: u32,
-    clock: Clock,
+    clock: TimestampUnit,
     precision: Precision,
 }
 
@@ -77,11 +77,11 @@ pub(super) fn starts(first: [u8; 4]) -> bool {
     u32::from_be_bytes(first) == SECTION_HEADER
 }
 
-impl Pcapng {
+impl PcapngReader {
     /// Reads the first section header.
     pub(super) fn open(window: &mut Window, before_read: BeforeRead<'_>) -> Result<Self, Fault> {
         let mut new =
-            Self { order: Order::Little, interfaces: Vec::new(), latest: (Timestamp::ZERO, Precision::Micros) };
+            Self { order: ByteOrder::Little, interfaces: Vec::new(), latest: (Timestamp::ZERO, Precision::Micros) };
         window.begin_record();
         new.section(window, before_read)?;
         Ok(new)
@@ -103,7 +103,7 @@ impl Pcapng {
                 SECTION_HEADER => self.section(window, before_read)?,
                 INTERFACE => self.interface(length, window, before_read)?,
                 // Names, statistics, secrets, journals, custom blocks, and what has not been invented.
-                _ => self.leave_out(kind, length, window, before_read)?,
+                _ => self.exclude(kind, length, window, before_read)?,
             }
         }
     }
@@ -167,9 +167,9 @@ impl Pcapng {
             return Err(window.short(FIXED as u64));
         }
         let fixed = &window.available()[..FIXED];
-        self.order = match Order::Big.u32(fixed, 8) {
-            0x1a2b_3c4d => Order::Big,
-            0x4d3c_2b1a => Order::Little,
+        self.order = match ByteOrder::Big.u32(fixed, 8) {
+            0x1a2b_3c4d => ByteOrder::Big,
+            0x4d3c_2b1a => ByteOrder::Little,
             found => return Err(Fault::ByteOrder { found }),
         };
         let length = self.order.u32(fixed, 4);
@@ -206,8 +206,8 @@ impl Pcapng {
 
     /// The options of an interface that say how it counts time. One of a wrong length is passed over, as Wireshark does;
     /// one that does not fit is damage, for what follows cannot be found and would give wrong times in silence.
-    fn clock(&self, mut options: &[u8]) -> Result<Clock, Fault> {
-        let mut clock = Clock::MICROS;
+    fn clock(&self, mut options: &[u8]) -> Result<TimestampUnit, Fault> {
+        let mut clock = TimestampUnit::MICROS;
         while options.len() >= 4 {
             let (code, length) = (self.order.u16(options, 0), self.order.u16(options, 2));
             if code == END_OF_OPTIONS {
@@ -257,7 +257,7 @@ impl Pcapng {
         Ok(start)
     }
 
-    fn leave_out(&self, kind: u32, length: u32, window: &mut Window, before_read: BeforeRead<'_>) -> Result<(), Fault> {
+    fn exclude(&self, kind: u32, length: u32, window: &mut Window, before_read: BeforeRead<'_>) -> Result<(), Fault> {
         check_length(kind, length, 12, u32::MAX)?;
         window.skip(u64::from(length - TRAILER), before_read)?;
         self.trailer(kind, length, window, before_read)

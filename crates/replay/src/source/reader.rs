@@ -7,7 +7,7 @@ use sniffer_packet::block::Block;
 
 use super::fault::{Damage, Fault};
 use super::pcap::{self, Pcap};
-use super::pcapng::{self, Pcapng};
+use super::pcapng::{self, PcapngReader};
 use super::raw::Raw;
 use super::record::Record;
 use super::window::{BeforeRead, Window};
@@ -22,7 +22,7 @@ pub(super) struct Reader {
 
 enum Format {
     Pcap(Pcap),
-    Pcapng(Pcapng),
+    PcapngReader(PcapngReader),
 }
 
 impl Reader {
@@ -51,7 +51,7 @@ impl Reader {
     pub(super) fn next(&mut self, before_read: BeforeRead<'_>) -> Result<Option<Record>, Box<Damage>> {
         let record = match &mut self.format {
             Format::Pcap(pcap) => pcap.next(&mut self.window, before_read),
-            Format::Pcapng(pcapng) => pcapng.next(&mut self.window, before_read),
+            Format::PcapngReader(pcapng) => pcapng.next(&mut self.window, before_read),
         };
         match record {
             Ok(record) => {
@@ -95,7 +95,7 @@ impl Format {
         if pcap::starts(first) {
             Ok(Self::Pcap(Pcap::open(window, before_read)?))
         } else if pcapng::starts(first) {
-            Ok(Self::Pcapng(Pcapng::open(window, before_read)?))
+            Ok(Self::PcapngReader(PcapngReader::open(window, before_read)?))
         } else {
             window.holds(8, before_read);
             Err(Fault::not_a_capture(window.available()))

@@ -36,12 +36,12 @@ pub(super) fn captured_limit(snapshot_length: u32) -> u32 {
 
 /// The order of a file's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Order {
+pub(super) enum ByteOrder {
     Little,
     Big,
 }
 
-impl Order {
+impl ByteOrder {
     /// Two bytes at `at`; the caller has checked that they are there.
     #[inline]
     pub(super) fn u16(self, bytes: &[u8], at: usize) -> u16 {

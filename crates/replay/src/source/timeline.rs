@@ -19,7 +19,7 @@ use super::raw::{Handle, Raw};
 use super::reader::Reader;
 use super::record::Record;
 use super::window::BeforeRead;
-use super::{Input, Progress};
+use super::{Input, ReadProgress};
 
 /// Buffer of each open file: smaller than that of a single file, for there can be many.
 const BUFFER: usize = 64 * 1024;
@@ -175,11 +175,11 @@ impl Timeline {
         &self.damages
     }
 
-    pub(super) fn progress(&self) -> Progress {
+    pub(super) fn progress(&self) -> ReadProgress {
         let open = self.lanes.iter().map(|lane| match lane {
             Lane::Open(reader, _) => reader.position().0,
             Lane::Waiting(_) | Lane::Done => 0,
         });
-        Progress { read: self.done_bytes + open.sum::<u64>(), total: self.total_bytes }
+        ReadProgress { read: self.done_bytes + open.sum::<u64>(), total: self.total_bytes }
     }
 }

@@ -12,7 +12,7 @@
 
 use sniffer_packet::block::Block;
 
-use super::Ahead;
+use super::ReadEvent;
 use super::fault::{Fault, Packing};
 use super::gzip::{self, Gzip};
 use super::packed::Packed;
@@ -23,7 +23,7 @@ use super::zstd::{self, Zstd};
 const ROOM: usize = 32 * 1024;
 
 /// Told what lies ahead.
-pub(super) type BeforeRead<'a> = &'a mut dyn FnMut(Ahead);
+pub(super) type BeforeRead<'a> = &'a mut dyn FnMut(ReadEvent);
 
 /// Where the bytes come from.
 enum Stream {
@@ -183,7 +183,7 @@ impl Window {
 
     #[cold]
     fn fill(&mut self, count: usize, before_read: BeforeRead<'_>) -> bool {
-        before_read(Ahead::Refill);
+        before_read(ReadEvent::Refill);
         let bytes = self.own_bytes();
         if bytes.len() < count + ROOM {
             bytes.resize((count + ROOM).next_power_of_two(), 0);
@@ -191,7 +191,7 @@ impl Window {
         while self.end < count {
             let Some(stream) = &mut self.stream else { return false };
             if stream.raw().may_block() {
-                before_read(Ahead::Wait);
+                before_read(ReadEvent::Wait);
             }
             let read = stream.read(&mut own(&mut self.bytes)[self.end..]);
             self.position = stream.raw().position;

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use sniffer_replay::source::{Ahead, Input, Source};
+use sniffer_replay::source::{Input, ReadEvent, Source};
 
 use crate::bytes::{Pcap, Pcapng};
 
@@ -46,7 +46,7 @@ fn a_frame_comes_as_soon_as_its_last_byte() {
             assert_eq!(reads.load(Ordering::SeqCst) as u64, frame + 1, "{name}: no read further than frame {frame}");
         }
         assert!(source.next(&mut |ahead| told.push((ahead, reads.load(Ordering::SeqCst)))).is_none());
-        let each = (1..=3).flat_map(|read| [(Ahead::Refill, read), (Ahead::Wait, read)]);
+        let each = (1..=3).flat_map(|read| [(ReadEvent::Refill, read), (ReadEvent::Wait, read)]);
         assert!(told.iter().copied().eq(each), "{name}: told before every read, which could have waited: {told:?}");
     }
 }

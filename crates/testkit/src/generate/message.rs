@@ -10,7 +10,7 @@ use crate::talk::{ExpectedMessage, payload::gzip};
 
 /// How the end of a body is known (RFC 9112 §6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Framing {
+pub(super) enum GeneratedFraming {
     /// There is none: HEAD, 1xx, 204, 304, a request without fields for it.
     None,
     Length,
@@ -20,10 +20,10 @@ pub(super) enum Framing {
 
 /// A message before it becomes bytes.
 #[derive(Debug, Clone)]
-pub(super) struct Message {
+pub(super) struct GeneratedMessage {
     /// Of the request; empty in a response.
     pub(super) method: String,
-    pub(super) framing: Framing,
+    pub(super) framing: GeneratedFraming,
     start_line: String,
     fields: Vec<(String, String)>,
     /// As it stands on the wire, chunk by chunk.
@@ -49,7 +49,7 @@ const REASONS: [(u16, &str); 8] = [
     (599, ""),
 ];
 
-impl Message {
+impl GeneratedMessage {
     pub(super) fn request(exchange: usize, body_max: usize, rng: &mut Rng) -> Self {
         let method =
             *rng.pick(&["GET", "GET", "HEAD", "POST", "POST", "PUT", "DELETE", "PATCH", "X-any!"]).unwrap_or(&"GET");
@@ -60,10 +60,10 @@ impl Message {
             truth("request", [("method", method.into()), ("path", target.into()), ("httpVersion", version.into())]);
         message.fields.push(("Host".into(), "a.test".into()));
         let framing = match method {
-            "GET" | "HEAD" => Framing::None,
-            _ if version == "1.0" || rng.chance(0.6) => Framing::Length,
-            _ if rng.chance(0.8) => Framing::Chunked,
-            _ => Framing::None,
+            "GET" | "HEAD" => GeneratedFraming::None,
+            _ if version == "1.0" || rng.chance(0.6) => GeneratedFraming::Length,
+            _ if rng.chance(0.8) => GeneratedFraming::Chunked,
+            _ => GeneratedFraming::None,
         };
         message.fill(framing, body_max, rng);
         message
@@ -79,13 +79,13 @@ impl Message {
                 // What the body would have been, had there been one (RFC 9110 §8.6).
                 message.fields.push(("Content-Length".into(), rng.below(10_000).to_string()));
             }
-            message.fill(Framing::None, 0, rng);
+            message.fill(GeneratedFraming::None, 0, rng);
             return message;
         }
         let framing = match rng.below(3) {
-            0 if may_close => Framing::Close,
-            1 if version == "1.1" => Framing::Chunked,
-            _ => Framing::Length,
+            0 if may_close => GeneratedFraming::Close,
+            1 if version == "1.1" => GeneratedFraming::Chunked,
+            _ => GeneratedFraming::Length,
         };
         message.fill(framing, body_max, rng);
         message
@@ -95,7 +95,7 @@ impl Message {
     pub(super) fn interim(exchange: usize, status: u16, rng: &mut Rng) -> Self {
         let reason = if status == 100 { "Continue" } else { "Early Hints" };
         let mut message = Self::responding(exchange, status, reason, "1.1");
-        message.fill(Framing::None, 0, rng);
+        message.fill(GeneratedFraming::None, 0, rng);
         message
     }
 
@@ -110,7 +110,7 @@ impl Message {
     fn new(exchange: usize, start_line: String, method: &str) -> Self {
         Self {
             method: method.to_owned(),
-            framing: Framing::None,
+            framing: GeneratedFraming::None,
             start_line,
             fields: Vec::new(),
             body: Vec::new(),
@@ -123,12 +123,12 @@ impl Message {
     }
 
     /// Adds fields and a body in this framing.
-    fn fill(&mut self, framing: Framing, body_max: usize, rng: &mut Rng) {
+    fn fill(&mut self, framing: GeneratedFraming, body_max: usize, rng: &mut Rng) {
         self.framing = framing;
         for _ in 0..rng.below(5) {
             self.fields.push(field(rng));
         }
-        if framing == Framing::None {
+        if framing == GeneratedFraming::None {
             return;
         }
         let content = content(body_max, rng);
@@ -140,9 +140,9 @@ impl Message {
             self.plain = Some(content);
         }
         self.rest = self.body.clone();
-        if framing == Framing::Length {
+        if framing == GeneratedFraming::Length {
             self.fields.push(("Content-Length".into(), self.body.len().to_string()));
-        } else if framing == Framing::Chunked {
+        } else if framing == GeneratedFraming::Chunked {
             self.fields.push(("Transfer-Encoding".into(), "chunked".into()));
             self.chunk(rng);
         }

@@ -6,16 +6,16 @@
 
 mod message;
 
-use message::{Framing, Message};
+use message::{GeneratedFraming, GeneratedMessage};
 
 use super::rng::Rng;
-use super::talk::{Action, Block, Connection, Expectation, Marks, Step, Talk};
+use super::talk::{Action, Expectation, Marks, PayloadBlock, Talk, TalkConnection, TalkStep};
 use super::wire::Way;
 
 /// How large a conversation may become.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "three numbers that tests choose; no invariant")]
-pub struct Options {
+pub struct GenerateOptions {
     /// Most connections; at least one is made.
     pub connections_max: usize,
     /// Most exchanges on each; at least one is made.
@@ -24,7 +24,7 @@ pub struct Options {
     pub body_max: usize,
 }
 
-impl Default for Options {
+impl Default for GenerateOptions {
     /// Small enough that a person can read a failure.
     fn default() -> Self {
         Self { connections_max: 3, exchanges_max: 5, body_max: 600 }
@@ -36,12 +36,12 @@ impl Default for Options {
 ///
 /// Covered: keep-alive and pipelined exchanges, Content-Length, chunks with extensions and trailers, bodies that end with the
 /// connection, HEAD, 204, 304, 100 and 103, gzip, HTTP/1.0, repeated fields, text and binary, bodies that look like HTTP.
-pub fn conversation(seed: u64, options: &Options) -> Talk {
+pub fn conversation(seed: u64, options: &GenerateOptions) -> Talk {
     let mut rng = Rng::new(seed);
     let mut talk = Talk { title: format!("Generated from seed {seed}"), ..Talk::default() };
     let mut waiting: Vec<std::vec::IntoIter<Turn>> = Vec::new();
     for n in 0..rng.between(1, options.connections_max) {
-        let mut connection = Connection::usual(&format!("c{n}"), n, rng.chance(0.2));
+        let mut connection = TalkConnection::usual(&format!("c{n}"), n, rng.chance(0.2));
         connection.timestamps = rng.chance(0.3);
         connection.server.port = *rng.pick(&[80, 8080, 3000, 49_152]).unwrap_or(&80);
         talk.connections.push(connection);
@@ -52,7 +52,7 @@ pub fn conversation(seed: u64, options: &Options) -> Talk {
         let at = rng.below(waiting.len());
         match waiting[at].next() {
             Some(turn) => {
-                talk.steps.push(Step { line: 0, action: turn.action });
+                talk.steps.push(TalkStep { line: 0, action: turn.action });
                 let name = |mut truth: super::talk::ExpectedMessage| {
                     truth.on = Some(talk.connections[turn.connection].name.clone());
                     Expectation::Message(truth)
@@ -73,7 +73,7 @@ struct Turn {
 }
 
 /// All that happens on one connection.
-fn turns(connection: usize, options: &Options, rng: &mut Rng) -> Vec<Turn> {
+fn turns(connection: usize, options: &GenerateOptions, rng: &mut Rng) -> Vec<Turn> {
     let mut turns = Vec::new();
     let mut exchange = 0;
     let last = rng.between(1, options.exchanges_max);
@@ -82,20 +82,21 @@ fn turns(connection: usize, options: &Options, rng: &mut Rng) -> Vec<Turn> {
         // One at a time, or several requests before the first answer.
         let together = if rng.chance(0.25) { rng.between(1, last - exchange) } else { 1 };
         let numbers = exchange..exchange + together;
-        let mut requests: Vec<Message> = numbers.map(|n| Message::request(n, options.body_max, rng)).collect();
+        let mut requests: Vec<GeneratedMessage> =
+            numbers.map(|n| GeneratedMessage::request(n, options.body_max, rng)).collect();
         // Waiting for a 100 only makes sense for a request on its own with a body.
         if together == 1 && requests[0].has_body() && rng.chance(0.3) {
             let request = requests.remove(0).expecting_continue();
             let method = request.method.clone();
             let (head, body) = request.split();
             turns.push(say(connection, Way::ToServer, head, Vec::new(), rng));
-            let interim = Message::interim(exchange, 100, rng);
+            let interim = GeneratedMessage::interim(exchange, 100, rng);
             turns.push(say(connection, Way::ToClient, interim.bytes(), vec![interim.truth()], rng));
             turns.push(say(connection, Way::ToServer, body.0, vec![body.1], rng));
             closed = answer(&mut turns, connection, exchange, &method, last, options, rng);
         } else {
-            let bytes = requests.iter().flat_map(Message::bytes).collect();
-            let truths = requests.iter().map(Message::truth).collect();
+            let bytes = requests.iter().flat_map(GeneratedMessage::bytes).collect();
+            let truths = requests.iter().map(GeneratedMessage::truth).collect();
             turns.push(say(connection, Way::ToServer, bytes, truths, rng));
             for (n, request) in (exchange..).zip(&requests) {
                 closed |= answer(&mut turns, connection, n, &request.method, last, options, rng);
@@ -116,23 +117,23 @@ fn answer(
     exchange: usize,
     method: &str,
     last: usize,
-    options: &Options,
+    options: &GenerateOptions,
     rng: &mut Rng,
 ) -> bool {
     if rng.chance(0.1) {
-        let interim = Message::interim(exchange, 103, rng);
+        let interim = GeneratedMessage::interim(exchange, 103, rng);
         turns.push(say(connection, Way::ToClient, interim.bytes(), vec![interim.truth()], rng));
     }
     let may_close = exchange + 1 == last;
-    let response = Message::response(exchange, method, may_close, options.body_max, rng);
-    if response.framing != Framing::Close {
+    let response = GeneratedMessage::response(exchange, method, may_close, options.body_max, rng);
+    if response.framing != GeneratedFraming::Close {
         turns.push(say(connection, Way::ToClient, response.bytes(), vec![response.truth()], rng));
         return false;
     }
     // Whole only when the server has closed.
     turns.push(say(connection, Way::ToClient, response.bytes(), Vec::new(), rng));
     let marks = Marks { fin: true, ..Marks::default() };
-    let fin = Action::Send(Block { connection, way: Way::ToClient, payload: Vec::new(), marks });
+    let fin = Action::Send(PayloadBlock { connection, way: Way::ToClient, payload: Vec::new(), marks });
     turns.push(Turn { connection, action: fin, completes: vec![response.truth()] });
     turns.push(Turn { connection, action: Action::Close(connection), completes: Vec::new() });
     true
@@ -153,7 +154,7 @@ fn say(
     // Not thousands of frames for one block.
     let mss = Some(mss.max(payload.len() / 200));
     let marks = Marks { mss, ..Marks::default() };
-    Turn { connection, action: Action::Send(Block { connection, way, payload, marks }), completes }
+    Turn { connection, action: Action::Send(PayloadBlock { connection, way, payload, marks }), completes }
 }
 
 #[cfg(test)]
@@ -163,8 +164,8 @@ mod tests {
     #[test]
     fn a_seed_is_a_conversation_that_can_be_written_and_read() {
         for seed in 0..100 {
-            let talk = conversation(seed, &Options::default());
-            assert_eq!(talk, conversation(seed, &Options::default()), "seed {seed}");
+            let talk = conversation(seed, &GenerateOptions::default());
+            assert_eq!(talk, conversation(seed, &GenerateOptions::default()), "seed {seed}");
             let frames = talk.frames().unwrap();
             let again = Talk::parse(&talk.to_string()).unwrap_or_else(|error| panic!("seed {seed}: {error}\n{talk}"));
             assert_eq!(again.frames().unwrap(), frames, "seed {seed}");
@@ -174,7 +175,8 @@ mod tests {
 
     #[test]
     fn all_that_is_promised_is_generated() {
-        let talks: Vec<String> = (0..300).map(|seed| conversation(seed, &Options::default()).to_string()).collect();
+        let talks: Vec<String> =
+            (0..300).map(|seed| conversation(seed, &GenerateOptions::default()).to_string()).collect();
         for part in [
             "request HEAD ",
             "response 204 ",

@@ -1,6 +1,6 @@
 //! A bad network, seeded: what may happen to a capture on its way, as functions from frames to frames.
 //!
-//! Every kind but [`Kind::Drop`] is lossless: the same conversations, so a sniffer must give the same messages in the
+//! Every kind but [`Perturbation::Drop`] is lossless: the same conversations, so a sniffer must give the same messages in the
 //! same order on each connection (time stamps, frame numbers and connection ids aside). What that promise needs is
 //! stated at each kind; it is meant for captures in which nothing is missing and that begin where their connections do:
 //! behind a hole, where a segment begins decides what is read, and at a start in mid-stream, what comes first. The
@@ -23,7 +23,7 @@ use super::wire::Wrap;
 /// What a bad network does.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub enum Kind {
+pub enum Perturbation {
     /// Moves frames up to `window` places later.
     ///
     /// A frame passes frames of its own direction and of other connections only: never a frame of the other direction of its
@@ -64,7 +64,7 @@ pub enum Kind {
     Drop(f64),
 }
 
-impl Kind {
+impl Perturbation {
     /// Whether the same messages must come out.
     pub const fn is_lossless(&self) -> bool {
         !matches!(self, Self::Drop(_))
@@ -85,7 +85,7 @@ impl Kind {
 }
 
 /// The capture after a network that does all this, in this order; numbered anew.
-pub fn perturb(frames: Vec<OwnedFrame>, seed: u64, kinds: &[Kind]) -> Vec<OwnedFrame> {
+pub fn perturb(frames: Vec<OwnedFrame>, seed: u64, kinds: &[Perturbation]) -> Vec<OwnedFrame> {
     let mut seeds = Rng::new(seed);
     let mut frames = frames;
     for kind in kinds {

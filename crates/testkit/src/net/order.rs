@@ -1,6 +1,6 @@
 //! Frames in another order, and frames more than once.
 //!
-//! It changes no byte of any frame. The rules of causality stand at [`super::Kind`]. Next: `segments` beside this file.
+//! It changes no byte of any frame. The rules of causality stand at [`super::Perturbation`]. Next: `segments` beside this file.
 
 use sniffer_packet::frame::OwnedFrame;
 

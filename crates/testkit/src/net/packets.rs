@@ -12,7 +12,7 @@ use sniffer_packet::segment::Flags;
 
 use super::dissect::{IpLayout, Layout, hosts_of_fragment, u16_at, u32_at};
 use crate::rng::Rng;
-use crate::wire::{Packet, Way, Wrap, sum};
+use crate::wire::{Way, WirePacket, Wrap, sum};
 
 /// A frame with these bytes from its link header to the end of its TCP payload: lengths and checksums are set.
 pub(super) fn finish(frame: OwnedFrame, layout: &Layout, mut bytes: Vec<u8>) -> OwnedFrame {
@@ -175,7 +175,7 @@ fn tunnelled(frame: &OwnedFrame, wraps: &[Wrap]) -> Option<OwnedFrame> {
     let missing = layout.end.saturating_sub(whole.len());
     whole.resize(layout.end, 0);
     let ethertype = if layout.v6 { 0x86dd } else { 0x0800 };
-    let mut packet = Packet { ethertype, bytes: whole.split_off(layout.ip) };
+    let mut packet = WirePacket { ethertype, bytes: whole.split_off(layout.ip) };
     let way = match Layout::of(frame) {
         Some(Layout { side: Side::High, .. }) => Way::ToClient,
         _ => Way::ToServer,

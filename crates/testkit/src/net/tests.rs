@@ -38,14 +38,19 @@ fn capture(ipv6: bool) -> Vec<OwnedFrame> {
 
 #[test]
 fn lossless_kinds_keep_every_stream() {
-    let kinds: [&[Kind]; 7] = [
-        &[Kind::Reorder { window: 6 }],
-        &[Kind::ReorderAcks],
-        &[Kind::Duplicate { share: 0.3, window: 5 }],
-        &[Kind::Resegment],
-        &[Kind::Wrap],
-        &[Kind::Tunnel(vec![Wrap::Vlan(5, 6)])],
-        &[Kind::Resegment, Kind::Wrap, Kind::Duplicate { share: 0.2, window: 4 }, Kind::Reorder { window: 9 }],
+    let kinds: [&[Perturbation]; 7] = [
+        &[Perturbation::Reorder { window: 6 }],
+        &[Perturbation::ReorderAcks],
+        &[Perturbation::Duplicate { share: 0.3, window: 5 }],
+        &[Perturbation::Resegment],
+        &[Perturbation::Wrap],
+        &[Perturbation::Tunnel(vec![Wrap::Vlan(5, 6)])],
+        &[
+            Perturbation::Resegment,
+            Perturbation::Wrap,
+            Perturbation::Duplicate { share: 0.2, window: 4 },
+            Perturbation::Reorder { window: 9 },
+        ],
     ];
     for ipv6 in [false, true] {
         let before = capture(ipv6);
@@ -66,7 +71,7 @@ fn lossless_kinds_keep_every_stream() {
 
 #[test]
 fn headers_that_were_made_anew_are_right() {
-    let kinds = [Kind::Resegment, Kind::Wrap];
+    let kinds = [Perturbation::Resegment, Perturbation::Wrap];
     for seed in 0..20 {
         for frame in perturb(capture(false), seed, &kinds) {
             let layout = Layout::of(&frame).unwrap();
@@ -94,7 +99,7 @@ fn nothing_passes_what_answers_it() {
     };
     let before = capture(false);
     for seed in 0..100 {
-        let after = perturb(before.clone(), seed, &[Kind::Reorder { window: 20 }]);
+        let after = perturb(before.clone(), seed, &[Perturbation::Reorder { window: 20 }]);
         assert_eq!(turns(&after), turns(&before), "seed {seed}");
     }
 }
@@ -104,7 +109,7 @@ fn fragments_hold_the_packet_between_them() {
     for ipv6 in [false, true] {
         let before = capture(ipv6);
         let header = if ipv6 { 14 + 40 + 8 } else { 14 + 20 };
-        let after = perturb(before.clone(), 3, &[Kind::Fragment { share: 1.0 }]);
+        let after = perturb(before.clone(), 3, &[Perturbation::Fragment { share: 1.0 }]);
         assert!(after.len() > before.len());
         let bytes =
             |frames: &[OwnedFrame], header: usize| -> usize { frames.iter().map(|f| f.bytes.len() - header).sum() };
@@ -119,29 +124,29 @@ fn fragments_hold_the_packet_between_them() {
 
 #[test]
 fn numbers_that_fragments_hold_are_not_shifted() {
-    let fragmented = perturb(capture(false), 1, &[Kind::Fragment { share: 0.3 }]);
-    assert_eq!(perturb(fragmented.clone(), 1, &[Kind::Wrap]), fragmented);
+    let fragmented = perturb(capture(false), 1, &[Perturbation::Fragment { share: 0.3 }]);
+    assert_eq!(perturb(fragmented.clone(), 1, &[Perturbation::Wrap]), fragmented);
 }
 
 #[test]
 fn drop_drops_about_what_it_is_told() {
     let before = capture(false);
-    assert_eq!(perturb(before.clone(), 1, &[Kind::Drop(0.0)]), before);
-    assert!(perturb(before.clone(), 1, &[Kind::Drop(1.0)]).is_empty());
-    let left = perturb(before.clone(), 1, &[Kind::Drop(0.5)]).len();
+    assert_eq!(perturb(before.clone(), 1, &[Perturbation::Drop(0.0)]), before);
+    assert!(perturb(before.clone(), 1, &[Perturbation::Drop(1.0)]).is_empty());
+    let left = perturb(before.clone(), 1, &[Perturbation::Drop(0.5)]).len();
     assert!((before.len() / 4..before.len() * 3 / 4).contains(&left));
 }
 
 #[test]
 fn what_is_not_understood_is_left_alone_and_nothing_panics() {
     let kinds = [
-        Kind::Resegment,
-        Kind::Wrap,
-        Kind::Fragment { share: 1.0 },
-        Kind::Duplicate { share: 0.5, window: 3 },
-        Kind::Reorder { window: 5 },
-        Kind::ReorderAcks,
-        Kind::Tunnel(vec![Wrap::Gre, Wrap::Teredo]),
+        Perturbation::Resegment,
+        Perturbation::Wrap,
+        Perturbation::Fragment { share: 1.0 },
+        Perturbation::Duplicate { share: 0.5, window: 3 },
+        Perturbation::Reorder { window: 5 },
+        Perturbation::ReorderAcks,
+        Perturbation::Tunnel(vec![Wrap::Gre, Wrap::Teredo]),
     ];
     for seed in 0..300 {
         let mut rng = Rng::new(seed);

@@ -5,7 +5,7 @@
 
 /// One end of a connection.
 #[derive(Debug, Clone, Default)]
-pub(super) struct End {
+pub(super) struct TalkEnd {
     /// Where its next byte goes; 0 before the SYN.
     pub(super) next: i64,
     /// Its previous block: where it started and its bytes, for `again`.

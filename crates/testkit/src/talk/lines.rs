@@ -7,7 +7,7 @@ use super::{BLOCK_MAX, PAYLOAD_MAX, TEXT_MAX, TalkError};
 
 /// A directive and the payload lines below it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Entry<'a> {
+pub(super) struct Directive<'a> {
     /// Line of the directive, counted from 1.
     pub(super) line: usize,
     /// The directive, without spaces around it.
@@ -17,13 +17,13 @@ pub(super) struct Entry<'a> {
 }
 
 /// The comments above the first directive, and all directives.
-pub(super) fn entries(text: &str) -> Result<(Vec<&str>, Vec<Entry<'_>>), TalkError> {
+pub(super) fn entries(text: &str) -> Result<(Vec<&str>, Vec<Directive<'_>>), TalkError> {
     if text.len() > TEXT_MAX {
         let what = format!("the text has {} bytes; at most {TEXT_MAX} are read", text.len());
         return Err(TalkError::new(0, what));
     }
     let mut comments = Vec::new();
-    let mut entries: Vec<Entry<'_>> = Vec::new();
+    let mut entries: Vec<Directive<'_>> = Vec::new();
     let mut total = 0;
     for (line, text) in (1..).zip(text.lines()) {
         if let Some(text) = text.strip_prefix('|') {
@@ -47,7 +47,7 @@ pub(super) fn entries(text: &str) -> Result<(Vec<&str>, Vec<Entry<'_>>), TalkErr
                 comments.push(comment.trim());
             }
         } else if !text.trim().is_empty() {
-            entries.push(Entry { line, text: text.trim(), payload: None });
+            entries.push(Directive { line, text: text.trim(), payload: None });
         }
     }
     Ok((comments, entries))
@@ -61,8 +61,8 @@ mod tests {
     fn payload_belongs_to_the_directive_above_it() {
         let (comments, entries) = entries("# a\n#\n>>>\n| x\n|\n# not part\n| y\\\n\n  pause 1s  \n").unwrap();
         assert_eq!(comments, ["a", ""]);
-        let expected = Entry { line: 3, text: ">>>", payload: Some(b"x\r\n\r\ny".to_vec()) };
-        assert_eq!(entries, [expected, Entry { line: 9, text: "pause 1s", payload: None }]);
+        let expected = Directive { line: 3, text: ">>>", payload: Some(b"x\r\n\r\ny".to_vec()) };
+        assert_eq!(entries, [expected, Directive { line: 9, text: "pause 1s", payload: None }]);
     }
 
     #[test]

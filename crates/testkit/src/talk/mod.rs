@@ -59,9 +59,9 @@ pub struct Talk {
     /// Most bytes of a frame that are captured.
     pub snaplen: Option<usize>,
     /// Who talks to whom. Never empty once something is said.
-    pub connections: Vec<Connection>,
+    pub connections: Vec<TalkConnection>,
     /// What happens, in order.
-    pub steps: Vec<Step>,
+    pub steps: Vec<TalkStep>,
     /// What must come out.
     pub expectations: Vec<Expectation>,
 }
@@ -87,7 +87,7 @@ impl Default for Talk {
 /// A connection and what is the same for all its packets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "generators and tests build it; no invariant")]
-pub struct Connection {
+pub struct TalkConnection {
     /// Its name in the text; empty for the one that is meant when none is named.
     pub name: String,
     /// The side of `>>>`.
@@ -126,7 +126,7 @@ pub enum Opening {
 /// One thing that happens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "generators and tests build it; no invariant")]
-pub struct Step {
+pub struct TalkStep {
     /// Line in the text, for error messages; 0 when there was no text.
     pub line: usize,
     /// What happens.
@@ -139,7 +139,7 @@ pub struct Step {
 #[expect(clippy::large_enum_variant, reason = "nearly every step is a block; a box would save nothing")]
 pub enum Action {
     /// One side sends a block.
-    Send(Block),
+    Send(PayloadBlock),
     /// Both sides close that have not: FIN, FIN, ACK. The index is into [`Talk::connections`].
     Close(usize),
     /// Time passes (or jumps back), in nanoseconds.
@@ -151,7 +151,7 @@ pub enum Action {
 /// What one side sends at once, and what befalls it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "generators and tests build it; no invariant")]
-pub struct Block {
+pub struct PayloadBlock {
     /// Index into [`Talk::connections`].
     pub connection: usize,
     /// Who sends.
@@ -186,7 +186,7 @@ impl fmt::Display for TalkError {
 
 impl std::error::Error for TalkError {}
 
-impl Connection {
+impl TalkConnection {
     /// The `n`-th connection of a conversation, counted from 0, between the usual hosts: 10.0.0.1:40000 + n to
     /// 10.0.0.2:80, or 2001:db8::1 and ::2.
     pub fn usual(name: &str, n: usize, ipv6: bool) -> Self {
@@ -221,14 +221,14 @@ impl Connection {
 impl Talk {
     /// A block with no marks, as a step without a line.
     #[must_use]
-    pub fn block(connection: usize, way: Way, payload: Vec<u8>) -> Step {
+    pub fn block(connection: usize, way: Way, payload: Vec<u8>) -> TalkStep {
         Self::marked(connection, way, payload, Marks::default())
     }
 
     /// A block with marks, as a step without a line.
     #[must_use]
-    pub fn marked(connection: usize, way: Way, payload: Vec<u8>, marks: Marks) -> Step {
-        Step { line: 0, action: Action::Send(Block { connection, way, payload, marks }) }
+    pub fn marked(connection: usize, way: Way, payload: Vec<u8>, marks: Marks) -> TalkStep {
+        TalkStep { line: 0, action: Action::Send(PayloadBlock { connection, way, payload, marks }) }
     }
 }
 

@@ -8,9 +8,11 @@ use std::net::SocketAddr;
 use sniffer_packet::key::Endpoint;
 use sniffer_packet::time::Precision;
 
-use super::lines::{Entry, entries};
+use super::lines::{Directive, entries};
 use super::units::{DATE_ALLOWED, DURATION_ALLOWED, date, duration, number};
-use super::{Action, Block, CONNECTIONS_MAX, Connection, Expectation, Marks, Opening, Step, Talk, TalkError};
+use super::{
+    Action, CONNECTIONS_MAX, Expectation, Marks, Opening, PayloadBlock, Talk, TalkConnection, TalkError, TalkStep,
+};
 use crate::wire::{Way, link_named};
 
 const DIRECTIVES: &str = "`>>> marks`, `<<< marks`, close (each with `[name] ` before it if wanted), connection, pause, \
@@ -33,8 +35,8 @@ impl Talk {
         Ok(talk)
     }
 
-    fn directive(&mut self, entry: Entry<'_>) -> Result<(), String> {
-        let Entry { line, text, payload } = entry;
+    fn directive(&mut self, entry: Directive<'_>) -> Result<(), String> {
+        let Directive { line, text, payload } = entry;
         let (name, text) = match text.strip_prefix('[') {
             Some(rest) => {
                 let (name, text) = rest.split_once(']').ok_or("`[` without `]`; write `[name] >>>`")?;
@@ -67,7 +69,7 @@ impl Talk {
                         "nothing is sent; write payload lines (`| text`), or ack, syn, fin, rst or again".into()
                     );
                 }
-                Action::Send(Block { connection, way, payload, marks })
+                Action::Send(PayloadBlock { connection, way, payload, marks })
             }
             ("close", _) if rest.is_empty() => Action::Close(self.connection_named(name.unwrap_or_default())?),
             ("pause", _) => Action::Pause(duration(rest).ok_or_else(|| wrong(verb, rest, DURATION_ALLOWED))?),
@@ -81,7 +83,7 @@ impl Talk {
             }
             _ => return self.setting(verb, rest),
         };
-        self.steps.push(Step { line, action });
+        self.steps.push(TalkStep { line, action });
         Ok(())
     }
 
@@ -117,7 +119,7 @@ impl Talk {
         if !name.is_empty() {
             return Err(format!("[{name}] is not known; write `connection [{name}]` above"));
         }
-        self.connections.push(Connection::usual("", self.connections.len(), false));
+        self.connections.push(TalkConnection::usual("", self.connections.len(), false));
         Ok(self.connections.len() - 1)
     }
 
@@ -134,7 +136,7 @@ impl Talk {
             return Err(format!("more than {CONNECTIONS_MAX} connections"));
         }
         let ipv6 = words.split_whitespace().any(|word| word == "ipv6");
-        let mut connection = Connection::usual(name, self.connections.len(), ipv6);
+        let mut connection = TalkConnection::usual(name, self.connections.len(), ipv6);
         words.split_whitespace().try_for_each(|word| connection.take(word))?;
         if connection.client.ip.is_ipv4() != connection.server.ip.is_ipv4() {
             return Err("client and server must both be IPv4 or both IPv6".into());
@@ -144,7 +146,7 @@ impl Talk {
     }
 }
 
-impl Connection {
+impl TalkConnection {
     /// Takes in one word of a `connection` line.
     fn take(&mut self, word: &str) -> Result<(), String> {
         let unknown = || wrong("connection", word, CONNECTION_WORDS);

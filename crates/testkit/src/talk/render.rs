@@ -7,12 +7,12 @@ mod packets;
 
 use std::collections::BTreeMap;
 
-use packets::Segment;
+use packets::RenderedSegment;
 use sniffer_packet::frame::OwnedFrame;
 use sniffer_packet::time::Timestamp;
 
-use super::ends::End;
-use super::{Action, Block, FRAMES_MAX, Marks, Opening, Talk, TalkError};
+use super::ends::TalkEnd;
+use super::{Action, FRAMES_MAX, Marks, Opening, PayloadBlock, Talk, TalkError};
 use crate::wire::Way;
 
 /// How far behind its place a frame is captured, when nothing else is captured in between any more.
@@ -42,7 +42,7 @@ impl Talk {
 struct Stage<'a> {
     talk: &'a Talk,
     /// Client and server of each connection.
-    ends: Vec<[End; 2]>,
+    ends: Vec<[TalkEnd; 2]>,
     opened: Vec<bool>,
     clock: Timestamp,
     frames: Vec<OwnedFrame>,
@@ -83,7 +83,7 @@ impl Stage<'_> {
                 for way in [Way::ToServer, Way::ToClient] {
                     if !self.ends[self.known(*connection)?][way.index()].finished {
                         let marks = Marks { fin: true, ..Marks::default() };
-                        self.send(&Block { connection: *connection, way, payload: Vec::new(), marks })?;
+                        self.send(&PayloadBlock { connection: *connection, way, payload: Vec::new(), marks })?;
                     }
                 }
                 Ok(())
@@ -103,7 +103,7 @@ impl Stage<'_> {
     }
 
     /// Plays a block: the handshake if it is due, then its segments.
-    fn send(&mut self, block: &Block) -> Result<(), TalkError> {
+    fn send(&mut self, block: &PayloadBlock) -> Result<(), TalkError> {
         let connection = self.known(block.connection)?;
         if !std::mem::replace(&mut self.opened[connection], true) {
             self.open(connection)?;
@@ -127,7 +127,8 @@ impl Stage<'_> {
         for (n, piece) in pieces.into_iter().enumerate() {
             let last = n + 1 == count;
             let syn = marks.syn && n == 0;
-            let segment = Segment { connection, way, start: at - i64::from(syn), payload: piece, syn, last, marks };
+            let segment =
+                RenderedSegment { connection, way, start: at - i64::from(syn), payload: piece, syn, last, marks };
             self.segment(&segment)?;
             at += piece.len() as i64;
             // A receiver acknowledges every second full segment (RFC 9293 §3.8.6.3).
@@ -166,7 +167,7 @@ impl Stage<'_> {
             Opening::Handshake => {
                 let syn = Marks { syn: true, ..Marks::default() };
                 for way in [Way::ToServer, Way::ToClient] {
-                    self.send(&Block { connection, way, payload: Vec::new(), marks: syn.clone() })?;
+                    self.send(&PayloadBlock { connection, way, payload: Vec::new(), marks: syn.clone() })?;
                 }
                 self.acknowledge(connection, Way::ToServer)
             }
@@ -181,7 +182,7 @@ impl Stage<'_> {
         }
         let marks = Marks { ack: true, ..Marks::default() };
         let start = end.next;
-        self.segment(&Segment { connection, way, start, payload: &[], syn: false, last: true, marks: &marks })
+        self.segment(&RenderedSegment { connection, way, start, payload: &[], syn: false, last: true, marks: &marks })
     }
 
     /// Bare acknowledgements for what no block will acknowledge soon: a block does when it is the connection's next
@@ -220,8 +221,8 @@ impl Stage<'_> {
     }
 
     /// What happens to a segment's frames: captured now, later, twice or never; received now, later or never.
-    fn segment(&mut self, segment: &Segment<'_>) -> Result<(), TalkError> {
-        let Segment { connection, way, marks, .. } = *segment;
+    fn segment(&mut self, segment: &RenderedSegment<'_>) -> Result<(), TalkError> {
+        let RenderedSegment { connection, way, marks, .. } = *segment;
         let mut frames = self.frames_of(segment)?;
         let hidden = self.talk.connections[connection].only.is_some_and(|only| only != way);
         let received = !(marks.dropped || marks.forged);

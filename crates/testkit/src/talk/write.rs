@@ -9,7 +9,7 @@ use sniffer_packet::time::Precision;
 
 use super::payload::lines_of;
 use super::units::duration_text;
-use super::{Action, Block, Connection, Opening, Talk};
+use super::{Action, Opening, PayloadBlock, Talk, TalkConnection};
 use crate::wire::{Way, link_name};
 
 impl fmt::Display for Talk {
@@ -44,7 +44,7 @@ impl fmt::Display for Talk {
 impl Talk {
     fn write_action(&self, action: &Action, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match action {
-            Action::Send(Block { connection, way, payload, marks }) => {
+            Action::Send(PayloadBlock { connection, way, payload, marks }) => {
                 let arrow = if *way == Way::ToServer { ">>>" } else { "<<<" };
                 writeln!(f)?;
                 self.write_name(*connection, f)?;
@@ -74,7 +74,7 @@ impl Talk {
     }
 }
 
-impl Connection {
+impl TalkConnection {
     fn write(&self, n: usize, alone: bool, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ipv6 = self.client.ip.is_ipv6();
         let usual = Self::usual(&self.name, n, ipv6);

@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{Packet, WireError};
+use super::{WireError, WirePacket};
 
 pub(crate) const IPV4: u16 = 0x0800;
 pub(crate) const IPV6: u16 = 0x86dd;
@@ -41,7 +41,7 @@ impl Ip {
     }
 
     /// The packet that carries `payload` whole.
-    pub fn packet(&self, payload: &[u8]) -> Result<Packet, WireError> {
+    pub fn packet(&self, payload: &[u8]) -> Result<WirePacket, WireError> {
         match (self.src, self.dst) {
             (IpAddr::V4(src), IpAddr::V4(dst)) => self.v4(src, dst, payload, 0, false),
             (IpAddr::V6(src), IpAddr::V6(dst)) => {
@@ -53,7 +53,7 @@ impl Ip {
     }
 
     /// The packets that carry `payload` in fragments of at most `size` bytes (rounded down to a multiple of 8, at least 8).
-    pub fn fragments(&self, payload: &[u8], size: usize) -> Result<Vec<Packet>, WireError> {
+    pub fn fragments(&self, payload: &[u8], size: usize) -> Result<Vec<WirePacket>, WireError> {
         let size = (size / 8 * 8).max(8);
         let last = payload.len().saturating_sub(1) / size;
         let piece = |(n, bytes)| self.fragment(bytes, n * size, n < last);
@@ -61,7 +61,7 @@ impl Ip {
     }
 
     /// One fragment: `bytes` stand at `offset` (a multiple of 8) of the datagram's payload.
-    pub fn fragment(&self, bytes: &[u8], offset: usize, more: bool) -> Result<Packet, WireError> {
+    pub fn fragment(&self, bytes: &[u8], offset: usize, more: bool) -> Result<WirePacket, WireError> {
         // 13 bits, counted in units of eight bytes.
         if offset > 8 * 0x1fff {
             return Err(WireError::TooLong { header: "fragment offset", len: offset, max: 8 * 0x1fff });
@@ -81,7 +81,14 @@ impl Ip {
         }
     }
 
-    fn v4(&self, src: Ipv4Addr, dst: Ipv4Addr, bytes: &[u8], offset: usize, more: bool) -> Result<Packet, WireError> {
+    fn v4(
+        &self,
+        src: Ipv4Addr,
+        dst: Ipv4Addr,
+        bytes: &[u8],
+        offset: usize,
+        more: bool,
+    ) -> Result<WirePacket, WireError> {
         let header_len = if self.extensions { 24 } else { 20 };
         let total = field("IPv4 total length", header_len + bytes.len())?;
         let mut header = vec![0x40 | (header_len / 4) as u8, 0];
@@ -105,10 +112,10 @@ impl Ip {
         let checksum = !sum(0, &header);
         header[10..12].copy_from_slice(&checksum.to_be_bytes());
         header.extend(bytes);
-        Ok(Packet { ethertype: IPV4, bytes: header })
+        Ok(WirePacket { ethertype: IPV4, bytes: header })
     }
 
-    fn v6(&self, src: Ipv6Addr, dst: Ipv6Addr, next: u8, bytes: &[u8]) -> Result<Packet, WireError> {
+    fn v6(&self, src: Ipv6Addr, dst: Ipv6Addr, next: u8, bytes: &[u8]) -> Result<WirePacket, WireError> {
         let len = field("IPv6 payload length", bytes.len())?;
         let mut packet = vec![0x60, 0, 0, 0];
         packet.extend(if self.length_zero { 0 } else { len }.to_be_bytes());
@@ -116,7 +123,7 @@ impl Ip {
         packet.extend(src.octets());
         packet.extend(dst.octets());
         packet.extend(bytes);
-        Ok(Packet { ethertype: IPV6, bytes: packet })
+        Ok(WirePacket { ethertype: IPV6, bytes: packet })
     }
 
     /// The payload behind the extension headers, if they are wanted, and the first next-header value.
@@ -133,7 +140,7 @@ impl Ip {
 }
 
 /// A UDP datagram in an IPv4 packet, for the tunnels that use one.
-pub(super) fn udp(ip: &Ip, src: u16, dst: u16, payload: &[u8]) -> Result<Packet, WireError> {
+pub(super) fn udp(ip: &Ip, src: u16, dst: u16, payload: &[u8]) -> Result<WirePacket, WireError> {
     let len = field("UDP length", 8 + payload.len())?;
     let mut bytes = Vec::with_capacity(8 + payload.len());
     bytes.extend(src.to_be_bytes());

@@ -5,7 +5,7 @@
 
 use sniffer_packet::frame::LinkType;
 
-use super::{IPV4, IPV6, Packet, Way, WireError};
+use super::{IPV4, IPV6, Way, WireError, WirePacket};
 
 /// Names as the text format writes them.
 const NAMES: [(&str, LinkType); 9] = [
@@ -37,7 +37,7 @@ const CLIENT_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const SERVER_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
 
 /// A packet behind the header of its link type.
-pub fn frame_bytes(link: LinkType, packet: &Packet, way: Way) -> Result<Vec<u8>, WireError> {
+pub fn frame_bytes(link: LinkType, packet: &WirePacket, way: Way) -> Result<Vec<u8>, WireError> {
     let mut bytes = match link {
         LinkType::ETHERNET => ethernet_header(packet.ethertype, way),
         LinkType::LINUX_SLL => {
@@ -89,7 +89,7 @@ fn from_us(way: Way) -> u8 {
 }
 
 /// `AF_INET`, and `AF_INET6` as macOS numbers it (NetBSD says 24, FreeBSD 28).
-fn family(link: LinkType, packet: &Packet) -> Result<u32, WireError> {
+fn family(link: LinkType, packet: &WirePacket) -> Result<u32, WireError> {
     match packet.ethertype {
         IPV4 => Ok(2),
         IPV6 => Ok(30),
@@ -97,7 +97,7 @@ fn family(link: LinkType, packet: &Packet) -> Result<u32, WireError> {
     }
 }
 
-fn cannot(link: LinkType, packet: &Packet) -> WireError {
+fn cannot(link: LinkType, packet: &WirePacket) -> WireError {
     let carrier = link_name(link).map_or_else(|| format!("link type {}", link.0), str::to_owned);
     WireError::Cannot { carrier, ethertype: packet.ethertype }
 }

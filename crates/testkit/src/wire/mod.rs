@@ -49,7 +49,7 @@ impl Way {
 /// A network-layer packet and the EtherType that announces it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "what passes between the builders; no invariant")]
-pub struct Packet {
+pub struct WirePacket {
     /// EtherType: 0x0800 for IPv4, 0x86dd for IPv6, 0x8100 for a VLAN tag …
     pub ethertype: u16,
     /// From the first byte after the EtherType.

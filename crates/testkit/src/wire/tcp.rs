@@ -8,7 +8,7 @@ use sniffer_packet::key::Endpoint;
 use sniffer_packet::segment::Flags;
 
 use super::ip::{IP_PROTOCOL_TCP, pseudo_header_sum, sum};
-use super::{Ip, Packet, WireError};
+use super::{Ip, WireError, WirePacket};
 
 /// The fields of a TCP segment. `Default` is not given: a segment without ends means nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl Tcp {
     }
 
     /// In an IP packet with this hop limit and nothing else special.
-    pub fn packet(&self, ttl: u8) -> Result<Packet, WireError> {
+    pub fn packet(&self, ttl: u8) -> Result<WirePacket, WireError> {
         Ip::new(self.src.ip, self.dst.ip, IP_PROTOCOL_TCP, ttl).packet(&self.bytes()?)
     }
 

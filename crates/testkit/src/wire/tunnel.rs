@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use super::ip::{IPV4, IPV6, Ip, udp};
 use super::link::ethernet_header;
-use super::{Packet, Way, WireError};
+use super::{Way, WireError, WirePacket};
 
 /// One layer around a packet. The two numbers are the identifier to the server and back: they may differ (policy 10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +50,7 @@ const ALLOWED: &str = "vlan:ID, qinq:ID, mpls:LABEL, pppoe, gre, erspan, vxlan:V
 
 impl Wrap {
     /// The packet around `inner`.
-    pub fn around(self, inner: &Packet, way: Way) -> Result<Packet, WireError> {
+    pub fn around(self, inner: &WirePacket, way: Way) -> Result<WirePacket, WireError> {
         let id = |to: u32, back: u32| if way == Way::ToServer { to } else { back };
         match self {
             Self::Vlan(to, back) => Ok(tagged(0x8100, id(to.into(), back.into()), inner)),
@@ -59,7 +59,7 @@ impl Wrap {
                 // Bottom of stack unless another label follows; TTL 64.
                 let bottom = u32::from(inner.ethertype != 0x8847);
                 let label = (id(to, back) & 0xf_ffff) << 12 | bottom << 8 | 64;
-                Ok(Packet { ethertype: 0x8847, bytes: joined(&label.to_be_bytes(), &inner.bytes) })
+                Ok(WirePacket { ethertype: 0x8847, bytes: joined(&label.to_be_bytes(), &inner.bytes) })
             }
             Self::Pppoe => {
                 let ppp = joined(&self.ppp_protocol(inner)?.to_be_bytes(), &inner.bytes);
@@ -69,7 +69,7 @@ impl Wrap {
                 let mut bytes = vec![0x11, 0, 0, 1];
                 bytes.extend(len.to_be_bytes());
                 bytes.extend(ppp);
-                Ok(Packet { ethertype: 0x8864, bytes })
+                Ok(WirePacket { ethertype: 0x8864, bytes })
             }
             Self::Gre => {
                 let gre = joined(&u32::from(inner.ethertype).to_be_bytes(), &inner.bytes);
@@ -120,7 +120,7 @@ impl Wrap {
         }
     }
 
-    fn ppp_protocol(self, inner: &Packet) -> Result<u16, WireError> {
+    fn ppp_protocol(self, inner: &WirePacket) -> Result<u16, WireError> {
         match inner.ethertype {
             IPV4 => Ok(0x0021),
             IPV6 => Ok(0x0057),
@@ -128,7 +128,7 @@ impl Wrap {
         }
     }
 
-    fn cannot(self, inner: &Packet) -> WireError {
+    fn cannot(self, inner: &WirePacket) -> WireError {
         WireError::Cannot { carrier: self.to_string(), ethertype: inner.ethertype }
     }
 }
@@ -189,14 +189,14 @@ impl fmt::Display for Wrap {
     }
 }
 
-fn tagged(ethertype: u16, id: u32, inner: &Packet) -> Packet {
+fn tagged(ethertype: u16, id: u32, inner: &WirePacket) -> WirePacket {
     let mut bytes = (id as u16).to_be_bytes().to_vec();
     bytes.extend(inner.ethertype.to_be_bytes());
     bytes.extend(&inner.bytes);
-    Packet { ethertype, bytes }
+    WirePacket { ethertype, bytes }
 }
 
-fn ethernet(inner: &Packet, way: Way) -> Vec<u8> {
+fn ethernet(inner: &WirePacket, way: Way) -> Vec<u8> {
     joined(&ethernet_header(inner.ethertype, way), &inner.bytes)
 }
 

@@ -155,7 +155,8 @@ fn run(steps: &[Step<'_>], cut: Cut, end: bool) -> Ran {
 }
 
 fn run_with(config: &Config, steps: &[Step<'_>], cut: Cut, end: bool) -> Ran {
-    let (mut messages, mut ledger, mut connection) = (Messages::default(), Ledger::default(), Connection::default());
+    let (mut messages, mut ledger, mut connection) =
+        (Messages::default(), Ledger::default(), Http1Connection::default());
     let port = |port| Endpoint::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
     let (key, _) = FlowKey::of(&port(1), &port(2));
     let mut flow =

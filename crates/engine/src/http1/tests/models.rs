@@ -2,9 +2,9 @@
 
 use sniffer_testkit::rng::Rng;
 
-use super::super::chunked::{Dechunker, Piece};
+use super::super::chunked::{ChunkPiece, Dechunker};
 use super::super::head::{EndFinder, read, read_at_once, read_lenient};
-use super::super::start_line::{METHOD_MAX, Sort, is_strict_start, may_become_strict, sort};
+use super::super::start_line::{LineKind, METHOD_MAX, classify, is_strict_start, may_become_strict};
 use crate::anomaly::{Anomaly, AnomalySet};
 use crate::event::{Head, StartLine, Version};
 use crate::message::HeadText;
@@ -88,18 +88,18 @@ fn machine(input: &[u8], rng: &mut Rng) -> Dechunked {
         let piece_end = at + rng.between(1, (input.len() - at).min(9));
         while at < piece_end {
             match dechunker.next(&input[at..piece_end], |anomaly| odd.insert(anomaly)) {
-                Piece::Data(n) => {
+                ChunkPiece::Data(n) => {
                     content.extend_from_slice(&input[at..at + n]);
                     at += n;
                 }
-                Piece::Framing(n) => {
+                ChunkPiece::Framing(n) => {
                     at += n;
                     if dechunker == Dechunker::Trailers {
                         end = End::Trailers(at);
                         break 'input;
                     }
                 }
-                Piece::Bad(anomaly) => {
+                ChunkPiece::Bad(anomaly) => {
                     end = End::Bad(anomaly);
                     break 'input;
                 }
@@ -165,7 +165,7 @@ fn random_head(rng: &mut Rng) -> Vec<u8> {
         format!("{method} {} HTTP/1.{}", *rng.pick(&["/", "/a?b", "*", "http://a/"]).unwrap(), rng.below(2))
             .into_bytes()
     } else {
-        let reason = *rng.pick(&["", " ", " OK", " Not Found", "  x "]).unwrap();
+        let reason = *rng.pick(&["", " ", " OK", " Not Detected", "  x "]).unwrap();
         format!("HTTP/1.{} {}{reason}", rng.below(2), rng.between(100, 999)).into_bytes()
     };
     for _ in 0..rng.below(6) {
@@ -217,35 +217,35 @@ fn the_lenient_reader_reads_what_httparse_reads() {
 fn a_first_line_is_told_as_soon_as_its_bytes_allow() {
     let (longest, longer) = ([b'M'; METHOD_MAX], [b'M'; METHOD_MAX + 1]);
     for (bytes, want) in [
-        (&b""[..], Sort::Undecided),
-        (b"H", Sort::Undecided),
-        (b"HTTP/1", Sort::Undecided),
-        (b"HTTP/1.", Sort::Undecided),
-        (b"HTTP/1.1", Sort::Undecided),
-        (b"HTTP/1.1 ", Sort::Undecided),
-        (b"HTTP/1.1 2", Sort::Undecided),
-        (b"HTTP/1.1 20", Sort::Undecided),
-        (b"HTTP/1.1 200", Sort::Undecided),
-        (b"HTTP/1.1 200\r", Sort::Response),
-        (b"HTTP/1.1 200 ", Sort::Response),
-        (b"HTTP/1.x", Sort::Neither),
-        (b"HTTP/1.12", Sort::Neither),
-        (b"HTTP/1.1 x", Sort::Neither),
-        (b"HTTP/1.1 2x", Sort::Neither),
-        (b"HTTP/1.1 2000", Sort::Neither),
-        (b"HTTP/1.1 099 ", Sort::Neither),
-        (b"HTTP/2", Sort::Neither),
-        (b"GET", Sort::Undecided),
-        (b"GET / HTTP/1.1\r", Sort::Undecided),
-        (b"GET / HTTP/1.1\r\n", Sort::Request),
-        (b"GET /\r\n", Sort::Neither),
-        (b" HTTP/1.1\r\n", Sort::Neither),
-        (b"X TTP/1.1\r\n", Sort::Neither),
-        (b"GE\0", Sort::Neither),
-        (&longest, Sort::Undecided),
-        (&longer, Sort::Neither),
+        (&b""[..], LineKind::Undecided),
+        (b"H", LineKind::Undecided),
+        (b"HTTP/1", LineKind::Undecided),
+        (b"HTTP/1.", LineKind::Undecided),
+        (b"HTTP/1.1", LineKind::Undecided),
+        (b"HTTP/1.1 ", LineKind::Undecided),
+        (b"HTTP/1.1 2", LineKind::Undecided),
+        (b"HTTP/1.1 20", LineKind::Undecided),
+        (b"HTTP/1.1 200", LineKind::Undecided),
+        (b"HTTP/1.1 200\r", LineKind::Response),
+        (b"HTTP/1.1 200 ", LineKind::Response),
+        (b"HTTP/1.x", LineKind::Neither),
+        (b"HTTP/1.12", LineKind::Neither),
+        (b"HTTP/1.1 x", LineKind::Neither),
+        (b"HTTP/1.1 2x", LineKind::Neither),
+        (b"HTTP/1.1 2000", LineKind::Neither),
+        (b"HTTP/1.1 099 ", LineKind::Neither),
+        (b"HTTP/2", LineKind::Neither),
+        (b"GET", LineKind::Undecided),
+        (b"GET / HTTP/1.1\r", LineKind::Undecided),
+        (b"GET / HTTP/1.1\r\n", LineKind::Request),
+        (b"GET /\r\n", LineKind::Neither),
+        (b" HTTP/1.1\r\n", LineKind::Neither),
+        (b"X TTP/1.1\r\n", LineKind::Neither),
+        (b"GE\0", LineKind::Neither),
+        (&longest, LineKind::Undecided),
+        (&longer, LineKind::Neither),
     ] {
-        assert_eq!(sort(bytes), want, "{}", bytes.escape_ascii());
+        assert_eq!(classify(bytes), want, "{}", bytes.escape_ascii());
     }
 }
 
@@ -272,7 +272,7 @@ fn a_strict_start_line_is_one_that_nothing_else_looks_like() {
         // What is one when it is whole may become one from its first byte on; a status decides before the line ends.
         for cut in 1..line.len() {
             let before = &line[..cut];
-            let open = sort(before) == Sort::Undecided;
+            let open = classify(before) == LineKind::Undecided;
             assert!(!want || may_become_strict(before) == open, "{}", before.escape_ascii());
         }
         assert!(!may_become_strict(&whole), "{} is whole", line.escape_ascii());
@@ -342,7 +342,7 @@ fn what_is_read_at_once_is_what_the_long_way_reads() {
         let Some((said_at_once, length)) = at_once else { continue };
         accepted += 1;
         let because = format!("seed {seed}: {}", bytes.escape_ascii());
-        assert!(matches!(sort(&bytes), Sort::Request | Sort::Response), "{because}");
+        assert!(matches!(classify(&bytes), LineKind::Request | LineKind::Response), "{because}");
         let mut finder = EndFinder::default();
         assert_eq!(finder.find(&bytes), Some(length), "{because}");
         assert!(finder.anomalies.is_empty() && length <= bytes_max, "{because}");
@@ -373,7 +373,11 @@ fn what_has_to_be_named_or_waited_for_is_not_read_at_once() {
     }
     for (method, sorted) in [(METHOD_MAX - 1, true), (METHOD_MAX, false)] {
         let head = format!("{} / HTTP/1.1\r\n\r\n", "M".repeat(method));
-        assert_eq!((is_read(head.as_bytes()), sort(head.as_bytes()) == Sort::Request), (sorted, sorted), "{method}");
+        assert_eq!(
+            (is_read(head.as_bytes()), classify(head.as_bytes()) == LineKind::Request),
+            (sorted, sorted),
+            "{method}"
+        );
     }
 }
 

@@ -7,35 +7,37 @@ use sniffer_packet::segment::Segment;
 
 /// What brings bytes that are delivered.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Bringer<'a> {
+pub(crate) enum DeliveredBy<'a> {
     /// A segment, all of it.
     Whole(&'a Segment<'a>),
     /// A part of one.
     Part(&'a Segment<'a>),
     /// One that waited.
-    Waited(Origin),
+    Waited(Provenance),
 }
 
-impl Bringer<'_> {
-    pub(crate) fn origin(self) -> Origin {
+impl DeliveredBy<'_> {
+    pub(crate) fn provenance(self) -> Provenance {
         match self {
-            Self::Whole(segment) => Origin { ttl: segment.ttl, checksum: Verdict::of(segment.header_sum()) },
-            Self::Part(segment) => Origin::verified(segment),
-            Self::Waited(origin) => origin,
+            Self::Whole(segment) => {
+                Provenance { ttl: segment.ttl, checksum: ChecksumVerdict::of(segment.header_sum()) }
+            }
+            Self::Part(segment) => Provenance::verified(segment),
+            Self::Waited(provenance) => provenance,
         }
     }
 }
 
 /// What is known of a segment beside its payload.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Origin {
+pub(crate) struct Provenance {
     pub(crate) ttl: u8,
-    pub(crate) checksum: Verdict,
+    pub(crate) checksum: ChecksumVerdict,
 }
 
 /// Whether a segment's checksum is right.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Verdict {
+pub(crate) enum ChecksumVerdict {
     /// It was looked at, or cannot be known.
     Passed,
     Wrong,
@@ -43,39 +45,39 @@ pub(crate) enum Verdict {
     Open(HeaderSum),
 }
 
-impl Verdict {
+impl ChecksumVerdict {
     pub(crate) fn of(sum: Option<HeaderSum>) -> Self {
         sum.map_or(Self::Passed, Self::Open)
     }
 }
 
-impl Origin {
+impl Provenance {
     /// Of a segment of which a part is kept, so that it has to be verified now.
     pub(crate) fn verified(segment: &Segment<'_>) -> Self {
         let wrong = segment.checksum_is_wrong() == Some(true);
-        Self { ttl: segment.ttl, checksum: if wrong { Verdict::Wrong } else { Verdict::Passed } }
+        Self { ttl: segment.ttl, checksum: if wrong { ChecksumVerdict::Wrong } else { ChecksumVerdict::Passed } }
     }
 
     /// Of a segment that brought these bytes and no others.
     pub(crate) fn is_wrong(&self, addresses: (IpAddr, IpAddr), bytes: &[u8]) -> bool {
         match self.checksum {
-            Verdict::Passed => false,
-            Verdict::Wrong => true,
-            Verdict::Open(sum) => sum.is_wrong(addresses.0, addresses.1, bytes) == Some(true),
+            ChecksumVerdict::Passed => false,
+            ChecksumVerdict::Wrong => true,
+            ChecksumVerdict::Open(sum) => sum.is_wrong(addresses.0, addresses.1, bytes) == Some(true),
         }
     }
 }
 
 /// What speaks against a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Suspicion {
+pub(crate) struct Evidence {
     /// The lowest TTL.
     pub(crate) ttl: u8,
     /// A checksum was wrong.
     pub(crate) checksum: bool,
 }
 
-impl Suspicion {
+impl Evidence {
     pub(crate) const NONE: Self = Self { ttl: u8::MAX, checksum: false };
 
     #[must_use]
@@ -83,8 +85,8 @@ impl Suspicion {
         Self { ttl: self.ttl.min(other.ttl), checksum: self.checksum | other.checksum }
     }
 
-    /// Of an origin that was verified.
-    pub(crate) fn of(origin: Origin) -> Self {
-        Self { ttl: origin.ttl, checksum: matches!(origin.checksum, Verdict::Wrong) }
+    /// Of a provenance that was verified.
+    pub(crate) fn of(provenance: Provenance) -> Self {
+        Self { ttl: provenance.ttl, checksum: matches!(provenance.checksum, ChecksumVerdict::Wrong) }
     }
 }

@@ -3,40 +3,40 @@
 //! Bytes that lie in a [block](sniffer_packet::block) are lent, and copied only when that is let go: by then most are too old. To copy all
 //! of them was a tenth of a replay of large bodies; half of that is left.
 //!
-//! Invariants: it has the last bytes before the place delivered up to, all or [`RECENT_MAX`], first those that were copied and
+//! Invariants: it has the last bytes before the place delivered up to, all or [`HISTORY_MAX`], first those that were copied and
 //! then those that are lent; the segments stand for the last bytes of it, up to all.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-use super::evidence::{Origin, Suspicion};
-use super::segments::{Brought, Kept, Segments, grow};
+use super::evidence::{Evidence, Provenance};
+use super::segments::{Kept, SegmentMeta, Segments, grow};
 
 /// Bytes kept of one direction: more than the initial window (RFC 6928: 10 segments), and what fits in a first-level
 /// cache. A conflict farther back than this counts as a duplicate.
-const RECENT_MAX: usize = 64 << 10;
+const HISTORY_MAX: usize = 64 << 10;
 
 #[derive(Debug, Default)]
-pub(crate) struct Recent {
+pub(crate) struct History {
     /// Those that were copied.
     bytes: VecDeque<u8>,
     segments: Segments,
 }
 
-impl Recent {
+impl History {
     /// Takes a copy of what was delivered last.
-    pub(in crate::tcp) fn copy(&mut self, bytes: &[u8], origin: Origin, block: &[u8]) {
+    pub(in crate::tcp) fn copy(&mut self, bytes: &[u8], provenance: Provenance, block: &[u8]) {
         self.copy_lent(block);
         append(&mut self.bytes, bytes);
-        self.segments.push(Brought { len: bytes.len() as u32, kept: Kept::Copied(origin) });
+        self.segments.push(SegmentMeta { len: bytes.len() as u32, kept: Kept::Copied(provenance) });
     }
 
     /// Takes what was delivered last, which is lent from the block.
     #[inline(always)]
-    pub(in crate::tcp) fn lend(&mut self, segment: Brought, block: &[u8]) {
+    pub(in crate::tcp) fn lend(&mut self, segment: SegmentMeta, block: &[u8]) {
         // What is older than enough that is lent need not be copied: nobody will see that it is missing.
         if let Some(oldest) = self.segments.push(segment)
-            && self.segments.lent() < RECENT_MAX
+            && self.segments.lent() < HISTORY_MAX
         {
             append(&mut self.bytes, oldest.lent_bytes(block));
         }
@@ -53,11 +53,11 @@ impl Recent {
 
     #[cold]
     fn copy_all_lent(&mut self, mut lent: usize, block: &[u8]) {
-        let more = lent.min(RECENT_MAX - self.bytes.len());
+        let more = lent.min(HISTORY_MAX - self.bytes.len());
         grow(&mut self.bytes, more);
         self.segments.copy_lent(block, |bytes| {
             lent -= bytes.len();
-            if lent < RECENT_MAX {
+            if lent < HISTORY_MAX {
                 append(&mut self.bytes, bytes);
             }
         });
@@ -76,12 +76,12 @@ impl Recent {
 
     /// What speaks against the segments whose bytes differ from these, as far as that is known, once they [do](Self::differs).
     /// `addresses` are those of the segments.
-    pub(in crate::tcp) fn suspicion(&self, bytes: &[u8], back: u64, addresses: (IpAddr, IpAddr)) -> Suspicion {
-        let mut found = Suspicion::NONE;
+    pub(in crate::tcp) fn evidence(&self, bytes: &[u8], back: u64, addresses: (IpAddr, IpAddr)) -> Evidence {
+        let mut found = Evidence::NONE;
         let mut end = 0;
         let mut whole = Vec::new();
         for segment in self.segments.iter() {
-            let Kept::Copied(origin) = segment.kept else { continue };
+            let Kept::Copied(provenance) = segment.kept else { continue };
             // Its bytes stand from `start` to `end` before the place delivered up to.
             let start = end + u64::from(segment.len);
             let held = self.bytes.len() as u64;
@@ -94,8 +94,8 @@ impl Recent {
                     if start <= held {
                         whole.extend(self.bytes.range((held - start) as usize..(held - end) as usize));
                     }
-                    let checksum = start <= held && origin.is_wrong(addresses, &whole);
-                    found = found.and(Suspicion { ttl: origin.ttl, checksum });
+                    let checksum = start <= held && provenance.is_wrong(addresses, &whole);
+                    found = found.and(Evidence { ttl: provenance.ttl, checksum });
                 }
             }
             end = start;
@@ -105,7 +105,7 @@ impl Recent {
 
     /// Accounted bytes, by what is used: what a spare brings along must not show, nor that bytes are lent.
     pub(in crate::tcp) fn held(&self) -> usize {
-        size_of::<Self>() + (self.bytes.len() + self.segments.lent()).min(RECENT_MAX) + self.segments.held()
+        size_of::<Self>() + (self.bytes.len() + self.segments.lent()).min(HISTORY_MAX) + self.segments.held()
     }
 
     /// Bytes it takes at most, used or not.
@@ -122,8 +122,8 @@ impl Recent {
 
 /// Copies bytes behind those that are there, of which the oldest make room.
 fn append(copied: &mut VecDeque<u8>, bytes: &[u8]) {
-    let bytes = &bytes[bytes.len().saturating_sub(RECENT_MAX)..];
-    copied.drain(..(copied.len() + bytes.len()).saturating_sub(RECENT_MAX));
+    let bytes = &bytes[bytes.len().saturating_sub(HISTORY_MAX)..];
+    copied.drain(..(copied.len() + bytes.len()).saturating_sub(HISTORY_MAX));
     grow(copied, bytes.len());
     copied.extend(bytes);
 }
@@ -131,9 +131,9 @@ fn append(copied: &mut VecDeque<u8>, bytes: &[u8]) {
 /// Copies that are kept for their memory: nearly every message begins and ends with some, and three allocations a message were
 /// a fifteenth of a replay. What they point to is emptied when they are given, not when they are kept: by then it is cold.
 #[derive(Debug, Default)]
-pub(crate) struct Spares {
+pub(crate) struct BufferPool {
     #[expect(clippy::vec_box, reason = "a connection keeps a pointer, as most of them keep no copy")]
-    kept: Vec<Box<Recent>>,
+    kept: Vec<Box<History>>,
     /// Memory of all of them.
     bytes: usize,
 }
@@ -142,23 +142,23 @@ pub(crate) struct Spares {
 const SPARES_BYTES_MAX: usize = 512 << 10;
 const SPARE_BYTES_MAX: usize = 16 << 10;
 
-impl Spares {
-    pub(in crate::tcp) fn give(from: Option<&mut Self>) -> Box<Recent> {
-        let Some((spares, mut recent)) = from.and_then(|spares| spares.kept.pop().map(|recent| (spares, recent)))
+impl BufferPool {
+    pub(in crate::tcp) fn give(from: Option<&mut Self>) -> Box<History> {
+        let Some((spares, mut history)) = from.and_then(|spares| spares.kept.pop().map(|history| (spares, history)))
         else {
             return Box::default();
         };
-        spares.bytes -= recent.resident();
-        recent.clear();
-        recent
+        spares.bytes -= history.resident();
+        history.clear();
+        history
     }
 
-    pub(in crate::tcp) fn keep(into: Option<&mut Self>, recent: Option<Box<Recent>>) {
-        if let (Some(spares), Some(recent)) = (into, recent)
-            && recent.resident() <= SPARE_BYTES_MAX.min(SPARES_BYTES_MAX - spares.bytes)
+    pub(in crate::tcp) fn keep(into: Option<&mut Self>, history: Option<Box<History>>) {
+        if let (Some(spares), Some(history)) = (into, history)
+            && history.resident() <= SPARE_BYTES_MAX.min(SPARES_BYTES_MAX - spares.bytes)
         {
-            spares.bytes += recent.resident();
-            spares.kept.push(recent);
+            spares.bytes += history.resident();
+            spares.kept.push(history);
         }
     }
 }
@@ -168,26 +168,28 @@ mod tests {
     use std::num::NonZeroU32;
 
     use sniffer_packet::key::Endpoint;
-    use sniffer_packet::segment::{Checksum, Flags, Options, Segment};
+    use sniffer_packet::segment::{Checksum, Flags, Segment, TcpOptions};
     use sniffer_packet::seq::SeqNumber;
     use sniffer_testkit::rng::Rng;
     use sniffer_testkit::wire::Tcp;
 
     use super::*;
-    use crate::tcp::overlap::evidence::{Bringer, Verdict};
+    use crate::tcp::overlap::evidence::{ChecksumVerdict, DeliveredBy};
     use crate::tcp::overlap::segments::{Many, SEGMENTS_MAX};
 
-    const ORIGIN: Origin = Origin { ttl: 64, checksum: Verdict::Passed };
+    const ORIGIN: Provenance = Provenance { ttl: 64, checksum: ChecksumVerdict::Passed };
     const ADDRESSES: (IpAddr, IpAddr) =
         (IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));
 
     #[test]
     fn only_the_segments_that_differ_are_suspected() {
-        let mut recent = Recent::default();
-        for (bytes, ttl, checksum) in
-            [(&b"abcd"[..], 61, Verdict::Passed), (b"efgh", 9, Verdict::Wrong), (b"ijkl", 62, Verdict::Passed)]
-        {
-            recent.copy(bytes, Origin { ttl, checksum }, &[]);
+        let mut history = History::default();
+        for (bytes, ttl, checksum) in [
+            (&b"abcd"[..], 61, ChecksumVerdict::Passed),
+            (b"efgh", 9, ChecksumVerdict::Wrong),
+            (b"ijkl", 62, ChecksumVerdict::Passed),
+        ] {
+            history.copy(bytes, Provenance { ttl, checksum }, &[]);
         }
         for (bytes, back, ttl, checksum) in [
             (&b"abcd"[..], 12, 255, false),
@@ -201,15 +203,15 @@ mod tests {
             (b"XXXXXX", 14, 61, false),
             (b"lX", 1, 255, false),
         ] {
-            let found = recent.suspicion(bytes, back, ADDRESSES);
+            let found = history.evidence(bytes, back, ADDRESSES);
             assert_eq!((found.ttl, found.checksum), (ttl, checksum), "{} {back}", bytes.escape_ascii());
         }
     }
 
     #[test]
     fn a_copy_differs_only_where_both_are_known() {
-        let mut recent = Recent::default();
-        recent.copy(b"hello world", ORIGIN, &[]);
+        let mut history = History::default();
+        history.copy(b"hello world", ORIGIN, &[]);
         for (bytes, back, differs) in [
             (&b"world"[..], 5, false),
             (b"wOrld", 5, true),
@@ -218,19 +220,24 @@ mod tests {
             (b"unknown hELlo", 19, true),
             (b"before", 100, false),
         ] {
-            assert_eq!(recent.differs(bytes, back, &[]), differs, "{:?} {back} back", bytes.escape_ascii().to_string());
+            assert_eq!(
+                history.differs(bytes, back, &[]),
+                differs,
+                "{:?} {back} back",
+                bytes.escape_ascii().to_string()
+            );
         }
     }
 
     #[test]
     fn it_accounts_for_its_bytes_and_where_they_came_from() {
-        let mut recent = Recent::default();
-        recent.copy(b"hello", ORIGIN, &[]);
-        assert_eq!(recent.held(), size_of::<Recent>() + 5, "one origin needs nothing");
+        let mut history = History::default();
+        history.copy(b"hello", ORIGIN, &[]);
+        assert_eq!(history.held(), size_of::<History>() + 5, "one provenance needs nothing");
         for n in 2..4 {
-            recent.copy(b"hello", ORIGIN, &[]);
-            let queue = size_of::<Many>() + n * size_of::<Brought>();
-            assert_eq!(recent.held(), size_of::<Recent>() + n * 5 + queue);
+            history.copy(b"hello", ORIGIN, &[]);
+            let queue = size_of::<Many>() + n * size_of::<SegmentMeta>();
+            assert_eq!(history.held(), size_of::<History>() + n * 5 + queue);
         }
     }
 
@@ -254,7 +261,7 @@ mod tests {
             ack: SeqNumber(7),
             flags: Flags::ACK,
             window: 65_535,
-            options: Options::default(),
+            options: TcpOptions::default(),
             payload: &bytes[header..],
             cut: 0,
             ttl,
@@ -268,8 +275,8 @@ mod tests {
     fn it_does_what_a_full_copy_does() {
         for seed in 0..40 {
             let mut rng = Rng::new(seed);
-            let (mut recent, mut full, mut starts) = (Recent::default(), Vec::new(), Vec::new());
-            let (mut copied, mut block) = (Recent::default(), Vec::new());
+            let (mut history, mut full, mut starts) = (History::default(), Vec::new(), Vec::new());
+            let (mut copied, mut block) = (History::default(), Vec::new());
             let share = [0.0, 0.6, 1.0, 1.0][rng.below(4)];
             let mut scale = 9_000;
             for step in 0..600_usize {
@@ -279,21 +286,21 @@ mod tests {
                 let (ttl, wrong) = (rng.between(1, 255) as u8, rng.chance(0.3));
                 let bytes: Vec<u8> = (0..rng.between(1, scale)).map(|_| b'a' + rng.below(2) as u8).collect();
                 if rng.chance(0.005) {
-                    recent.copy_lent(&block);
+                    history.copy_lent(&block);
                     block.clear();
                 }
                 let at = block.len();
                 let header = written(&mut block, bytes.clone(), wrong);
                 let segment = read(&block[at..], header, ttl);
-                let origin = Bringer::Whole(&segment).origin();
+                let provenance = DeliveredBy::Whole(&segment).provenance();
                 if rng.chance(share) {
                     let end = NonZeroU32::new(block.len() as u32).unwrap();
-                    recent.lend(Brought::lent(&segment, end), &block);
+                    history.lend(SegmentMeta::lent(&segment, end), &block);
                 } else {
-                    recent.copy(&bytes, origin, &block);
+                    history.copy(&bytes, provenance, &block);
                 }
-                copied.copy(&bytes, origin, &[]);
-                assert_eq!(recent.held(), copied.held(), "seed {seed}, step {step}");
+                copied.copy(&bytes, provenance, &[]);
+                assert_eq!(history.held(), copied.held(), "seed {seed}, step {step}");
                 starts.push(full.len());
                 full.extend(bytes.iter().map(|&byte| (byte, step, ttl, wrong)));
                 // Mostly nobody asks, so that much is lent at once.
@@ -301,7 +308,7 @@ mod tests {
                     continue;
                 }
                 // A copy from anywhere: as it was, with some bytes turned over, and perhaps beyond the end.
-                let back = rng.below(full.len().min(2 * RECENT_MAX)) + 1;
+                let back = rng.below(full.len().min(2 * HISTORY_MAX)) + 1;
                 let start = full.len() - back;
                 let most = [3, 200, 70_000][rng.below(3)];
                 let len = rng.between(1, most);
@@ -311,50 +318,50 @@ mod tests {
                     let at = rng.below(copy.len());
                     copy[at] ^= 0x20;
                 }
-                let known = full.len().saturating_sub(RECENT_MAX);
+                let known = full.len().saturating_sub(HISTORY_MAX);
                 let differing: Vec<_> = (start..full.len())
                     .zip(&copy)
                     .filter(|&(at, &byte)| at >= known && full[at].0 != byte)
                     .map(|(at, _)| full[at])
                     .collect();
                 let because = format!("seed {seed}, step {step}: {} bytes from {back} back", copy.len());
-                assert_eq!(recent.differs(&copy, back as u64, &block), !differing.is_empty(), "{because}");
+                assert_eq!(history.differs(&copy, back as u64, &block), !differing.is_empty(), "{because}");
                 // Of what it says of the origins as far as it knows them: the last segments, and checksums of whole ones.
                 let oldest = (step + 1).saturating_sub(SEGMENTS_MAX);
                 let origins: Vec<_> = differing.iter().filter(|&&(_, by, ..)| by >= oldest).collect();
                 let ttl = origins.iter().map(|&&(_, _, ttl, _)| ttl).min().unwrap_or(u8::MAX);
                 let checksum = origins.iter().any(|&&(_, by, _, wrong)| wrong && starts[by] >= known);
-                assert_eq!(recent.suspicion(&copy, back as u64, ADDRESSES), Suspicion { ttl, checksum }, "{because}");
+                assert_eq!(history.evidence(&copy, back as u64, ADDRESSES), Evidence { ttl, checksum }, "{because}");
             }
         }
     }
 
     #[test]
     fn spares_are_bounded_by_their_memory() {
-        let mut spares = Spares::default();
+        let mut spares = BufferPool::default();
         for len in (0..3_000).map(|n| 13 * n) {
-            let mut recent = Box::<Recent>::default();
-            recent.copy(&vec![7; len / 2], ORIGIN, &[]);
-            recent.copy(&vec![7; len / 2], ORIGIN, &[]);
-            Spares::keep(Some(&mut spares), Some(recent));
+            let mut history = Box::<History>::default();
+            history.copy(&vec![7; len / 2], ORIGIN, &[]);
+            history.copy(&vec![7; len / 2], ORIGIN, &[]);
+            BufferPool::keep(Some(&mut spares), Some(history));
         }
-        let resident = |spares: &Spares| spares.kept.iter().map(|recent| recent.resident()).sum::<usize>();
+        let resident = |spares: &BufferPool| spares.kept.iter().map(|history| history.resident()).sum::<usize>();
         assert_eq!(spares.bytes, resident(&spares));
         assert!((SPARES_BYTES_MAX - SPARE_BYTES_MAX..=SPARES_BYTES_MAX).contains(&spares.bytes), "{}", spares.bytes);
         for _ in 0..10 {
-            assert_eq!(Spares::give(Some(&mut spares)).held(), size_of::<Recent>(), "as if it were new");
+            assert_eq!(BufferPool::give(Some(&mut spares)).held(), size_of::<History>(), "as if it were new");
         }
         assert_eq!(spares.bytes, resident(&spares));
     }
 
     #[test]
     fn it_never_grows_beyond_its_bound() {
-        let mut recent = Recent::default();
+        let mut history = History::default();
         for _ in 0..100 {
-            recent.copy(&[7; 10_000], ORIGIN, &[]);
+            history.copy(&[7; 10_000], ORIGIN, &[]);
         }
-        recent.copy(&[8; 2 * RECENT_MAX], ORIGIN, &[]);
-        assert_eq!(recent.bytes.len(), RECENT_MAX);
-        assert!(!recent.differs(&[8; 10], 10, &[]));
+        history.copy(&[8; 2 * HISTORY_MAX], ORIGIN, &[]);
+        assert_eq!(history.bytes.len(), HISTORY_MAX);
+        assert!(!history.differs(&[8; 10], 10, &[]));
     }
 }

@@ -9,14 +9,14 @@ use std::num::NonZeroU32;
 use sniffer_packet::decode::HeaderSum;
 use sniffer_packet::segment::{Checksum, Segment};
 
-use super::evidence::{Origin, Verdict};
+use super::evidence::{ChecksumVerdict, Provenance};
 
 /// Segments that are known: all, when they are as long as Ethernet lets them be; of smaller ones the last.
 pub(in crate::tcp) const SEGMENTS_MAX: usize = 64;
 
 /// One of them.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::tcp) struct Brought {
+pub(in crate::tcp) struct SegmentMeta {
     pub(in crate::tcp) len: u32,
     pub(in crate::tcp) kept: Kept,
 }
@@ -24,7 +24,7 @@ pub(in crate::tcp) struct Brought {
 /// Where its bytes are, and what else is known of it.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::tcp) enum Kept {
-    Copied(Origin),
+    Copied(Provenance),
     Lent {
         /// Where they end in the block.
         end: NonZeroU32,
@@ -34,7 +34,7 @@ pub(in crate::tcp) enum Kept {
     },
 }
 
-impl Brought {
+impl SegmentMeta {
     /// A whole segment, whose payload ends there in the block.
     pub(in crate::tcp) fn lent(segment: &Segment<'_>, end: NonZeroU32) -> Self {
         let len = segment.payload.len();
@@ -66,7 +66,7 @@ impl Brought {
         if let Kept::Lent { end, header_len, ttl } = self.kept {
             let start = (end.get() - self.len) as usize;
             let header = &block[start - usize::from(header_len)..start];
-            self.kept = Kept::Copied(Origin { ttl, checksum: Verdict::of(HeaderSum::of(header)) });
+            self.kept = Kept::Copied(Provenance { ttl, checksum: ChecksumVerdict::of(HeaderSum::of(header)) });
         }
     }
 }
@@ -77,13 +77,13 @@ pub(in crate::tcp) enum Segments {
     #[default]
     None,
     /// As of most messages, and of a flood of unfinished heads.
-    One(Brought),
+    One(SegmentMeta),
     Many(Box<Many>),
 }
 
 #[derive(Debug, Default)]
 pub(in crate::tcp) struct Many {
-    queue: VecDeque<Brought>,
+    queue: VecDeque<SegmentMeta>,
     /// Bytes of all that are lent.
     lent: usize,
 }
@@ -92,7 +92,7 @@ impl Segments {
     /// Adds one; gives back the oldest when they were too many. Inlined, so that it is written where it stays: read back from where it
     /// had just been written in pieces, it stalled for a fiftieth of a replay of large bodies.
     #[inline(always)]
-    pub(in crate::tcp) fn push(&mut self, brought: Brought) -> Option<Brought> {
+    pub(in crate::tcp) fn push(&mut self, brought: SegmentMeta) -> Option<SegmentMeta> {
         match self {
             Self::None => {
                 *self = Self::One(brought);
@@ -110,7 +110,7 @@ impl Segments {
     }
 
     /// The newest first.
-    pub(in crate::tcp) fn iter(&self) -> impl Iterator<Item = &Brought> {
+    pub(in crate::tcp) fn iter(&self) -> impl Iterator<Item = &SegmentMeta> {
         let (first, rest) = match self {
             Self::None => (&[][..], &[][..]),
             Self::One(brought) => (std::slice::from_ref(brought), &[][..]),
@@ -131,7 +131,7 @@ impl Segments {
 
     /// Has those bytes copied. They are of the last segments.
     pub(in crate::tcp) fn copy_lent(&mut self, block: &[u8], mut copy: impl FnMut(&[u8])) {
-        let mut each = |brought: &mut Brought| {
+        let mut each = |brought: &mut SegmentMeta| {
             copy(brought.lent_bytes(block));
             brought.was_copied(block);
         };
@@ -173,7 +173,7 @@ impl Segments {
 
 impl Many {
     #[inline(always)]
-    fn push(&mut self, brought: Brought) -> Option<Brought> {
+    fn push(&mut self, brought: SegmentMeta) -> Option<SegmentMeta> {
         let oldest = if self.queue.len() == SEGMENTS_MAX { self.queue.pop_front() } else { None };
         if let Some(oldest) = &oldest {
             self.lent -= oldest.lends();
@@ -186,7 +186,7 @@ impl Many {
 }
 
 fn held_by_many(places: usize) -> usize {
-    size_of::<Many>() + places * size_of::<Brought>()
+    size_of::<Many>() + places * size_of::<SegmentMeta>()
 }
 
 /// Room for more, by a quarter and not twofold: many that grow in step must not take twice what is accounted for them.

@@ -233,7 +233,7 @@ fn what_can_never_come_is_not_waited_for_long() {
 #[test]
 fn a_piece_says_whether_a_segment_starts_with_it() {
     // Where a message may start after a hole depends on it (policy 15).
-    let (mut connection, mut log) = (Connection::new(), Log::default());
+    let (mut connection, mut log) = (TcpConnection::new(), Log::default());
     for (row, starts) in [
         ("c 0 0 S", &[][..]),
         ("s 0 1 SA", &[]),
@@ -257,7 +257,7 @@ fn what_waits_when_a_connection_is_evicted_is_dropped() {
     for (cause, want, evicted) in
         [(EndCause::Evicted, "c.evicted s.evicted", 5), (EndCause::Idle, "c-10 c:world c.idle s.idle", 0)]
     {
-        let (mut connection, mut log) = (Connection::new(), Log::default());
+        let (mut connection, mut log) = (TcpConnection::new(), Log::default());
         for row in HANDSHAKE.map(|(row, _)| row).into_iter().chain(["c 11 1 A world"]) {
             let (side, _, segment) = segment(row);
             connection.segment(&segment, side, Stamp::default(), Timestamp::ZERO, &Limits::default(), &mut log);
@@ -270,7 +270,7 @@ fn what_waits_when_a_connection_is_evicted_is_dropped() {
 #[test]
 fn a_waiting_room_holds_exactly_what_it_may() {
     // A hole nobody acknowledged is given up when there is no more room, and not before.
-    let mut connection = Connection::new();
+    let mut connection = TcpConnection::new();
     let mut log = Log::default();
     for row in HANDSHAKE.map(|(row, _)| row).into_iter().chain(["c 11 1 A world"]) {
         let (side, _, segment) = segment(row);

@@ -10,7 +10,7 @@ fn a_segment_may_begin_a_connection_when_it_tells_where_it_stands() {
         [("S", true), ("SA", true), ("A", true), ("FA", true), ("SR", true), ("R", false), ("RA", false), (".", false)]
     {
         let row = format!("c 1 1 {flags} x");
-        assert_eq!(Connection::may_begin(&segment(&row).2), may, "{flags}");
+        assert_eq!(TcpConnection::may_begin(&segment(&row).2), may, "{flags}");
     }
 }
 
@@ -58,12 +58,12 @@ fn ports_are_used_again_only_by_a_syn_that_was_answered() {
 /// Each row is a segment and what it delivers; how it ends is not looked at, since the table would have ended it.
 #[track_caller]
 fn check_reopening(rows: &[(&str, &str)]) {
-    let mut connection = Connection::new();
+    let mut connection = TcpConnection::new();
     let mut log = Log::default();
     for (row, want) in after_handshake(rows) {
         let (side, _, like) = segment(row);
         let outcome = connection.segment(&like, side, Stamp::default(), Timestamp::ZERO, &Limits::default(), &mut log);
-        if let Outcome::Reopen(syn) = outcome {
+        if let SegmentOutcome::Reopen(syn) = outcome {
             log.entry(side, format_args!("!reopen"));
             // The SYN is addressed as its sender addressed it, whoever confirmed it.
             let sent = syn.segment(&like, side);

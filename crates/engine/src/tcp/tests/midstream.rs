@@ -181,7 +181,7 @@ proptest! {
         order.sort_by_key(|&(_, key)| key);
         let mut order: Vec<_> = order.into_iter().map(|(piece, _)| piece).collect();
         order.insert(first.min(order.len()), start);
-        let (mut connection, mut log) = (Connection::new(), Log::default());
+        let (mut connection, mut log) = (TcpConnection::new(), Log::default());
         for (number, (at, bytes)) in order.into_iter().enumerate() {
             let (side, _, mut segment) = segment("c 0 0 A");
             segment.seq = SeqNumber(isn).add(at as u32);

@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 
 use sniffer_packet::key::Endpoint;
-use sniffer_packet::segment::{Checksum, Flags, Options, Segment};
+use sniffer_packet::segment::{Checksum, Flags, Segment, TcpOptions};
 use sniffer_packet::seq::SeqNumber;
 use sniffer_packet::time::Timestamp;
 
@@ -29,7 +29,7 @@ struct Log {
     text: String,
     /// Of each piece that was delivered, whether a segment started at its first byte.
     starts: Vec<bool>,
-    interest: Option<Interest>,
+    retention: Option<Retention>,
     ledger: Ledger,
 }
 
@@ -41,7 +41,7 @@ impl Log {
     }
 }
 
-impl Receiver for Log {
+impl StreamSink for Log {
     fn deliver(&mut self, from: Side, delivery: Delivery<'_>) {
         match delivery {
             Delivery::Bytes { bytes, starts_segment, .. } => {
@@ -55,11 +55,11 @@ impl Receiver for Log {
         }
     }
 
-    fn note(&mut self, from: Side, anomaly: Anomaly) {
+    fn flag_message(&mut self, from: Side, anomaly: Anomaly) {
         self.entry(from, format_args!("?{anomaly}"));
     }
 
-    fn report(&mut self, anomaly: Anomaly) {
+    fn flag_connection(&mut self, anomaly: Anomaly) {
         let blank = if self.text.is_empty() { "" } else { " " };
         write!(self.text, "{blank}?{anomaly}").unwrap();
     }
@@ -68,8 +68,8 @@ impl Receiver for Log {
         bytes[0] != b'.'
     }
 
-    fn interest(&self, _: Side) -> Interest {
-        self.interest.unwrap_or(Interest::Open)
+    fn retention(&self, _: Side) -> Retention {
+        self.retention.unwrap_or(Retention::Open)
     }
 
     fn ledger(&mut self) -> &mut Ledger {
@@ -99,7 +99,7 @@ fn segment(row: &str) -> (Side, u64, Segment<'_>) {
             other => panic!("{other} is no flag"),
         });
     }
-    let (mut cut, mut window, mut options, mut payload, mut later) = (0, 65_535, Options::default(), &b""[..], 1);
+    let (mut cut, mut window, mut options, mut payload, mut later) = (0, 65_535, TcpOptions::default(), &b""[..], 1);
     while let Some(word) = words.next() {
         match word {
             "w" => window = words.next().unwrap().parse().unwrap(),
@@ -137,7 +137,7 @@ fn check(rows: &[(&str, &str)], end: &str) -> Ledger {
 
 #[track_caller]
 fn check_with(limits: &Limits, rows: &[(&str, &str)], end: &str) -> Ledger {
-    let mut connection = Connection::new();
+    let mut connection = TcpConnection::new();
     let mut log = Log::default();
     let mut received = 0;
     let mut millis = 1_000;
@@ -149,7 +149,7 @@ fn check_with(limits: &Limits, rows: &[(&str, &str)], end: &str) -> Ledger {
         received += segment.payload.len();
         log.ledger.received(segment.payload.len());
         let outcome = connection.segment(&segment, side, stamp, now, limits, &mut log);
-        if matches!(outcome, Outcome::Reopen(_)) {
+        if matches!(outcome, SegmentOutcome::Reopen(_)) {
             log.entry(side, format_args!("!reopen"));
         }
         assert_eq!(std::mem::take(&mut log.text), *want, "row {}: {row}", number + 1);
@@ -217,21 +217,21 @@ fn of_conflicting_copies_the_first_wins() {
 #[test]
 fn copies_are_compared_for_as_long_as_they_matter() {
     let copy = "c 1 1 A jello";
-    for (interest, acknowledged, conflicts) in [
-        (Interest::Open, true, true),
-        (Interest::Unacknowledged, false, true),
-        (Interest::Unacknowledged, true, false),
-        (Interest::None, false, false),
+    for (retention, acknowledged, conflicts) in [
+        (Retention::Open, true, true),
+        (Retention::Unacknowledged, false, true),
+        (Retention::Unacknowledged, true, false),
+        (Retention::None, false, false),
     ] {
-        let mut connection = Connection::new();
-        let mut log = Log { interest: Some(interest), ..Log::default() };
+        let mut connection = TcpConnection::new();
+        let mut log = Log { retention: Some(retention), ..Log::default() };
         let ack = if acknowledged { "s 1 6 A" } else { "s 1 1 A" };
         for row in HANDSHAKE.map(|(row, _)| row).into_iter().chain(["c 1 1 A hello", ack, copy]) {
             let (side, _, segment) = segment(row);
             connection.segment(&segment, side, Stamp::default(), Timestamp::ZERO, &Limits::default(), &mut log);
         }
-        assert_eq!(log.ledger.bytes(Fate::ConflictingOverlap) == 5, conflicts, "{interest:?} {acknowledged}");
-        assert_eq!(log.ledger.bytes(Fate::Duplicate) == 5, !conflicts, "{interest:?} {acknowledged}");
+        assert_eq!(log.ledger.bytes(Fate::ConflictingOverlap) == 5, conflicts, "{retention:?} {acknowledged}");
+        assert_eq!(log.ledger.bytes(Fate::Duplicate) == 5, !conflicts, "{retention:?} {acknowledged}");
     }
 }
 
@@ -323,12 +323,12 @@ fn a_syn_in_mid_flow_changes_nothing_until_it_is_answered() {
     let rows =
         [("c 0 0 S", ""), ("c 1 1 A hello", "c:hello"), ("c 5000 0 S", "?syn-in-flow"), ("c 5001 1 A x", "c!reopen")];
     let limits = Limits::default();
-    let mut connection = Connection::new();
+    let mut connection = TcpConnection::new();
     let mut log = Log::default();
     for (row, want) in rows {
         let (side, _, segment) = segment(row);
         let outcome = connection.segment(&segment, side, Stamp::default(), Timestamp::ZERO, &limits, &mut log);
-        if matches!(outcome, Outcome::Reopen(_)) {
+        if matches!(outcome, SegmentOutcome::Reopen(_)) {
             log.entry(side, format_args!("!reopen"));
         }
         assert_eq!(std::mem::take(&mut log.text), want, "{row}");

@@ -26,12 +26,12 @@ proptest! {
         pieces in prop::collection::vec((0_usize..60, prop::collection::vec(any::<u8>(), 1..20)), 1..40),
     ) {
         let limits = Limits::default();
-        let mut connection = Connection::new();
+        let mut connection = TcpConnection::new();
         let mut stream = Vec::new();
         let mut ledger = Ledger::default();
         {
             struct Keep<'a>(&'a mut Vec<Option<u8>>, &'a mut Ledger);
-            impl Receiver for Keep<'_> {
+            impl StreamSink for Keep<'_> {
                 fn deliver(&mut self, _: Side, delivery: Delivery<'_>) {
                     match delivery {
                         Delivery::Bytes { bytes, .. } => {
@@ -42,13 +42,13 @@ proptest! {
                         Delivery::End(_) => {}
                     }
                 }
-                fn note(&mut self, _: Side, _: Anomaly) {}
-                fn report(&mut self, _: Anomaly) {}
+                fn flag_message(&mut self, _: Side, _: Anomaly) {}
+                fn flag_connection(&mut self, _: Anomaly) {}
                 fn may_begin(&self, _: &[u8]) -> bool {
                     true
                 }
-                fn interest(&self, _: Side) -> Interest {
-                    Interest::Open
+                fn retention(&self, _: Side) -> Retention {
+                    Retention::Open
                 }
                 fn ledger(&mut self) -> &mut Ledger {
                     self.1

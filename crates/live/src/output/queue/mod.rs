@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::envelope::Parcel;
+use super::envelope::Envelope;
 
 /// Messages that may be queued for an output (arbitrary: eight seconds at 2 000 a second).
 const MESSAGES_MAX: usize = 16_384;
@@ -90,7 +90,7 @@ pub(crate) struct Queue {
 
 #[derive(Debug)]
 struct Inner {
-    waiting: VecDeque<Parcel>,
+    waiting: VecDeque<Envelope>,
     in_hand: usize,
     /// Bytes of both.
     bytes: usize,
@@ -113,7 +113,7 @@ enum State {
 #[derive(Debug)]
 pub(crate) struct Ticket {
     queue: Arc<Queue>,
-    parcel: Parcel,
+    envelope: Envelope,
     round: u64,
     settled: bool,
 }
@@ -147,10 +147,10 @@ impl Queue {
     }
 
     /// Puts a message in, or says why not.
-    pub(crate) fn offer(&self, parcel: Parcel) -> Result<(), Reason> {
+    pub(crate) fn offer(&self, envelope: Envelope) -> Result<(), Reason> {
         let mut inner = self.lock();
         inner.tally.emitted += 1;
-        let size = parcel.size();
+        let size = envelope.size();
         let full = inner.waiting.len() + inner.in_hand >= self.messages_max
             // One that is larger than all the room there is passes alone.
             || inner.bytes > 0 && inner.bytes + size > self.bytes_max;
@@ -164,7 +164,7 @@ impl Queue {
             return Err(reason);
         }
         inner.bytes += size;
-        inner.waiting.push_back(parcel);
+        inner.waiting.push_back(envelope);
         drop(inner);
         self.wake();
         Ok(())
@@ -174,8 +174,8 @@ impl Queue {
     pub(crate) fn take(self: &Arc<Self>) -> Option<Ticket> {
         let mut inner = self.lock();
         loop {
-            if let Some(parcel) = inner.waiting.pop_front() {
-                return Some(self.ticket(&mut inner, parcel));
+            if let Some(envelope) = inner.waiting.pop_front() {
+                return Some(self.ticket(&mut inner, envelope));
             }
             if inner.state != State::Open {
                 return None;
@@ -188,7 +188,7 @@ impl Queue {
     pub(crate) fn take_ready(self: &Arc<Self>, most: usize) -> Vec<Ticket> {
         let mut inner = self.lock();
         let count = inner.waiting.len().min(most);
-        (0..count).filter_map(|_| inner.waiting.pop_front().map(|parcel| self.ticket(&mut inner, parcel))).collect()
+        (0..count).filter_map(|_| inner.waiting.pop_front().map(|envelope| self.ticket(&mut inner, envelope))).collect()
     }
 
     /// As [`Self::take`], for a task.
@@ -196,8 +196,8 @@ impl Queue {
         loop {
             {
                 let mut inner = self.lock();
-                if let Some(parcel) = inner.waiting.pop_front() {
-                    return Some(self.ticket(&mut inner, parcel));
+                if let Some(envelope) = inner.waiting.pop_front() {
+                    return Some(self.ticket(&mut inner, envelope));
                 }
                 if inner.state != State::Open {
                     return None;
@@ -215,9 +215,9 @@ impl Queue {
         }
     }
 
-    fn ticket(self: &Arc<Self>, inner: &mut Inner, parcel: Parcel) -> Ticket {
+    fn ticket(self: &Arc<Self>, inner: &mut Inner, envelope: Envelope) -> Ticket {
         inner.in_hand += 1;
-        Ticket { queue: Arc::clone(self), parcel, round: inner.round, settled: false }
+        Ticket { queue: Arc::clone(self), envelope, round: inner.round, settled: false }
     }
 
     /// Nothing new comes.
@@ -278,8 +278,8 @@ impl Queue {
 }
 
 impl Ticket {
-    pub(crate) const fn parcel(&self) -> &Parcel {
-        &self.parcel
+    pub(crate) const fn envelope(&self) -> &Envelope {
+        &self.envelope
     }
 
     /// Whether it still matters what becomes of it: not once the queue was ended.
@@ -304,7 +304,7 @@ impl Ticket {
         let mut inner = self.queue.lock();
         if inner.round == self.round {
             inner.in_hand -= 1;
-            inner.bytes -= self.parcel.size();
+            inner.bytes -= self.envelope.size();
             count(&mut inner.tally);
         }
         drop(inner);

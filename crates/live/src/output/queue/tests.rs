@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use super::*;
-use crate::output::envelope::tests::parcel;
+use crate::output::envelope::tests::envelope;
 
 #[track_caller]
 fn balances(tally: &Tally) {
@@ -14,16 +14,16 @@ fn balances(tally: &Tally) {
 #[test]
 fn a_full_queue_drops_the_newest() {
     let queue = Queue::bounded(2, usize::MAX);
-    assert_eq!([1, 2, 3].map(|n| queue.offer(parcel(n, 10))), [Ok(()), Ok(()), Err(Reason::QueueFull)]);
+    assert_eq!([1, 2, 3].map(|n| queue.offer(envelope(n, 10))), [Ok(()), Ok(()), Err(Reason::QueueFull)]);
     let first = queue.take().unwrap();
-    assert_eq!(first.parcel().key.exchange, 1);
+    assert_eq!(first.envelope().key.exchange, 1);
     assert_eq!(
-        queue.offer(parcel(4, 10)),
+        queue.offer(envelope(4, 10)),
         Err(Reason::QueueFull),
         "what is in hand takes its place until it is settled"
     );
     first.delivered();
-    assert_eq!(queue.offer(parcel(5, 10)), Ok(()));
+    assert_eq!(queue.offer(envelope(5, 10)), Ok(()));
     let tally = queue.tally();
     assert_eq!((tally.delivered, tally.queued, tally.dropped(Reason::QueueFull)), (1, 2, 2));
     balances(&tally);
@@ -32,17 +32,17 @@ fn a_full_queue_drops_the_newest() {
 #[test]
 fn bytes_are_bounded_too_but_a_huge_message_passes_alone() {
     let queue = Queue::bounded(100, 1000);
-    assert_eq!(queue.offer(parcel(1, 5000)), Ok(()));
-    assert_eq!(queue.offer(parcel(2, 1)), Err(Reason::QueueFull));
+    assert_eq!(queue.offer(envelope(1, 5000)), Ok(()));
+    assert_eq!(queue.offer(envelope(2, 1)), Err(Reason::QueueFull));
     queue.take().unwrap().delivered();
-    assert_eq!(queue.offer(parcel(3, 400)), Ok(()));
+    assert_eq!(queue.offer(envelope(3, 400)), Ok(()));
     balances(&queue.tally());
 }
 
 #[test]
 fn what_is_let_go_of_counts_as_failed() {
     let queue = Queue::bounded(9, usize::MAX);
-    queue.offer(parcel(1, 1)).unwrap();
+    queue.offer(envelope(1, 1)).unwrap();
     drop(queue.take());
     assert_eq!(queue.tally().dropped(Reason::Failed), 1);
     balances(&queue.tally());
@@ -51,13 +51,13 @@ fn what_is_let_go_of_counts_as_failed() {
 #[test]
 fn the_end_counts_what_waits_and_what_is_in_hand_once() {
     let queue = Queue::bounded(9, usize::MAX);
-    (0..3).for_each(|n| queue.offer(parcel(n, 1)).unwrap());
+    (0..3).for_each(|n| queue.offer(envelope(n, 1)).unwrap());
     let in_hand = queue.take().unwrap();
     queue.close();
     assert!(!queue.drained(Instant::now()));
     queue.end(Reason::DrainTimeout);
     in_hand.delivered();
-    assert!(queue.offer(parcel(9, 1)).is_err());
+    assert!(queue.offer(envelope(9, 1)).is_err());
     assert!(queue.take().is_none() && queue.drained(Instant::now()));
     let tally = queue.tally();
     assert_eq!((tally.dropped(Reason::DrainTimeout), tally.delivered), (4, 0));
@@ -67,9 +67,9 @@ fn the_end_counts_what_waits_and_what_is_in_hand_once() {
 #[test]
 fn a_closed_queue_is_emptied_before_it_ends() {
     let queue = Queue::bounded(9, usize::MAX);
-    queue.offer(parcel(1, 1)).unwrap();
+    queue.offer(envelope(1, 1)).unwrap();
     queue.close();
-    assert_eq!(queue.offer(parcel(2, 1)), Err(Reason::OutputEnded));
+    assert_eq!(queue.offer(envelope(2, 1)), Err(Reason::OutputEnded));
     queue.take().unwrap().delivered();
     assert!(queue.take().is_none());
     balances(&queue.tally());
@@ -102,7 +102,7 @@ fn the_accounts_balance_at_every_instant() {
                 balances(&queue.tally());
             }
         });
-        let accepted = (0..20_000).filter(|&n| queue.offer(parcel(n, n as usize % 97)).is_ok()).count();
+        let accepted = (0..20_000).filter(|&n| queue.offer(envelope(n, n as usize % 97)).is_ok()).count();
         queue.close();
         let taken: usize = takers.into_iter().map(|taker| taker.join().unwrap()).sum();
         over.store(true, Ordering::Relaxed);

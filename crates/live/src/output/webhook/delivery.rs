@@ -16,7 +16,7 @@ use tracing::warn;
 use crate::log::Throttle;
 use crate::output::envelope::Key;
 use crate::output::queue::{Queue, Reason, Ticket};
-use crate::output::retry::{Outcome, pause};
+use crate::output::retry::{Attempt, pause};
 
 /// Requests in flight at once. Arbitrary: with an answer in 10 ms, 3 200 messages a second.
 pub(crate) const IN_FLIGHT: usize = 32;
@@ -27,7 +27,7 @@ const LOGGED: u32 = 10;
 /// Makes one try.
 pub(crate) trait Post {
     /// Posts a message's JSON.
-    async fn post(&self, key: Key, body: Bytes) -> Outcome;
+    async fn post(&self, key: Key, body: Bytes) -> Attempt;
 }
 
 /// Delivers what the queue gives until it ends.
@@ -52,7 +52,7 @@ pub(crate) async fn deliver_all(queue: &Arc<Queue>, post: &impl Post, longest_pa
                 }
             }
             ticket = queue.next(), if open => match ticket {
-                Some(ticket) => match lanes.entry(ticket.parcel().key.connection) {
+                Some(ticket) => match lanes.entry(ticket.envelope().key.connection) {
                     std::collections::hash_map::Entry::Occupied(mut lane) => lane.get_mut().push_back(ticket),
                     std::collections::hash_map::Entry::Vacant(lane) => {
                         lane.insert(VecDeque::new());
@@ -78,9 +78,9 @@ struct Delivery<'a, P> {
 impl<P: Post> Delivery<'_, P> {
     /// Delivers one message or gives it up; its connection.
     async fn deliver(&self, ticket: Ticket) -> FlowId {
-        let key = ticket.parcel().key;
+        let key = ticket.envelope().key;
         // The line feed is for standard output.
-        let line = &ticket.parcel().line;
+        let line = &ticket.envelope().line;
         let body = line.slice(..line.len().saturating_sub(1));
         let mut failed = 0;
         loop {
@@ -90,16 +90,16 @@ impl<P: Post> Delivery<'_, P> {
                 self.post.post(key, body.clone()).await
             };
             match outcome {
-                Outcome::Delivered => {
+                Attempt::Delivered => {
                     ticket.delivered();
                     break;
                 }
-                Outcome::Refused { why } => {
+                Attempt::Refused { why } => {
                     self.log(key, &why, failed + 1);
                     ticket.dropped(Reason::Refused);
                     break;
                 }
-                Outcome::Retry { why, after } => {
+                Attempt::Retry { why, after } => {
                     failed += 1;
                     let Some(pause) = pause(failed, after, self.longest_pause) else {
                         self.log(key, &why, failed);

@@ -13,13 +13,13 @@ use sniffer_packet::key::Endpoint;
 
 /// Endpoints of the webhook; grows when its name resolves to others.
 #[derive(Debug, Default)]
-pub(crate) struct Own {
+pub(crate) struct SelfTraffic {
     endpoints: Mutex<Vec<Endpoint>>,
     /// How many there are, to look without the lock.
     count: AtomicUsize,
 }
 
-impl Own {
+impl SelfTraffic {
     fn add(&self, address: SocketAddr) {
         let endpoint = Endpoint::new(address.ip().to_canonical(), address.port());
         let mut endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
@@ -42,13 +42,13 @@ impl Own {
 #[derive(Debug, Clone)]
 pub(crate) struct Resolver {
     port: u16,
-    own: Option<Arc<Own>>,
+    own: Option<Arc<SelfTraffic>>,
 }
 
 impl Resolver {
     /// For this URL; with `own` when its port is watched. An address in the URL itself is never looked up, so it is told
     /// now.
-    pub(crate) fn new(url: &Url, own: Option<Arc<Own>>) -> Self {
+    pub(crate) fn new(url: &Url, own: Option<Arc<SelfTraffic>>) -> Self {
         let port = url.port_or_known_default().unwrap_or_default();
         let host = url.host_str().unwrap_or_default();
         if let (Some(own), Ok(ip)) = (&own, host.trim_start_matches('[').trim_end_matches(']').parse()) {
@@ -77,7 +77,7 @@ mod tests {
 
     #[tokio::test]
     async fn addresses_are_told_once_before_they_are_used() {
-        let own = Arc::new(Own::default());
+        let own = Arc::new(SelfTraffic::default());
         let resolver = Resolver::new(&"http://localhost:8080/".parse().unwrap(), Some(Arc::clone(&own)));
         assert!(own.beyond(0).is_empty(), "a name is looked up when it is used");
         let found: Vec<_> = resolver.resolve("localhost".parse().unwrap()).await.unwrap().collect();
@@ -94,7 +94,7 @@ mod tests {
             ("https://[2001:db8::1]/", "2001:db8::1", 443),
             ("http://[::ffff:10.0.0.1]:8080/", "10.0.0.1", 8080),
         ] {
-            let own = Arc::new(Own::default());
+            let own = Arc::new(SelfTraffic::default());
             Resolver::new(&url.parse().unwrap(), Some(Arc::clone(&own)));
             assert_eq!(own.beyond(0), [Endpoint::new(ip.parse().unwrap(), port)], "{url}");
         }

@@ -18,7 +18,7 @@ use super::delivery::{IN_FLIGHT, Post};
 use super::own::Resolver;
 use crate::config::Token;
 use crate::output::envelope::Key;
-use crate::output::retry::{Outcome, judge, retry_after};
+use crate::output::retry::{Attempt, judge, retry_after};
 
 /// A try may take this long, from looking up the name to the answer's head.
 const TRY: Duration = Duration::from_secs(5);
@@ -86,14 +86,14 @@ fn tls(url: &Url) -> Result<ClientConfig, rustls::Error> {
 }
 
 impl Post for Client {
-    async fn post(&self, key: Key, body: Bytes) -> Outcome {
+    async fn post(&self, key: Key, body: Bytes) -> Attempt {
         let request = self.client.post(self.url.clone()).header("idempotency-key", key.to_string()).body(body);
         let response = match tokio::time::timeout(self.timeout, request.send()).await {
             Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Outcome::Retry { why: reason(error), after: None },
+            Ok(Err(error)) => return Attempt::Retry { why: reason(error), after: None },
             Err(_) => {
                 let why = format!("no answer within {} s", self.timeout.as_secs_f64());
-                return Outcome::Retry { why, after: None };
+                return Attempt::Retry { why, after: None };
             }
         };
         let after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());

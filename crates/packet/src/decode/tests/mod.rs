@@ -14,7 +14,7 @@ use std::net::IpAddr;
 
 use super::*;
 use crate::frame::LinkType;
-use crate::segment::{Checksum, Options};
+use crate::segment::{Checksum, TcpOptions};
 use crate::seq::SeqNumber;
 use crate::time::Timestamp;
 

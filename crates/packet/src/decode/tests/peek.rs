@@ -1,13 +1,13 @@
-//! What a glance tells: the segment that decoding finds, or nothing.
+//! What a peek tells: the segment that decoding finds, or nothing.
 
 use super::*;
 
 /// Says nothing, or what decoding says.
-pub(super) fn assert_glance(frame: &Frame<'_>) -> Option<Glance> {
-    let glance @ Glance { bucket, payload } = glance(frame)?;
-    let Decoded::Segment(segment) = decode(frame) else { panic!("a glance saw {payload} bytes of a segment") };
+pub(super) fn assert_glance(frame: &Frame<'_>) -> Option<Peek> {
+    let peek @ Peek { bucket, payload } = peek(frame)?;
+    let Decoded::Segment(segment) = decode(frame) else { panic!("a peek saw {payload} bytes of a segment") };
     assert_eq!((bucket, payload), (crate::key::bucket(&segment.src, &segment.dst), segment.payload.len()));
-    Some(glance)
+    Some(peek)
 }
 
 fn ethernet(bytes: &[u8]) -> Frame<'_> {
@@ -23,7 +23,7 @@ fn a_plain_frame_is_seen_at_a_glance() {
     for (words, payload) in [(5, Some(16)), (8, Some(4)), (9, Some(0)), (10, None), (4, None)] {
         let mut frame = plain.clone();
         frame[46] = words << 4; // of the TCP header, whose options take what was payload
-        assert_eq!(assert_glance(&ethernet(&frame)).map(|glance| glance.payload), payload, "{words} words");
+        assert_eq!(assert_glance(&ethernet(&frame)).map(|peek| peek.payload), payload, "{words} words");
     }
 }
 

@@ -13,24 +13,28 @@ fn with_options(flags: u8, options: &[u8]) -> Vec<u8> {
 #[test]
 fn options_are_read_and_bad_lengths_end_them() {
     let ts = Some((0x0102_0304, 0x0506_0708));
-    let none = Options::default();
+    let none = TcpOptions::default();
     let syn = 0x02;
-    let rows: &[(u8, &[u8], Options)] = &[
-        (0x10, &[1, 1, 8, 10, 1, 2, 3, 4, 5, 6, 7, 8], Options { timestamps: ts, ..none }),
-        (0x10, &[8, 10, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0], Options { timestamps: ts, ..none }),
-        (syn, &[2, 4, 5, 0xb4, 1, 3, 3, 7], Options { window_scale: Some(7), ..none }),
-        (syn, &[3, 3, 200, 0], Options { window_scale: Some(14), ..none }),
+    let rows: &[(u8, &[u8], TcpOptions)] = &[
+        (0x10, &[1, 1, 8, 10, 1, 2, 3, 4, 5, 6, 7, 8], TcpOptions { timestamps: ts, ..none }),
+        (0x10, &[8, 10, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0], TcpOptions { timestamps: ts, ..none }),
+        (syn, &[2, 4, 5, 0xb4, 1, 3, 3, 7], TcpOptions { window_scale: Some(7), ..none }),
+        (syn, &[3, 3, 200, 0], TcpOptions { window_scale: Some(14), ..none }),
         // Only a SYN scales.
         (0x10, &[3, 3, 7, 0], none),
-        (0x10, &[19, 18, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 0, 0], Options { md5: true, ..none }),
+        (
+            0x10,
+            &[19, 18, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 0, 0],
+            TcpOptions { md5: true, ..none },
+        ),
         // Lengths of 0, 1 and beyond the header end the list; what stood before counts.
         (0x10, &[5, 0, 1, 1, 8, 10, 1, 2, 3, 4, 5, 6, 7, 8, 1, 1], none),
-        (syn, &[3, 3, 2, 5, 1, 1, 1, 1], Options { window_scale: Some(2), ..none }),
-        (syn, &[3, 3, 2, 8, 10, 1, 1, 1], Options { window_scale: Some(2), ..none }),
+        (syn, &[3, 3, 2, 5, 1, 1, 1, 1], TcpOptions { window_scale: Some(2), ..none }),
+        (syn, &[3, 3, 2, 8, 10, 1, 1, 1], TcpOptions { window_scale: Some(2), ..none }),
         // The end of the list is the end.
         (syn, &[0, 3, 3, 2], none),
         // A known kind with a wrong length is skipped over.
-        (syn, &[8, 4, 1, 1, 3, 3, 2, 0], Options { window_scale: Some(2), ..none }),
+        (syn, &[8, 4, 1, 1, 3, 3, 2, 0], TcpOptions { window_scale: Some(2), ..none }),
     ];
     for (flags, options, expected) in rows {
         let bytes = with_options(*flags, options);

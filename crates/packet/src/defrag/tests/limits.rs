@@ -7,10 +7,10 @@ fn a_datagram_is_given_up_when_its_time_is_over() {
     let mut defrag = defrag();
     let start = Timestamp::new(1_000, 0);
     let late = |secs: u64| Timestamp::new(1_000 + secs, 0);
-    assert_eq!(defrag.push(&fragment(&row(0, 8, true, 1), false, 1), start, stamp(1)), Outcome::Waiting);
+    assert_eq!(defrag.push(&fragment(&row(0, 8, true, 1), false, 1), start, stamp(1)), FragmentOutcome::Waiting);
     // Later fragments do not prolong it.
-    assert_eq!(defrag.push(&fragment(&row(8, 8, true, 1), false, 1), late(29), stamp(2)), Outcome::Waiting);
-    assert_eq!(defrag.push(&fragment(&row(16, 8, false, 1), false, 1), late(30), stamp(3)), Outcome::Waiting);
+    assert_eq!(defrag.push(&fragment(&row(8, 8, true, 1), false, 1), late(29), stamp(2)), FragmentOutcome::Waiting);
+    assert_eq!(defrag.push(&fragment(&row(16, 8, false, 1), false, 1), late(30), stamp(3)), FragmentOutcome::Waiting);
     assert_eq!((defrag.stats().timed_out, defrag.stats().lost_bytes), (1, 16));
     defrag.clear_expired(late(60));
     assert_eq!((defrag.stats().timed_out, defrag.held_bytes()), (2, 0));
@@ -44,13 +44,13 @@ fn the_oldest_go_first_when_there_is_too_much() {
         let mut defrag = Defrag::new(limits, [1, 2, 3, 4]);
         for id in 0..5 {
             let first = row(0, 1_200, true, 1);
-            assert_eq!(defrag.push(&fragment(&first, false, id), Timestamp::ZERO, stamp(1)), Outcome::Waiting);
+            assert_eq!(defrag.push(&fragment(&first, false, id), Timestamp::ZERO, stamp(1)), FragmentOutcome::Waiting);
         }
         assert_eq!((defrag.stats().evicted, defrag.stats().lost_bytes), (2, 2_400));
         for id in 2..5 {
             let last = row(1_200, 8, false, 1);
             let outcome = defrag.push(&fragment(&last, false, id), Timestamp::ZERO, stamp(2));
-            assert!(matches!(outcome, Outcome::Whole(_)), "the youngest three are there");
+            assert!(matches!(outcome, FragmentOutcome::Whole(_)), "the youngest three are there");
         }
         assert_eq!(defrag.held_bytes(), 0);
     }
@@ -77,7 +77,10 @@ fn a_limit_is_what_may_be_held() {
         assert_eq!(one(&mut defrag, 1), (held, 0));
         assert_eq!(one(&mut defrag, 2), (held, 1));
         let last = row(1_200, 8, false, 1);
-        assert!(matches!(defrag.push(&fragment(&last, false, 2), Timestamp::ZERO, stamp(2)), Outcome::Whole(_)));
+        assert!(matches!(
+            defrag.push(&fragment(&last, false, 2), Timestamp::ZERO, stamp(2)),
+            FragmentOutcome::Whole(_)
+        ));
     }
 }
 
@@ -89,8 +92,8 @@ fn a_datagram_has_a_bounded_number_of_fragments() {
         let outcomes: Vec<_> = (0..5)
             .map(|i| defrag.push(&fragment(&row(i * 16, 8, true, 1), v6, 1), Timestamp::ZERO, stamp(1)))
             .collect();
-        assert_eq!(outcomes[3], Outcome::Discarded(Discarded::TooMany));
-        let after = if v6 { Outcome::Discarded(Discarded::Poisoned) } else { Outcome::Waiting };
+        assert_eq!(outcomes[3], FragmentOutcome::Discarded(Discarded::TooMany));
+        let after = if v6 { FragmentOutcome::Discarded(Discarded::Poisoned) } else { FragmentOutcome::Waiting };
         assert_eq!((&outcomes[4], defrag.stats().too_many), (&after, 1));
     }
 }
@@ -103,7 +106,7 @@ fn finished_datagrams_leave_nothing_behind() {
     for id in 1..10_000 {
         defrag.push(&fragment(&row(0, 8, true, 1), false, id), Timestamp::ZERO, stamp(1));
         let outcome = defrag.push(&fragment(&row(8, 8, false, 1), false, id), Timestamp::ZERO, stamp(1));
-        assert!(matches!(outcome, Outcome::Whole(_)));
+        assert!(matches!(outcome, FragmentOutcome::Whole(_)));
     }
     assert_eq!(defrag.held_bytes(), held);
     assert!(defrag.by_age.len() < 100, "stale entries are swept: {}", defrag.by_age.len());

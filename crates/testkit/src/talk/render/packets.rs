@@ -6,11 +6,11 @@ use sniffer_packet::segment::Flags;
 
 use super::{Arrival, Held, Stage};
 use crate::talk::{Marks, TalkError};
-use crate::wire::{Ip, Packet, Tcp, Way, WireError, frame_bytes};
+use crate::wire::{Ip, Tcp, Way, WireError, WirePacket, frame_bytes};
 
 /// One segment to be sent.
 #[derive(Clone, Copy)]
-pub(super) struct Segment<'a> {
+pub(super) struct RenderedSegment<'a> {
     pub(super) connection: usize,
     pub(super) way: Way,
     /// Position of the SYN or of the first byte.
@@ -22,7 +22,7 @@ pub(super) struct Segment<'a> {
     pub(super) marks: &'a Marks,
 }
 
-impl Segment<'_> {
+impl RenderedSegment<'_> {
     fn fin(&self) -> bool {
         self.marks.fin && self.last
     }
@@ -30,15 +30,15 @@ impl Segment<'_> {
 
 impl Stage<'_> {
     /// What the other end gets of it. A reset takes no sequence number.
-    pub(super) fn arrival(&self, segment: &Segment<'_>) -> Arrival {
-        let Segment { connection, way, start, .. } = *segment;
+    pub(super) fn arrival(&self, segment: &RenderedSegment<'_>) -> Arrival {
+        let RenderedSegment { connection, way, start, .. } = *segment;
         let len = segment.payload.len() as i64 + i64::from(segment.syn) + i64::from(segment.fin());
         let end = if segment.marks.rst { start } else { start + len };
         Arrival { connection, way, start, end, tsval: self.tsval(segment) }
     }
 
     /// The frames of a segment, none of them captured or received yet.
-    pub(super) fn frames_of(&mut self, segment: &Segment<'_>) -> Result<Vec<Held>, TalkError> {
+    pub(super) fn frames_of(&mut self, segment: &RenderedSegment<'_>) -> Result<Vec<Held>, TalkError> {
         let tcp = self.tcp_of(segment);
         if !segment.marks.forged {
             self.ends[segment.connection][segment.way.index()].owes_ack = false;
@@ -70,8 +70,8 @@ impl Stage<'_> {
         Ok(frames)
     }
 
-    fn tcp_of(&self, segment: &Segment<'_>) -> Tcp {
-        let Segment { connection, way, marks, .. } = *segment;
+    fn tcp_of(&self, segment: &RenderedSegment<'_>) -> Tcp {
+        let RenderedSegment { connection, way, marks, .. } = *segment;
         let settings = &self.talk.connections[connection];
         let end = &self.ends[connection][way.index()];
         let isn = settings.isn[way.index()];
@@ -109,7 +109,7 @@ impl Stage<'_> {
         }
     }
 
-    fn options_of(&self, segment: &Segment<'_>) -> Vec<u8> {
+    fn options_of(&self, segment: &RenderedSegment<'_>) -> Vec<u8> {
         let mut options = Vec::new();
         if segment.syn {
             // Maximum segment size 1460 (RFC 9293 §3.7.1).
@@ -134,13 +134,13 @@ impl Stage<'_> {
     }
 
     /// Milliseconds of the conversation, from a round number.
-    fn tsval(&self, segment: &Segment<'_>) -> u32 {
+    fn tsval(&self, segment: &RenderedSegment<'_>) -> u32 {
         let millis = self.clock.as_nanos().saturating_sub(self.talk.start.as_nanos()) / 1_000_000;
         (1_000_000 + millis as i64).wrapping_add(segment.marks.tsval) as u32
     }
 
-    fn packets_of(&mut self, segment: &Segment<'_>, tcp: &Tcp) -> Result<Vec<Packet>, WireError> {
-        let Segment { connection, way, marks, .. } = *segment;
+    fn packets_of(&mut self, segment: &RenderedSegment<'_>, tcp: &Tcp) -> Result<Vec<WirePacket>, WireError> {
+        let RenderedSegment { connection, way, marks, .. } = *segment;
         let settings = &self.talk.connections[connection];
         let end = &mut self.ends[connection][way.index()];
         end.packets = end.packets.wrapping_add(1);

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 
 use sniffer_engine::event::Direction;
 use sniffer_packet::key::{Endpoint, FlowKey};
-use tokio::time::Instant as Moment;
+use tokio::time::Instant as Now;
 
 use super::*;
-use crate::output::envelope::Parcel;
+use crate::output::envelope::Envelope;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -16,16 +16,16 @@ const SECOND: Duration = Duration::from_secs(1);
 struct Script<F> {
     answer: F,
     takes: Duration,
-    start: Moment,
+    start: Now,
     /// Connection, exchange, milliseconds since the start; as each try began.
     tries: RefCell<Vec<(u16, u32, u128)>>,
     in_flight: RefCell<(usize, usize)>,
 }
 
-impl<F: Fn(u16, u32, usize) -> Outcome> Script<F> {
+impl<F: Fn(u16, u32, usize) -> Attempt> Script<F> {
     /// `answer(connection, exchange, tries before)`.
     fn new(takes: Duration, answer: F) -> Self {
-        Self { answer, takes, start: Moment::now(), tries: RefCell::default(), in_flight: RefCell::default() }
+        Self { answer, takes, start: Now::now(), tries: RefCell::default(), in_flight: RefCell::default() }
     }
 }
 
@@ -34,8 +34,8 @@ thread_local! {
     static CONNECTIONS: RefCell<HashMap<FlowId, u16>> = RefCell::default();
 }
 
-impl<F: Fn(u16, u32, usize) -> Outcome> Post for Script<F> {
-    async fn post(&self, key: Key, _body: Bytes) -> Outcome {
+impl<F: Fn(u16, u32, usize) -> Attempt> Post for Script<F> {
+    async fn post(&self, key: Key, _body: Bytes) -> Attempt {
         let connection = CONNECTIONS.with_borrow(|known| known[&key.connection]);
         let before = self.tries.borrow().iter().filter(|&&(c, e, _)| (c, e) == (connection, key.exchange)).count();
         self.tries.borrow_mut().push((connection, key.exchange, self.start.elapsed().as_millis()));
@@ -50,24 +50,24 @@ impl<F: Fn(u16, u32, usize) -> Outcome> Post for Script<F> {
     }
 }
 
-fn parcel(connection: u16, exchange: u32) -> Parcel {
+fn envelope(connection: u16, exchange: u32) -> Envelope {
     let end = |port| Endpoint::new([10, 0, 0, 1].into(), port);
     let id = FlowId::new(&FlowKey::of(&end(connection), &end(80)).0, 0, 0, 0);
     CONNECTIONS.with_borrow_mut(|known| known.insert(id, connection));
     let key = Key { connection: id, exchange, direction: Direction::Request, before: 0 };
-    Parcel { key, line: Bytes::from_static(b"{}\n"), message: None }
+    Envelope { key, line: Bytes::from_static(b"{}\n"), message: None }
 }
 
 /// A closed queue with these messages.
 fn queue(messages: impl IntoIterator<Item = (u16, u32)>) -> Arc<Queue> {
     let queue = Queue::new();
-    messages.into_iter().for_each(|(connection, exchange)| queue.offer(parcel(connection, exchange)).unwrap());
+    messages.into_iter().for_each(|(connection, exchange)| queue.offer(envelope(connection, exchange)).unwrap());
     queue.close();
     queue
 }
 
-fn retry() -> Outcome {
-    Outcome::Retry { why: "status 503".to_owned(), after: None }
+fn retry() -> Attempt {
+    Attempt::Retry { why: "status 503".to_owned(), after: None }
 }
 
 #[tokio::test(start_paused = true)]
@@ -83,7 +83,7 @@ async fn tries_come_after_1_2_and_4_seconds_and_then_no_more() {
 #[tokio::test(start_paused = true)]
 async fn a_receiver_that_recovers_gets_the_message() {
     let queue = queue([(1, 0)]);
-    let post = Script::new(Duration::ZERO, |_, _, before| if before < 2 { retry() } else { Outcome::Delivered });
+    let post = Script::new(Duration::ZERO, |_, _, before| if before < 2 { retry() } else { Attempt::Delivered });
     deliver_all(&queue, &post, 10 * SECOND).await;
     assert_eq!(post.tries.borrow().len(), 3);
     assert_eq!((queue.tally().delivered, queue.tally().retried), (1, 2));
@@ -93,8 +93,8 @@ async fn a_receiver_that_recovers_gets_the_message() {
 async fn a_refusal_is_not_tried_again() {
     let queue = queue([(1, 0), (1, 1)]);
     let post = Script::new(Duration::ZERO, |_, exchange, _| match exchange {
-        0 => Outcome::Refused { why: "status 400".to_owned() },
-        _ => Outcome::Delivered,
+        0 => Attempt::Refused { why: "status 400".to_owned() },
+        _ => Attempt::Delivered,
     });
     deliver_all(&queue, &post, 10 * SECOND).await;
     assert_eq!(*post.tries.borrow(), [(1, 0, 0), (1, 1, 0)]);
@@ -106,8 +106,8 @@ async fn retry_after_lengthens_a_pause_within_the_drain_budget() {
     for (asked, paused) in [(7, 7000), (3600, 10_000)] {
         let queue = queue([(1, 0)]);
         let post = Script::new(Duration::ZERO, |_, _, before| match before {
-            0 => Outcome::Retry { why: "status 429".to_owned(), after: Some(asked * SECOND) },
-            _ => Outcome::Delivered,
+            0 => Attempt::Retry { why: "status 429".to_owned(), after: Some(asked * SECOND) },
+            _ => Attempt::Delivered,
         });
         deliver_all(&queue, &post, 10 * SECOND).await;
         assert_eq!(*post.tries.borrow(), [(1, 0, 0), (1, 0, paused)]);
@@ -119,7 +119,7 @@ async fn order_holds_on_a_connection_and_another_does_not_wait_for_it() {
     let queue = queue([(1, 0), (1, 1), (2, 0), (1, 2), (2, 1)]);
     // The first message of connection 1 fails twice; all answers take 10 ms.
     let post = Script::new(Duration::from_millis(10), |connection, exchange, before| {
-        if (connection, exchange) == (1, 0) && before < 2 { retry() } else { Outcome::Delivered }
+        if (connection, exchange) == (1, 0) && before < 2 { retry() } else { Attempt::Delivered }
     });
     deliver_all(&queue, &post, 10 * SECOND).await;
     let tries = post.tries.borrow();
@@ -134,7 +134,7 @@ async fn order_holds_on_a_connection_and_another_does_not_wait_for_it() {
 async fn requests_in_flight_are_bounded_and_pauses_take_no_slot() {
     // Forty connections are stuck in retries, and a hundred others are well.
     let queue = queue((0..140).map(|connection| (connection, 0)));
-    let post = Script::new(SECOND / 10, |connection, _, _| if connection < 40 { retry() } else { Outcome::Delivered });
+    let post = Script::new(SECOND / 10, |connection, _, _| if connection < 40 { retry() } else { Attempt::Delivered });
     deliver_all(&queue, &post, 10 * SECOND).await;
     assert_eq!(post.in_flight.borrow().1, IN_FLIGHT);
     let well = post.tries.borrow().iter().filter(|try_| try_.0 >= 40).map(|try_| try_.2).max().unwrap();
@@ -145,7 +145,7 @@ async fn requests_in_flight_are_bounded_and_pauses_take_no_slot() {
 #[tokio::test(start_paused = true)]
 async fn the_end_of_the_draining_ends_what_hangs() {
     let queue = queue([(1, 0), (1, 1), (2, 0)]);
-    let post = Script::new(1000 * SECOND, |_, _, _| Outcome::Delivered);
+    let post = Script::new(1000 * SECOND, |_, _, _| Attempt::Delivered);
     let end = async {
         tokio::time::sleep(10 * SECOND).await;
         queue.end(Reason::DrainTimeout);
@@ -158,8 +158,8 @@ async fn the_end_of_the_draining_ends_what_hangs() {
 #[tokio::test(start_paused = true)]
 async fn an_end_while_it_is_open_ends_it_too() {
     let queue = Queue::new();
-    queue.offer(parcel(1, 0)).unwrap();
-    let post = Script::new(1000 * SECOND, |_, _, _| Outcome::Delivered);
+    queue.offer(envelope(1, 0)).unwrap();
+    let post = Script::new(1000 * SECOND, |_, _, _| Attempt::Delivered);
     let end = async {
         tokio::time::sleep(SECOND).await;
         queue.close();

@@ -25,14 +25,14 @@ fn key() -> Key {
     Key { connection: FlowId::default(), exchange: 7, direction: Direction::Response, before: 1 }
 }
 
-async fn one_try(client: &Client) -> Outcome {
+async fn one_try(client: &Client) -> Attempt {
     client.post(key(), Bytes::from_static(b"{\"a\":1}")).await
 }
 
 #[track_caller]
-fn retried_for(outcome: &Outcome, words: &str) {
+fn retried_for(outcome: &Attempt, words: &str) {
     match outcome {
-        Outcome::Retry { why, after: None } => assert!(why.contains(words), "{words} in {why}"),
+        Attempt::Retry { why, after: None } => assert!(why.contains(words), "{words} in {why}"),
         other => panic!("{other:?}"),
     }
 }
@@ -51,7 +51,7 @@ async fn receiver(answer: impl AsyncFn(TcpStream) -> io::Result<()> + 'static) -
 }
 
 /// With a receiver as above.
-async fn tried(answer: impl AsyncFn(TcpStream) -> io::Result<()> + 'static) -> Outcome {
+async fn tried(answer: impl AsyncFn(TcpStream) -> io::Result<()> + 'static) -> Attempt {
     let local = tokio::task::LocalSet::new();
     local
         .run_until(async {
@@ -75,8 +75,8 @@ async fn a_post_is_json_with_its_key_and_schema_and_the_token() {
         .mount(&server)
         .await;
     let client = client(&server.uri(), Some("s3cret"));
-    assert_eq!(one_try(&client).await, Outcome::Delivered);
-    assert_eq!(one_try(&client).await, Outcome::Delivered, "equal on every try");
+    assert_eq!(one_try(&client).await, Attempt::Delivered);
+    assert_eq!(one_try(&client).await, Attempt::Delivered, "equal on every try");
     assert!(!format!("{client:?}").contains("s3cret"));
 }
 
@@ -84,7 +84,7 @@ async fn a_post_is_json_with_its_key_and_schema_and_the_token() {
 async fn without_a_token_there_is_no_authorization() {
     let server = MockServer::start().await;
     Mock::given(method("POST")).respond_with(ResponseTemplate::new(200)).mount(&server).await;
-    assert_eq!(one_try(&client(&server.uri(), None)).await, Outcome::Delivered);
+    assert_eq!(one_try(&client(&server.uri(), None)).await, Attempt::Delivered);
     let requests = server.received_requests().await.unwrap();
     assert!(requests[0].headers.get("authorization").is_none());
 }
@@ -106,8 +106,8 @@ async fn answers_are_judged_by_their_status() {
         let server = MockServer::start().await;
         Mock::given(method("POST")).respond_with(ResponseTemplate::new(status)).mount(&server).await;
         let outcome = one_try(&client(&server.uri(), None)).await;
-        assert_eq!(outcome == Outcome::Delivered, delivered, "{status}");
-        assert_eq!(matches!(outcome, Outcome::Retry { .. }), again, "{status}");
+        assert_eq!(outcome == Attempt::Delivered, delivered, "{status}");
+        assert_eq!(matches!(outcome, Attempt::Retry { .. }), again, "{status}");
     }
 }
 
@@ -119,7 +119,7 @@ async fn redirects_are_not_followed_and_the_token_goes_nowhere_else() {
         let there = ResponseTemplate::new(status).insert_header("location", other.uri());
         Mock::given(method("POST")).respond_with(there).mount(&server).await;
         let outcome = one_try(&client(&server.uri(), Some("s3cret"))).await;
-        assert_eq!(outcome, Outcome::Refused { why: format!("status {status}") });
+        assert_eq!(outcome, Attempt::Refused { why: format!("status {status}") });
     }
     assert!(other.received_requests().await.unwrap().is_empty());
 }
@@ -130,7 +130,7 @@ async fn retry_after_is_passed_on() {
     let later = ResponseTemplate::new(429).insert_header("retry-after", "7");
     Mock::given(method("POST")).respond_with(later).mount(&server).await;
     let outcome = one_try(&client(&server.uri(), None)).await;
-    assert_eq!(outcome, Outcome::Retry { why: "status 429".to_owned(), after: Some(Duration::from_secs(7)) });
+    assert_eq!(outcome, Attempt::Retry { why: "status 429".to_owned(), after: Some(Duration::from_secs(7)) });
 }
 
 #[tokio::test]
@@ -146,7 +146,7 @@ async fn nobody_listening_is_worth_another_try() {
 #[tokio::test]
 async fn a_reset_is_worth_another_try() {
     let outcome = tried(async |stream: TcpStream| stream.set_zero_linger()).await;
-    assert!(matches!(outcome, Outcome::Retry { .. }), "{outcome:?}");
+    assert!(matches!(outcome, Attempt::Retry { .. }), "{outcome:?}");
 }
 
 #[tokio::test]
@@ -176,7 +176,7 @@ async fn a_head_that_comes_byte_by_byte_and_never_ends_is_given_up() {
 #[tokio::test]
 async fn what_is_not_http_is_worth_another_try() {
     let outcome = tried(async |mut stream: TcpStream| stream.write_all(b"SSH-2.0-x\r\n").await).await;
-    assert!(matches!(outcome, Outcome::Retry { .. }), "{outcome:?}");
+    assert!(matches!(outcome, Attempt::Retry { .. }), "{outcome:?}");
 }
 
 #[tokio::test]
@@ -188,7 +188,7 @@ async fn a_body_that_hangs_does_not_undo_the_answer() {
             Ok(())
         })
         .await;
-        assert_eq!(outcome == Outcome::Delivered, delivered, "{outcome:?}");
+        assert_eq!(outcome == Attempt::Delivered, delivered, "{outcome:?}");
     }
 }
 
@@ -215,7 +215,7 @@ async fn connections_are_kept() {
             });
             let client = client(&format!("http://{address}/"), None);
             for _ in 0..20 {
-                assert_eq!(one_try(&client).await, Outcome::Delivered);
+                assert_eq!(one_try(&client).await, Attempt::Delivered);
             }
             assert_eq!(count.get(), 1);
         })

@@ -1,7 +1,7 @@
 # The sniffer as a container: `docker build -t sniffer .`
 #
 # It needs the one capability NET_RAW and no root: the capability is on the file, so a user that is not root gets it.
-# Configuration comes from the environment; README.md lists it, deploy/ has manifests.
+# Configuration comes from the environment; docs/live.md lists it, deploy/ has manifests.
 
 FROM rust:1.95-bookworm AS build
 RUN apt-get update && apt-get install --yes --no-install-recommends libpcap-dev

@@ -1,13 +1,16 @@
-//! What developers and CI run, each as one command: `cargo xtask test`, `corpus`, `bench`, `instructions`, `mutants`.
+//! The commands of developers and CI: `cargo xtask test`, `score`, `corpus`, `bench`, `instructions`,
+//! `mutants`.
 //!
-//! It says every command before it runs it and installs nothing without saying so. It never changes a snapshot.
-//! Next: `steps` for running programs, `ignored` for the tests that need more than Rust, `instructions` for what is counted,
-//! `node` for the npm package, `mutants` for how well the tests would notice.
+//! It prints every command before it runs it, and installs nothing without saying so. It never changes
+//! a snapshot. Next: `steps` for running programs, `ignored` for the tests that need more than Rust,
+//! `score` for captures of other projects, `instructions` for the counts of instructions, `node` for
+//! the npm package, `mutants` for planted bugs.
 
 mod ignored;
 mod instructions;
 mod mutants;
 mod node;
+mod score;
 mod steps;
 
 use std::process::ExitCode;
@@ -18,6 +21,7 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   test           everything CI runs: formatting, clippy, documentation, all tests, snapshots, instructions
+  score FOLDER   score the release binary on captures of other projects; nothing to do where the folder is absent
   corpus         write the capture of every conversation (corpus/**/*.talk) anew
   bench [--quick]   measure the replay beside a floor and other tools; writes benches/RESULTS.md
   instructions   count the instructions of each stage anew (benches/instructions.txt)
@@ -27,6 +31,7 @@ fn main() -> ExitCode {
     let command = std::env::args().nth(1);
     let done = match command.as_deref() {
         Some("test") => test(),
+        Some("score") => score::score(std::env::args().nth(2).as_deref()),
         Some("corpus") => corpus(),
         Some("bench") => bench(),
         Some("instructions") => instructions::write(),

@@ -1,5 +1,5 @@
 //! How well the tests would notice a bug: cargo-mutants plants some, one at a time. What is planted where is said in
-//! `.cargo/mutants.toml`, and what survives, and why, in CONTRIBUTING.md.
+//! `.cargo/mutants.toml`, and what survives, and why, in docs/testing.md.
 
 use crate::steps::{Failed, cargo, top, works};
 

@@ -31,4 +31,5 @@ pub mod ledger;
 pub mod message;
 mod reassembly;
 pub mod shard;
+mod stream;
 mod tcp;

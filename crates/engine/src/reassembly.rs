@@ -31,7 +31,7 @@ pub(crate) struct Chunk {
     pub(crate) stamp: Stamp,
     /// How much of the other direction its sender had received.
     pub(crate) requires: StreamOffset,
-    pub(crate) starts_segment: bool,
+    pub(crate) boundary: bool,
     pub(crate) provenance: Provenance,
 }
 
@@ -66,7 +66,7 @@ pub(crate) struct NewChunk<'a> {
     pub(crate) cut: u64,
     pub(crate) stamp: Stamp,
     pub(crate) requires: StreamOffset,
-    pub(crate) starts_segment: bool,
+    pub(crate) boundary: bool,
 }
 
 impl Reassembly {
@@ -129,9 +129,9 @@ impl Reassembly {
         let bytes = chunk.bytes[place(from)..place(until)].to_vec();
         let cut = (until - from) - bytes.len() as u64;
         self.payload += bytes.len();
-        let starts_segment = chunk.starts_segment && from == chunk.offset.0;
+        let boundary = chunk.boundary && from == chunk.offset.0;
         let NewChunk { stamp, requires, .. } = *chunk;
-        self.entries.insert(from, Chunk { bytes, cut, stamp, requires, starts_segment, provenance });
+        self.entries.insert(from, Chunk { bytes, cut, stamp, requires, boundary, provenance });
     }
 }
 
@@ -160,7 +160,7 @@ mod tests {
 
     fn chunk(offset: usize, bytes: &[u8], cut: usize) -> NewChunk<'_> {
         let (offset, requires) = (StreamOffset(offset as u64), StreamOffset(0));
-        NewChunk { offset, bytes, cut: cut as u64, stamp: Stamp::default(), requires, starts_segment: true }
+        NewChunk { offset, bytes, cut: cut as u64, stamp: Stamp::default(), requires, boundary: true }
     }
 
     #[test]
@@ -211,7 +211,7 @@ mod tests {
             while let Some((at, entry)) = room.pop_first() {
                 let at = at.0 as usize;
                 let by = usize::from(entry.provenance.ttl) - 1;
-                assert_eq!(entry.starts_segment, at == starts[by], "seed {seed}, at {at}");
+                assert_eq!(entry.boundary, at == starts[by], "seed {seed}, at {at}");
                 for (place, cell) in popped[at..at + entry.bytes.len() + entry.cut as usize].iter_mut().enumerate() {
                     assert_eq!(cell.replace((entry.bytes.get(place).copied(), by)), None, "seed {seed}: held twice");
                 }

@@ -17,7 +17,7 @@ use crate::event::{Event, Flow, Sink};
 use crate::http1::{Context, Http1Connection};
 use crate::ledger::Ledger;
 use crate::message::Message;
-use crate::tcp::{Delivery, EndCause, GapCause};
+use crate::stream::{Delivery, EndCause, GapCause};
 
 /// Sizes of pieces beside whole segments: byte by byte, and two that meet line ends in other places.
 const SIZES: [usize; 3] = [1, 3, 17];
@@ -156,7 +156,7 @@ impl Sink for Both {
 
 /// Runs the steps.
 pub(super) fn run(config: &Config, steps: &[StreamStep<'_>], pieces: Cuts) -> Ran {
-    let (size, starts_segment) = match pieces {
+    let (size, boundary) = match pieces {
         Cuts::Segments => (usize::MAX, true),
         Cuts::Unmarked(size) => (size, false),
     };
@@ -176,10 +176,12 @@ pub(super) fn run(config: &Config, steps: &[StreamStep<'_>], pieces: Cuts) -> Ra
         match *step {
             StreamStep::Segment(side, bytes) => {
                 for bytes in bytes.chunks(size) {
-                    connection.deliver(side, Delivery::Bytes { bytes, stamp, starts_segment }, &mut cx);
+                    connection.deliver(side, Delivery::Bytes { bytes, stamp, boundary }, &mut cx);
                 }
             }
-            StreamStep::Gap(side, bytes, cause) => connection.deliver(side, Delivery::Gap { bytes, cause }, &mut cx),
+            StreamStep::Gap(side, bytes, cause) => {
+                connection.deliver(side, Delivery::Gap { missing: bytes, cause }, &mut cx)
+            }
             StreamStep::End(side, cause) => connection.deliver(side, Delivery::End(cause), &mut cx),
         }
         assert_eq!(ledger.balance(), connection.held_payload() as i128, "bytes without a fate after step {number}");

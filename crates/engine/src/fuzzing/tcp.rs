@@ -19,7 +19,8 @@ use super::input::FuzzInput;
 use crate::anomaly::Anomaly;
 use crate::config::Limits;
 use crate::ledger::{Fate, Ledger};
-use crate::tcp::{Delivery, EndCause, Retention, SegmentOutcome, StreamSink, TcpConnection};
+use crate::stream::{Delivery, EndCause, Retention, StreamSink};
+use crate::tcp::{SegmentOutcome, TcpConnection};
 
 const SIDES: [Side; 2] = [Side::Low, Side::High];
 /// Near both places where signs change.
@@ -77,7 +78,7 @@ impl StreamSink for Got {
                 self.streams[i].push((self.lengths[i], bytes.to_vec()));
                 self.lengths[i] += bytes.len() as u64;
             }
-            Delivery::Gap { bytes, .. } => {
+            Delivery::Gap { missing: bytes, .. } => {
                 assert!(bytes > 0, "a gap is never empty");
                 self.lengths[i] += bytes;
             }

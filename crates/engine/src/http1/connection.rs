@@ -16,7 +16,7 @@ use crate::event::{About, Completion, Direction, Event, Flow, Incomplete, Protoc
 use crate::http1::head::EndFinder;
 use crate::http1::start_line;
 use crate::ledger::{Fate, Ledger};
-use crate::tcp::{Delivery, EndCause, GapCause, Retention};
+use crate::stream::{Delivery, EndCause, GapCause, Retention};
 
 /// What a delivery may touch besides the connection's own state.
 pub(crate) struct Context<'a> {
@@ -75,26 +75,26 @@ impl Http1Connection {
     #[inline(always)]
     pub(crate) fn deliver(&mut self, from: Side, delivery: Delivery<'_>, cx: &mut Context<'_>) {
         match delivery {
-            Delivery::Bytes { bytes, stamp, starts_segment } => {
+            Delivery::Bytes { bytes, stamp, boundary } => {
                 if self.client == Some(from.other()) {
                     self.exchanges.server_spoke();
                 }
                 let mut rest = bytes;
-                let mut starts_segment = starts_segment;
+                let mut boundary = boundary;
                 while !rest.is_empty() {
-                    let used = self.step(from, rest, stamp, starts_segment, cx);
+                    let used = self.step(from, rest, stamp, boundary, cx);
                     // Zero only when a state that looks for a start has found it.
-                    starts_segment &= used == 0;
+                    boundary &= used == 0;
                     rest = &rest[used..];
                 }
             }
-            Delivery::Gap { bytes, cause } => self.gap(from, bytes, cause, cx),
+            Delivery::Gap { missing: bytes, cause } => self.gap(from, bytes, cause, cx),
             Delivery::End(cause) => self.end(from, cause, cx),
         }
     }
 
     #[inline(always)]
-    fn step(&mut self, from: Side, bytes: &[u8], stamp: Stamp, starts_segment: bool, cx: &mut Context<'_>) -> usize {
+    fn step(&mut self, from: Side, bytes: &[u8], stamp: Stamp, boundary: bool, cx: &mut Context<'_>) -> usize {
         // The middle of a body, where most bytes are: the state stays what it is.
         if let State::Body(body, open @ OpenMessage { orphan: false, .. }) = &mut self.sides[from.index()].state
             && body.goes_on_behind(bytes.len() as u64)
@@ -108,19 +108,12 @@ impl Http1Connection {
         {
             return used;
         }
-        self.any_step(from, bytes, stamp, starts_segment, cx)
+        self.any_step(from, bytes, stamp, boundary, cx)
     }
 
     /// A step of which nothing is known. Apart from [`Self::step`], so that the little that nearly all bytes need lies close together.
     #[inline(never)]
-    fn any_step(
-        &mut self,
-        from: Side,
-        bytes: &[u8],
-        stamp: Stamp,
-        starts_segment: bool,
-        cx: &mut Context<'_>,
-    ) -> usize {
+    fn any_step(&mut self, from: Side, bytes: &[u8], stamp: Stamp, boundary: bool, cx: &mut Context<'_>) -> usize {
         match std::mem::take(&mut self.sides[from.index()].state) {
             State::Start => {
                 let (mut finder, mut started) = (EndFinder::default(), None);
@@ -141,7 +134,7 @@ impl Http1Connection {
             State::Head(mut partial) => {
                 let before = partial.bytes.len();
                 partial.push(bytes, stamp);
-                let new = New { bytes: bytes.len(), is_segment: starts_segment };
+                let new = New { bytes: bytes.len(), is_segment: boundary };
                 let Partial { bytes: all, frames, finder, started, strict, .. } = &mut *partial;
                 match self.head(from, Candidate { all, new, frames, finder, started, strict: *strict }, cx) {
                     HeadStep::Used(used) => used - before,
@@ -166,10 +159,7 @@ impl Http1Connection {
             },
             // RFC 9110 §9.3.2: a Content-Length in the answer to a HEAD is not of its body.
             State::Body(body, open)
-                if open.orphan
-                    && starts_segment
-                    && bytes.starts_with(b"HTTP/")
-                    && start_line::is_strict_start(bytes) =>
+                if open.orphan && boundary && bytes.starts_with(b"HTTP/") && start_line::is_strict_start(bytes) =>
             {
                 let open = OpenMessage { orphan: false, ..open };
                 if matches!(body, BodyState::UntilClose) || !open.begun {
@@ -185,10 +175,10 @@ impl Http1Connection {
             }
             State::Trailers(partial, open) => self.trailers(from, partial, open, bytes, stamp, cx),
             State::Lost(fate) => {
-                if starts_segment && start_line::is_strict_start(bytes) && self.may_send(from, bytes, true, cx.flow) {
+                if boundary && start_line::is_strict_start(bytes) && self.may_send(from, bytes, true, cx.flow) {
                     return 0;
                 }
-                if starts_segment && start_line::may_become_strict(bytes) {
+                if boundary && start_line::may_become_strict(bytes) {
                     let mut partial = Box::new(Partial { strict: true, ..Partial::default() });
                     partial.push(bytes, stamp);
                     self.set(from, State::Head(partial));

@@ -13,11 +13,11 @@ use super::half::{Half, HalfState};
 use super::handshake::{PendingSyn, SynData};
 use super::midstream::takes_place;
 use super::overlap::evidence::{DeliveredBy, Evidence, Provenance};
-use super::{Delivery, EndCause, StreamSink};
 use crate::anomaly::Anomaly;
 use crate::config::Limits;
 use crate::ledger::Fate;
 use crate::reassembly::NewChunk;
+use crate::stream::{Delivery, EndCause, StreamSink};
 
 /// What the table must do after a segment.
 #[derive(Debug)]
@@ -315,7 +315,7 @@ impl TcpConnection {
             cut: u64::from(segment.cut),
             stamp,
             requires,
-            starts_segment: true,
+            boundary: true,
         };
         let end = at.end.add(chunk.cut);
         // A FIN before bytes that were seen contradicts them: it is no end. Of two, the one in order is taken first.
@@ -355,7 +355,7 @@ impl TcpConnection {
             chunk.cut = chunk.cut.saturating_sub(old - dropped as u64);
             chunk.bytes = &chunk.bytes[dropped..];
             chunk.offset = half.next;
-            chunk.starts_segment = false;
+            chunk.boundary = false;
         }
         if chunk.bytes.is_empty() && chunk.cut == 0 {
             return;

@@ -10,9 +10,9 @@ use sniffer_packet::time::Timestamp;
 use super::connection::TcpConnection;
 use super::half::{Half, HalfState};
 use super::overlap::evidence::DeliveredBy;
-use super::{Delivery, EndCause, GapCause, StreamSink};
 use crate::config::Limits;
 use crate::reassembly::NewChunk;
+use crate::stream::{Delivery, EndCause, GapCause, StreamSink};
 
 pub(super) const SIDES: [Side; 2] = [Side::Low, Side::High];
 
@@ -112,7 +112,7 @@ impl TcpConnection {
                 cut: entry.cut,
                 stamp: entry.stamp,
                 requires: entry.requires,
-                starts_segment: entry.starts_segment,
+                boundary: entry.boundary,
             };
             deliver(half, side, chunk, DeliveredBy::Waited(entry.provenance), out);
         }
@@ -124,7 +124,7 @@ impl TcpConnection {
         let bytes = end.since(half.next);
         half.give_up(bytes);
         out.ledger().missed(bytes);
-        out.deliver(side, Delivery::Gap { bytes, cause: GapCause::Lost });
+        out.deliver(side, Delivery::Gap { missing: bytes, cause: GapCause::Lost });
     }
 }
 
@@ -138,15 +138,12 @@ pub(super) fn deliver<R: StreamSink>(
 ) {
     half.advance(chunk.bytes.len() as u64);
     if !chunk.bytes.is_empty() {
-        out.deliver(
-            side,
-            Delivery::Bytes { bytes: chunk.bytes, stamp: chunk.stamp, starts_segment: chunk.starts_segment },
-        );
+        out.deliver(side, Delivery::Bytes { bytes: chunk.bytes, stamp: chunk.stamp, boundary: chunk.boundary });
         half.remember(chunk.bytes, out.retention(side), by, out);
     }
     if chunk.cut > 0 {
         half.advance(chunk.cut);
         out.ledger().missed(chunk.cut);
-        out.deliver(side, Delivery::Gap { bytes: chunk.cut, cause: GapCause::Snaplen });
+        out.deliver(side, Delivery::Gap { missing: chunk.cut, cause: GapCause::Snaplen });
     }
 }

@@ -21,9 +21,9 @@ use sniffer_packet::time::Timestamp;
 use super::overlap::evidence::{DeliveredBy, Evidence, Provenance};
 use super::overlap::history::{BufferPool, History};
 use super::overlap::segments::SegmentMeta;
-use super::{Retention, StreamSink};
 use crate::config::Limits;
 use crate::reassembly::{Inserted, NewChunk, Reassembly};
+use crate::stream::{Retention, StreamSink};
 
 /// The largest window TCP can have: 65 535 << 14 (RFC 7323 §2.2); assumed when the scale was not seen.
 const WINDOW_MAX: u32 = 65_535 << 14;

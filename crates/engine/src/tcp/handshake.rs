@@ -7,10 +7,10 @@ use sniffer_packet::seq::{SeqNumber, StreamOffset};
 
 use super::connection::{SegmentOutcome, TcpConnection};
 use super::half::HalfState;
-use super::{Delivery, StreamSink};
 use crate::anomaly::Anomaly;
 use crate::config::Limits;
 use crate::ledger::Fate;
+use crate::stream::{Delivery, StreamSink};
 
 /// A SYN on a living connection, kept until its peer answers it (policy 4).
 #[derive(Debug)]
@@ -182,7 +182,7 @@ impl TcpConnection {
         out.ledger().count(Fate::Ignored, left.len());
         if !taken.is_empty() {
             self.half_mut(side).advance(taken.len() as u64);
-            out.deliver(side, Delivery::Bytes { bytes: taken, stamp: data.stamp, starts_segment: true });
+            out.deliver(side, Delivery::Bytes { bytes: taken, stamp: data.stamp, boundary: true });
         }
     }
 }

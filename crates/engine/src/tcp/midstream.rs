@@ -10,10 +10,10 @@ use sniffer_packet::key::Side;
 use sniffer_packet::segment::{Flags, Segment};
 use sniffer_packet::seq::SeqNumber;
 
-use super::StreamSink;
 use super::connection::TcpConnection;
 use super::half::{Half, HalfState};
 use crate::config::Limits;
+use crate::stream::StreamSink;
 
 impl TcpConnection {
     /// Notes what a segment says of where the stream of its sender, and that of its receiver, start.

@@ -19,7 +19,7 @@ use crate::anomaly::AnomalySet;
 use crate::config::Config;
 use crate::event::{Completion, Direction, Event, Flow, Sink, StartLine};
 use crate::ledger::{Fate, Ledger};
-use crate::tcp::{Delivery, EndCause, GapCause};
+use crate::stream::{Delivery, EndCause, GapCause};
 
 const CLIENT: Side = Side::Low;
 
@@ -169,7 +169,7 @@ fn run_with(config: &Config, steps: &[Step<'_>], cut: Cut, end: bool) -> Ran {
             S(bytes) => (CLIENT.other(), bytes, cut),
             Segment(bytes) => (CLIENT.other(), bytes, WHOLE),
             Gap(side, bytes) => {
-                connection.deliver(side, Delivery::Gap { bytes, cause: GapCause::Lost }, &mut cx);
+                connection.deliver(side, Delivery::Gap { missing: bytes, cause: GapCause::Lost }, &mut cx);
                 continue;
             }
             End(side, cause) => {
@@ -179,7 +179,7 @@ fn run_with(config: &Config, steps: &[Step<'_>], cut: Cut, end: bool) -> Ran {
         };
         let stamp = Stamp { number, time: Timestamp::from_nanos(number * 1_000), ..Stamp::default() };
         for (n, piece) in cut.of(bytes, received).into_iter().enumerate() {
-            connection.deliver(side, Delivery::Bytes { bytes: piece, stamp, starts_segment: n == 0 }, &mut cx);
+            connection.deliver(side, Delivery::Bytes { bytes: piece, stamp, boundary: n == 0 }, &mut cx);
         }
         received += bytes.len();
     }

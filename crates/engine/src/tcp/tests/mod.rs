@@ -11,14 +11,17 @@ mod model;
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 
-use sniffer_packet::key::Endpoint;
+use sniffer_packet::frame::Stamp;
+use sniffer_packet::key::{Endpoint, Side};
 use sniffer_packet::segment::{Checksum, Flags, Segment, TcpOptions};
 use sniffer_packet::seq::SeqNumber;
 use sniffer_packet::time::Timestamp;
 
 use super::*;
+use crate::anomaly::Anomaly;
 use crate::config::Limits;
-use crate::ledger::Fate;
+use crate::ledger::{Fate, Ledger};
+use crate::stream::{Delivery, EndCause, GapCause, Retention, StreamSink};
 
 const CLIENT: Side = Side::Low;
 const SERVER: Side = Side::High;
@@ -44,13 +47,13 @@ impl Log {
 impl StreamSink for Log {
     fn deliver(&mut self, from: Side, delivery: Delivery<'_>) {
         match delivery {
-            Delivery::Bytes { bytes, starts_segment, .. } => {
-                self.starts.push(starts_segment);
+            Delivery::Bytes { bytes, boundary, .. } => {
+                self.starts.push(boundary);
                 self.ledger.count(Fate::Body, bytes.len());
                 self.entry(from, format_args!(":{}", bytes.escape_ascii()));
             }
-            Delivery::Gap { bytes, cause: GapCause::Lost } => self.entry(from, format_args!("-{bytes}")),
-            Delivery::Gap { bytes, cause: GapCause::Snaplen } => self.entry(from, format_args!("-{bytes}!")),
+            Delivery::Gap { missing: bytes, cause: GapCause::Lost } => self.entry(from, format_args!("-{bytes}")),
+            Delivery::Gap { missing: bytes, cause: GapCause::Snaplen } => self.entry(from, format_args!("-{bytes}!")),
             Delivery::End(cause) => self.entry(from, format_args!(".{}", format!("{cause:?}").to_lowercase())),
         }
     }

@@ -38,7 +38,7 @@ proptest! {
                             self.1.count(Fate::Body, bytes.len());
                             self.0.extend(bytes.iter().map(|&b| Some(b)));
                         }
-                        Delivery::Gap { bytes, .. } => self.0.extend((0..bytes).map(|_| None)),
+                        Delivery::Gap { missing, .. } => self.0.extend((0..missing).map(|_| None)),
                         Delivery::End(_) => {}
                     }
                 }

@@ -24,8 +24,8 @@ use sniffer_packet::time::Timestamp;
 use crate::anomaly::Anomaly;
 use crate::app;
 use crate::config::Config;
+use crate::context::Context;
 use crate::event::{Began, Event, Flow, Sink};
-use crate::http1;
 use crate::ledger::{Fate, Ledger};
 use crate::stream::{Delivery, EndCause, Retention, StreamSink};
 use crate::tcp::{self, SegmentOutcome};
@@ -110,7 +110,7 @@ impl Flows {
         let Self { table, common, .. } = self;
         for slot in common.touched.drain(..) {
             if let Some(entry) = table.get_mut(slot) {
-                let holds = entry.tcp.held() + entry.http.held();
+                let holds = entry.tcp.held() + entry.stack.held();
                 common.held = common.held + holds - std::mem::replace(&mut entry.held, holds);
                 entry.touched = false;
             }
@@ -119,7 +119,7 @@ impl Flows {
 
     /// Payload bytes without a fate yet.
     pub(crate) fn held_payload(&self) -> usize {
-        self.table.iter().map(|entry| entry.tcp.held_payload() + entry.http.held_payload()).sum()
+        self.table.iter().map(|entry| entry.tcp.held_payload() + entry.stack.held_payload()).sum()
     }
 
     /// Takes a segment whose payload was counted as received, and what was odd about its datagram.
@@ -362,7 +362,7 @@ impl Common {
     }
 }
 
-/// Calls into a connection's TCP with its HTTP behind it.
+/// Calls into a connection's TCP, whose deliveries go to its stack.
 #[inline]
 fn with<T>(
     entry: &mut FlowEntry,
@@ -371,10 +371,10 @@ fn with<T>(
     call: impl FnOnce(&mut tcp::TcpConnection, &mut StackSink<'_>) -> T,
 ) -> T {
     common.touch(entry);
-    let FlowEntry { flow, tcp, http, .. } = entry;
+    let FlowEntry { flow, tcp, stack, .. } = entry;
     let Surroundings { config, ledger, sink, stamp, block, .. } = around;
-    let cx = http1::Context { flow, config, ledger, sink: *sink, stamp: *stamp };
-    call(tcp, &mut StackSink { http, common, cx, block: *block })
+    let cx = Context { flow, config, ledger, sink: *sink, stamp: *stamp };
+    call(tcp, &mut StackSink { stack, common, cx, block: *block })
 }
 
 /// Who is the server, before any content: who did not send the SYN, who has one of the ports, the lower port.
@@ -391,25 +391,25 @@ fn first_guess(key: &FlowKey, side: Side, segment: &Segment<'_>, ports: &[u16]) 
     }
 }
 
-/// A connection's HTTP, as what its TCP delivers to.
+/// The layers of a connection, as the sink of its TCP.
 struct StackSink<'a> {
-    http: &'a mut http1::Http1Connection,
+    stack: &'a mut app::Stack,
     common: &'a mut Common,
-    cx: http1::Context<'a>,
+    cx: Context<'a>,
     block: Option<&'a Block>,
 }
 
 impl StreamSink for StackSink<'_> {
     fn deliver(&mut self, from: Side, delivery: Delivery<'_>) {
-        self.http.deliver(from, delivery, &mut self.cx);
+        self.stack.deliver(from, delivery, &mut self.cx);
     }
 
     fn flag_message(&mut self, from: Side, anomaly: Anomaly) {
-        self.http.flag_message(from, anomaly);
+        self.stack.flag_message(from, anomaly);
     }
 
     fn flag_connection(&mut self, anomaly: Anomaly) {
-        http1::flag_connection(anomaly, &mut self.cx);
+        self.cx.flag_connection(anomaly);
     }
 
     fn may_begin(&self, bytes: &[u8]) -> bool {
@@ -417,7 +417,7 @@ impl StreamSink for StackSink<'_> {
     }
 
     fn retention(&self, from: Side) -> Retention {
-        self.http.retention(from)
+        self.stack.retention(from)
     }
 
     fn spares(&mut self) -> Option<&mut tcp::BufferPool> {

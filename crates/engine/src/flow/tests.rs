@@ -88,7 +88,7 @@ fn what_is_held_is_what_all_connections_hold() {
         push(&mut flows, &mut ledger, number, seq, rng.chance(0.9).then_some(ack), flags, payload);
         // Mostly nobody asks.
         for _ in 0..[0, 0, 0, 2][rng.below(4)] {
-            let each = flows.table.iter().map(|entry| FlowTable::ENTRY_BYTES + entry.tcp.held() + entry.http.held());
+            let each = flows.table.iter().map(|entry| FlowTable::ENTRY_BYTES + entry.tcp.held() + entry.stack.held());
             let (each, time_wait) =
                 (each.sum::<usize>(), flows.past.iter().map(|past| past.time_wait.held()).sum::<usize>());
             assert_eq!(flows.held(), each + time_wait, "segment {number}");

@@ -11,10 +11,11 @@ use sniffer_testkit::talk::{Action, Talk};
 use sniffer_testkit::wire::Way;
 
 use super::input::FuzzInput;
+use crate::app::Stack;
 use crate::collect::Collector;
 use crate::config::{Config, Limits};
+use crate::context::Context;
 use crate::event::{Event, Flow, Sink};
-use crate::http1::{Context, Http1Connection};
 use crate::ledger::Ledger;
 use crate::message::Message;
 use crate::stream::{Delivery, EndCause, GapCause};
@@ -32,11 +33,6 @@ const SIZES: [usize; 3] = [1, 3, 17];
 pub fn http1(data: &[u8]) {
     let (config, steps) = steps(data);
     run(&config, &steps, Cuts::Segments);
-    // FIXME: whether a start line that crosses the limit of a head, or stands behind so many blank lines, is one depends on
-    // the pieces: `http` judges by all bytes while it is open what the line is, and by the line's own afterwards.
-    if config.limits.head_bytes_max < Limits::default().head_bytes_max {
-        return;
-    }
     let whole = run(&config, &steps, Cuts::Unmarked(usize::MAX));
     let shown = whole.shown();
     for size in SIZES {
@@ -161,7 +157,7 @@ pub(super) fn run(config: &Config, steps: &[StreamStep<'_>], pieces: Cuts) -> Ra
         Cuts::Unmarked(size) => (size, false),
     };
     let mut both = Both { collector: Collector::new(config), other: Vec::new() };
-    let (mut ledger, mut connection) = (Ledger::default(), Http1Connection::default());
+    let (mut ledger, mut connection) = (Ledger::default(), Stack::default());
     let port = |port| Endpoint::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
     let (key, _) = FlowKey::of(&port(1), &port(2));
     let mut flow =

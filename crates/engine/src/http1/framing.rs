@@ -1,7 +1,7 @@
 //! How long a body is: RFC 9112 §6.3, as one pure function in its order.
 
 use crate::anomaly::{Anomaly, AnomalySet};
-use crate::event::{Field, Head, StartLine, Version};
+use crate::http::{Field, Head, StartLine, Version};
 use crate::http1::head::trim;
 
 /// How the body of a message is delimited.
@@ -49,7 +49,7 @@ pub(crate) struct FramingInput {
     /// The status of a response.
     pub(crate) status: Option<u16>,
     pub(crate) version: Version,
-    pub(crate) delimiters: FramingFields,
+    pub(crate) fields: FramingFields,
 }
 
 impl FramingInput {
@@ -58,9 +58,9 @@ impl FramingInput {
             StartLine::Response { status, .. } => Some(status),
             StartLine::Request { .. } => None,
         };
-        let mut delimiters = FramingFields::default();
-        head.fields.iter().for_each(|field| delimiters.see(field));
-        Self { status, version: head.version, delimiters }
+        let mut fields = FramingFields::default();
+        head.fields.iter().for_each(|field| fields.see(field));
+        Self { status, version: head.version, fields }
     }
 }
 
@@ -108,10 +108,10 @@ impl FramingFields {
 }
 
 /// Decides, in the order of RFC 9112 §6.3; `request_method` is the request's method when the head is a response's.
-pub(crate) fn framing(outline: &FramingInput, request_method: Method) -> (Framing, AnomalySet) {
+pub(crate) fn framing(input: &FramingInput, request_method: Method) -> (Framing, AnomalySet) {
     let mut anomalies = AnomalySet::EMPTY;
-    let FramingFields { lengths, coding } = outline.delimiters;
-    let is_response = match outline.status {
+    let FramingFields { lengths, coding } = input.fields;
+    let is_response = match input.status {
         Some(status) => {
             // 1. HEAD, 1xx, 204, 304: no body, whatever the fields say. 101 makes both directions a tunnel.
             if status == 101 {
@@ -133,7 +133,7 @@ pub(crate) fn framing(outline: &FramingInput, request_method: Method) -> (Framin
         if lengths != Lengths::Absent {
             anomalies.insert(Anomaly::ClAndTe);
         }
-        if outline.version == Version::Http10 {
+        if input.version == Version::Http10 {
             anomalies.insert(Anomaly::TeInHttp10);
         }
         match coding {

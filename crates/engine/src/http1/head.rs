@@ -8,7 +8,7 @@ use std::mem::MaybeUninit;
 use memchr::{memchr, memchr_iter};
 
 use crate::anomaly::{Anomaly, AnomalySet};
-use crate::event::{Field, Head, StartLine, Version};
+use crate::http::{Field, Head, StartLine, Version};
 use crate::http1::framing::FramingFields;
 use crate::http1::start_line::METHOD_MAX;
 
@@ -135,7 +135,10 @@ fn read_fast<const N: usize, T>(
     }
     let mut fields = [Field { name: b"", value: b"" }; N];
     let fields = borrow(headers, &mut fields);
-    Ok(Complete(found(Head { start, version: version(minor), fields, raw: &bytes[..length] }, length)))
+    Ok(Complete(found(
+        Head { start, version: version(minor), scheme: None, authority: None, fields, raw: &bytes[..length] },
+        length,
+    )))
 }
 
 fn borrow<'s, 'a>(headers: &[httparse::Header<'a>], into: &'s mut [Field<'a>]) -> &'s [Field<'a>] {
@@ -172,7 +175,7 @@ pub(super) fn read_lenient<T>(
     let (start, version) = start_line(trim_end(&bytes[..lf]), &mut anomalies)?;
     let mut fields = Vec::with_capacity(fields_max.min(64));
     read_fields(&bytes[lf + 1..], fields_max, &mut fields, &mut anomalies);
-    Some(found(Head { start, version, fields: &fields, raw: b"" }, anomalies))
+    Some(found(Head { start, version, scheme: None, authority: None, fields: &fields, raw: b"" }, anomalies))
 }
 
 fn start_line<'a>(line: &'a [u8], anomalies: &mut AnomalySet) -> Option<(StartLine<'a>, Version)> {

@@ -6,13 +6,15 @@ mod begin;
 mod body;
 pub(crate) mod chunked;
 mod connection;
+mod cut;
 pub(crate) mod framing;
 pub(crate) mod head;
+#[cfg(test)]
+mod models;
 pub(crate) mod overlong;
 mod pairing;
 pub(crate) mod start_line;
 mod state;
-#[cfg(test)]
-mod tests;
 
-pub(crate) use connection::{Context, Http1Connection, flag_connection};
+pub(crate) use connection::Http1Connection;
+pub(crate) use state::Partial;

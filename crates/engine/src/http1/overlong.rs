@@ -6,7 +6,7 @@
 use memchr::memchr;
 
 use crate::anomaly::{Anomaly, AnomalySet};
-use crate::event::Version;
+use crate::http::Version;
 use crate::http1::framing::{FramingFields, FramingInput};
 use crate::http1::head::{is_blank, read_fields};
 
@@ -16,7 +16,7 @@ const FIELD_MAX: usize = 4096;
 /// Reads field lines, of which it gets every byte, until the blank line.
 #[derive(Debug)]
 pub(crate) struct OverlongHead {
-    outline: FramingInput,
+    input: FramingInput,
     /// What is odd about line ends, and about the fields that delimit the body.
     pub(crate) anomalies: AnomalySet,
     /// The field in progress with its folds, as long as it may be one that delimits the body.
@@ -41,7 +41,7 @@ impl OverlongHead {
     /// For the fields behind the start line of a response with this status, or of a request.
     pub(crate) fn new(status: Option<u16>, version: Version) -> Self {
         Self {
-            outline: FramingInput { status, version, delimiters: FramingFields::default() },
+            input: FramingInput { status, version, fields: FramingFields::default() },
             anomalies: AnomalySet::EMPTY,
             field: Vec::new(),
             skip: false,
@@ -89,8 +89,8 @@ impl OverlongHead {
     }
 
     /// Of the head, all that its framing depends on, as far as it came.
-    pub(crate) const fn outline(&self) -> &FramingInput {
-        &self.outline
+    pub(crate) const fn input(&self) -> &FramingInput {
+        &self.input
     }
 
     /// Accounted bytes on the heap.
@@ -111,7 +111,7 @@ impl OverlongHead {
         if FramingFields::may_begin(&self.field) {
             let mut fields = Vec::new();
             read_fields(&self.field, 1, &mut fields, &mut self.anomalies);
-            fields.iter().for_each(|field| self.outline.delimiters.see(field));
+            fields.iter().for_each(|field| self.input.fields.see(field));
         }
         self.field.clear();
         self.skip = false;
@@ -134,7 +134,7 @@ mod tests {
             assert_eq!(end, Some(fields.len() + 2), "{fields:?} cut at {cut}");
             let bare = fields.replace("\r\n", "").contains('\n');
             assert_eq!(beyond.anomalies.contains(Anomaly::BareLf), bare, "{fields:?} cut at {cut}");
-            assert_eq!(framing(beyond.outline(), Method::Other).0, want, "{fields:?} cut at {cut}");
+            assert_eq!(framing(beyond.input(), Method::Other).0, want, "{fields:?} cut at {cut}");
         }
     }
 
@@ -161,7 +161,7 @@ mod tests {
         for _ in 0..1000 {
             assert_eq!(beyond.find_blank(b"Content-Length: 5\r\n"), None);
         }
-        assert_eq!(framing(beyond.outline(), Method::Other).0, Framing::Length(5));
+        assert_eq!(framing(beyond.input(), Method::Other).0, Framing::Length(5));
         beyond.find_blank(b"Content-Length: ");
         for _ in 0..1000 {
             assert_eq!(beyond.find_blank(&[b'0'; 100]), None);

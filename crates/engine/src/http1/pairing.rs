@@ -40,6 +40,10 @@ pub(super) struct Answer {
     pub(super) known: bool,
     /// Final response: nanoseconds from the request's last byte.
     pub(super) latency_nanos: Option<u64>,
+    /// No other response follows in its exchange.
+    pub(super) is_final: bool,
+    /// Interim responses of its exchange that came before it.
+    pub(super) interim: u32,
 }
 
 #[derive(Debug, Default)]
@@ -49,11 +53,13 @@ pub(super) struct Pairing {
     waiting: VecDeque<Pending>,
     /// Requests behind those, of which only this is kept: the exchange of the first, and how many they are. Their
     /// exchanges follow each other, as nothing else opens one while requests wait.
-    beyond: (u32, u32),
+    overflow: (u32, u32),
     /// The exchange of an interim response whose request was never seen: its complement, which is 0 for none that there is, so that
     /// absence takes no room.
     interim: Option<NonZero<u32>>,
     certainty: Certainty,
+    /// The exchange of the last interim response, and how many it has had.
+    interims: (u32, u32),
     /// Requests that were not put into the order and have not been answered, at least.
     unpaired: u32,
     /// Whether this client was seen to send a request before the one before was answered.
@@ -79,7 +85,7 @@ impl Pairing {
     /// A request's head; `answering` while the server is inside a response. Gives its exchange.
     pub(super) fn request(&mut self, method: Method, answering: bool, pipeline_max: usize) -> u32 {
         let exchange = self.take_number();
-        let busy = answering || !self.waiting.is_empty() || self.beyond.1 > 0 || self.unpaired > 0;
+        let busy = answering || !self.waiting.is_empty() || self.overflow.1 > 0 || self.unpaired > 0;
         let waits = !self.pipelines && !busy;
         match self.certainty {
             Certainty::Certain => self.pipelines |= busy,
@@ -99,9 +105,9 @@ impl Pairing {
                 return exchange;
             }
         }
-        match &mut self.beyond {
+        match &mut self.overflow {
             (_, count @ 1..) => *count += 1,
-            beyond if self.waiting.len() >= pipeline_max => *beyond = (exchange, 1),
+            overflow if self.waiting.len() >= pipeline_max => *overflow = (exchange, 1),
             _ => self.waiting.push_back(Pending { exchange, method, sent: None }),
         }
         exchange
@@ -121,15 +127,34 @@ impl Pairing {
 
     /// A response's head, whose first byte came `at`.
     pub(super) fn response(&mut self, status: u16, at: Timestamp) -> Answer {
-        // RFC 9110 §15.2: an interim response precedes the final one. 101 is the last that HTTP says here.
+        // RFC 9110 §15.2: an interim response precedes the final one. 101 is the last that HTTP/1 says here.
         let is_final = !(100..=199).contains(&status) || status == 101;
+        let mut answer = self.answer(is_final, at);
+        if self.interims.0 == answer.exchange {
+            answer.interim = self.interims.1;
+        }
+        // A 101 counts as the interim response that its status makes it.
+        if status < 200 {
+            self.interims = (answer.exchange, answer.interim + 1);
+        }
+        answer
+    }
+
+    fn answer(&mut self, is_final: bool, at: Timestamp) -> Answer {
         self.server_spoke();
         if self.certainty == Certainty::ResponsesLost {
             self.certainty = if self.waiting.is_empty() { Certainty::ServerSpoke } else { Certainty::Certain };
         }
-        let unknown = |exchange| Answer { exchange, method: Method::Other, known: false, latency_nanos: None };
+        let unknown = |exchange| Answer {
+            exchange,
+            method: Method::Other,
+            known: false,
+            latency_nanos: None,
+            is_final,
+            interim: 0,
+        };
         let Some(first) = self.waiting.front().copied() else {
-            if let (exchange, count @ 1..) = &mut self.beyond {
+            if let (exchange, count @ 1..) = &mut self.overflow {
                 let answered = *exchange;
                 *exchange += u32::from(is_final);
                 *count -= u32::from(is_final);
@@ -141,11 +166,11 @@ impl Pairing {
             return unknown(exchange);
         };
         if !is_final {
-            return Answer { exchange: first.exchange, method: Method::Other, known: true, latency_nanos: None };
+            return Answer { known: true, ..unknown(first.exchange) };
         }
         self.waiting.pop_front();
         let latency_nanos = first.sent.and_then(|sent| at.as_nanos().checked_sub(sent.as_nanos()));
-        Answer { exchange: first.exchange, method: first.method, known: true, latency_nanos }
+        Answer { method: first.method, known: true, latency_nanos, ..unknown(first.exchange) }
     }
 
     /// Bytes between or across messages of one direction are missing or cannot be read.
@@ -160,7 +185,7 @@ impl Pairing {
         // What waits may have been answered among the responses that were lost.
         if self.certainty != Certainty::RequestsLost {
             self.waiting.clear();
-            self.beyond = (0, 0);
+            self.overflow = (0, 0);
             self.interim = None;
             self.unpaired = 0;
         }
@@ -309,7 +334,14 @@ mod tests {
         assert_eq!(ask(&mut exchanges), 21);
         assert_eq!(
             exchanges.response(200, AT),
-            Answer { exchange: 21, method: Method::Other, known: true, latency_nanos: Some(600) }
+            Answer {
+                exchange: 21,
+                method: Method::Other,
+                known: true,
+                latency_nanos: Some(600),
+                is_final: true,
+                interim: 0
+            }
         );
         assert_eq!(exchanges.response(200, AT).exchange, 22, "nobody asked");
     }

@@ -12,7 +12,8 @@ use sniffer_packet::time::{Precision, Timestamp};
 
 use super::*;
 use crate::anomaly::{Anomaly, AnomalySet};
-use crate::event::{Direction, Field, Head, Incomplete, StartLine, Version};
+use crate::event::{Incomplete, Over};
+use crate::http::{Direction, Field, Head, StartLine, Version};
 use crate::message::{Body, Fields, HeadText, Phase};
 
 /// What serde_json writes, with the line ends of some escaped, and a line feed.
@@ -73,7 +74,7 @@ prop_compose! {
                 true => StartLine::Request { method: &method, target: &target },
                 false => StartLine::Response { status, reason: &target },
             };
-            head = Some(HeadText::new(&Head { start, version: Version::Http11, fields, raw: b"" }));
+            head = Some(HeadText::new(&Head { start, version: Version::Http11, scheme: None, authority: None, fields, raw: b"" }));
         });
         let mut kept = Fields::default();
         lines(&trailers, &mut |fields| kept = Fields::new(fields));
@@ -98,6 +99,8 @@ prop_compose! {
             connection: FlowId::new(&FlowKey::of(&receiver, &destination).0, id, time, 0),
             connection_first: 1,
             exchange,
+            interim: 0,
+            over: Over::default(),
             latency_nanos: latency,
             frames,
             completed_by: 0,

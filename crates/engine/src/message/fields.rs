@@ -7,7 +7,7 @@ use sniffer_packet::block::position;
 use super::copying::{push_text, push_value};
 use super::head::checked;
 use super::names::{Hash, Names, lower};
-use crate::event::Field;
+use crate::http::Field;
 
 /// Field lines in wire order, in one piece of text.
 #[derive(Debug, Clone, Default)]

@@ -3,7 +3,7 @@
 //! Knows nothing of JSON. Next: [`super::fields`], then [`super::shape`].
 
 use super::fields::{Fields, Span};
-use crate::event::{Head, StartLine, Version};
+use crate::http::{Head, StartLine, Version};
 
 /// A head as text: what is not UTF-8 was read as Latin-1, names are in lower case.
 #[derive(Debug, Clone)]
@@ -119,12 +119,9 @@ impl HeadText {
         }
     }
 
-    /// `1.0` or `1.1`.
+    /// The version's number: `1.0`, `1.1`, `2`, `3`.
     pub const fn version(&self) -> &'static str {
-        match self.version {
-            Version::Http10 => "1.0",
-            Version::Http11 => "1.1",
-        }
+        self.version.number()
     }
 
     /// The field lines.

@@ -12,7 +12,8 @@ use sniffer_packet::frame::Stamp;
 use sniffer_packet::key::{Endpoint, FlowId};
 
 use crate::anomaly::AnomalySet;
-use crate::event::{Began, Direction, Incomplete};
+use crate::event::{Began, Incomplete, Over};
+use crate::http::Direction;
 pub use fields::Fields;
 pub use head::HeadText;
 
@@ -52,6 +53,10 @@ pub struct Message {
     pub connection_first: u64,
     /// Its exchange on the connection.
     pub exchange: u32,
+    /// Interim responses (1xx) of its exchange that came before it.
+    pub interim: u32,
+    /// Which exchanges get no further message in its direction.
+    pub over: Over,
     /// Final response: nanoseconds from the request's last byte to its own first.
     pub latency_nanos: Option<u64>,
     /// Numbers of the frames that carried it, when they are kept.

@@ -12,7 +12,8 @@ use sniffer_packet::time::Rfc3339;
 use super::head::checked;
 use super::{Body, Fields, Message};
 use crate::anomaly::AnomalySet;
-use crate::event::{Direction, Incomplete};
+use crate::event::Incomplete;
+use crate::http::Direction;
 
 /// The value of a key.
 #[derive(Debug, Clone, Copy)]

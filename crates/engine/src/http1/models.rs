@@ -2,11 +2,11 @@
 
 use sniffer_testkit::rng::Rng;
 
-use super::super::chunked::{ChunkPiece, Dechunker};
-use super::super::head::{EndFinder, read, read_at_once, read_lenient};
-use super::super::start_line::{LineKind, METHOD_MAX, classify, is_strict_start, may_become_strict};
+use super::chunked::{ChunkPiece, Dechunker};
+use super::head::{EndFinder, read, read_at_once, read_lenient};
+use super::start_line::{LineKind, METHOD_MAX, classify, is_strict_start, may_become_strict};
 use crate::anomaly::{Anomaly, AnomalySet};
-use crate::event::{Head, StartLine, Version};
+use crate::http::{Head, StartLine, Version};
 use crate::message::HeadText;
 
 /// What became of a chunked body.

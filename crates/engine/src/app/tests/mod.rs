@@ -3,7 +3,6 @@
 
 mod gaps;
 mod limits;
-mod models;
 mod smuggling;
 mod tunnels;
 
@@ -14,12 +13,14 @@ use sniffer_packet::frame::Stamp;
 use sniffer_packet::key::{Endpoint, FlowId, FlowKey, Side};
 use sniffer_packet::time::Timestamp;
 
-use super::*;
 use crate::anomaly::AnomalySet;
+use crate::app::Stack;
 use crate::config::Config;
-use crate::event::{Completion, Direction, Event, Flow, Sink, StartLine};
+use crate::context::Context;
+use crate::event::{Completion, Event, Flow, Sink};
+use crate::http::{Direction, StartLine};
 use crate::ledger::{Fate, Ledger};
-use crate::stream::{Delivery, EndCause, GapCause};
+use crate::stream::{Delivery, EndCause, GapCause, Retention};
 
 const CLIENT: Side = Side::Low;
 
@@ -39,7 +40,8 @@ struct Messages {
 impl Sink for Messages {
     fn event(&mut self, event: Event<'_>) {
         match event {
-            Event::Head { about, exchange, head, frames, latency_nanos } => {
+            Event::Head { about, head, frames, latency_nanos, .. } => {
+                let exchange = about.exchange;
                 self.frames.push(frames.iter().map(|stamp| stamp.number).collect());
                 self.latencies.push(latency_nanos);
                 let mut line = format!("{exchange} ");
@@ -71,7 +73,7 @@ impl Sink for Messages {
                     line.extend_from_slice(b"}");
                 }
             }
-            Event::End { about, completion, anomalies } => self.end(about.direction, completion, anomalies),
+            Event::End { about, completion, anomalies, .. } => self.end(about.direction, completion, anomalies),
             Event::Recognised { protocol, .. } => self.other.push(format!("{protocol:?}")),
             Event::Anomaly { anomaly, .. } => self.other.push(anomaly.name().to_owned()),
             Event::Closed { .. } => {}
@@ -155,8 +157,7 @@ fn run(steps: &[Step<'_>], cut: Cut, end: bool) -> Ran {
 }
 
 fn run_with(config: &Config, steps: &[Step<'_>], cut: Cut, end: bool) -> Ran {
-    let (mut messages, mut ledger, mut connection) =
-        (Messages::default(), Ledger::default(), Http1Connection::default());
+    let (mut messages, mut ledger, mut connection) = (Messages::default(), Ledger::default(), Stack::default());
     let port = |port| Endpoint::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
     let (key, _) = FlowKey::of(&port(1), &port(2));
     let mut flow =
@@ -183,7 +184,7 @@ fn run_with(config: &Config, steps: &[Step<'_>], cut: Cut, end: bool) -> Ran {
         }
         received += bytes.len();
     }
-    let between = connection.sides.iter().all(|stream| matches!(stream.state, state::State::Start));
+    let between = [Side::Low, Side::High].iter().all(|&side| connection.retention(side) == Retention::Unacknowledged);
     if end {
         for side in [CLIENT, CLIENT.other()] {
             connection.deliver(side, Delivery::End(EndCause::EndOfCapture), &mut cx);

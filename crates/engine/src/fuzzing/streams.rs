@@ -13,7 +13,7 @@ use sniffer_testkit::wire::Way;
 use super::input::FuzzInput;
 use crate::app::Stack;
 use crate::collect::Collector;
-use crate::config::{Config, Limits};
+use crate::config::Config;
 use crate::context::Context;
 use crate::event::{Event, Flow, Sink};
 use crate::ledger::Ledger;

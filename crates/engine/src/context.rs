@@ -8,13 +8,15 @@ use crate::anomaly::{Anomaly, AnomalySet};
 use crate::config::Config;
 use crate::event::{About, Completion, Event, Flow, Over, Protocol, Sink};
 use crate::http::{Direction, Field, Head};
-use crate::ledger::{Fate, Ledger};
+use crate::ledger::{Account, Counts, Fate};
 
 /// The surroundings of one connection during one call.
 pub(crate) struct Context<'a> {
     pub(crate) flow: &'a mut Flow,
     pub(crate) config: &'a Config,
-    pub(crate) ledger: &'a mut Ledger,
+    /// The account that the bytes of this layer are counted in.
+    pub(crate) account: &'a mut Account,
+    pub(crate) counts: &'a mut Counts,
     pub(crate) sink: &'a mut dyn Sink,
     /// The frame that is being pushed.
     pub(crate) stamp: Stamp,
@@ -30,7 +32,7 @@ pub(crate) struct Subject {
 impl Context<'_> {
     /// Counts an anomaly that touched no message.
     pub(crate) fn flag_connection(&mut self, anomaly: Anomaly) {
-        self.ledger.count_anomaly(anomaly);
+        self.counts.anomaly(anomaly);
         self.sink.event(Event::Anomaly { flow: Some(self.flow), anomaly });
     }
 
@@ -56,7 +58,7 @@ impl Context<'_> {
 
     /// Reports and counts content of a message.
     pub(crate) fn body(&mut self, subject: Subject, bytes: &[u8], stamp: Stamp) {
-        self.ledger.count(Fate::Body, bytes.len());
+        self.account.count(Fate::Body, bytes.len());
         let about = about(self.flow, subject, stamp);
         self.sink.event(Event::Body { about, bytes });
     }
@@ -90,7 +92,7 @@ impl Context<'_> {
         over: Over,
         stamp: Stamp,
     ) {
-        self.ledger.count_message(anomalies);
+        self.counts.message(anomalies);
         let about = about(self.flow, subject, stamp);
         self.sink.event(Event::End { about, completion, anomalies, over });
     }

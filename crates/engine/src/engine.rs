@@ -133,7 +133,7 @@ impl Tracker {
         moment: &Now,
         sink: &mut dyn Sink,
     ) {
-        self.ledger.received(segment.payload.len());
+        self.ledger.tcp_mut().0.receive(segment.payload.len());
         let Self { config, ledger, flows } = self;
         let Now { now, segment_number, .. } = *moment;
         flows.segment(segment, overlap, &mut Surroundings { config, ledger, sink, stamp, block, now, segment_number });
@@ -188,7 +188,7 @@ impl Tracker {
 
     /// Counts what only a later stage can see.
     pub(crate) const fn count_anomaly(&mut self, anomaly: Anomaly) {
-        self.ledger.count_anomaly(anomaly);
+        self.ledger.counts_mut().anomaly(anomaly);
     }
 
     pub(crate) fn held(&mut self) -> usize {

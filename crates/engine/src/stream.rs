@@ -9,7 +9,7 @@ use sniffer_packet::frame::Stamp;
 use sniffer_packet::key::Side;
 
 use crate::anomaly::Anomaly;
-use crate::ledger::Ledger;
+use crate::ledger::Account;
 use crate::tcp::BufferPool;
 
 /// The next piece of one direction's stream.
@@ -98,6 +98,6 @@ pub(crate) trait StreamSink {
         None
     }
 
-    /// The accounts, for bytes that are not delivered.
-    fn ledger(&mut self) -> &mut Ledger;
+    /// The account of the stream's bytes, for those that are not delivered.
+    fn account(&mut self) -> &mut Account;
 }

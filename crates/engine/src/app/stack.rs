@@ -157,7 +157,7 @@ impl Stack {
             Layer::Http1 => self.http1_step(from, bytes, stamp, boundary, cx),
             Layer::Undecided(partial) => self.decide(from, Some(partial), bytes, stamp, boundary, cx),
             Layer::Opaque(fate) => {
-                cx.ledger.count(fate, bytes.len());
+                cx.account.count(fate, bytes.len());
                 self.sides[from.index()].layer = Layer::Opaque(fate);
                 Step::used(bytes.len())
             }
@@ -277,7 +277,7 @@ impl Stack {
         let is_early = self.http1.is_connecting(from);
         let (used, next) = match detected {
             Detected::Preamble(preamble) => {
-                cx.ledger.count(Fate::Framing, preamble);
+                cx.account.count(Fate::Framing, preamble);
                 self.set_http1(from);
                 self.http1.restart(from);
                 return preamble;
@@ -308,7 +308,7 @@ impl Stack {
         };
         match next {
             Next::Opaque(fate) => {
-                cx.ledger.count(fate, used);
+                cx.account.count(fate, used);
                 self.set_opaque(from, fate);
             }
             Next::Lost(fate) => {
@@ -342,7 +342,7 @@ impl Stack {
         self.upgraded = Some(fate);
         for side in [Side::Low, Side::High] {
             if let Layer::Undecided(partial) = &self.sides[side.index()].layer {
-                cx.ledger.count(fate, partial.bytes.len());
+                cx.account.count(fate, partial.bytes.len());
             }
             if self.http1.upgrade(side, fate, cx) {
                 self.sides[side.index()].layer = Layer::Opaque(fate);

@@ -26,7 +26,7 @@ use crate::app;
 use crate::config::Config;
 use crate::context::Context;
 use crate::event::{Began, Event, Flow, Sink};
-use crate::ledger::{Fate, Ledger};
+use crate::ledger::{Account, Fate, Ledger};
 use crate::stream::{Delivery, EndCause, Retention, StreamSink};
 use crate::tcp::{self, SegmentOutcome};
 use ids::Ids;
@@ -126,7 +126,7 @@ impl Flows {
     pub(crate) fn segment(&mut self, segment: &Segment<'_>, overlap: Overlap, around: &mut Surroundings<'_>) {
         let (key, side) = FlowKey::of(&segment.src, &segment.dst);
         if let Some(fate) = around.config.excludes(&key) {
-            around.ledger.count(fate, segment.payload.len());
+            around.ledger.tcp_mut().0.count(fate, segment.payload.len());
             return;
         }
         let mut found = self.table.latest(&key).or_else(|| self.table.find(&key, self.table.hash(&key)));
@@ -182,13 +182,13 @@ impl Flows {
         let hash = self.table.hash(&key);
         // A SYN is not asked, it opens one in any case: to look there was a fiftieth of a replay of short connections.
         if !segment.flags.has(Flags::SYN) && self.past[key.bucket()].time_wait.explains(&key, hash, side, segment) {
-            around.ledger.count(Fate::Duplicate, segment.payload.len());
+            around.ledger.tcp_mut().0.count(Fate::Duplicate, segment.payload.len());
             return None;
         }
         if !tcp::TcpConnection::may_begin(segment) {
-            around.ledger.count(Fate::Ignored, segment.payload.len());
+            around.ledger.tcp_mut().0.count(Fate::Ignored, segment.payload.len());
             if !segment.flags.has(Flags::RST) {
-                around.ledger.count_anomaly(Anomaly::NoAck);
+                around.ledger.counts_mut().anomaly(Anomaly::NoAck);
                 around.sink.event(Event::Anomaly { flow: None, anomaly: Anomaly::NoAck });
             }
             return None;
@@ -209,7 +209,7 @@ impl Flows {
         first: Stamp,
         around: &mut Surroundings<'_>,
     ) -> u32 {
-        around.ledger.count_connection();
+        around.ledger.counts_mut().connection();
         let bucket = key.bucket();
         let id = self.past[bucket].ids.next(key.stable_hash(), segment.seq, first.time.as_micros());
         let server = first_guess(&key, side, segment, &around.config.ports);
@@ -302,7 +302,7 @@ impl Flows {
     pub(crate) fn evict(&mut self, around: &mut Surroundings<'_>) -> bool {
         match self.eviction_slot() {
             Some(slot) => {
-                around.ledger.count_evicted();
+                around.ledger.counts_mut().evicted();
                 self.end(slot, EndCause::Evicted, around);
                 true
             }
@@ -373,7 +373,8 @@ fn with<T>(
     common.touch(entry);
     let FlowEntry { flow, tcp, stack, .. } = entry;
     let Surroundings { config, ledger, sink, stamp, block, .. } = around;
-    let cx = Context { flow, config, ledger, sink: *sink, stamp: *stamp };
+    let (account, counts) = ledger.tcp_mut();
+    let cx = Context { flow, config, account, counts, sink: *sink, stamp: *stamp };
     call(tcp, &mut StackSink { stack, common, cx, block: *block })
 }
 
@@ -432,7 +433,7 @@ impl StreamSink for StackSink<'_> {
         self.common.lent.lend(bytes, self.block?, self.cx.flow.slot)
     }
 
-    fn ledger(&mut self) -> &mut Ledger {
-        self.cx.ledger
+    fn account(&mut self) -> &mut Account {
+        self.cx.account
     }
 }

@@ -27,7 +27,7 @@ fn push(flows: &mut Flows, ledger: &mut Ledger, number: u64, seq: u32, ack: Opti
         ttl: 64,
         checksum: Checksum::Unknown,
     };
-    ledger.received(payload.len());
+    ledger.tcp_mut().0.receive(payload.len());
     around(ledger, number, |around| flows.segment(&segment, Overlap::None, around));
 }
 

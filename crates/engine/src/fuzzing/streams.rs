@@ -166,9 +166,10 @@ pub(super) fn run(config: &Config, steps: &[StreamStep<'_>], pieces: Cuts) -> Ra
         let time = Timestamp::from_nanos(1_000_000_000 + number * 1_000_000);
         let stamp = Stamp { number, time, precision: Precision::Micros };
         if let StreamStep::Segment(_, bytes) = step {
-            ledger.received(bytes.len());
+            ledger.tcp_mut().0.receive(bytes.len());
         }
-        let mut cx = Context { flow: &mut flow, config, ledger: &mut ledger, sink: &mut both, stamp };
+        let (account, counts) = ledger.tcp_mut();
+        let mut cx = Context { flow: &mut flow, config, account, counts, sink: &mut both, stamp };
         match *step {
             StreamStep::Segment(side, bytes) => {
                 for bytes in bytes.chunks(size) {

@@ -18,7 +18,7 @@ use sniffer_packet::time::Timestamp;
 use super::input::FuzzInput;
 use crate::anomaly::Anomaly;
 use crate::config::Limits;
-use crate::ledger::{Fate, Ledger};
+use crate::ledger::{Account, Fate};
 use crate::stream::{Delivery, EndCause, Retention, StreamSink};
 use crate::tcp::{SegmentOutcome, TcpConnection};
 
@@ -51,7 +51,7 @@ struct Got {
     lengths: [u64; 2],
     ended: [bool; 2],
     retention: u8,
-    ledger: Ledger,
+    ledger: Account,
 }
 
 impl Got {
@@ -102,7 +102,7 @@ impl StreamSink for Got {
         }
     }
 
-    fn ledger(&mut self) -> &mut Ledger {
+    fn account(&mut self) -> &mut Account {
         &mut self.ledger
     }
 }
@@ -124,7 +124,7 @@ impl Run {
 
     fn push(&mut self, side: Side, segment: &Segment<'_>) -> SegmentOutcome {
         self.number += 1;
-        self.got.ledger.received(segment.payload.len());
+        self.got.ledger.receive(segment.payload.len());
         let now = Timestamp::from_nanos(self.nanos);
         let stamp = Stamp { number: self.number, time: now, ..Stamp::default() };
         let outcome = self.connection.segment(segment, side, stamp, now, &self.limits, &mut self.got);

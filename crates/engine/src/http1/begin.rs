@@ -167,7 +167,7 @@ impl Http1Connection {
         };
         anomalies.extend(finder.anomalies);
         let Some(opened) = self.open(from, &head[..length], anomalies, frames, cx) else { return HeadStep::NoHead };
-        cx.ledger.count(Fate::Framing, blank);
+        cx.account.count(Fate::Framing, blank);
         let stamp = frames.last().copied().unwrap_or(cx.stamp);
         HeadStep::Read(Step { used: blank + length, switch: self.begin(from, opened, length, stamp, cx) })
     }
@@ -191,8 +191,8 @@ impl Http1Connection {
         anomalies.insert(Anomaly::HeadTooLarge);
         let opened = self.open(from, &kept[..finder.complete_lines()], anomalies, frames, cx);
         let Some(Opened { open, input, request_method, upgrade }) = opened else { return HeadStep::NoHead };
-        cx.ledger.count(Fate::Framing, blank);
-        cx.ledger.count(Fate::Head, max);
+        cx.account.count(Fate::Framing, blank);
+        cx.account.count(Fate::Head, max);
         // From the first field on, as the cut may go through one.
         let mut fields = OverlongHead::new(input.status, input.version);
         fields.find_blank(&kept[memchr(b'\n', kept).map_or(max, |lf| lf + 1)..]);
@@ -225,7 +225,7 @@ impl Http1Connection {
             }
         }
         for stream in &mut self.sides {
-            cx.ledger.recount(Fate::NotHttp, Fate::Unparseable, std::mem::take(&mut stream.not_http));
+            cx.account.recount(Fate::NotHttp, Fate::Unparseable, std::mem::take(&mut stream.not_http));
             if let State::Lost(fate @ Fate::NotHttp) = &mut stream.state {
                 *fate = Fate::Unparseable;
             }
@@ -296,7 +296,7 @@ impl Http1Connection {
         cx: &mut Context<'_>,
     ) -> Option<Switch> {
         let Opened { mut open, input, request_method, upgrade } = opened;
-        cx.ledger.count(Fate::Head, length);
+        cx.account.count(Fate::Head, length);
         let (framing, anomalies) = framing(&input, request_method);
         open.anomalies.extend(anomalies);
         self.begin_body(from, open, framing, upgrade, stamp, cx)

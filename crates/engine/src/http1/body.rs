@@ -69,7 +69,7 @@ impl Http1Connection {
                     at += n;
                 }
                 ChunkPiece::Framing(n) => {
-                    cx.ledger.count(Fate::Framing, n);
+                    cx.account.count(Fate::Framing, n);
                     cx.carried(open.subject, stamp);
                     at += n;
                     if dechunker == Dechunker::Trailers {
@@ -79,7 +79,7 @@ impl Http1Connection {
                 }
                 ChunkPiece::Bad(anomaly) => {
                     open.anomalies.insert(anomaly);
-                    cx.ledger.count(Fate::Unparseable, bytes.len() - at);
+                    cx.account.count(Fate::Unparseable, bytes.len() - at);
                     self.close(from, open, Completion::Complete, stamp, cx);
                     self.lose_place(from);
                     return bytes.len();
@@ -102,7 +102,7 @@ impl Http1Connection {
         cx.carried(open.subject, stamp);
         let before = partial.bytes.len();
         if before == 0 && bytes.starts_with(b"\r\n") {
-            cx.ledger.count(Fate::Framing, 2);
+            cx.account.count(Fate::Framing, 2);
             self.close(from, open, Completion::Complete, stamp, cx);
             return 2;
         }
@@ -122,7 +122,7 @@ impl Http1Connection {
                 if !fields.is_empty() {
                     cx.trailers(open.subject, &fields, stamp);
                 }
-                cx.ledger.count(if fields.is_empty() { Fate::Framing } else { Fate::Head }, length);
+                cx.account.count(if fields.is_empty() { Fate::Framing } else { Fate::Head }, length);
                 self.close(from, open, Completion::Complete, stamp, cx);
                 length - before
             }
@@ -132,7 +132,7 @@ impl Http1Connection {
             }
             _ => {
                 open.anomalies.insert(Anomaly::HeadTooLarge);
-                cx.ledger.count(Fate::Unparseable, partial.bytes.len());
+                cx.account.count(Fate::Unparseable, partial.bytes.len());
                 self.close(from, open, Completion::Complete, stamp, cx);
                 self.lose_place(from);
                 bytes.len()

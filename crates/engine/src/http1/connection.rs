@@ -120,7 +120,7 @@ impl Http1Connection {
         if matches!(state, State::Body(..) | State::Trailers(..) | State::Overlong(_)) {
             return false;
         }
-        cx.ledger.count(fate, std::mem::replace(state, State::Away).held_payload());
+        cx.account.count(fate, std::mem::replace(state, State::Away).held_payload());
         true
     }
 
@@ -196,11 +196,11 @@ impl Http1Connection {
     ) -> Step {
         match overlong.fields.find_blank(bytes) {
             Some(used) => {
-                cx.ledger.count(Fate::Head, used);
+                cx.account.count(Fate::Head, used);
                 Step { used, switch: self.end_overlong(from, *overlong, stamp, cx) }
             }
             None => {
-                cx.ledger.count(Fate::Head, bytes.len());
+                cx.account.count(Fate::Head, bytes.len());
                 cx.carried(overlong.open.subject, stamp);
                 self.set(from, State::Overlong(overlong));
                 Step::used(bytes.len())
@@ -308,7 +308,7 @@ impl Http1Connection {
 
     /// Counts bytes that are no part of a message, and what they say about pairing.
     pub(crate) fn count_lost(&mut self, from: Side, fate: Fate, bytes: usize, cx: &mut Context<'_>) {
-        cx.ledger.count(fate, bytes);
+        cx.account.count(fate, bytes);
         if fate == Fate::Unparseable && bytes > 0 && self.client == Some(from.other()) {
             self.exchanges.server_unread();
         }

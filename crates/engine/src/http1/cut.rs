@@ -34,7 +34,7 @@ impl Http1Connection {
             }
             State::Body(body, open) => self.gap_in_body(from, body, open, missing, reason, cx),
             State::Trailers(partial, open) => {
-                cx.ledger.count(Fate::Unparseable, partial.bytes.len());
+                cx.account.count(Fate::Unparseable, partial.bytes.len());
                 self.cut(from, open, reason, cx);
                 self.lose_place(from);
             }
@@ -49,7 +49,7 @@ impl Http1Connection {
     /// A gap after bytes that may have begun a message; `is_head` when they certainly did.
     pub(crate) fn gap_in_start(&mut self, from: Side, partial: &Partial, is_head: bool, cx: &mut Context<'_>) {
         let fate = if is_head || self.client.is_some() { Fate::Unparseable } else { Fate::NotHttp };
-        cx.ledger.count(fate, partial.bytes.len());
+        cx.account.count(fate, partial.bytes.len());
         self.messages_lost(from);
         self.lose(from, fate);
     }
@@ -102,7 +102,7 @@ impl Http1Connection {
             State::Overlong(overlong) => self.cut(from, overlong.open, reason, cx),
             State::Trailers(partial, open) => {
                 let fate = if cause == EndCause::Evicted { Fate::Evicted } else { Fate::Unparseable };
-                cx.ledger.count(fate, partial.bytes.len());
+                cx.account.count(fate, partial.bytes.len());
                 self.cut(from, open, reason, cx);
             }
             State::Start | State::Lost(_) | State::Away => {}
@@ -122,6 +122,6 @@ impl Http1Connection {
             _ if self.client.is_some() || is_head => Fate::Unparseable,
             _ => Fate::NotHttp,
         };
-        cx.ledger.count(fate, partial.bytes.len());
+        cx.account.count(fate, partial.bytes.len());
     }
 }

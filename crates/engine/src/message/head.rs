@@ -10,6 +10,9 @@ use crate::http::{Head, StartLine, Version};
 pub struct HeadText {
     kind: Kind,
     version: Version,
+    /// Of a request in HTTP/2 or HTTP/3.
+    scheme: Option<Span>,
+    authority: Option<Span>,
     /// The start line stands before them, or what is kept of it: method and request-target, or the reason phrase.
     fields: Fields,
 }
@@ -25,7 +28,7 @@ impl HeadText {
     /// Copies a head.
     pub fn new(head: &Head<'_>) -> Self {
         let kind = Kind::Response { status: 0, reason: Span::default() };
-        let mut copy = Self { kind, version: head.version, fields: Fields::default() };
+        let mut copy = Self { kind, version: head.version, scheme: None, authority: None, fields: Fields::default() };
         copy.set(head);
         copy
     }
@@ -33,7 +36,7 @@ impl HeadText {
     /// Its memory, to be [set](Self::set) again.
     pub(crate) fn take(&mut self) -> Self {
         let fields = std::mem::take(&mut self.fields);
-        Self { kind: self.kind, version: self.version, fields }
+        Self { kind: self.kind, version: self.version, scheme: None, authority: None, fields }
     }
 
     /// Copies a head over this one, into the memory it has.
@@ -48,6 +51,10 @@ impl HeadText {
     /// Copies the bytes that the head was read from, where that is all there is to do.
     #[inline(always)]
     fn set_at_once(&mut self, head: &Head<'_>) -> Option<()> {
+        if head.scheme.is_some() || head.authority.is_some() {
+            return None;
+        }
+        (self.scheme, self.authority) = (None, None);
         let place = |piece| Span::of(piece, head.raw);
         self.kind = match head.start {
             StartLine::Request { method, target } => Kind::Request { method: place(method)?, target: place(target)? },
@@ -77,6 +84,8 @@ impl HeadText {
             StartLine::Request { method, target } => Kind::Request { method: place(method), target: place(target) },
             StartLine::Response { status, reason } => Kind::Response { status, reason: place(reason) },
         };
+        self.scheme = head.scheme.map(&mut place);
+        self.authority = head.authority.map(place);
         self.fields.push(head.fields);
     }
 
@@ -96,6 +105,16 @@ impl HeadText {
             Kind::Request { method, target } => Some((self.fields.piece(method), self.fields.piece(target))),
             Kind::Response { .. } => None,
         }
+    }
+
+    /// The scheme that an HTTP/2 or HTTP/3 request names beside its target.
+    pub fn scheme(&self) -> Option<&str> {
+        self.scheme.map(|piece| checked(self.fields.piece(piece)))
+    }
+
+    /// The authority that an HTTP/2 or HTTP/3 request names beside its target.
+    pub fn authority(&self) -> Option<&str> {
+        self.authority.map(|piece| checked(self.fields.piece(piece)))
     }
 
     /// The status code of a response.

@@ -55,6 +55,12 @@ impl Message {
         if let Some((method, target)) = self.head.request_line() {
             to.key("method", Value::Utf8(method))?;
             to.key("path", Value::Utf8(target))?;
+            if let Some(scheme) = self.head.scheme() {
+                to.key("scheme", Value::Utf8(scheme.as_bytes()))?;
+            }
+            if let Some(authority) = self.head.authority() {
+                to.key("authority", Value::Utf8(authority.as_bytes()))?;
+            }
         }
         if let Some(status) = self.head.status() {
             to.key("statusCode", Value::Number(status.into()))?;

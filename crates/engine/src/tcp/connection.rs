@@ -113,7 +113,7 @@ impl TcpConnection {
         out: &mut R,
     ) -> SegmentOutcome {
         if segment.flags.has(Flags::RST) {
-            out.ledger().count(Fate::Ignored, segment.payload.len());
+            out.account().count(Fate::Ignored, segment.payload.len());
             return self.reset(segment, side, now, limits, out);
         }
         if segment.flags.has(Flags::SYN) {
@@ -125,7 +125,7 @@ impl TcpConnection {
                 return outcome;
             }
             if let Some(anomaly) = self.implausible(segment, side) {
-                out.ledger().count(Fate::Ignored, segment.payload.len());
+                out.account().count(Fate::Ignored, segment.payload.len());
                 if segment.payload.is_empty() {
                     out.flag_connection(anomaly);
                 } else {
@@ -162,15 +162,15 @@ impl TcpConnection {
     /// Ends the connection: what waits is delivered with the holes before it declared, or dropped when evicted.
     pub(crate) fn end<R: StreamSink>(&mut self, cause: EndCause, out: &mut R) {
         if let Some(syn) = self.pending_syn.take() {
-            out.ledger().count(Fate::Ignored, syn.payload.len());
+            out.account().count(Fate::Ignored, syn.payload.len());
         }
         if let Some(data) = self.syn_data.take() {
-            out.ledger().count(Fate::Ignored, data.bytes.len());
+            out.account().count(Fate::Ignored, data.bytes.len());
         }
         if cause == EndCause::Evicted {
             for half in &mut self.halves {
                 while let Some((_, waiting)) = half.pop_waiting() {
-                    out.ledger().count(Fate::Evicted, waiting.bytes.len());
+                    out.account().count(Fate::Evicted, waiting.bytes.len());
                 }
             }
         }
@@ -333,7 +333,7 @@ impl TcpConnection {
         {
             let room = fin.since(chunk.offset);
             let keep = usize::try_from(room).unwrap_or(usize::MAX).min(chunk.bytes.len());
-            out.ledger().count(Fate::Ignored, chunk.bytes.len() - keep);
+            out.account().count(Fate::Ignored, chunk.bytes.len() - keep);
             out.flag_connection(Anomaly::DataAfterFin);
             chunk.cut = chunk.cut.min(room - keep as u64);
             chunk.bytes = &chunk.bytes[..keep];
@@ -351,7 +351,7 @@ impl TcpConnection {
             } else {
                 Fate::Duplicate
             };
-            out.ledger().count(fate, dropped);
+            out.account().count(fate, dropped);
             chunk.cut = chunk.cut.saturating_sub(old - dropped as u64);
             chunk.bytes = &chunk.bytes[dropped..];
             chunk.offset = half.next;
@@ -371,9 +371,9 @@ impl TcpConnection {
             return;
         }
         let inserted = half.wait(chunk, Provenance::verified(segment));
-        out.ledger().count(Fate::Duplicate, inserted.duplicate);
+        out.account().count(Fate::Duplicate, inserted.duplicate);
         if inserted.conflicting > 0 {
-            out.ledger().count(Fate::ConflictingOverlap, inserted.conflicting);
+            out.account().count(Fate::ConflictingOverlap, inserted.conflicting);
             note_conflict(half, side, inserted.evidence, segment, out);
         }
         while self.half(side).is_full(limits) {

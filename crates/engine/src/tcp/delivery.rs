@@ -123,7 +123,7 @@ impl TcpConnection {
         let half = self.half_mut(side);
         let bytes = end.since(half.next);
         half.give_up(bytes);
-        out.ledger().missed(bytes);
+        out.account().miss(bytes);
         out.deliver(side, Delivery::Gap { missing: bytes, cause: GapCause::Lost });
     }
 }
@@ -143,7 +143,7 @@ pub(super) fn deliver<R: StreamSink>(
     }
     if chunk.cut > 0 {
         half.advance(chunk.cut);
-        out.ledger().missed(chunk.cut);
+        out.account().miss(chunk.cut);
         out.deliver(side, Delivery::Gap { missing: chunk.cut, cause: GapCause::Snaplen });
     }
 }

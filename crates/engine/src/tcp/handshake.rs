@@ -60,7 +60,7 @@ impl TcpConnection {
             // The same SYN again, or one that the capture shows behind the data it precedes.
             HalfState::Open | HalfState::Ended => {
                 if self.half(side).starts_at(start) {
-                    out.ledger().count(Fate::Duplicate, segment.payload.len());
+                    out.account().count(Fate::Duplicate, segment.payload.len());
                     self.half_mut(side).see_syn(segment.window, segment.options.window_scale);
                     return None;
                 }
@@ -82,7 +82,7 @@ impl TcpConnection {
             }
             out.flag_connection(if fits { Anomaly::BadAck } else { Anomaly::SynInFlow });
             if fits {
-                out.ledger().count(Fate::Ignored, segment.payload.len());
+                out.account().count(Fate::Ignored, segment.payload.len());
             } else {
                 self.keep_pending(segment, side, stamp, out);
             }
@@ -113,7 +113,7 @@ impl TcpConnection {
         if !segment.payload.is_empty() {
             let data = SynData { side, stamp, bytes: segment.payload.to_vec() };
             if let Some(before) = self.syn_data.replace(Box::new(data)) {
-                out.ledger().count(Fate::Ignored, before.bytes.len());
+                out.account().count(Fate::Ignored, before.bytes.len());
             }
         }
         None
@@ -131,7 +131,7 @@ impl TcpConnection {
             answered: false,
         };
         if let Some(before) = self.pending_syn.replace(Box::new(pending)) {
-            out.ledger().count(Fate::Ignored, before.payload.len());
+            out.account().count(Fate::Ignored, before.payload.len());
         }
     }
 
@@ -179,7 +179,7 @@ impl TcpConnection {
         let Some(data) = self.syn_data.take_if(|data| data.side == side) else { return };
         let taken = (acked.since(self.half(side).start) as usize).min(data.bytes.len());
         let (taken, left) = data.bytes.split_at(taken);
-        out.ledger().count(Fate::Ignored, left.len());
+        out.account().count(Fate::Ignored, left.len());
         if !taken.is_empty() {
             self.half_mut(side).advance(taken.len() as u64);
             out.deliver(side, Delivery::Bytes { bytes: taken, stamp: data.stamp, boundary: true });

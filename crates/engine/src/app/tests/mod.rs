@@ -163,7 +163,8 @@ fn run_with(config: &Config, steps: &[Step<'_>], cut: Cut, end: bool) -> Ran {
     let mut flow =
         Flow { id: FlowId::default(), slot: 0, key, first: Stamp::default(), server: Side::High, server_by_syn: false };
     let mut received = 0;
-    let mut cx = Context { flow: &mut flow, config, ledger: &mut ledger, sink: &mut messages, stamp: Stamp::default() };
+    let (account, counts) = ledger.tcp_mut();
+    let mut cx = Context { flow: &mut flow, config, account, counts, sink: &mut messages, stamp: Stamp::default() };
     for (number, step) in (1..).zip(steps) {
         let (side, bytes, cut) = match *step {
             C(bytes) => (CLIENT, bytes, cut),
@@ -190,7 +191,7 @@ fn run_with(config: &Config, steps: &[Step<'_>], cut: Cut, end: bool) -> Ran {
             connection.deliver(side, Delivery::End(EndCause::EndOfCapture), &mut cx);
         }
     }
-    ledger.received(received);
+    ledger.tcp_mut().0.receive(received);
     assert_eq!(ledger.balance(), connection.held_payload() as i128, "every byte has one fate: {steps:?}");
     Ran { messages, ledger, received, between }
 }

@@ -20,7 +20,7 @@ use sniffer_packet::time::Timestamp;
 use super::*;
 use crate::anomaly::Anomaly;
 use crate::config::Limits;
-use crate::ledger::{Fate, Ledger};
+use crate::ledger::{Account, Fate};
 use crate::stream::{Delivery, EndCause, GapCause, Retention, StreamSink};
 
 const CLIENT: Side = Side::Low;
@@ -33,7 +33,7 @@ struct Log {
     /// Of each piece that was delivered, whether a segment started at its first byte.
     starts: Vec<bool>,
     retention: Option<Retention>,
-    ledger: Ledger,
+    ledger: Account,
 }
 
 impl Log {
@@ -75,7 +75,7 @@ impl StreamSink for Log {
         self.retention.unwrap_or(Retention::Open)
     }
 
-    fn ledger(&mut self) -> &mut Ledger {
+    fn account(&mut self) -> &mut Account {
         &mut self.ledger
     }
 }
@@ -134,12 +134,12 @@ fn segment(row: &str) -> (Side, u64, Segment<'_>) {
 
 /// Each row is a segment and what it delivers; at the end the connection is ended as at the end of a capture.
 #[track_caller]
-fn check(rows: &[(&str, &str)], end: &str) -> Ledger {
+fn check(rows: &[(&str, &str)], end: &str) -> Account {
     check_with(&Limits::default(), rows, end)
 }
 
 #[track_caller]
-fn check_with(limits: &Limits, rows: &[(&str, &str)], end: &str) -> Ledger {
+fn check_with(limits: &Limits, rows: &[(&str, &str)], end: &str) -> Account {
     let mut connection = TcpConnection::new();
     let mut log = Log::default();
     let mut received = 0;
@@ -150,7 +150,7 @@ fn check_with(limits: &Limits, rows: &[(&str, &str)], end: &str) -> Ledger {
         let now = Timestamp::from_nanos(millis * 1_000_000);
         let stamp = Stamp { number: number as u64 + 1, time: now, ..Stamp::default() };
         received += segment.payload.len();
-        log.ledger.received(segment.payload.len());
+        log.ledger.receive(segment.payload.len());
         let outcome = connection.segment(&segment, side, stamp, now, limits, &mut log);
         if matches!(outcome, SegmentOutcome::Reopen(_)) {
             log.entry(side, format_args!("!reopen"));

@@ -28,9 +28,9 @@ proptest! {
         let limits = Limits::default();
         let mut connection = TcpConnection::new();
         let mut stream = Vec::new();
-        let mut ledger = Ledger::default();
+        let mut ledger = Account::default();
         {
-            struct Keep<'a>(&'a mut Vec<Option<u8>>, &'a mut Ledger);
+            struct Keep<'a>(&'a mut Vec<Option<u8>>, &'a mut Account);
             impl StreamSink for Keep<'_> {
                 fn deliver(&mut self, _: Side, delivery: Delivery<'_>) {
                     match delivery {
@@ -50,7 +50,7 @@ proptest! {
                 fn retention(&self, _: Side) -> Retention {
                     Retention::Open
                 }
-                fn ledger(&mut self) -> &mut Ledger {
+                fn account(&mut self) -> &mut Account {
                     self.1
                 }
             }
@@ -63,7 +63,7 @@ proptest! {
                 let (side, _, mut segment) = segment("c 1 1 A");
                 segment.seq = segment.seq.add(*at as u32);
                 segment.payload = bytes;
-                keep.1.received(bytes.len());
+                keep.1.receive(bytes.len());
                 connection.segment(&segment, side, Stamp::default(), Timestamp::ZERO, &limits, &mut keep);
                 prop_assert_eq!(keep.1.balance(), connection.held_payload() as i128);
             }

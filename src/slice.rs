@@ -10,8 +10,8 @@ use std::path::Path;
 
 use sniffer_engine::config::Config;
 use sniffer_packet::clock::Clock;
-use sniffer_packet::decode::{Decoded, decode_datagram, decode_each};
-use sniffer_packet::defrag::{Defrag, FragmentOutcome};
+use sniffer_packet::decode::{Decoded, decode_each};
+use sniffer_packet::defrag::Defrag;
 use sniffer_packet::file::pcapng::PcapngWriter;
 use sniffer_packet::frame::Frame;
 use sniffer_packet::key::FlowKey;
@@ -63,28 +63,17 @@ fn fragments(inputs: &[Input], chosen: &BTreeSet<FlowKey>, passes: &Passes<'_>) 
     let mut clock = Clock::default();
     each_frame(inputs, passes, |frame| {
         let now = clock.read(frame.time).now;
-        decode_each(frame, |decoded| {
-            let Decoded::Fragment(fragment) = decoded else { return };
-            let mut outcome = defrag.push(fragment, now, frame.stamp());
-            while let FragmentOutcome::Whole(datagram) = outcome {
-                let parts: Vec<_> = datagram
-                    .frames
-                    .iter()
-                    .flat_map(|part| fragment_frames.remove(part).unwrap_or_else(|| vec![*part]))
-                    .collect();
-                outcome = match decode_datagram(&datagram.facts, &datagram.bytes) {
-                    Decoded::Segment(segment) => {
-                        if chosen.contains(&key(&segment)) {
-                            wanted.extend(parts);
-                        }
-                        return;
-                    }
-                    Decoded::Fragment(fragment) => {
-                        fragment_frames.insert(datagram.first.number, parts);
-                        defrag.push(&fragment, now, datagram.first)
-                    }
-                    _ => return,
-                };
+        defrag.packets(frame, now, |packet| {
+            let Some(datagram) = packet.datagram else { return };
+            let frames = datagram.frames.iter();
+            let parts = frames.flat_map(|part| fragment_frames.remove(part).unwrap_or_else(|| vec![*part]));
+            let parts: Vec<_> = parts.collect();
+            match packet.decoded {
+                Decoded::Segment(segment) if chosen.contains(&key(segment)) => wanted.extend(parts),
+                Decoded::Fragment(_) => {
+                    fragment_frames.insert(datagram.first.number, parts);
+                }
+                _ => {}
             }
         });
         true

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sniffer_engine::config::Config;
 use sniffer_engine::message::Message;
-use sniffer_packet::decode::{Decoded, decode_datagram, decode_each};
-use sniffer_packet::defrag::{Defrag, FragmentOutcome};
+use sniffer_packet::decode::{Decoded, decode_each};
+use sniffer_packet::defrag::Defrag;
 use sniffer_packet::frame::OwnedFrame;
 use sniffer_packet::key::{Endpoint, FlowKey};
 use sniffer_packet::segment::{Flags, Segment};
@@ -67,20 +67,10 @@ pub(super) fn tell(frames: &[OwnedFrame], messages: &[Message], name: &str, tell
             teller.push(Action::Pause((passed / 1_000_000 * 1_000_000).cast_signed()));
         }
         before = before.max(frame.time);
-        let now = before;
-        decode_each(&frame.as_frame(), |decoded| match decoded {
+        defrag.packets(&frame.as_frame(), before, |packet| match packet.decoded {
             Decoded::Segment(segment) => teller.segment(segment),
-            Decoded::Fragment(fragment) => {
-                let mut outcome = defrag.push(fragment, now, frame.as_frame().stamp());
-                while let FragmentOutcome::Whole(datagram) = outcome {
-                    outcome = match decode_datagram(&datagram.facts, &datagram.bytes) {
-                        Decoded::Segment(segment) => return teller.segment(&segment),
-                        Decoded::Fragment(fragment) => defrag.push(&fragment, now, datagram.first),
-                        _ => return,
-                    };
-                }
-            }
-            _ => left_out += 1,
+            Decoded::Fragment(_) => {}
+            _ => left_out += u64::from(packet.datagram.is_none()),
         });
     }
     teller.finish(name, left_out)

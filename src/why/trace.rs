@@ -11,8 +11,8 @@ use sniffer_engine::engine::Engine;
 use sniffer_engine::event::{About, Completion, Direction, Event, Flow, Protocol, Sink, StartLine};
 use sniffer_engine::ledger::{Fate, Ledger};
 use sniffer_packet::clock::Clock;
-use sniffer_packet::decode::{Decoded, decode_datagram, decode_each};
-use sniffer_packet::defrag::{Defrag, FragmentOutcome};
+use sniffer_packet::decode::{Decoded, decode_each};
+use sniffer_packet::defrag::Defrag;
 use sniffer_packet::fate::FrameFate;
 use sniffer_packet::frame::{Frame, LinkType, Stamp};
 use sniffer_packet::key::{Endpoint, FlowKey};
@@ -203,25 +203,21 @@ impl Fragments {
     fn push(&mut self, frame: &Frame<'_>) -> Option<(u64, Option<TracedPacket>)> {
         let now = self.clock.read(frame.time).now;
         let mut whole = None;
-        decode_each(frame, |decoded| {
-            let Decoded::Fragment(fragment) = decoded else { return };
-            let mut outcome = self.defrag.push(fragment, now, frame.stamp());
-            let mut ours = false;
-            while let FragmentOutcome::Whole(datagram) = outcome {
-                ours |= datagram.frames.contains(&self.number);
+        let mut ours = false;
+        self.defrag.packets(frame, now, |packet| {
+            let Some(datagram) = packet.datagram else {
+                ours = false;
+                return;
+            };
+            ours |= datagram.frames.contains(&self.number);
+            if ours {
                 let first = datagram.first.number;
-                outcome = match decode_datagram(&datagram.facts, &datagram.bytes) {
-                    Decoded::Segment(segment) if ours => {
-                        whole = Some((first, Some(TracedPacket::of(&segment))));
-                        return;
-                    }
-                    Decoded::Fragment(fragment) => self.defrag.push(&fragment, now, datagram.first),
-                    _ if ours => {
-                        whole = Some((first, None));
-                        return;
-                    }
-                    _ => return,
-                };
+                match packet.decoded {
+                    Decoded::Segment(segment) => whole = Some((first, Some(TracedPacket::of(segment)))),
+                    // The datagram of this fragment counts, once it is whole.
+                    Decoded::Fragment(_) => {}
+                    _ => whole = Some((first, None)),
+                }
             }
         });
         whole

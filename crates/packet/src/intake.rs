@@ -6,8 +6,9 @@
 
 use crate::block::Block;
 use crate::clock::Clock;
+use crate::datagram::Datagram;
 use crate::decode::{self, Decoded, Layer, Peek, Skipped};
-use crate::defrag::{self, Datagram, Defrag, DefragLimits, FragmentFrames, Overlap};
+use crate::defrag::{Defrag, DefragLimits, FragmentFrames, Overlap, Packet, WholeDatagram};
 use crate::fate::FrameFate;
 use crate::frame::{Frame, Stamp};
 use crate::segment::Segment;
@@ -33,6 +34,13 @@ pub enum Step<'s, 'a> {
         fragment_frames: &'s [u64],
         /// What its bytes lie in, where that is shared.
         block: Option<&'s Block>,
+    },
+    /// A UDP datagram that is no tunnel.
+    Datagram {
+        /// The datagram.
+        datagram: &'s Datagram<'a>,
+        /// The frame that carried its first byte.
+        stamp: Stamp,
     },
 }
 
@@ -117,65 +125,38 @@ impl Intake {
         reading.now
     }
 
-    #[inline(always)]
+    /// Decodes a frame and hands on its fate, then what is in it.
+    #[inline(always)] // hot: see NOTES#intake
     fn open(&mut self, frame: &Frame<'_>, mut to: impl FnMut(Step<'_, '_>, &Now)) {
+        let Self { defrag, fragment_frames, moment, .. } = self;
         let mut counted = false;
-        decode::decode_each(
+        defrag.packets(
             frame,
+            moment.now,
             #[inline(always)]
-            |decoded| {
+            |Packet { decoded, datagram, .. }| {
+                if let Some(datagram) = datagram {
+                    return reassembled(decoded, datagram, fragment_frames.as_mut(), moment, &mut to);
+                }
                 // A frame is counted once, by the first packet in it.
                 if !std::mem::replace(&mut counted, true) {
-                    to(Step::Frame(frame_fate(decoded)), &self.moment);
+                    to(Step::Frame(frame_fate(decoded)), moment);
                 }
+                let stamp = frame.stamp();
                 match decoded {
                     Decoded::Segment(segment) => {
-                        self.moment.segment_number += 1;
-                        let (stamp, block) = (frame.stamp(), frame.block);
+                        moment.segment_number += 1;
+                        let block = frame.block;
                         to(
                             Step::Segment { segment, stamp, overlap: Overlap::None, fragment_frames: &[], block },
-                            &self.moment,
+                            moment,
                         );
                     }
-                    Decoded::Fragment(fragment) => {
-                        if let defrag::FragmentOutcome::Whole(datagram) =
-                            self.defrag.push(fragment, self.moment.now, frame.stamp())
-                        {
-                            self.datagram(datagram, &mut to);
-                        }
-                    }
-                    Decoded::Skipped(_) => {}
+                    Decoded::Datagram(datagram) => to(Step::Datagram { datagram, stamp }, moment),
+                    Decoded::Fragment(_) | Decoded::Skipped(_) => {}
                 }
             },
         );
-    }
-
-    /// Takes a datagram that was put together; it may hold a fragment of another, one tunnel further in.
-    fn datagram(&mut self, mut datagram: Datagram, to: &mut impl FnMut(Step<'_, '_>, &Now)) {
-        loop {
-            if let Some(fragment_frames) = &mut self.fragment_frames {
-                fragment_frames.remember(&datagram);
-            }
-            let overlap = datagram.overlap;
-            let next = match decode::decode_datagram(&datagram.facts, &datagram.bytes) {
-                Decoded::Segment(segment) => {
-                    self.moment.segment_number += 1;
-                    let stamp = datagram.first;
-                    let fragment_frames = self
-                        .fragment_frames
-                        .as_ref()
-                        .map_or(&[][..], |fragment_frames| fragment_frames.of(stamp.number));
-                    let segment = &segment;
-                    return to(Step::Segment { segment, stamp, overlap, fragment_frames, block: None }, &self.moment);
-                }
-                Decoded::Fragment(fragment) => self.defrag.push(&fragment, self.moment.now, datagram.first),
-                Decoded::Skipped(_) => return,
-            };
-            match next {
-                defrag::FragmentOutcome::Whole(inner) => datagram = inner,
-                defrag::FragmentOutcome::Waiting | defrag::FragmentOutcome::Discarded(_) => return,
-            }
-        }
     }
 
     /// Lets time pass without a frame.
@@ -208,9 +189,33 @@ impl Intake {
     }
 }
 
+/// Hands on what is in a reassembled datagram.
+fn reassembled(
+    decoded: &Decoded<'_>,
+    datagram: &WholeDatagram,
+    mut fragment_frames: Option<&mut FragmentFrames>,
+    moment: &mut Now,
+    to: &mut impl FnMut(Step<'_, '_>, &Now),
+) {
+    if let Some(fragment_frames) = &mut fragment_frames {
+        fragment_frames.remember(datagram);
+    }
+    let (stamp, overlap) = (datagram.first, datagram.overlap);
+    match decoded {
+        Decoded::Segment(segment) => {
+            moment.segment_number += 1;
+            let fragment_frames = fragment_frames.map_or(&[][..], |frames| frames.of(stamp.number));
+            to(Step::Segment { segment, stamp, overlap, fragment_frames, block: None }, moment);
+        }
+        Decoded::Datagram(datagram) => to(Step::Datagram { datagram, stamp }, moment),
+        Decoded::Fragment(_) | Decoded::Skipped(_) => {}
+    }
+}
+
 const fn frame_fate(decoded: &Decoded<'_>) -> FrameFate {
     match decoded {
         Decoded::Segment(_) => FrameFate::Tcp,
+        Decoded::Datagram(_) => FrameFate::NotTcp,
         Decoded::Fragment(_) => FrameFate::Fragment,
         Decoded::Skipped(why) => match why {
             Skipped::NotTcp => FrameFate::NotTcp,

@@ -5,6 +5,7 @@
 
 pub mod block;
 pub mod clock;
+pub mod datagram;
 pub mod decode;
 pub mod defrag;
 pub mod fate;

@@ -2,8 +2,8 @@
 //!
 //! Next: [`sniffer_packet::decode`], [`sniffer_packet::defrag`].
 
-use sniffer_packet::decode::{Decoded, decode_datagram, decode_each};
-use sniffer_packet::defrag::{Defrag, DefragLimits, FragmentOutcome};
+use sniffer_packet::decode::Decoded;
+use sniffer_packet::defrag::{Defrag, DefragLimits};
 
 use super::input::FuzzInput;
 use crate::config::Config;
@@ -27,23 +27,17 @@ pub fn packets(data: &[u8]) {
         let frame = owned.as_frame();
         // The engine's clock never goes back.
         now = now.max(frame.time);
-        decode_each(&frame, |decoded| {
-            assert_inside(frame.bytes, decoded);
-            let mut next = match decoded {
-                Decoded::Fragment(fragment) => defrag.push(fragment, now, frame.stamp()),
-                Decoded::Segment(_) | Decoded::Skipped(_) => return,
-            };
-            pushed += 1;
-            for round in 0.. {
-                assert!(round < ROUNDS_MAX, "datagrams come out of each other without end");
-                let FragmentOutcome::Whole(datagram) = next else { break };
+        let mut rounds = 0;
+        defrag.packets(&frame, now, |packet| {
+            if let Some(datagram) = packet.datagram {
+                rounds += 1;
+                assert!(rounds < ROUNDS_MAX, "datagrams come out of each other without end");
                 assert!(datagram.bytes.len() + datagram.facts.cut as usize <= 65_535, "longer than any datagram");
-                let decoded = decode_datagram(&datagram.facts, &datagram.bytes);
-                assert_inside(&datagram.bytes, &decoded);
-                let Decoded::Fragment(fragment) = decoded else { break };
-                pushed += 1;
-                next = defrag.push(&fragment, now, datagram.first);
+            } else {
+                rounds = 0;
             }
+            assert_inside(packet.datagram.map_or(frame.bytes, |datagram| &datagram.bytes), packet.decoded);
+            pushed += u64::from(matches!(packet.decoded, Decoded::Fragment(_)));
         });
         // One datagram always fits: 64 KiB, and what its pieces cost.
         assert!(
@@ -66,6 +60,7 @@ fn assert_inside(bytes: &[u8], decoded: &Decoded<'_>) {
             assert!(inside(segment.payload), "a payload lies in its frame");
             let _ = segment.checksum_is_wrong();
         }
+        Decoded::Datagram(datagram) => assert!(inside(datagram.payload), "a payload lies in its frame"),
         Decoded::Fragment(fragment) => assert!(inside(fragment.bytes), "a fragment lies in its frame"),
         Decoded::Skipped(_) => {}
     }

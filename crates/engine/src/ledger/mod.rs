@@ -82,6 +82,9 @@ pub struct Ledger {
     connections: u64,
     evicted: u64,
     messages: u64,
+    /// UDP datagrams that are no tunnel. Nothing reads them, so they are in no account.
+    datagrams: u64,
+    datagram_payload: u64,
 }
 
 impl Default for Ledger {
@@ -96,6 +99,8 @@ impl Default for Ledger {
             connections: 0,
             evicted: 0,
             messages: 0,
+            datagrams: 0,
+            datagram_payload: 0,
         }
     }
 }
@@ -146,6 +151,16 @@ impl Ledger {
         self.messages
     }
 
+    /// UDP datagrams, without the tunnels that were opened. Not serialised.
+    pub const fn datagrams(&self) -> u64 {
+        self.datagrams
+    }
+
+    /// Bytes of payload in [those datagrams](Self::datagrams). Not serialised.
+    pub const fn datagram_payload(&self) -> u64 {
+        self.datagram_payload
+    }
+
     /// Bytes without a fate: what the engine still holds.
     ///
     /// Zero after `finish`. A negative difference would be a byte counted twice.
@@ -161,6 +176,8 @@ impl Ledger {
         self.connections += other.connections;
         self.evicted += other.evicted;
         self.messages += other.messages;
+        self.datagrams += other.datagrams;
+        self.datagram_payload += other.datagram_payload;
         for (mine, theirs) in self.fates.iter_mut().zip(other.fates) {
             *mine += theirs;
         }
@@ -194,6 +211,12 @@ impl Ledger {
     pub const fn count_frame(&mut self, fate: FrameFate) {
         self.frames += 1;
         self.frame_fates[fate as usize] += 1;
+    }
+
+    /// Counts a UDP datagram, as [`Self::count_frame`] counts a frame.
+    pub const fn count_datagram(&mut self, payload: usize) {
+        self.datagrams += 1;
+        self.datagram_payload += payload as u64;
     }
 
     pub(crate) const fn count_anomaly(&mut self, anomaly: Anomaly) {

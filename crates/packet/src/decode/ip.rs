@@ -151,7 +151,7 @@ pub(super) fn upper(mut protocol: u8, mut rest: Cursor<'_>, mut carrier: Carrier
     for _ in 0..=EXTENSIONS_MAX {
         match (protocol, carrier.src.is_ipv6()) {
             (protocol::TCP, _) => return tcp::segment(rest, &carrier),
-            (protocol::UDP, _) => return udp::datagram(rest),
+            (protocol::UDP, _) => return udp::datagram(rest, &carrier),
             (protocol::IPV4, _) => return v4(ok!(rest.deeper())),
             (protocol::IPV6, _) => return v6(ok!(rest.deeper())),
             (protocol::GRE, _) => return tunnel::gre(rest),

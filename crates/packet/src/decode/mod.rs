@@ -29,6 +29,7 @@ mod tunnel;
 mod udp;
 mod wifi;
 
+use crate::datagram::Datagram;
 use crate::frame::Frame;
 use crate::segment::{DatagramFacts, Fragment, Segment};
 
@@ -75,6 +76,8 @@ pub fn decode_datagram<'a>(facts: &DatagramFacts, bytes: &'a [u8]) -> Decoded<'a
 pub enum Decoded<'a> {
     /// A TCP segment.
     Segment(Segment<'a>),
+    /// A UDP datagram that is not one of the tunnels that are opened.
+    Datagram(Datagram<'a>),
     /// A part of an IP datagram, to be put together first.
     Fragment(Fragment<'a>),
     /// Nothing for us, and why.

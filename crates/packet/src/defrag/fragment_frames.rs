@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use ahash::RandomState;
 use hashbrown::HashMap;
 
-use crate::defrag::Datagram;
+use crate::defrag::WholeDatagram;
 use crate::key::BUCKETS;
 
 /// Frame numbers remembered, at most; the oldest datagrams are forgotten first. Arbitrary: half a mebibyte.
@@ -42,7 +42,7 @@ impl FragmentFrames {
     }
 
     /// A datagram was put together; its fragments may have come in datagrams themselves, one tunnel further out.
-    pub fn remember(&mut self, datagram: &Datagram) {
+    pub fn remember(&mut self, datagram: &WholeDatagram) {
         let mut frames = datagram.frames.clone();
         self.add_to(&mut frames);
         self.note(datagram.first.number, frames);
@@ -87,11 +87,11 @@ mod tests {
     use crate::frame::Stamp;
     use crate::segment::DatagramFacts;
 
-    fn datagram(first: u64, frames: &[u64]) -> Datagram {
+    fn datagram(first: u64, frames: &[u64]) -> WholeDatagram {
         let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let facts = DatagramFacts { src: ip, dst: ip, protocol: 6, ttl: 64, depth: 0, cut: 0 };
         let first = Stamp { number: first, ..Stamp::default() };
-        Datagram { facts, bytes: Vec::new(), overlap: Overlap::None, first, frames: frames.to_vec() }
+        WholeDatagram { facts, bytes: Vec::new(), overlap: Overlap::None, first, frames: frames.to_vec() }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod fragment_frames;
 mod outcome;
+mod packets;
 mod pieces;
 #[cfg(test)]
 mod tests;
@@ -21,7 +22,8 @@ use crate::frame::Stamp;
 use crate::segment::{DatagramFacts, Fragment};
 use crate::time::Timestamp;
 pub use fragment_frames::FragmentFrames;
-pub use outcome::{Datagram, DefragLimits, DefragStats, Discarded, FragmentOutcome, Overlap};
+pub use outcome::{DefragLimits, DefragStats, Discarded, FragmentOutcome, Overlap, WholeDatagram};
+pub use packets::Packet;
 use pieces::{FragmentPieces, PieceInserted};
 
 /// What a waiting datagram is charged for beside its pieces: key, queue entry, table slot and the struct itself, rounded up.
@@ -181,7 +183,7 @@ impl Defrag {
             PieceInserted::Waiting => FragmentOutcome::Waiting,
             PieceInserted::Whole => match self.remove(key) {
                 Some(Waiting { state: State::Collecting(datagram), .. }) => {
-                    let datagram = datagram.into_datagram();
+                    let datagram = datagram.into_whole();
                     self.stats.assembled += 1;
                     self.stats.assembled_cut += u64::from(datagram.facts.cut > 0);
                     self.stats.conflicting += u64::from(datagram.overlap == Overlap::Conflicting);
@@ -315,10 +317,10 @@ impl Collecting {
         inserted
     }
 
-    fn into_datagram(self) -> Datagram {
+    fn into_whole(self) -> WholeDatagram {
         let (bytes, cut) = self.pieces.join();
         let facts = DatagramFacts { cut, ..self.facts };
-        Datagram { facts, bytes, overlap: self.overlap, first: self.first, frames: self.frames }
+        WholeDatagram { facts, bytes, overlap: self.overlap, first: self.first, frames: self.frames }
     }
 }
 

@@ -32,7 +32,7 @@ impl Default for DefragLimits {
 /// A datagram put together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Datagram {
+pub struct WholeDatagram {
     /// What its fragments said.
     pub facts: DatagramFacts,
     /// Its payload, up to the first byte that the capture lacks.
@@ -63,7 +63,7 @@ pub enum Overlap {
 #[expect(clippy::exhaustive_enums, reason = "a fragment completes a datagram, waits, or goes")]
 pub enum FragmentOutcome {
     /// It completed this datagram.
-    Whole(Datagram),
+    Whole(WholeDatagram),
     /// It waits for others.
     Waiting,
     /// It was discarded, and perhaps its datagram with it.

@@ -60,7 +60,7 @@ fn run(v6: bool, rows: &[Row]) -> (FragmentOutcome, DefragStats) {
 }
 
 #[track_caller]
-fn whole(v6: bool, rows: &[Row]) -> Datagram {
+fn whole(v6: bool, rows: &[Row]) -> WholeDatagram {
     match run(v6, rows) {
         (FragmentOutcome::Whole(datagram), _) => datagram,
         other => panic!("{other:?}"),

@@ -19,6 +19,7 @@ fn assert_sound(bytes: &[u8], decoded: &Decoded<'_>) {
             assert!(inside(segment.payload));
             let _ = segment.checksum_is_wrong();
         }
+        Decoded::Datagram(datagram) => assert!(inside(datagram.payload)),
         Decoded::Fragment(fragment) => {
             assert!(inside(fragment.bytes));
             assert!(fragment.offset.is_multiple_of(8) && fragment.offset < 65_536 && fragment.depth <= 4);

@@ -64,7 +64,7 @@ pub fn decode_each<'a>(frame: &Frame<'a>, mut each: impl FnMut(&Decoded<'a>)) {
 ///
 /// This can be a fragment again, of a datagram one tunnel further in at least (`depth` grows), so pushing what comes out
 /// back into the defragmenter ends after as many rounds as tunnels may be stacked.
-pub fn decode_datagram<'a>(facts: &DatagramFacts, bytes: &'a [u8]) -> Decoded<'a> {
+pub(crate) fn decode_datagram<'a>(facts: &DatagramFacts, bytes: &'a [u8]) -> Decoded<'a> {
     let carrier = ip::Carrier { src: facts.src, dst: facts.dst, ttl: facts.ttl, length_known: true, reassembled: true };
     let rest = cursor::Cursor::of_datagram(bytes, facts.cut, facts.depth);
     ip::upper(facts.protocol, rest, carrier)

@@ -63,7 +63,8 @@ fn take<'a, const N: usize>(rest: &mut Cursor<'a>) -> Option<&'a [u8; N]> {
 
 /// VXLAN (RFC 7348 §5), with or without a group policy (draft-smith-vxlan-group-policy §2.1).
 ///
-/// On its own port reserved bits are ignored as the RFC asks; on Linux's old default 8472 they have to be zero.
+/// On its own port it ignores reserved bits, as the RFC asks; on Linux's old default 8472 they must be
+/// zero.
 fn vxlan<'a>(mut rest: Cursor<'a>, plain: Decoded<'a>, strict: bool) -> Decoded<'a> {
     let Some(head) = take::<8>(&mut rest) else { return plain };
     let valid = if strict { matches!(head, [0x08, 0, 0, 0, .., 0]) } else { head[0] & 0x08 != 0 };
@@ -91,7 +92,7 @@ fn vxlan_gpe<'a>(mut rest: Cursor<'a>, plain: Decoded<'a>) -> Decoded<'a> {
     }
 }
 
-/// Geneve (RFC 8926 §3.4): options of any length, then what the protocol type says.
+/// Geneve (RFC 8926 §3.4): options of any length, then a payload named by the protocol type.
 fn geneve<'a>(mut rest: Cursor<'a>, plain: Decoded<'a>) -> Decoded<'a> {
     let Some(head) = take::<8>(&mut rest) else { return plain };
     // Version 0, not a control packet; reserved bits zero.
@@ -116,10 +117,10 @@ fn gre<'a>(rest: Cursor<'a>, plain: Decoded<'a>) -> Decoded<'a> {
     }
 }
 
-/// MPLS in UDP (RFC 7510), when one to four labels have a plausible IP header under them.
+/// MPLS in UDP (RFC 7510), if one to four labels have a plausible IP header under them.
 fn mpls<'a>(rest: Cursor<'a>, plain: Decoded<'a>) -> Decoded<'a> {
     for labels in 1..=4 {
-        let Some(inner) = rest.behind(labels * 4) else { break };
+        let Some(inner) = rest.after(labels * 4) else { break };
         let bottom = rest.bytes.get(labels * 4 - 2).is_some_and(|byte| byte & 1 == 1);
         if bottom && ip::is_plausible(&inner) {
             return ip::by_version(ok!(inner.deeper()));
@@ -135,12 +136,13 @@ fn mpls<'a>(rest: Cursor<'a>, plain: Decoded<'a>) -> Decoded<'a> {
 fn gtp<'a>(mut rest: Cursor<'a>, plain: Decoded<'a>, payload_len: usize) -> Decoded<'a> {
     let Some(head) = take::<8>(&mut rest) else { return plain };
     let len = usize::from(u16::from_be_bytes([head[2], head[3]]));
-    // Version 1, protocol type GTP, reserved bit 0; G-PDU; the length is exact, since nothing may follow in the datagram.
+    // Version 1, protocol type GTP, reserved bit 0; G-PDU. The length is exact, because nothing may follow
+    // in the datagram.
     if head[0] & 0xf8 != 0x30 || head[1] != 255 || len + 8 != payload_len {
         return plain;
     }
     if head[0] & 0x07 != 0 {
-        // Sequence number, N-PDU number and the type of the next extension header: all there if any is.
+        // Sequence number, N-PDU number and the type of the next extension header: present together.
         let optional = ok!(rest.take::<4>(Layer::Tunnel));
         let mut next = if head[0] & 0x04 != 0 { optional[3] } else { 0 };
         // Every extension header takes at least four bytes, so the packet bounds this loop.
@@ -157,7 +159,8 @@ fn gtp<'a>(mut rest: Cursor<'a>, plain: Decoded<'a>, payload_len: usize) -> Deco
     ip::by_version(ok!(rest.deeper()))
 }
 
-/// L2TP data messages: version 2 (RFC 2661 §3.1) with PPP, version 3 over UDP (RFC 3931 §4.1.2) with Ethernet.
+/// L2TP data messages: version 2 (RFC 2661 §3.1) with PPP, version 3 over UDP (RFC 3931 §4.1.2) with
+/// Ethernet.
 fn l2tp<'a>(mut rest: Cursor<'a>, plain: Decoded<'a>) -> Decoded<'a> {
     let Some(flags) = take::<2>(&mut rest) else { return plain };
     match u16::from_be_bytes(*flags) {
@@ -171,7 +174,7 @@ fn l2tp<'a>(mut rest: Cursor<'a>, plain: Decoded<'a>) -> Decoded<'a> {
             if flags & 0x4000 != 0 {
                 let Some(len) = take::<2>(&mut rest) else { return plain };
                 let len = usize::from(u16::from_be_bytes(*len));
-                // The length counts from the flags on.
+                // The length includes the flags.
                 if len < 8 || len - 4 > rest.wire_len() {
                     return plain;
                 }
@@ -189,7 +192,7 @@ fn l2tp<'a>(mut rest: Cursor<'a>, plain: Decoded<'a>) -> Decoded<'a> {
     }
 }
 
-/// Teredo (RFC 4380 §5.1.1): IPv6 behind optional authentication and origin indications.
+/// Teredo (RFC 4380 §5.1.1): optional authentication and origin indications, then IPv6.
 fn teredo<'a>(mut rest: Cursor<'a>, plain: Decoded<'a>) -> Decoded<'a> {
     if rest.bytes.starts_with(&[0, 1]) {
         let Some(head) = take::<4>(&mut rest) else { return plain };
@@ -204,8 +207,8 @@ fn teredo<'a>(mut rest: Cursor<'a>, plain: Decoded<'a>) -> Decoded<'a> {
     }
     let Some(head) = rest.peek::<40>() else { return plain };
     let payload_len = usize::from(u16::from_be_bytes([head[4], head[5]]));
-    // One side is a Teredo address (2001::/32) and trailers may follow (RFC 6081 §4); or, behind a relay that translates
-    // them, the length fits exactly.
+    // One side is a Teredo address (2001::/32), and trailers may follow (RFC 6081 §4); or, with a relay
+    // that translates the addresses, the length fits exactly.
     let is_teredo = |address: &[u8]| address.starts_with(&[0x20, 0x01, 0, 0]);
     let fits = if is_teredo(&head[8..24]) || is_teredo(&head[24..40]) {
         payload_len + 40 <= rest.wire_len()
@@ -218,7 +221,7 @@ fn teredo<'a>(mut rest: Cursor<'a>, plain: Decoded<'a>) -> Decoded<'a> {
     ip::v6(ok!(rest.deeper()))
 }
 
-/// AYIYA (draft-massar-v6ops-ayiya-02 §3): IPv6 through NAT, as SixXS had it.
+/// AYIYA (draft-massar-v6ops-ayiya-02 §3): IPv6 through NAT, used by SixXS.
 fn ayiya<'a>(mut rest: Cursor<'a>, plain: Decoded<'a>) -> Decoded<'a> {
     let Some(head) = take::<8>(&mut rest) else { return plain };
     // Operation 1, "forward", and IPv6 inside.
@@ -227,7 +230,7 @@ fn ayiya<'a>(mut rest: Cursor<'a>, plain: Decoded<'a>) -> Decoded<'a> {
     }
     let identity = 1_usize << (head[0] >> 4);
     let signature = usize::from(head[1] >> 4) * 4;
-    let Some(inner) = rest.behind(identity + signature) else { return plain };
+    let Some(inner) = rest.after(identity + signature) else { return plain };
     if !ip::is_version(&inner, ether::IPV6) || !ip::is_plausible(&inner) {
         return plain;
     }

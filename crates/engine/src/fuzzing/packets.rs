@@ -1,4 +1,4 @@
-//! Link layer, tunnels, IP and defragmentation: any bytes give an answer that lies inside them, in bounded memory.
+//! Link layer, tunnels, IP and defragmentation: any bytes decode to parts of them, in bounded memory.
 //!
 //! Next: [`sniffer_packet::decode`], [`sniffer_packet::defrag`].
 
@@ -8,17 +8,18 @@ use sniffer_packet::defrag::{Defrag, DefragLimits};
 use super::input::FuzzInput;
 use crate::config::Config;
 
-/// Tunnels that may stand inside each other, and so most datagrams that one frame may complete, one in the other.
+/// Most datagrams, one inside the other, that a fragment may complete. More than there can be tunnels.
 const ROUNDS_MAX: usize = 16;
 
-/// Frames through the decoder, fragments through the defragmenter, datagrams through the decoder again.
+/// Sends frames through the decoder, fragments through the defragmenter, and datagrams through the
+/// decoder again.
 ///
 /// # Panics
-/// When a payload lies outside its frame, when more is held than the limit and one datagram, when fragments are not
-/// counted once each, or when datagrams come out of each other without end.
+/// If a payload lies outside its frame, if more is held than the limit and one datagram, if fragments are
+/// not counted once each, or if datagrams come out of each other without end.
 pub fn packets(data: &[u8]) {
     let mut limits = DefragLimits::default();
-    // Small enough that a short input reaches them.
+    // Limits that a short input reaches.
     (limits.held_bytes_max, limits.datagrams_max, limits.fragments_max) = (4_096, 8, 64);
     let mut defrag = Defrag::new(limits, Config::default().hash_key);
     let mut now = sniffer_packet::time::Timestamp::ZERO;
@@ -39,7 +40,7 @@ pub fn packets(data: &[u8]) {
             assert_inside(packet.datagram.map_or(frame.bytes, |datagram| &datagram.bytes), packet.decoded);
             pushed += u64::from(matches!(packet.decoded, Decoded::Fragment(_)));
         });
-        // One datagram always fits: 64 KiB, and what its pieces cost.
+        // One datagram always fits: 64 KiB and the cost of its pieces.
         assert!(
             defrag.held_bytes() <= limits.held_bytes_max.max(65_536 + 64 * 256 + 1_024),
             "more is held than allowed"
@@ -47,7 +48,7 @@ pub fn packets(data: &[u8]) {
     }
     assert_eq!(defrag.stats().fragments, pushed, "every fragment is counted once");
     defrag.finish();
-    assert_eq!(defrag.held_bytes(), 0, "nothing is held behind the end");
+    assert_eq!(defrag.held_bytes(), 0, "nothing is held after the end");
 }
 
 fn assert_inside(bytes: &[u8], decoded: &Decoded<'_>) {

@@ -115,12 +115,18 @@ impl Tracker {
                 }
             }
             Step::Segment { segment, stamp, overlap, .. } => self.segment(segment, stamp, overlap, None, moment, sink),
+            Step::Datagram { datagram, .. } => self.count_datagram(datagram.payload.len()),
         }
     }
 
     #[inline]
     pub(crate) const fn count_frame(&mut self, fate: FrameFate) {
         self.ledger.count_frame(fate);
+    }
+
+    #[inline]
+    pub(crate) const fn count_datagram(&mut self, payload: usize) {
+        self.ledger.count_datagram(payload);
     }
 
     #[inline]

@@ -94,6 +94,7 @@ impl<W: Sink> Shard<W> {
         match step {
             Step::Frame(fate) => self.tracker.count_frame(fate),
             Step::Tick(passed) => self.pass(passed, moment, out),
+            Step::Datagram { datagram, .. } => self.tracker.count_datagram(datagram.payload.len()),
             Step::Segment { segment, stamp, overlap, fragment_frames, block } => {
                 if !fragment_frames.is_empty() {
                     self.fragment_frames[bucket(&segment.src, &segment.dst)]

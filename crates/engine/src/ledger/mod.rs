@@ -80,6 +80,9 @@ pub struct Ledger {
     plaintext: Account,
     frames: u64,
     frame_fates: [u64; FrameFate::ALL.len()],
+    /// UDP datagrams that are no tunnel, and their payload. Nothing reads them yet, so they are in no account.
+    datagrams: u64,
+    datagram_payload: u64,
     counts: Counts,
 }
 
@@ -168,6 +171,16 @@ impl Ledger {
         self.frame_fates[fate as usize]
     }
 
+    /// UDP datagrams, without the tunnels that were opened. Not serialised.
+    pub const fn datagrams(&self) -> u64 {
+        self.datagrams
+    }
+
+    /// Bytes of payload in [those datagrams](Self::datagrams). Not serialised.
+    pub const fn datagram_payload(&self) -> u64 {
+        self.datagram_payload
+    }
+
     /// How often this was seen: once for each message it touched, or once for each segment where it touched none.
     pub const fn anomalies(&self, anomaly: Anomaly) -> u64 {
         self.counts.anomalies[anomaly as usize]
@@ -199,6 +212,8 @@ impl Ledger {
         self.udp.merge(&other.udp);
         self.plaintext.merge(&other.plaintext);
         self.frames += other.frames;
+        self.datagrams += other.datagrams;
+        self.datagram_payload += other.datagram_payload;
         for (mine, theirs) in self.frame_fates.iter_mut().zip(other.frame_fates) {
             *mine += theirs;
         }
@@ -223,6 +238,12 @@ impl Ledger {
     pub const fn count_frame(&mut self, fate: FrameFate) {
         self.frames += 1;
         self.frame_fates[fate as usize] += 1;
+    }
+
+    /// Counts a UDP datagram, as [`Self::count_frame`] counts a frame.
+    pub const fn count_datagram(&mut self, payload: usize) {
+        self.datagrams += 1;
+        self.datagram_payload += payload as u64;
     }
 }
 

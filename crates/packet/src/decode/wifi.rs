@@ -1,27 +1,27 @@
 //! IEEE 802.11 data frames in the clear, and the headers that monitors put before them.
 //!
-//! Encrypted frames, management and control are not ours; fragments of a frame are not put together, so of a fragmented
-//! one only the first piece is read and the rest is a hole. The frame check sequence at the end needs no cutting off:
-//! IP knows its own length. Next: [`super::ether`] for the LLC header behind.
+//! It skips encrypted frames, management and control. It does not reassemble fragments of a frame: it
+//! reads the first, and the rest is a hole. The frame check sequence at the end does no harm, because
+//! IP has its own length. Next: [`super::ether`] for the LLC header.
 
 use super::cursor::Cursor;
 use super::{Decoded, Layer, Skipped, ether};
 use crate::frame::LinkType;
 
-/// 802.11 frames, and the same behind Prism, radiotap and AVS headers.
+/// 802.11 frames; the next three have a Prism, radiotap or AVS header before them.
 pub(super) const IEEE802_11: u16 = 105;
 pub(super) const PRISM: u16 = 119;
 pub(super) const RADIOTAP: u16 = 127;
 pub(super) const AVS: u16 = 163;
-/// Per-packet information: a header that names the link type behind it; usually 802.11.
+/// Per-packet information: a header that names the link type after it; usually 802.11.
 pub(super) const PPI: u16 = 192;
 
-/// The link types that start with an 802.11 frame or a header before one.
+/// Returns whether a link type starts with an 802.11 frame or with a header before one.
 pub(super) fn is_wifi(link: LinkType) -> bool {
     matches!(link.0, IEEE802_11 | PRISM | RADIOTAP | AVS)
 }
 
-/// The packets in a frame of one of those link types: one, or each part of an aggregate (A-MSDU).
+/// Finds the packets in a frame of these link types: one, or each part of an aggregate (A-MSDU).
 pub(super) fn packets(link: LinkType, mut rest: Cursor<'_>) -> Result<Packets<'_>, Skipped> {
     let mut padded = false;
     match link.0 {
@@ -33,24 +33,24 @@ pub(super) fn packets(link: LinkType, mut rest: Cursor<'_>) -> Result<Packets<'_
     data_frame(rest, padded)
 }
 
-/// The first packet in a bare 802.11 frame.
+/// Decodes the first packet in an 802.11 frame without a monitor's header.
 pub(super) fn first_packet(rest: Cursor<'_>) -> Decoded<'_> {
     ok!(data_frame(rest, false)).first()
 }
 
-/// The payloads of one data frame that are still to be read, from their LLC headers on.
+/// Iterator over the payloads of one data frame, from their LLC headers on.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Packets<'a> {
-    /// One, which starts here.
+    /// A single payload, which starts here.
     One(Cursor<'a>),
-    /// Parts of an aggregate, the next of which starts here.
+    /// Parts of an aggregate; the next one starts here.
     Parts(Cursor<'a>),
-    /// None.
+    /// No more payloads.
     Done,
 }
 
 impl<'a> Packets<'a> {
-    /// The first one; a frame without any is malformed.
+    /// Decodes the first one; a frame without any is malformed.
     pub(super) fn first(mut self) -> Decoded<'a> {
         ether::llc(ok!(self.next().ok_or(Skipped::Malformed(Layer::Link))))
     }
@@ -64,12 +64,13 @@ impl<'a> Iterator for Packets<'a> {
             Self::Done => None,
             Self::One(rest) => Some(rest),
             Self::Parts(mut rest) => {
-                // A part (§9.3.2.2.2): two addresses, the length of what follows, LLC; padded to a multiple of four.
+                // A part (§9.3.2.2.2): two addresses, the length of the rest, LLC; padded to a multiple of
+                // four.
                 let head = rest.take::<14>(Layer::Link).ok()?;
                 let len = usize::from(u16::from_be_bytes([head[12], head[13]]));
                 let padding = (len + 14).wrapping_neg() & 3;
-                // Less than a header may follow: an FCS, or what a snapshot length left over.
-                if let Some(next) = rest.behind(len + padding) {
+                // Less than a header may follow: an FCS, or the rest after a snapshot length.
+                if let Some(next) = rest.after(len + padding) {
                     *self = Self::Parts(next);
                 }
                 Some(rest.limit(len))
@@ -78,8 +79,8 @@ impl<'a> Iterator for Packets<'a> {
     }
 }
 
-/// An 802.11 frame (IEEE Std 802.11-2020 §9.3.2.1). `padded` when zeros up to a multiple of four follow its header, as
-/// some cards deliver it.
+/// Reads an 802.11 frame (IEEE Std 802.11-2020 §9.3.2.1). `padded` if zeros up to a multiple of four follow
+/// its header, as some cards deliver it.
 fn data_frame(mut rest: Cursor<'_>, padded: bool) -> Result<Packets<'_>, Skipped> {
     let whole_len = rest.bytes.len();
     let head = rest.take::<24>(Layer::Link)?;
@@ -88,7 +89,7 @@ fn data_frame(mut rest: Cursor<'_>, padded: bool) -> Result<Packets<'_>, Skipped
     if control & 0x0f != 0x08 || control & 0x40 != 0 || flags & 0x40 != 0 {
         return Err(Skipped::NotTcp);
     }
-    // Low nibble of sequence control: not the first fragment, so no IP header in sight.
+    // Low nibble of sequence control: not the first fragment, so there is no IP header.
     if head[22] & 0x0f != 0 {
         return Err(Skipped::Malformed(Layer::Link));
     }

@@ -140,6 +140,7 @@ impl Driver<'_> {
                         self.ledger.count_frame(fate);
                         unknown = fate == FrameFate::UnknownLinkType;
                     }
+                    Step::Datagram { datagram, .. } => self.ledger.count_datagram(datagram.payload.len()),
                     step => {
                         if let Step::Segment { segment, .. } = step {
                             payload += segment.payload.len();

@@ -78,7 +78,7 @@ fn every_udp_tunnel_ends_at_the_same_segment() {
 }
 
 #[test]
-fn ordinary_udp_on_a_tunnels_port_is_left_alone() {
+fn ordinary_udp_on_a_tunnels_port_is_a_datagram() {
     let (v4, v6) = (packet(), packet6());
     let frame = ether(0x0800, &v4);
     let payloads: &[(u16, &[&[u8]])] = &[
@@ -108,7 +108,14 @@ fn ordinary_udp_on_a_tunnels_port_is_left_alone() {
         (5072, &[&[0x41, 0x52, 0x10, 41], &[0; 4], &[7; 16], &[8; 20], &v6]),
     ];
     for (dst, parts) in payloads {
-        check_skipped(101, &ip4(17, &udp(9999, *dst, &cat(parts))), Skipped::NotTcp);
+        let payload = cat(parts);
+        let bytes = ip4(17, &udp(9999, *dst, &payload));
+        let Decoded::Datagram(datagram) = decode_bytes(101, &bytes) else { panic!("no datagram to port {dst}") };
+        assert_eq!((datagram.dst.port, datagram.payload), (*dst, &payload[..]));
+        for len in 0..bytes.len() {
+            let decoded = decode_bytes(101, &bytes[..len]);
+            assert!(matches!(decoded, Decoded::Datagram(_) | Decoded::Skipped(_)), "cut at {len}: {decoded:?}");
+        }
     }
 }
 

@@ -70,8 +70,8 @@ impl ExchangeFilter {
     }
 
     fn wants_request(&self, request: &Message) -> bool {
-        let method = request.head.method().unwrap_or_default();
-        let target = request.head.path().unwrap_or_default();
+        let method = request.method().unwrap_or_default();
+        let target = request.target().unwrap_or_default();
         any(&self.methods, |wanted| wanted.eq_ignore_ascii_case(method))
             && any(&self.paths, |wanted| wanted.matches(target))
             && any(&self.hosts, |wanted| host_of(request).is_some_and(|host| wanted.matches(host)))
@@ -91,13 +91,13 @@ impl Judge for ExchangeFilter {
         }
         let mut verdict = Verdict::Pass;
         if self.looks_at_requests() {
-            match exchange.iter().find(|message| message.head.method().is_some()) {
+            match exchange.iter().find(|message| message.method().is_some()) {
                 Some(request) if !self.wants_request(request) => return Verdict::Drop,
                 Some(_) => {}
                 None => verdict = Verdict::Wait,
             }
         }
-        let mut statuses = exchange.iter().filter_map(|message| message.head.status());
+        let mut statuses = exchange.iter().filter_map(|message| message.status());
         if !any(&self.statuses, |wanted| statuses.clone().any(|status| wanted.matches(status))) {
             verdict = if statuses.any(|status| status >= 200) { Verdict::Drop } else { Verdict::Wait };
         }

@@ -24,7 +24,7 @@ const ADDED: [&str; 3] = ["user-agent", "accept", "content-type"];
 
 /// Appends the command of a request; responses have none.
 pub(super) fn write(message: &Message, out: &mut Vec<u8>) {
-    let (Some(method), Some(target)) = (message.head.method(), message.head.path()) else { return };
+    let (Some(method), Some(target)) = (message.method(), message.target()) else { return };
     if method == "CONNECT" {
         line(out, &format!("# CONNECT {}: opens a tunnel, which is no request to send again", comment(target)));
         return;
@@ -40,7 +40,7 @@ pub(super) fn write(message: &Message, out: &mut Vec<u8>) {
         "POST" if !body.is_empty() => {}
         _ => words.extend(["--request".to_owned(), quoted(method)]),
     }
-    if message.head.version() == "1.0" {
+    if message.version() == "1.0" {
         words.push("--http1.0".to_owned());
     }
     let host = host_of(message).filter(|host| is_plain_host(host));
@@ -76,7 +76,7 @@ pub(super) fn write(message: &Message, out: &mut Vec<u8>) {
 
 /// The fields as they came, without those that curl has to write itself and with those left out that it would add.
 fn fields(message: &Message, host: Option<&str>, words: &mut Vec<String>) {
-    let fields = message.head.fields();
+    let fields = message.fields();
     for (name, value) in fields.iter() {
         let own = FRAMING.contains(&name) && !(name == "host" && host != Some(value));
         // curl would read a file of that name; no field name has an `@` in it.

@@ -103,7 +103,7 @@ impl Exchanges {
                 }
                 Verdict::Drop if messages.is_empty() => open.state = State::Dropping,
                 _ => {
-                    let cost = cost(message);
+                    let cost = size_of::<Message>() + message.heap_size();
                     *bytes += cost;
                     self.held += cost;
                     messages.push(message.clone());
@@ -196,13 +196,7 @@ impl Open {
 /// Whether its direction says no more in its exchange. 101 is the last that is HTTP on its connection; any other 1xx is
 /// followed by another response.
 fn is_last(message: &Message) -> bool {
-    message.head.status().is_none_or(|status| status == 101 || status >= 200)
-}
-
-/// About what a message takes.
-fn cost(message: &Message) -> usize {
-    let fields = message.head.fields().iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
-    size_of::<Message>() + fields + message.head.path().map_or(0, str::len) + message.body.as_bytes().len()
+    message.status().is_none_or(|status| status == 101 || status >= 200)
 }
 
 #[cfg(test)]
@@ -240,10 +234,10 @@ mod tests {
             for at in order {
                 let mut message = [&request, &interim, &last][at].clone();
                 exchanges.push(&mut message, &Whole, &mut |group| {
-                    groups.push(group.iter().map(|message| message.head.status()).collect());
+                    groups.push(group.iter().map(|message| message.status()).collect());
                 });
             }
-            exchanges.finish(&Whole, &mut |group| groups.push(group.iter().map(|m| m.head.status()).collect()));
+            exchanges.finish(&Whole, &mut |group| groups.push(group.iter().map(|m| m.status()).collect()));
             let first = groups.first().cloned().unwrap_or_default();
             assert_eq!(first.first(), Some(&None), "{order:?}: the request first: {groups:?}");
             assert_eq!(groups.iter().map(Vec::len).sum::<usize>(), 3, "{order:?}: nothing is lost: {groups:?}");

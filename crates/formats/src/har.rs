@@ -157,8 +157,8 @@ impl<'a> Entry<'a> {
     /// Of messages of one exchange; none of no message.
     fn of(exchange: &'a [Message]) -> Option<Self> {
         let first = exchange.first()?;
-        let request = exchange.iter().find(|message| message.head.method().is_some());
-        let last = exchange.iter().rev().find(|message| message.head.status().is_some_and(|s| s >= 200 || s == 101));
+        let request = exchange.iter().find(|message| message.method().is_some());
+        let last = exchange.iter().rev().find(|message| message.status().is_some_and(|s| s >= 200 || s == 101));
         let mut remarks = Vec::new();
         if request.is_none() {
             remarks.push("the request is not in the capture".to_owned());
@@ -166,10 +166,10 @@ impl<'a> Entry<'a> {
         if last.is_none() {
             remarks.push("the final response is not in the capture".to_owned());
         }
-        let interim = exchange.iter().filter_map(|message| message.head.status()).filter(|s| *s < 200 && *s != 101);
+        let interim = exchange.iter().filter_map(|message| message.status()).filter(|s| *s < 200 && *s != 101);
         remarks.extend(interim.map(|status| format!("interim response {status}")));
         for message in request.into_iter().chain(last) {
-            let of = if message.head.method().is_some() { "request" } else { "response" };
+            let of = if message.method().is_some() { "request" } else { "response" };
             remarks.extend(message.incomplete.map(|why| format!("{of} incomplete: {}", why.name())));
             remarks.extend(message.anomalies.iter().map(|anomaly| format!("{of}: {}", anomaly.name())));
         }
@@ -203,10 +203,10 @@ impl<'a> Request<'a> {
                 body_size: -1,
             };
         };
-        let fields = message.head.fields();
-        let target = message.head.path().unwrap_or_default();
+        let fields = message.fields();
+        let target = message.target().unwrap_or_default();
         Self {
-            method: message.head.method().unwrap_or_default(),
+            method: message.method().unwrap_or_default(),
             url: url(message),
             http_version: version(message),
             cookies: fields.values("cookie").flat_map(|value| value.split(';')).filter_map(cookie).collect(),
@@ -234,10 +234,10 @@ impl<'a> Response<'a> {
                 body_size: -1,
             };
         };
-        let fields = message.head.fields();
+        let fields = message.fields();
         Self {
-            status: message.head.status().unwrap_or_default(),
-            status_text: message.head.reason().unwrap_or_default(),
+            status: message.status().unwrap_or_default(),
+            status_text: message.reason().unwrap_or_default(),
             http_version: version(message),
             cookies: fields.values("set-cookie").filter_map(|v| cookie(v.split(';').next()?)).collect(),
             headers: pairs(fields),
@@ -277,7 +277,7 @@ impl<'a> Content<'a> {
 }
 
 fn version(message: &Message) -> &'static str {
-    if message.head.version() == "1.0" { "HTTP/1.0" } else { "HTTP/1.1" }
+    if message.version() == "1.0" { "HTTP/1.0" } else { "HTTP/1.1" }
 }
 
 fn size(bytes: u64) -> i64 {
@@ -285,7 +285,7 @@ fn size(bytes: u64) -> i64 {
 }
 
 fn mime_type(message: &Message) -> &str {
-    message.head.fields().values("content-type").next().unwrap_or("application/octet-stream")
+    message.fields().values("content-type").next().unwrap_or("application/octet-stream")
 }
 
 fn pairs(fields: &Fields) -> Vec<Pair<'_>> {
@@ -299,7 +299,7 @@ fn cookie(pair: &str) -> Option<Pair<'_>> {
 
 /// Absolute, as HAR wants it (RFC 9110 §7.1).
 fn url(message: &Message) -> String {
-    let target = message.head.path().unwrap_or_default();
+    let target = message.target().unwrap_or_default();
     if target.contains("://") && !target.starts_with('/') {
         return target.to_owned();
     }

@@ -99,10 +99,10 @@ impl Page {
             day.clone_into(&mut self.day);
         }
         let follows = self.exchange.replace((message.connection, message.exchange));
-        let follows = follows == self.exchange && message.head.status().is_some();
+        let follows = follows == self.exchange && message.status().is_some();
         self.head(message, time, follows, out);
         if self.verbose {
-            self.fields(message.head.fields(), out);
+            self.fields(message.fields(), out);
             self.body(message, out);
             self.fields(&message.trailers, out);
             out.push(b'\n');
@@ -111,7 +111,7 @@ impl Page {
 
     fn head(&self, message: &Message, time: &str, follows: bool, out: &mut Vec<u8>) {
         let plain = Style::new();
-        let arrow = if message.head.method().is_some() { '→' } else { '←' };
+        let arrow = if message.method().is_some() { '→' } else { '←' };
         let mut before = vec![
             (DIM, format!("{time}  ")),
             (plain, format!("{} {arrow} {} ", message.destination, message.receiver)),
@@ -127,14 +127,14 @@ impl Page {
             // Who talks stands in the line above.
             before.iter_mut().skip(1).for_each(|(_, text)| *text = blank(text, arrow));
         }
-        let (first, rest) = match (message.head.method(), message.head.status()) {
+        let (first, rest) = match (message.method(), message.status()) {
             (Some(method), _) => (
                 (BOLD, escape(method).into_owned()),
-                message.head.path().map(|path| escape(path).into_owned()).unwrap_or_default(),
+                message.target().map(|path| escape(path).into_owned()).unwrap_or_default(),
             ),
             (None, status) => {
                 let status = status.unwrap_or_default();
-                let reason = message.head.reason().map(|reason| escape(reason).into_owned());
+                let reason = message.reason().map(|reason| escape(reason).into_owned());
                 ((look_of(status), status.to_string()), reason.unwrap_or_default())
             }
         };
@@ -144,7 +144,7 @@ impl Page {
         if !rest.is_empty() {
             let taken = spans.iter().chain(&after).map(|(_, text)| columns(text)).sum::<usize>() + 1;
             // A reason says little that its number does not; a target must stay recognisable.
-            let least = if message.head.method().is_some() { TARGET_MIN } else { 0 };
+            let least = if message.method().is_some() { TARGET_MIN } else { 0 };
             let room = self.width.map_or(usize::MAX, |width| width.saturating_sub(taken).max(least));
             spans.push((plain, format!(" {}", cut(&rest, room))));
         }
@@ -227,7 +227,7 @@ fn blank(text: &str, arrow: char) -> String {
 /// What follows the start line: size, latency, and what was wrong.
 fn remarks(message: &Message) -> Vec<Span> {
     let mut spans = Vec::new();
-    if message.body_size > 0 || message.head.status().is_some_and(|status| status >= 200) {
+    if message.body_size > 0 || message.status().is_some_and(|status| status >= 200) {
         spans.push((DIM, format!("  {}", size(message.body_size))));
     }
     if let Some(nanos) = message.latency_nanos {

@@ -4,15 +4,15 @@ use sniffer_engine::message::Message;
 
 /// Where a request was meant to go: the authority of an absolute target, else the Host field (RFC 9112 §3.2).
 pub fn host_of(request: &Message) -> Option<&str> {
-    let target = request.head.path()?;
+    let target = request.target()?;
     if let Some((_, rest)) = target.split_once("://").filter(|_| !target.starts_with('/')) {
         let authority = rest.split(['/', '?']).next().unwrap_or(rest);
         return Some(authority.rsplit_once('@').map_or(authority, |(_, host)| host));
     }
-    if request.head.method() == Some("CONNECT") {
+    if request.method() == Some("CONNECT") {
         return Some(target);
     }
-    request.head.fields().values("host").next()
+    request.fields().values("host").next()
 }
 
 /// `a.test:80` and `[::1]:80` without the port.

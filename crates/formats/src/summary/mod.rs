@@ -123,9 +123,9 @@ impl SummaryReport {
 
     fn exchange(&mut self, exchange: &[Message]) {
         let Some(first) = exchange.first() else { return };
-        let request = exchange.iter().find(|message| message.head.method().is_some());
-        let last = exchange.iter().rev().find(|message| message.head.status().is_some());
-        let status = last.and_then(|message| message.head.status());
+        let request = exchange.iter().find(|message| message.method().is_some());
+        let last = exchange.iter().rev().find(|message| message.status().is_some());
+        let status = last.and_then(|message| message.status());
         let class = match status {
             None => NO_RESPONSE,
             Some(status @ 100..600) => usize::from(status / 100) - 1,
@@ -151,8 +151,8 @@ impl SummaryReport {
         let host = host_of(request).filter(|host| !host.is_empty()).unwrap_or(&server);
         let host = template::short(&host.to_ascii_lowercase());
         let endpoint = Endpoint {
-            method: template::short(request.head.method().unwrap_or_default()),
-            path: template::of(request.head.path().unwrap_or_default()),
+            method: template::short(request.method().unwrap_or_default()),
+            path: template::of(request.target().unwrap_or_default()),
             host: host.clone(),
         };
         self.hosts.add(host, &one);

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use sniffer_engine::event::is_token;
 use sniffer_formats::{FormatWriter, Pretty};
 
 use crate::exit::{Exit, say};
@@ -233,8 +234,7 @@ fn one_line(error: &clap::Error) -> String {
 
 /// A field name is a token (RFC 9110 §5.6.2); anything else would silently redact nothing.
 fn field_name(name: &str) -> Result<String, String> {
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    match !name.is_empty() && name.bytes().all(token) {
+    match is_token(name.as_bytes()) {
         true => Ok(name.to_ascii_lowercase()),
         false => Err("not the name of a header; give the name alone, such as authorization".to_owned()),
     }

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{ReplaySink, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -47,7 +47,7 @@ impl Drop for Running {
 /// `sniffer live`, with its log.
 pub(crate) struct Sniffer {
     pub(crate) process: Running,
-    log: ReplaySink<String>,
+    log: Receiver<String>,
     /// What was read of the log so far.
     pub(crate) logged: Vec<Map<String, Value>>,
 }

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::mpsc::{ReplaySink as OwnPosts, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::bridge::enter;
 use crate::net::Namespace;
@@ -15,7 +15,7 @@ pub(crate) struct Post {
 }
 
 /// Takes posts on 127.0.0.1 and answers 200. Its threads end with the connections.
-pub(crate) fn willing(inside: &Namespace, port: u16) -> OwnPosts<Post> {
+pub(crate) fn willing(inside: &Namespace, port: u16) -> Receiver<Post> {
     let (sender, posts) = channel();
     listen(inside, port, move |stream| {
         let sender = sender.clone();

@@ -99,7 +99,7 @@ struct Timings {
 struct Request<'a> {
     method: &'a str,
     url: String,
-    http_version: &'static str,
+    http_version: String,
     cookies: Vec<Pair<'a>>,
     headers: Vec<Pair<'a>>,
     query_string: Vec<Pair<'a>>,
@@ -114,7 +114,7 @@ struct Request<'a> {
 struct Response<'a> {
     status: u16,
     status_text: &'a str,
-    http_version: &'static str,
+    http_version: String,
     cookies: Vec<Pair<'a>>,
     headers: Vec<Pair<'a>>,
     content: Content<'a>,
@@ -276,8 +276,9 @@ impl<'a> Content<'a> {
     }
 }
 
-fn version(message: &Message) -> &'static str {
-    if message.version() == "1.0" { "HTTP/1.0" } else { "HTTP/1.1" }
+/// The version as HAR writes it: `HTTP/1.1`, `HTTP/2`.
+fn version(message: &Message) -> String {
+    format!("HTTP/{}", message.version())
 }
 
 fn size(bytes: u64) -> i64 {

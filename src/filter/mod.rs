@@ -1,11 +1,13 @@
-//! Which exchanges are wanted: `--host`, `--method`, `--path`, `--status`, `--client`, `--server`, `--since`, `--until`.
+//! The filters: `--host`, `--method`, `--path`, `--status`, `--client`, `--server`, `--since`, `--until`.
 //!
-//! A filter chooses whole exchanges, a request with all its responses: a 503 without the request that led to it helps
-//! nobody. Host, method and path look at the request, status at any of the responses, client and server at the
-//! connection, the times at the exchange's first message. Different options must all match; of one option's values, one
-//! must. An exchange that lacks what an option looks at is not chosen.
+//! A filter chooses whole exchanges, a request with all its responses: a 503 without its request
+//! helps nobody. Host, method and path look at the request, status at any of the responses, client
+//! and server at the connection, the times at the exchange's first message. All given options must
+//! match, each with one of its values. An exchange without the message an option looks at is not
+//! chosen.
 //!
-//! It never changes a message. Next: `terms` for what a value may look like, `exchange` for what waits how long.
+//! It never changes a message. Next: `terms` for the syntax of values, `exchange` in
+//! `sniffer-formats` for which messages wait.
 
 mod terms;
 
@@ -55,7 +57,7 @@ pub(crate) struct ExchangeFilter {
 }
 
 impl ExchangeFilter {
-    /// Whether everything is wanted.
+    /// Returns whether no option is given.
     pub(crate) fn is_empty(&self) -> bool {
         !self.looks_at_requests()
             && self.statuses.is_empty()
@@ -105,12 +107,12 @@ impl Judge for ExchangeFilter {
     }
 }
 
-/// Whether one of the values matches, or there are none.
+/// Returns whether one of the values matches, or there are none.
 fn any<T>(values: &[T], matches: impl Fn(&T) -> bool) -> bool {
     values.is_empty() || values.iter().any(matches)
 }
 
-/// A filter with the exchanges it has not decided about.
+/// A filter with the exchanges it has not yet decided about.
 pub(crate) struct Filtering {
     filter: ExchangeFilter,
     exchanges: Exchanges,
@@ -121,18 +123,18 @@ impl Filtering {
         Self { filter, exchanges: Exchanges::default() }
     }
 
-    /// Takes a message and gives those that are chosen by it.
+    /// Takes a message and hands out the messages that are now chosen.
     pub(crate) fn push(&mut self, message: &mut Message, out: &mut dyn FnMut(&mut Message)) {
         self.exchanges.push(message, &self.filter, &mut |chosen| chosen.iter_mut().for_each(&mut *out));
     }
 
-    /// The capture is over.
+    /// Ends the capture: decides about the remaining exchanges.
     pub(crate) fn finish(&mut self, out: &mut dyn FnMut(&mut Message)) {
         self.exchanges.finish(&self.filter, &mut |chosen| chosen.iter_mut().for_each(&mut *out));
     }
 
-    /// Exchanges that could not be followed to their end.
-    pub(crate) const fn given_up(&self) -> u64 {
-        self.exchanges.given_up()
+    /// The number of exchanges that were evicted before they were whole.
+    pub(crate) const fn evicted(&self) -> u64 {
+        self.exchanges.evicted()
     }
 }

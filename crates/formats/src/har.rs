@@ -1,8 +1,8 @@
-//! HTTP Archive 1.2 (<http://www.softwareishard.com/blog/har-12-spec/>): an entry an exchange, written as it is over.
+//! HTTP Archive 1.2 (<http://www.softwareishard.com/blog/har-12-spec/>): one entry per exchange.
 //!
-//! An exchange is held until its final response, within the bounds of `exchange`; without one its status is 0, as browsers
-//! write it. What HAR asks for and a capture does not show is said as the format says it: sizes -1, times 0. Entries come
-//! in the order in which exchanges ended. Next: `exchange`.
+//! An exchange is held until its final response, within the limits of `exchange`, so entries come in
+//! the order in which exchanges ended. Without a final response the status is 0, as browsers write
+//! it. Unknown values are written as the format prescribes: sizes -1, times 0. Next: `exchange`.
 
 use std::borrow::Cow;
 
@@ -35,7 +35,7 @@ impl Har {
     }
 }
 
-/// Writes what stands before the first entry, once.
+/// Writes the start of the archive once. Returns whether this call wrote it.
 fn begin(begun: &mut bool, out: &mut Vec<u8>) -> bool {
     if std::mem::replace(begun, true) {
         return false;
@@ -47,7 +47,7 @@ fn begin(begun: &mut bool, out: &mut Vec<u8>) -> bool {
     true
 }
 
-/// An entry; interim responses (1xx) are named in its comment, for HAR has no place for them.
+/// Writes an entry. Its comment lists the interim responses (1xx), which HAR has no field for.
 fn entries(exchange: &[Message], begun: &mut bool, out: &mut Vec<u8>) {
     let first = begin(begun, out);
     out.extend_from_slice(if first { b"\n" } else { b",\n" });
@@ -86,7 +86,7 @@ struct Entry<'a> {
 #[derive(Serialize)]
 struct Empty {}
 
-/// Of the phases a capture shows one: from the request's last byte to the response's first.
+/// A capture shows one phase: from the request's last byte to the response's first.
 #[derive(Serialize)]
 struct Timings {
     send: f64,
@@ -154,7 +154,7 @@ struct Content<'a> {
 }
 
 impl<'a> Entry<'a> {
-    /// Of messages of one exchange; none of no message.
+    /// Makes an entry from the messages of one exchange, or `None` if there are none.
     fn of(exchange: &'a [Message]) -> Option<Self> {
         let first = exchange.first()?;
         let request = exchange.iter().find(|message| message.method().is_some());
@@ -250,7 +250,7 @@ impl<'a> Response<'a> {
 }
 
 impl<'a> PostData<'a> {
-    /// HAR has no encoding for what is posted: what is not text comes in base64, and the comment says so.
+    /// HAR has no `encoding` field for posted data, so the comment says that it is base64.
     fn of(message: &'a Message) -> Option<Self> {
         let (text, comment) = match &message.body {
             Body::Text(text) => (Cow::Borrowed(text.as_str()), ""),
@@ -268,7 +268,7 @@ impl<'a> Content<'a> {
             Body::Binary(bytes) => (Some(Cow::Owned(STANDARD.encode(bytes))), Some("base64")),
             _ => (None, None),
         };
-        // What is known of the length of the content: that of what was decoded, or else of the wire.
+        // The decoded length if all of it is there, else the length on the wire.
         let decoded = message.content_decoded && !message.body_truncated;
         let size = if decoded { message.body.as_bytes().len() as u64 } else { message.body_size };
         let comment = if message.body_truncated { "cut by --max-body-size".to_owned() } else { String::new() };
@@ -298,7 +298,7 @@ fn cookie(pair: &str) -> Option<Pair<'_>> {
     Some(Pair { name, value })
 }
 
-/// Absolute, as HAR wants it (RFC 9110 §7.1).
+/// Returns the absolute URL of a request (RFC 9110 §7.1).
 fn url(message: &Message) -> String {
     let target = message.target().unwrap_or_default();
     if target.contains("://") && !target.starts_with('/') {
@@ -310,7 +310,7 @@ fn url(message: &Message) -> String {
     format!("http://{host}{path}")
 }
 
-/// Names and values of the query as they stand in it.
+/// Returns the names and values of the query, not decoded.
 fn query(target: &str) -> Vec<Pair<'_>> {
     let Some((_, query)) = target.split_once('?') else { return Vec::new() };
     let query = query.split('#').next().unwrap_or(query);

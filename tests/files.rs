@@ -117,7 +117,7 @@ fn an_unknown_link_type_is_an_error_only_when_nothing_else_is_there() {
 }
 
 #[test]
-fn packing_does_not_show() {
+fn compression_does_not_change_the_output() {
     let whole = fs::read(capture(KEEPALIVE)).unwrap();
     let want = replay([capture(KEEPALIVE)]).stdout;
     let folder = tempfile::tempdir().unwrap();

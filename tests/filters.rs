@@ -123,14 +123,14 @@ fn a_response_that_is_complete_before_its_request_is_not_lost() {
 }
 
 #[test]
-fn different_options_must_all_match_and_one_of_each_ones_values() {
+fn all_options_must_match_each_with_one_of_its_values() {
     chosen(&["--method", "GET,POST", "--status", "4xx"], &["GET /other", "404"]);
     chosen(&["--host", "api.test", "--status", "404"], &[]);
     chosen(&["--host", "*.test", "--method", "PUT", "--path", "/c*"], &["PUT /continued", "100", "201"]);
 }
 
 #[test]
-fn ends_and_times_choose_too() {
+fn endpoints_and_times_filter_too() {
     let b = ["GET /other", "404", "100", "PUT /continued", "201", "413", "PUT /refused"];
     chosen(&["--server", "10.0.0.3"], &b);
     chosen(&["--server", ":8080"], &b);
@@ -171,7 +171,7 @@ fn a_wrong_value_says_what_is_allowed() {
 }
 
 #[test]
-fn messages_that_are_chosen_are_those_that_come_without_a_filter() {
+fn filters_choose_messages_and_never_change_them() {
     for name in common::captures() {
         let path = capture(&name);
         let path = path.to_str().unwrap();
@@ -208,7 +208,7 @@ fn a_slice_replayed_with_the_same_filter_gives_the_same_messages() {
 }
 
 #[test]
-fn a_slice_holds_the_frames_of_the_chosen_connections_alone() {
+fn a_slice_holds_only_the_frames_of_the_chosen_connections() {
     let file = common::talk(&conversation());
     let folder = tempfile::tempdir().unwrap();
     let slice = folder.path().join("only.pcapng");

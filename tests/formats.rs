@@ -101,7 +101,7 @@ fn check_har(har: &str, name: &str) -> Value {
 }
 
 #[test]
-fn every_capture_is_a_har_that_the_schema_and_another_reader_take() {
+fn every_capture_is_a_har_that_the_schema_and_another_reader_accept() {
     for name in common::captures() {
         let path = capture(&name);
         let output = replay(["-f", "har", path.to_str().unwrap()]);
@@ -115,7 +115,7 @@ fn every_capture_is_a_har_that_the_schema_and_another_reader_take() {
 }
 
 #[test]
-fn a_har_says_what_was_said() {
+fn a_har_has_requests_responses_and_remarks() {
     let file = common::talk(AWKWARD);
     let value = check_har(&shown("har", file.path()), "awkward");
     let entries = value["log"]["entries"].as_array().unwrap();
@@ -167,7 +167,7 @@ fn words(script: &str) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn a_shell_takes_every_command_apart_as_it_was_meant() {
+fn a_shell_parses_every_command_as_intended() {
     let file = common::talk(AWKWARD);
     let script = shown("curl", file.path());
     assert!(script.chars().all(|c| !c.is_control() || c == '\n'), "nothing that a terminal would obey: {script:?}");
@@ -222,7 +222,7 @@ fn served(listener: &TcpListener) -> Vec<u8> {
 
 #[test]
 #[ignore = "needs curl"]
-fn curl_sends_again_what_was_sent() {
+fn curl_repeats_the_captured_requests() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     // The same conversation with our listener as the server; what curl cannot write at all is left out.
@@ -324,7 +324,7 @@ fn pretty_puts_a_response_below_its_request() {
 }
 
 #[test]
-fn a_reader_that_had_enough_is_no_error() {
+fn a_reader_that_closes_the_pipe_early_is_no_error() {
     let keepalive = capture("real/nginx-keepalive.pcap");
     let keepalive = keepalive.to_str().unwrap();
     let talk = capture("tcp/a-hole-in-a-body-is-a-gap-of-its-length.talk");
@@ -350,7 +350,7 @@ fn a_reader_that_had_enough_is_no_error() {
 }
 
 #[test]
-fn verbose_lays_json_out() {
+fn verbose_indents_json() {
     let file = common::talk("# JSON\n<<<\n| HTTP/1.1 200 OK\n| Content-Length: 16\n|\n| {\"b\":1.0,\"a\":[]}\\\n");
     let output = replay(["-f", "pretty", "-v", file.path().to_str().unwrap()]);
     assert!(

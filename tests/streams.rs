@@ -50,7 +50,7 @@ fn a_message_comes_out_before_the_pipe_is_closed() {
 }
 
 #[test]
-fn a_packed_pipe_streams_too() {
+fn a_compressed_pipe_streams_too() {
     let mut child = start(&["-"]);
     drop(feed(&mut child, &fs::read(capture("real/nginx-gzip.pcap.gz")).unwrap()));
     let output = child.wait_with_output().unwrap();
@@ -59,7 +59,7 @@ fn a_packed_pipe_streams_too() {
 }
 
 #[test]
-fn a_pipe_with_a_text_is_named_as_standard_input() {
+fn text_in_a_pipe_is_reported_as_standard_input() {
     let mut child = start(&["-"]);
     drop(feed(&mut child, b"hello, sniffer\n"));
     let output = child.wait_with_output().unwrap();
@@ -98,7 +98,7 @@ fn a_full_pipe_in_non_blocking_mode_is_waited_for() {
 }
 
 #[test]
-fn the_first_signal_ends_the_reading_and_everything_else_ends_well() {
+fn the_first_signal_stops_the_reading_and_finishes_the_output() {
     for (signal, code) in [(rustix::process::Signal::INT, 130), (rustix::process::Signal::TERM, 143)] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.pcap.jsonl");
@@ -155,7 +155,7 @@ fn records(bytes: &[u8], count: usize) -> usize {
 }
 
 #[test]
-fn neither_a_filter_nor_pretty_keeps_back_what_is_decided() {
+fn neither_a_filter_nor_pretty_holds_a_decided_message() {
     let whole = fs::read(capture(KEEPALIVE)).unwrap();
     // The handshake and the first request: a request that hangs is just what somebody looks for.
     let request = &whole[..records(&whole, 4)];
@@ -191,7 +191,7 @@ fn a_filter_on_statuses_waits_for_the_response_and_no_longer() {
 /// has no other.
 #[test]
 #[ignore = "needs capture rights and setpriv"]
-fn where_no_thread_can_be_started_one_does_it_all() {
+fn if_no_thread_can_be_started_one_does_all_the_work() {
     let path = capture(KEEPALIVE);
     let replay = |command: &mut Command, threads: &str| {
         command.args(["replay", "--threads", threads]).arg(&path).stdin(Stdio::null()).output().unwrap()

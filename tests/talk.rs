@@ -51,7 +51,7 @@ fn a_conversation_becomes_the_capture_that_is_committed_beside_it() {
 }
 
 #[test]
-fn every_capture_told_and_played_gives_the_same_messages() {
+fn every_capture_written_as_text_and_played_back_gives_the_same_messages() {
     let folder = tempfile::tempdir().unwrap();
     let (told, played) = (folder.path().join("told.talk"), folder.path().join("played.pcap"));
     let mut frame_by_frame = Vec::new();
@@ -72,7 +72,7 @@ fn every_capture_told_and_played_gives_the_same_messages() {
 }
 
 #[test]
-fn a_capture_is_told_as_it_was_said() {
+fn a_capture_becomes_the_conversation_it_was_made_from() {
     let path = capture("tcp/a-hole-in-a-body-is-a-gap-of-its-length.pcap");
     let output = run(&["talk", "--from", path.to_str().unwrap()]);
     // The conversation that the capture was made from, in its shortest words.
@@ -114,7 +114,7 @@ fn a_capture_is_told_as_it_was_said() {
 }
 
 #[test]
-fn what_somebody_made_up_is_told_as_forged() {
+fn segments_of_a_third_party_are_marked_forged() {
     for (name, told) in [
         ("tcp/a-blind-reset-ends-nothing.pcap", "<<< rst forged seq+1000\n"),
         ("tcp/a-syn-inside-a-connection-changes-nothing.pcap", ">>> syn forged no-ack seq+7000\n"),
@@ -137,7 +137,7 @@ fn what_somebody_made_up_is_told_as_forged() {
 }
 
 #[test]
-fn what_is_wrong_with_a_conversation_is_one_line_and_exit_1() {
+fn a_wrong_conversation_is_one_line_and_exit_1() {
     let said = |conversation: &str| {
         let output = sniffer().args(["talk", "-", "-o", "/dev/null"]).write_stdin(conversation).output().unwrap();
         (output.status.code(), text(&output.stderr).to_owned())
@@ -195,7 +195,7 @@ fn a_worse_network_that_loses_nothing_gives_the_same_messages() {
 }
 
 #[test]
-fn the_seed_decides_alone() {
+fn the_same_seed_gives_the_same_frames() {
     let path = capture("real/nginx-keepalive.pcap");
     let frames =
         |seed: &str| run(&["perturb", path.to_str().unwrap(), "--seed", seed, "--reorder", "--drop", "0.2"]).stdout;
@@ -242,7 +242,7 @@ fn tshark_reads_what_is_written_without_complaint() {
 }
 
 #[test]
-fn a_damaged_capture_is_told_up_to_the_damage_and_exits_2() {
+fn a_damaged_capture_is_written_up_to_the_damage_and_exits_2() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cut.pcap");
     let whole = fs::read(capture("real/nginx-keepalive.pcap")).unwrap();

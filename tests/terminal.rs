@@ -63,7 +63,7 @@ fn plain(text: &str) -> String {
 }
 
 #[test]
-fn no_line_is_wider_than_the_terminal_and_what_was_said_stays() {
+fn no_line_is_wider_than_the_terminal_and_start_lines_stay() {
     let path = common::capture("real/nginx-redirects.pcap");
     let path = path.to_str().unwrap();
     for columns in [60, 80, 120] {
@@ -78,7 +78,7 @@ fn no_line_is_wider_than_the_terminal_and_what_was_said_stays() {
 }
 
 #[test]
-fn colours_are_there_unless_they_are_not_wanted() {
+fn colours_are_on_unless_disabled() {
     let path = common::capture("real/nginx-redirects.pcap");
     let path = path.to_str().unwrap();
     assert!(seen(100, &[], &["replay", path]).contains("\x1b[36m301"));

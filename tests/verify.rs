@@ -53,7 +53,7 @@ fn the_whole_corpus_is_new_then_accepted_then_the_same() {
 }
 
 #[test]
-fn what_replay_prints_is_a_golden_file() {
+fn the_output_of_replay_is_a_golden_file() {
     let folder = copy(&[KEEPALIVE]);
     for options in [&[][..], &["--frames"]] {
         let lines = replay(options.iter().map(AsRef::as_ref).chain([capture(KEEPALIVE).as_os_str()])).stdout;
@@ -85,7 +85,7 @@ fn shows(report: &str, lines: &[&str]) {
 }
 
 #[test]
-fn a_difference_is_told_by_message_and_field() {
+fn a_difference_is_reported_by_message_and_field() {
     let (_folder, report) = after(KEEPALIVE, |golden| {
         golden
             .replacen("\"server\":\"nginx/1.22.1\",", "", 1)
@@ -169,7 +169,7 @@ fn a_damaged_capture_has_its_damage_in_its_golden_file() {
 }
 
 #[test]
-fn accept_shows_what_it_takes() {
+fn accept_shows_what_it_accepts() {
     let (folder, before) = after(GAP, |golden| golden.replace("\"missingBytes\":10", "\"missingBytes\":11"));
     shows(&before, &["missingBytes: 11 → 10"]);
     let (code, report) = verify(folder.path(), &["--accept"]);
@@ -179,7 +179,7 @@ fn accept_shows_what_it_takes() {
 }
 
 #[test]
-fn what_cannot_be_read_is_exit_2_and_a_golden_file_without_capture_a_difference() {
+fn an_unreadable_file_is_exit_2_and_a_golden_file_without_capture_differs() {
     let folder = copy(&[KEEPALIVE]);
     verify(folder.path(), &["--accept"]);
     let golden = folder.path().join(format!("{KEEPALIVE}.jsonl"));
@@ -198,7 +198,7 @@ fn what_cannot_be_read_is_exit_2_and_a_golden_file_without_capture_a_difference(
 }
 
 #[test]
-fn junit_has_a_case_a_capture() {
+fn junit_has_a_test_case_per_capture() {
     let (folder, _) = after(GAP, |golden| golden.replace("\"missingBytes\":10", "\"missingBytes\":11"));
     fs::copy(capture(KEEPALIVE), folder.path().join("new.pcap")).unwrap();
     let path = folder.path().join("out.xml");

@@ -43,7 +43,7 @@ const REORDERED: &str = "\
 ";
 
 #[test]
-fn a_frame_that_is_a_message() {
+fn a_frame_with_a_whole_message_names_it() {
     tells(
         REORDERED,
         4,
@@ -58,7 +58,7 @@ fn a_frame_that_is_a_message() {
 }
 
 #[test]
-fn a_frame_that_waits_and_the_one_that_lets_it_go_on() {
+fn a_frame_that_waits_names_the_frame_that_releases_it() {
     tells(
         REORDERED,
         5,
@@ -71,18 +71,18 @@ fn a_frame_that_waits_and_the_one_that_lets_it_go_on() {
 }
 
 #[test]
-fn frames_that_open_and_frames_without_payload() {
+fn a_syn_without_payload_opens_its_connection() {
     tells(REORDERED, 1, &["(SYN, seq 1000000) without payload.", "which it opened"]);
 }
 
 #[test]
-fn a_copy_is_named_as_one() {
+fn a_retransmission_is_named() {
     let twice = ">>>\n| GET /a HTTP/1.1\n| Host: a.test\n|\n>>> again\n<<<\n| HTTP/1.1 204 No\n|\n";
     tells(&format!("# Twice\n{twice}"), 6, &["Counted with it: 33 as seen before.", "It became part of no message."]);
 }
 
 #[test]
-fn what_is_no_tcp_or_cut_or_broken_says_where() {
+fn a_frame_that_is_not_tcp_cut_or_malformed_says_where() {
     let udp = "frame\n| {hex 020000000002020000000001 0800 4500001c 00000000 4011 0000 0a000001 0a000002 0035 0035 0008 0000}\\\n";
     tells(&format!("# UDP\n{udp}"), 1, &["It is well-formed and holds neither TCP nor a tunnel that is opened."]);
     let short = "frame\n| {hex 020000000002020000000001 0800 4500}\\\n";
@@ -126,7 +126,7 @@ fn a_fragment_is_followed_to_its_datagram() {
 }
 
 #[test]
-fn what_is_not_http_says_what_it_is() {
+fn other_protocols_are_named() {
     tells(
         "# TLS\n>>>\n| {hex 16 0301 0005 01 000001 00}\\\n",
         4,
@@ -135,7 +135,7 @@ fn what_is_not_http_says_what_it_is() {
 }
 
 #[test]
-fn a_connection_is_told_with_its_messages() {
+fn a_connection_lists_its_messages() {
     let path = capture("real/nginx-keepalive.pcap");
     let told = why(&path, &["--connection", "9fc96fb5c6ddc2fb"]);
     // The 20th frame acknowledges the last FIN, with which it was over.
@@ -174,7 +174,7 @@ fn every_frame_that_carried_a_message_says_so() {
 }
 
 #[test]
-fn what_is_not_there_is_one_line_and_exit_1() {
+fn an_unknown_frame_or_connection_is_one_line_and_exit_1() {
     let path = capture("real/nginx-keepalive.pcap");
     let path = path.to_str().unwrap();
     for (arguments, code, word) in [

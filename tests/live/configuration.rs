@@ -16,7 +16,7 @@ fn refused(arguments: &[&str], environment: &[(&str, &str)], code: i32, words: &
 }
 
 #[test]
-fn what_is_wrong_is_named_with_the_option_or_the_variable() {
+fn a_wrong_value_is_reported_with_its_option_or_variable() {
     refused(&[], &[], 1, "ports is missing");
     refused(&["-p", "80,0"], &[], 1, "ports[1] (--port) is 0; a port is an integer from 1 to 65535");
     refused(&["-p", "http"], &[], 1, "ports[0] (--port) is \"http\"");
@@ -81,6 +81,6 @@ fn help_shows_every_option() {
 
 #[test]
 #[ignore = "needs capture rights"]
-fn a_link_type_that_libpcap_cannot_filter_is_said_in_its_words() {
+fn a_link_type_that_libpcap_cannot_filter_is_reported_in_its_words() {
     refused(&["-i", "nflog", "-p", "80"], &[], 2, "libpcap rejects the filter \"tcp port 80");
 }

@@ -131,7 +131,7 @@ fn a_full_disk_under_standard_output_is_an_error() {
 
 #[test]
 #[ignore = "needs capture rights, ip, setpriv and setcap"]
-fn without_the_right_it_says_what_helps_and_with_the_capability_root_is_not_needed() {
+fn without_capture_rights_it_names_the_remedy_and_with_the_capability_root_is_not_needed() {
     let inside = Namespace::new();
     // Where the user nobody can reach it.
     let folder = tempfile::Builder::new().prefix("sniffer").tempdir_in("/var/tmp").unwrap();

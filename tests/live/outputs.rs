@@ -15,7 +15,7 @@ use crate::receiver::{hanging, willing};
 
 #[test]
 #[ignore = "needs capture rights, ip, nginx and wrk"]
-fn webhook_and_standard_output_get_the_same_and_secrets_stay_secret() {
+fn webhook_and_standard_output_get_the_same_messages_without_secrets() {
     let folder = tempfile::tempdir().unwrap();
     let inside = Namespace::new();
     let posts = willing(&inside, 9000);
@@ -149,7 +149,7 @@ fn sampling_takes_whole_connections() {
 
 #[test]
 #[ignore = "needs capture rights and ip"]
-fn a_quiet_connection_is_given_up_although_no_packet_comes() {
+fn an_idle_connection_times_out_without_any_packet() {
     let inside = Namespace::new();
     let arguments = ["-i", "lo", "-p", "80", "--idle-timeout-ms", "100"];
     let mut sniffer = Sniffer::start(&inside, &arguments, &[], Stdio::piped());
@@ -169,7 +169,7 @@ fn a_quiet_connection_is_given_up_although_no_packet_comes() {
 
 #[test]
 #[ignore = "needs capture rights and ip"]
-fn what_is_no_http_is_said_once_a_connection() {
+fn other_protocols_are_logged_once_per_connection() {
     let inside = Namespace::new();
     let mut sniffer = Sniffer::start(&inside, &["-i", "lo", "-p", "80"], &[], Stdio::null());
     enter(&inside, || {

@@ -154,7 +154,7 @@ fn frames_that_a_bridge_shows_twice_count_once() {
 
 #[test]
 #[ignore = "needs capture rights, ip, ethtool, nginx, wrk and tcpdump"]
-fn live_equals_replay_behind_a_vlan_tag() {
+fn live_equals_replay_under_a_vlan_tag() {
     let folder = tempfile::tempdir().unwrap();
     let (client, middle, server) = apart();
     // Frames are tagged on the wire between two bridges: kernels without VLAN interfaces can do this too.

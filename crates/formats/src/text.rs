@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_a_terminal_obeys_is_left() {
+    fn unsafe_characters_are_escaped() {
         for (raw, safe) in [
             ("/plain?q=ä→日\\n", "/plain?q=ä→日\\n"),
             ("a\u{1b}]0;x\u{7}b", "a\\x1b]0;x\\x07b"),

@@ -69,7 +69,7 @@ mod tests {
     use super::of;
 
     #[test]
-    fn what_looks_like_an_id_is_one() {
+    fn ids_become_placeholders() {
         for (target, template) in [
             ("/", "/"),
             ("/orders/4711/items/9?full=1", "/orders/{n}/items/{n}"),

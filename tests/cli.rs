@@ -1,7 +1,7 @@
-//! The command line from outside: options, exit codes, what is said when something is wrong.
+//! The command line: options, exit codes, error messages.
 //!
-//! Nothing here waits for time: a test that streams goes on when the line it needs has come. Wrong files are in
-//! `tests/files.rs`, pipes and signals in `tests/streams.rs`.
+//! No test waits for time to pass. Broken files are in `tests/files.rs`, pipes and signals in
+//! `tests/streams.rs`.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -11,7 +11,7 @@ use std::fs;
 use common::{capture, messages, replay, text};
 use serde_json::{Map, Value};
 
-/// Runs on one capture of the corpus; panics unless it went well.
+/// Replays one capture of the corpus, which must succeed without a word on stderr.
 #[track_caller]
 fn on(name: &str, options: &[&str]) -> Vec<Map<String, Value>> {
     let path = capture(name);
@@ -21,7 +21,7 @@ fn on(name: &str, options: &[&str]) -> Vec<Map<String, Value>> {
     messages(&output.stdout)
 }
 
-/// What a wrong call says: one line, which starts like all of ours.
+/// Checks that a wrong call prints one line on stderr with these words, and nothing else.
 #[track_caller]
 fn refused(arguments: &[&str], code: i32, words: &[&str]) {
     let output = common::sniffer().args(arguments).output().unwrap();

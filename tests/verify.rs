@@ -1,4 +1,4 @@
-//! `sniffer verify` from outside, on a copy of the corpus: what passes, what a difference looks like, what is accepted.
+//! `sniffer verify` on a copy of the corpus: what passes, the report of a difference, `--accept`.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -8,7 +8,7 @@ use std::path::Path;
 
 use common::{capture, captures, replay, sniffer, text};
 
-/// A copy of some of the corpus.
+/// Copies some captures of the corpus to a new folder.
 fn copy(names: &[&str]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for name in names {
@@ -19,7 +19,7 @@ fn copy(names: &[&str]) -> tempfile::TempDir {
     folder
 }
 
-/// Exit code and what was printed; nothing may be said on stderr.
+/// Runs `sniffer verify` and returns exit code and output. Nothing may be on stderr.
 #[track_caller]
 fn verify(folder: &Path, options: &[&str]) -> (i32, String) {
     let output = sniffer().arg("verify").arg(folder).args(options).output().unwrap();
@@ -62,7 +62,7 @@ fn the_output_of_replay_is_a_golden_file() {
     }
 }
 
-/// Accepts, changes the golden file, and gives the report.
+/// Accepts a capture, changes its golden file, and returns the report of the next run.
 #[track_caller]
 fn after(name: &str, change: impl Fn(&str) -> String) -> (tempfile::TempDir, String) {
     let folder = copy(&[name]);
@@ -130,7 +130,7 @@ fn masks_hide_values_and_not_their_presence() {
     let golden = fs::read_to_string(&path).unwrap();
     assert!(golden.contains("\"timestamp\":\"[MASKED]\"") && golden.contains("\"date\":\"[MASKED]\""));
     assert!(!golden.contains("Nov 2026 08:43"));
-    // A golden file from before there were masks is as good.
+    // A golden file written without the mask still matches.
     fs::write(&path, golden.replacen("\"[MASKED]\"", "\"whenever\"", 1)).unwrap();
     assert_eq!(verify(folder.path(), &[]).0, 0);
     fs::write(&path, golden.replacen("\"date\":\"[MASKED]\",", "", 1)).unwrap();

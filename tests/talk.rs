@@ -56,18 +56,18 @@ fn a_conversation_becomes_the_capture_that_is_committed_beside_it() {
 #[test]
 fn every_capture_written_as_text_and_played_back_gives_the_same_messages() {
     let folder = tempfile::tempdir().unwrap();
-    let (told, played) = (folder.path().join("told.talk"), folder.path().join("played.pcap"));
+    let (written, played) = (folder.path().join("written.talk"), folder.path().join("played.pcap"));
     let mut frame_by_frame = Vec::new();
     for name in captures() {
         let path = capture(&name);
-        let output = run(&["talk", "--from", path.to_str().unwrap(), "-o", told.to_str().unwrap()]);
+        let output = run(&["talk", "--from", path.to_str().unwrap(), "-o", written.to_str().unwrap()]);
         assert_eq!(output.status.code(), Some(0), "{name}: {}", text(&output.stderr));
         if text(&output.stderr).contains("frame by frame") {
             frame_by_frame.push(name.clone());
         }
-        let output = run(&["talk", told.to_str().unwrap(), "-o", played.to_str().unwrap()]);
+        let output = run(&["talk", written.to_str().unwrap(), "-o", played.to_str().unwrap()]);
         assert_eq!(output.status.code(), Some(0), "{name}: {}", text(&output.stderr));
-        assert_eq!(essence(&path), essence(&played), "{name}\n{}", fs::read_to_string(&told).unwrap());
+        assert_eq!(essence(&path), essence(&played), "{name}\n{}", fs::read_to_string(&written).unwrap());
     }
     let unexpected: Vec<_> = frame_by_frame.iter().filter(|name| !FRAME_BY_FRAME.contains(&name.as_str())).collect();
     // Further captures may need it as the corpus grows, but at most 5 %.
@@ -79,7 +79,7 @@ fn a_capture_becomes_the_conversation_it_was_made_from() {
     let path = capture("tcp/a-hole-in-a-body-is-a-gap-of-its-length.pcap");
     let output = run(&["talk", "--from", path.to_str().unwrap()]);
     // The conversation that the capture was made from, in its shortest form.
-    let told = "\
+    let expected = "\
 # The conversation of a-hole-in-a-body-is-a-gap-of-its-length.pcap
 
 
@@ -113,12 +113,12 @@ fn a_capture_becomes_the_conversation_it_was_made_from() {
 |
 | b\\
 ";
-    assert_eq!(text(&output.stdout), told);
+    assert_eq!(text(&output.stdout), expected);
 }
 
 #[test]
 fn segments_of_a_third_party_are_marked_forged() {
-    for (name, told) in [
+    for (name, expected) in [
         ("tcp/a-blind-reset-ends-nothing.pcap", "<<< rst forged seq+1000\n"),
         ("tcp/a-syn-inside-a-connection-changes-nothing.pcap", ">>> syn forged no-ack seq+7000\n"),
         ("tcp/an-unsolicited-md5-option-is-ignored.pcap", " md5"),
@@ -132,10 +132,10 @@ fn segments_of_a_third_party_are_marked_forged() {
         };
         let output = run(&["talk", "--from", capture(name).to_str().unwrap()]);
         let text = text(&output.stdout);
-        let found = text
-            .lines()
-            .any(|line| if told.starts_with(' ') { line.contains(told) } else { words(line) == words(told) });
-        assert!(found, "{told:?} in\n{text}");
+        let found = text.lines().any(|line| {
+            if expected.starts_with(' ') { line.contains(expected) } else { words(line) == words(expected) }
+        });
+        assert!(found, "{expected:?} in\n{text}");
     }
 }
 

@@ -1,8 +1,9 @@
-//! What is said when something is asked wrongly. Needs no rights: the configuration is checked before anything is opened.
+//! Errors in the configuration. They need no capture rights: the configuration is checked before
+//! anything is opened.
 
 use crate::common::{sniffer, text};
 
-/// Runs with these arguments and variables; one line of ours and this exit code.
+/// Checks that a run with these arguments and variables fails with this code and one line on stderr.
 #[track_caller]
 fn refused(arguments: &[&str], environment: &[(&str, &str)], code: i32, words: &str) {
     let mut command = sniffer();
@@ -39,7 +40,7 @@ fn a_wrong_value_is_reported_with_its_option_or_variable() {
 
 #[test]
 fn a_missing_interface_lists_those_that_exist_and_arguments_win_over_the_environment() {
-    // The variables would be refused, if they counted.
+    // The values of these variables are wrong, but the arguments override them.
     let environment = [("PORTS", "0"), ("INTERFACE", "lo"), ("SAMPLE_RATE", "7")];
     let arguments = ["-p", "80", "-i", "nowhere0", "--sample-rate", "1"];
     refused(&arguments, &environment, 2, "there is no interface nowhere0; there are: ");

@@ -1,6 +1,6 @@
-//! What can be asked on the command line, and what is said when it is asked wrongly.
+//! The command line: subcommands, the options of `replay`, and the message for a usage error.
 //!
-//! It never looks at a file. Next: `replay`, which does what was asked.
+//! It never opens a file. Next: `replay`, which runs these options.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use sniffer_engine::event::is_token;
 use sniffer_formats::{FormatWriter, Pretty};
 
 use crate::exit::{Exit, say};
@@ -158,17 +159,18 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// Whether it shows bodies; where it does not, none are kept.
+    /// Returns whether the format shows bodies. If not, none are kept.
     pub(crate) const fn wants_bodies(self) -> bool {
         !matches!(self, Self::Summary | Self::Html)
     }
 
-    /// Whether it shows content without its codings; a request that is sent again must be as it was.
+    /// Returns whether the format shows content without its codings. A request to repeat keeps them.
     pub(crate) const fn wants_decoded(self) -> bool {
         !matches!(self, Self::Curl)
     }
 
-    /// What writes it; `pretty` is made by the caller, who knows the terminal, and `names` are the inputs.
+    /// Makes the writer. The caller makes `pretty`, since it knows the terminal; `names` are the
+    /// inputs.
     pub(crate) fn writer(self, names: String, pretty: impl FnOnce() -> Pretty) -> FormatWriter {
         match self {
             Self::Jsonl => FormatWriter::jsonl(),
@@ -181,7 +183,7 @@ impl Format {
     }
 }
 
-/// How the accounts are written.
+/// The form of the accounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Stats {
     /// For people
@@ -190,11 +192,11 @@ pub(crate) enum Stats {
     Json,
 }
 
-/// Reads the arguments. The error has been told already.
+/// Parses the arguments. An error has already been printed when this returns.
 pub(crate) fn parse() -> Result<Command, Exit> {
     Cli::try_parse().map(|cli| cli.command).map_err(|error| {
         if !error.use_stderr() {
-            // Help and version; a reader that closes the pipe early (`--help | head`) is no error.
+            // Help or version. A reader that closes the pipe early (`--help | head`) is no error.
             let _ = error.print();
             return Exit::Success;
         }
@@ -207,7 +209,7 @@ pub(crate) fn parse() -> Result<Command, Exit> {
     })
 }
 
-/// clap's words in one line: what is wrong and its tips, without the usage.
+/// Puts clap's error and its tips on one line, without the usage.
 fn one_line(error: &clap::Error) -> String {
     let rendered = error.render().to_string();
     let what = rendered
@@ -231,10 +233,9 @@ fn one_line(error: &clap::Error) -> String {
     }
 }
 
-/// A field name is a token (RFC 9110 §5.6.2); anything else would silently redact nothing.
+/// Parses a field name (a token, RFC 9110 §5.6.2). Any other name would silently redact nothing.
 fn field_name(name: &str) -> Result<String, String> {
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    match !name.is_empty() && name.bytes().all(token) {
+    match is_token(name.as_bytes()) {
         true => Ok(name.to_ascii_lowercase()),
         false => Err("not the name of a header; give the name alone, such as authorization".to_owned()),
     }

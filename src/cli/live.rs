@@ -1,6 +1,7 @@
-//! What can be asked of `sniffer live`; as text, because values are checked where those of the environment are.
+//! The options of `sniffer live`, as text: the configuration checks them together with the
+//! environment's values.
 //!
-//! It checks nothing. Next: `live`, which does what was asked.
+//! Nothing is checked here. Next: `live`, which runs these options.
 
 use std::path::PathBuf;
 

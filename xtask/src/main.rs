@@ -54,7 +54,7 @@ fn test() -> Result<(), Failed> {
     cargo(&["fmt", "--all", "--check"])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"])?;
     cargo(&["doc", "--workspace", "--no-deps", "--all-features", "--document-private-items"])?;
-    // Named, because plain `cargo test` leaves out what needs more than Rust. Runs the doc tests too.
+    // Plain `cargo test` leaves out the crates that need more than Rust. This runs doc tests too.
     cargo(&["test", "--workspace", "--all-features"])?;
     ignored::run_all()?;
     node::test()?;

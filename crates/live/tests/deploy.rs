@@ -87,7 +87,7 @@ fn the_grace_period_covers_the_drain_budget_and_memory_is_limited() {
         };
         let buffer =
             variables(&container).get("BUFFER_SIZE_BYTES").map_or(32, |bytes| bytes.parse::<u64>().unwrap() >> 20);
-        // README.md, "How much it needs", with one output.
+        // docs/live.md, "How much it needs", with one output.
         assert!(mebibytes("limits") >= 256 + buffer, "{container}");
         assert!(mebibytes("requests") < mebibytes("limits"));
     }

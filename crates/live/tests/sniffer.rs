@@ -36,7 +36,7 @@ fn telling() -> (impl Fn(MessageBatch) + Send + Sync + 'static, Receiver<String>
     let sender = Mutex::new(sender);
     let callback = move |batch: MessageBatch| {
         for message in batch.messages() {
-            let what = message.head.path().map_or_else(|| format!("{:?}", message.head.status()), str::to_owned);
+            let what = message.target().map_or_else(|| format!("{:?}", message.status()), str::to_owned);
             let _ = sender.lock().unwrap().send(what);
         }
         batch.delivered();

@@ -117,7 +117,7 @@ impl Truth {
             let Some(real) = truth.find(|real| real.started == message.started && start(real) == start(message)) else {
                 return Err(format!("invented: {}", brief(message)));
             };
-            let same_head = real.head.fields().iter().eq(message.head.fields().iter());
+            let same_head = real.fields().iter().eq(message.fields().iter());
             let (body, whole) = (message.body.as_bytes(), real.body.as_bytes());
             let right = if message.incomplete.is_none() && message.anomalies.is_empty() {
                 body == whole && message.body_size == real.body_size && message.trailers.iter().eq(real.trailers.iter())
@@ -211,11 +211,11 @@ impl Truth {
 
 /// The start line without what follows the status.
 fn start(message: &Message) -> String {
-    match message.head.status() {
-        Some(status) => format!("HTTP/{} {status}", message.head.version()),
+    match message.status() {
+        Some(status) => format!("HTTP/{} {status}", message.version()),
         None => {
-            let (method, path) = (message.head.method().unwrap(), message.head.path().unwrap());
-            format!("{method} {path} HTTP/{}", message.head.version())
+            let (method, path) = (message.method().unwrap(), message.target().unwrap());
+            format!("{method} {path} HTTP/{}", message.version())
         }
     }
 }
@@ -231,18 +231,18 @@ fn brief(message: &Message) -> String {
 
 /// Whether its start line is one to resynchronise at: a method in capitals, a target without spaces.
 fn is_strict(message: &Message) -> bool {
-    message.head.method().is_none_or(|method| method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-'))
-        && message.head.path().is_none_or(|path| !path.contains(' '))
+    message.method().is_none_or(|method| method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-'))
+        && message.target().is_none_or(|path| !path.contains(' '))
 }
 
 /// The value of Content-Length.
 fn declared(message: &Message) -> u64 {
-    message.head.fields().values("content-length").next().map_or(0, |value| value.parse().unwrap())
+    message.fields().values("content-length").next().map_or(0, |value| value.parse().unwrap())
 }
 
 fn until_close(message: &Message) -> bool {
-    let fields = message.head.fields();
-    message.head.status().is_some_and(|status| status >= 200 && status != 204 && status != 304)
+    let fields = message.fields();
+    message.status().is_some_and(|status| status >= 200 && status != 204 && status != 304)
         && fields.values("content-length").next().is_none()
         && fields.values("transfer-encoding").next().is_none()
 }

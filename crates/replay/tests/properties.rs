@@ -237,7 +237,7 @@ proptest! {
         }
         let checked = run(&Talk::parse(&text).map_err(|e| TestCaseError::fail(format!("{e}\n{text}")))?.frames().unwrap());
         prop_assert_eq!(checked.ledger.missing(), size as u64, "{}", text);
-        let responses: Vec<_> = checked.messages.iter().filter(|m| m.head.status().is_some()).collect();
+        let responses: Vec<_> = checked.messages.iter().filter(|m| m.status().is_some()).collect();
         prop_assert_eq!(responses.len(), bodies.len());
         for (exchange, response) in responses.iter().enumerate() {
             let missing = if exchange == hit { size } else { 0 };

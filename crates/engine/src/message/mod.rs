@@ -29,8 +29,8 @@ pub struct Message {
     pub receiver: Endpoint,
     /// The client side, in both directions.
     pub destination: Endpoint,
-    /// Start line and fields.
-    pub head: HeadText,
+    /// Start line and fields; read through the accessors.
+    pub(crate) head: HeadText,
     /// Trailer fields.
     pub trailers: Fields,
     /// What was kept of the content.
@@ -91,6 +91,43 @@ pub enum Phase {
 pub struct OutputKey(u64, Phase, Began);
 
 impl Message {
+    /// The method of a request (RFC 9110 §9).
+    pub fn method(&self) -> Option<&str> {
+        self.head.method()
+    }
+
+    /// The request-target of a request, verbatim (RFC 9112 §3.2).
+    pub fn target(&self) -> Option<&str> {
+        self.head.path()
+    }
+
+    /// The status code of a response (RFC 9110 §15).
+    pub const fn status(&self) -> Option<u16> {
+        self.head.status()
+    }
+
+    /// The reason phrase of a response, when it is not empty (RFC 9112 §4).
+    pub fn reason(&self) -> Option<&str> {
+        self.head.reason()
+    }
+
+    /// The version of the start line as digits: `1.0` or `1.1`.
+    pub const fn version(&self) -> &'static str {
+        self.head.version()
+    }
+
+    /// The header field lines, in wire order (RFC 9110 §6.3); names are in lower case.
+    pub const fn fields(&self) -> &Fields {
+        self.head.fields()
+    }
+
+    /// Bytes of heap memory in use by head, trailers, body and frame numbers. Spare capacity is not
+    /// counted.
+    pub fn heap_size(&self) -> usize {
+        let frames = size_of_val(self.frames.as_slice());
+        self.head.held() + self.trailers.held() + self.body.as_bytes().len() + frames
+    }
+
     /// Replaces the values of these fields, trailers too, by `[REDACTED]`; names compare without case.
     pub fn redact(&mut self, names: &[String]) {
         self.redact_with(names, &mut |_, _| "[REDACTED]".to_owned());

@@ -80,7 +80,7 @@ impl Emitter {
     fn key(&mut self, message: &Message) -> Key {
         let Message { connection, exchange, direction, .. } = *message;
         let mut before = 0;
-        if let Some(status) = message.head.status() {
+        if let Some(status) = message.status() {
             let counted = self.interim.get(&connection).filter(|(of, _)| *of == exchange);
             before = counted.map_or(0, |(_, count)| *count);
             if status < 200 {

@@ -43,8 +43,8 @@ impl Envelope {
         /// What a queue keeps beside the contents.
         const OVERHEAD: usize = 256;
         let message = self.message.as_ref().map_or(0, |message| {
-            let fields: usize = message.head.fields().iter().map(|(name, value)| name.len() + value.len() + 8).sum();
-            fields + message.head.path().map_or(0, str::len) + message.body.as_bytes().len() + size_of::<Message>()
+            let fields: usize = message.fields().iter().map(|(name, value)| name.len() + value.len() + 8).sum();
+            fields + message.target().map_or(0, str::len) + message.body.as_bytes().len() + size_of::<Message>()
         });
         OVERHEAD + self.line.len() + message
     }

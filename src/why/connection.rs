@@ -120,13 +120,13 @@ impl Counts {
     /// Takes an event; `names` are the messages that are open.
     fn note(&mut self, event: Event<'_>, ours: &Flow, names: &mut BTreeMap<MessageKey, String>) {
         match event {
-            Event::Head { about, head, exchange, frames, .. } if about.flow.id == ours.id => {
+            Event::Head { about, head, frames, .. } if about.flow.id == ours.id => {
                 let began = frames.first().map_or(about.stamp.number, |stamp| stamp.number);
                 let name = name(&head.start);
-                let name = format!("#{exchange} {}, from frame {began}", &name["the ".len()..]);
+                let name = format!("#{} {}, from frame {began}", about.exchange, &name["the ".len()..]);
                 names.insert(MessageKey::of(&about), name);
             }
-            Event::End { about, completion, anomalies } if about.flow.id == ours.id => {
+            Event::End { about, completion, anomalies, .. } if about.flow.id == ours.id => {
                 let Some(name) = names.remove(&MessageKey::of(&about)) else { return };
                 if self.messages.len() == MESSAGES_MAX {
                     self.more += 1;

@@ -10,7 +10,8 @@ use std::collections::HashMap;
 use sniffer_engine::anomaly::AnomalySet;
 use sniffer_engine::config::Config;
 use sniffer_engine::engine::Engine;
-use sniffer_engine::event::{About, Completion, Direction, Event, Flow, Protocol, Sink, StartLine};
+use sniffer_engine::event::{About, Completion, Event, Flow, Protocol, Sink};
+use sniffer_engine::http::{Direction, StartLine};
 use sniffer_packet::clock::Clock;
 use sniffer_packet::decode::{Decoded, decode_each};
 use sniffer_packet::defrag::Defrag;
@@ -93,12 +94,13 @@ pub(super) struct Notes {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct MessageKey {
     slot: u32,
+    exchange: u32,
     direction: Direction,
 }
 
 impl MessageKey {
     pub(super) const fn of(about: &About<'_>) -> Self {
-        Self { slot: about.flow.slot, direction: about.direction }
+        Self { slot: about.flow.slot, exchange: about.exchange, direction: about.direction }
     }
 }
 
@@ -274,11 +276,11 @@ impl Notes {
 impl Sink for Notes {
     fn event(&mut self, event: Event<'_>) {
         match event {
-            Event::Head { about, exchange, head, frames, .. } => {
+            Event::Head { about, head, frames, .. } => {
                 self.meet(about.flow);
                 let touched = self.is_ours(about.flow) && frames.iter().any(|stamp| stamp.number == self.subject);
                 let began = frames.first().map_or(about.stamp.number, |stamp| stamp.number);
-                let open = OpenMessage { name: name(&head.start), exchange, began, touched };
+                let open = OpenMessage { name: name(&head.start), exchange: about.exchange, began, touched };
                 self.open.insert(MessageKey::of(&about), open);
                 if touched {
                     self.deliver();
@@ -286,7 +288,7 @@ impl Sink for Notes {
             }
             Event::Body { about, .. } | Event::Trailers { about, .. } => self.touch(&about),
             Event::Missing { .. } => {}
-            Event::End { about, completion, anomalies } => {
+            Event::End { about, completion, anomalies, .. } => {
                 if completion == Completion::Complete {
                     self.touch(&about);
                 }

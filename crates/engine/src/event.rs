@@ -6,7 +6,7 @@ use sniffer_packet::frame::Stamp;
 use sniffer_packet::key::{Endpoint, FlowId, FlowKey, Side};
 
 use crate::anomaly::{Anomaly, AnomalySet};
-pub use crate::http::{Direction, Field, Head, StartLine, Version};
+use crate::http::{Direction, Field, Head};
 
 /// A tracked connection, as events name it.
 #[derive(Debug, Clone)]

@@ -55,23 +55,19 @@ pub struct Exchanges {
     evicted: u64,
 }
 
-/// The open exchanges of a connection, and the progress of each direction.
-///
-/// Messages of one direction come in the order of their exchanges. So once a message of a later
-/// exchange has come, the earlier ones get no more in that direction.
-///
-/// Invariant: if a direction is over for an exchange, it is over for all earlier ones.
+/// The open exchanges of a connection, and the progress of each direction. Which exchanges get no
+/// more messages is in the messages themselves ([`Message::over`]): nothing is inferred from order.
 #[derive(Default)]
 struct Connection {
     open: BTreeMap<u32, Open>,
-    /// Per direction: the first exchange for which the direction is not over.
-    over: [u32; 2],
+    /// Per direction: it is over for every exchange with a number below this.
+    over_below: [u32; 2],
 }
 
 /// An exchange that may get more messages.
 struct Open {
     age: u64,
-    /// Per direction: the (final) message has come, or can no longer come.
+    /// Per direction: its last message has come.
     over: [bool; 2],
     state: State,
 }
@@ -89,15 +85,15 @@ impl Exchanges {
         self.close_before(message, judge, out);
         let age = self.next_age;
         let ages = &mut self.ages;
-        let Connection { open, over } = self.open.entry(connection).or_default();
+        let Connection { open, over_below } = self.open.entry(connection).or_default();
         let open = open.entry(exchange).or_insert_with(|| {
             ages.insert(age, (connection, exchange));
             let state = State::Held { messages: Vec::new(), bytes: 0 };
-            Open { age, over: over.map(|upto| exchange < upto), state }
+            Open { age, over: [false; 2], state }
         });
         self.next_age += 1;
-        open.over[message.direction.index()] |= is_last(message);
-        let whole = open.is_over();
+        open.over[message.direction.index()] |= message.over.own;
+        let whole = open.is_over(exchange, *over_below);
         match &mut open.state {
             State::Passing => out(std::slice::from_mut(message)),
             State::Dropping => {}
@@ -138,24 +134,20 @@ impl Exchanges {
         self.evicted
     }
 
-    /// Marks the message's direction as over for all earlier exchanges, and closes those that are
-    /// now over in both directions.
+    /// Closes the exchanges that are over in both directions now that this message has come.
     fn close_before(&mut self, message: &Message, judge: &dyn Judge, out: &mut dyn FnMut(&mut [Message])) {
         let Some(connection) = self.open.get_mut(&message.connection) else { return };
         let way = message.direction.index();
-        connection.over[way] = connection.over[way].max(message.exchange);
-        let mut closed = Vec::new();
-        // Backwards, until one that was over already: all before it were too. So each exchange is
-        // visited once per direction.
-        for (&exchange, open) in connection.open.range_mut(..message.exchange).rev() {
-            if std::mem::replace(&mut open.over[way], true) {
-                break;
-            }
-            if open.is_over() {
-                closed.push(exchange);
-            }
+        let before = connection.over_below[way];
+        if message.over.below <= before {
+            return;
         }
-        for exchange in closed.into_iter().rev() {
+        connection.over_below[way] = message.over.below;
+        // Each exchange is visited once per direction: when the direction becomes over for it.
+        let newly = connection.open.range(before..message.over.below);
+        let closed = newly.filter(|(exchange, open)| open.is_over(**exchange, connection.over_below));
+        let closed: Vec<_> = closed.map(|(&exchange, _)| exchange).collect();
+        for exchange in closed {
             self.close(message.connection, exchange, judge, out);
         }
     }
@@ -179,8 +171,8 @@ impl Exchanges {
 }
 
 impl Open {
-    const fn is_over(&self) -> bool {
-        self.over[0] && self.over[1]
+    const fn is_over(&self, exchange: u32, below: [u32; 2]) -> bool {
+        (self.over[0] || exchange < below[0]) && (self.over[1] || exchange < below[1])
     }
 
     /// Asks the judge if the exchange is undecided. Returns the number of bytes it no longer holds.
@@ -199,12 +191,6 @@ impl Open {
         }
         freed
     }
-}
-
-/// Returns whether this is the last message of its exchange in its direction: a request or a final
-/// response. After a 101 the connection carries no more HTTP; any other 1xx is interim.
-fn is_last(message: &Message) -> bool {
-    message.status().is_none_or(|status| status == 101 || status >= 200)
 }
 
 #[cfg(test)]
@@ -260,9 +246,26 @@ mod tests {
         for (n, message) in [(0, &request), (1, &request), (1, &last)] {
             let mut message = message.clone();
             message.exchange = n;
+            message.over.below = n;
             exchanges.push(&mut message, &Whole, &mut |group| given.push((group[0].exchange, group.len())));
         }
         assert_eq!(given, [(0, 1), (1, 2)], "the first request was never answered");
+        assert!(exchanges.open.is_empty() && exchanges.ages.is_empty() && exchanges.held == 0);
+    }
+
+    /// RFC 9113 §5: streams are answered in any order, so a later exchange says nothing of an earlier one.
+    #[test]
+    fn exchanges_that_are_answered_in_another_order_than_asked_stay_together() {
+        let [request, interim, last] = exchange();
+        let mut exchanges = Exchanges::default();
+        let mut given = Vec::new();
+        let script = [(0, &request), (1, &request), (2, &request), (2, &last), (0, &interim), (1, &last), (0, &last)];
+        for (n, message) in script {
+            let mut message = message.clone();
+            (message.exchange, message.over.below) = (n, 0);
+            exchanges.push(&mut message, &Whole, &mut |group| given.push((group[0].exchange, group.len())));
+        }
+        assert_eq!(given, [(2, 2), (1, 2), (0, 3)]);
         assert!(exchanges.open.is_empty() && exchanges.ages.is_empty() && exchanges.held == 0);
     }
 
@@ -288,6 +291,7 @@ mod tests {
             let all = 2 * OPEN_MAX as u32;
             for n in 0..all {
                 message.exchange = n;
+                message.over.below = n;
                 exchanges.push(&mut message, &Whole, &mut |group| given.push(group[0].exchange));
             }
             assert_eq!(exchanges.ages.len(), OPEN_MAX);

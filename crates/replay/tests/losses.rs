@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use sniffer_engine::config::Config;
-use sniffer_engine::event::Direction;
 use sniffer_engine::fuzzing::check;
+use sniffer_engine::http::Direction;
 use sniffer_engine::message::Message;
 use sniffer_packet::frame::OwnedFrame;
 use sniffer_testkit::generate::{GenerateOptions, conversation};

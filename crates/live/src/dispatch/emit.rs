@@ -2,7 +2,6 @@
 //!
 //! It also holds back what some sniffer posted, as [`OwnPosts`] tells.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -22,8 +21,6 @@ pub(super) struct Emitter {
     outputs: Arc<[Output]>,
     full: Vec<Throttle>,
     redact: Vec<String>,
-    /// Connections with 1xx responses in their latest exchange: which, and how many. Gone with the connection.
-    interim: HashMap<FlowId, (u32, u32)>,
     posts: OwnPosts,
     /// Room for a line.
     line: Lines,
@@ -35,7 +32,7 @@ const LINE: usize = 1 << 20;
 impl Emitter {
     pub(super) fn new(outputs: Arc<[Output]>, redact: Vec<String>, posts: OwnPosts) -> Self {
         let full = outputs.iter().map(|_| Throttle::new(1)).collect();
-        Self { outputs, full, redact, interim: HashMap::new(), posts, line: Lines::default() }
+        Self { outputs, full, redact, posts, line: Lines::default() }
     }
 
     pub(super) fn outputs(&self) -> &[Output] {
@@ -44,7 +41,7 @@ impl Emitter {
 
     /// Gives a message to every output.
     pub(super) fn message(&mut self, message: &mut Message) {
-        let key = self.key(message);
+        let key = Key::of(message);
         if self.posts.has(message.connection) {
             return;
         }
@@ -72,21 +69,7 @@ impl Emitter {
     /// Forgets connections that are gone.
     pub(super) fn forget(&mut self, closed: impl Iterator<Item = FlowId>) {
         for id in closed {
-            self.interim.remove(&id);
             self.posts.forget(id);
         }
-    }
-
-    fn key(&mut self, message: &Message) -> Key {
-        let Message { connection, exchange, direction, .. } = *message;
-        let mut before = 0;
-        if let Some(status) = message.status() {
-            let counted = self.interim.get(&connection).filter(|(of, _)| *of == exchange);
-            before = counted.map_or(0, |(_, count)| *count);
-            if status < 200 {
-                self.interim.insert(connection, (exchange, before + 1));
-            }
-        }
-        Key { connection, exchange, direction, before }
     }
 }

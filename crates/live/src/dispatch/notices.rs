@@ -6,7 +6,8 @@ use std::collections::HashSet;
 use std::time::Instant;
 
 use sniffer_engine::anomaly::{Anomaly, AnomalySet};
-use sniffer_engine::event::{Direction, Event, Flow, Protocol, Sink};
+use sniffer_engine::event::{Event, Flow, Protocol, Sink};
+use sniffer_engine::http::Direction;
 use sniffer_packet::decode::{self, Decoded};
 use sniffer_packet::frame::Frame;
 use sniffer_packet::key::{FlowId, FlowKey};

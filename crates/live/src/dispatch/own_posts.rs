@@ -7,7 +7,8 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sniffer_engine::event::{Flow, Head};
+use sniffer_engine::event::Flow;
+use sniffer_engine::http::Head;
 use sniffer_packet::key::FlowId;
 use tracing::info;
 

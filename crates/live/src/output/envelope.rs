@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use sniffer_engine::event::Direction;
+use sniffer_engine::http::Direction;
 use sniffer_engine::message::Message;
 use sniffer_packet::key::FlowId;
 
@@ -23,16 +23,23 @@ pub(crate) struct Key {
     pub(crate) connection: FlowId,
     pub(crate) exchange: u32,
     pub(crate) direction: Direction,
-    /// How many responses of its exchange came before it: 1xx are messages of their own.
-    pub(crate) before: u32,
+    /// Interim responses of its exchange that came before it: 1xx are messages of their own.
+    pub(crate) interim: u32,
+}
+
+impl Key {
+    pub(crate) const fn of(message: &Message) -> Self {
+        let Message { connection, exchange, direction, interim, .. } = *message;
+        Self { connection, exchange, direction, interim }
+    }
 }
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { connection, exchange, direction, before } = self;
+        let Self { connection, exchange, direction, interim } = self;
         match direction {
             Direction::Request => write!(f, "{connection}-{exchange}-request"),
-            Direction::Response => write!(f, "{connection}-{exchange}-response-{before}"),
+            Direction::Response => write!(f, "{connection}-{exchange}-response-{interim}"),
         }
     }
 }
@@ -56,13 +63,14 @@ pub(crate) mod tests {
 
     /// An envelope of about this size.
     pub(crate) fn envelope(exchange: u32, size: usize) -> Envelope {
-        let key = Key { connection: FlowId::default(), exchange, direction: Direction::Request, before: 0 };
+        let key = Key { connection: FlowId::default(), exchange, direction: Direction::Request, interim: 0 };
         Envelope { key, line: Bytes::from(vec![b'x'; size]), message: None }
     }
 
     #[test]
     fn each_message_of_an_exchange_has_a_key_of_its_own() {
-        let key = |direction, before| Key { connection: FlowId::default(), exchange: 3, direction, before }.to_string();
+        let key =
+            |direction, interim| Key { connection: FlowId::default(), exchange: 3, direction, interim }.to_string();
         assert_eq!(key(Direction::Request, 0), "0000000000000000-3-request");
         assert_eq!(key(Direction::Response, 0), "0000000000000000-3-response-0");
         assert_eq!(key(Direction::Response, 1), "0000000000000000-3-response-1");

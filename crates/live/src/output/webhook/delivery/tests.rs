@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use sniffer_engine::event::Direction;
+use sniffer_engine::http::Direction;
 use sniffer_packet::key::{Endpoint, FlowKey};
 use tokio::time::Instant as Now;
 
@@ -54,7 +54,7 @@ fn envelope(connection: u16, exchange: u32) -> Envelope {
     let end = |port| Endpoint::new([10, 0, 0, 1].into(), port);
     let id = FlowId::new(&FlowKey::of(&end(connection), &end(80)).0, 0, 0, 0);
     CONNECTIONS.with_borrow_mut(|known| known.insert(id, connection));
-    let key = Key { connection: id, exchange, direction: Direction::Request, before: 0 };
+    let key = Key { connection: id, exchange, direction: Direction::Request, interim: 0 };
     Envelope { key, line: Bytes::from_static(b"{}\n"), message: None }
 }
 

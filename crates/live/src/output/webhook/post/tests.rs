@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use sniffer_engine::event::Direction;
+use sniffer_engine::http::Direction;
 use sniffer_packet::key::FlowId;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -22,7 +22,7 @@ fn client(url: &str, token: Option<&str>) -> Client {
 }
 
 fn key() -> Key {
-    Key { connection: FlowId::default(), exchange: 7, direction: Direction::Response, before: 1 }
+    Key { connection: FlowId::default(), exchange: 7, direction: Direction::Response, interim: 1 }
 }
 
 async fn one_try(client: &Client) -> Attempt {

@@ -1,9 +1,9 @@
 //! Floods: captures that try to exhaust a sniffer, each with an honest exchange at its end.
 //!
-//! Each is a row of [`ALL`]: an attack, repeated as often as asked. `examples/flood.rs` writes them to
-//! files for measurements, and the engine's `tests/memory.rs` runs them against a small budget. The
-//! checksums are zero, because a sniffer reads them only when copies differ. Next: [`super::wire`], for
-//! frames with correct headers.
+//! Each is a row of [`ALL`]: an attack, repeated as often as asked. `examples/flood.rs` writes them
+//! to files for measurements, and the engine's `tests/memory.rs` runs them against a small budget.
+//! The checksums are zero, because a sniffer reads them only when copies differ. Next:
+//! [`super::wire`], for frames with correct headers.
 
 use std::io::Read;
 
@@ -113,8 +113,8 @@ pub const ALL: &[FloodRow] = &[
             flood.server(0, 10 + i * 2 % 120_000, 1, ACK, b"y");
         }
     }),
-    // The shortest requests, which wait after a hole and complete all at once: when too many wait, and on
-    // every second connection when the capture ends.
+    // The shortest requests, which wait after a hole and complete all at once: when too many wait,
+    // and on every second connection when the capture ends.
     ("pipelines-behind-holes", |flood, n| {
         let requests = b"GET / HTTP/1.1\r\n\r\n".repeat(72);
         rounds(flood, n, 50, |flood, i, seq| {

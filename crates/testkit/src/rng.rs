@@ -1,7 +1,7 @@
 //! A small seeded random number generator: SplitMix64, in eight lines.
 //!
-//! It is not for secrets. It is not a dependency, so that a seed in an old failure message gives the same
-//! frames after every update. Next: [`super::net`], [`super::generate`].
+//! It is not for secrets. It is not a dependency, so that a seed in an old failure message gives
+//! the same frames after every update. Next: [`super::net`], [`super::generate`].
 
 /// SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014).
 #[derive(Debug, Clone)]
@@ -22,8 +22,8 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    /// Returns a number in `0..bound`; 0 if `bound` is 0. The bias, below 2⁻³² for the bounds used here, does
-    /// not matter.
+    /// Returns a number in `0..bound`; 0 if `bound` is 0. The bias, below 2⁻³² for the bounds used
+    /// here, does not matter.
     pub fn below(&mut self, bound: usize) -> usize {
         if bound == 0 { 0 } else { (self.next_u64() % bound as u64) as usize }
     }

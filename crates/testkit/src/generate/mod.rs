@@ -1,9 +1,9 @@
 //! HTTP conversations from a seed, with the messages that must come out.
 //!
-//! They are well-formed and whole: the corpus has a conversation for every oddity, and loss comes from
-//! [`super::net`]. The expectations are made together with the bytes, never read from them. Next:
-//! `message` (one message and its expectation), [`Talk::differences`] (the comparison), [`Talk`]'s
-//! `Display` (for failure messages).
+//! They are well-formed and whole: the corpus has a conversation for every oddity, and loss comes
+//! from [`super::net`]. The expectations are made together with the bytes, never read from them.
+//! Next: `message` (one message and its expectation), [`Talk::differences`] (the comparison),
+//! [`Talk`]'s `Display` (for failure messages).
 
 mod message;
 
@@ -32,12 +32,13 @@ impl Default for GenerateOptions {
     }
 }
 
-/// Returns the conversation of this seed. Its expectations list every message, in order, with every key
-/// that is known: whole headers and trailers, `body`, `exchange`, and the connection's name (`on`).
+/// Returns the conversation of this seed. Its expectations list every message, in order, with every
+/// key that is known: whole headers and trailers, `body`, `exchange`, and the connection's name
+/// (`on`).
 ///
-/// Covered: keep-alive and pipelined exchanges, Content-Length, chunks with extensions and trailers,
-/// bodies that end with the connection, HEAD, 204, 304, 100 and 103, gzip, HTTP/1.0, repeated fields,
-/// text and binary, bodies that look like HTTP.
+/// Covered: keep-alive and pipelined exchanges, Content-Length, chunks with extensions and
+/// trailers, bodies that end with the connection, HEAD, 204, 304, 100 and 103, gzip, HTTP/1.0,
+/// repeated fields, text and binary, bodies that look like HTTP.
 pub fn conversation(seed: u64, options: &GenerateOptions) -> Talk {
     let mut rng = Rng::new(seed);
     let mut talk = Talk { title: format!("Generated from seed {seed}"), ..Talk::default() };

@@ -1,8 +1,8 @@
 //! Finds IP, TCP and payload in a frame, just enough to change it.
 //!
-//! It follows VLAN tags and IPv6 extension headers, opens no tunnel, and reads no fragments. A frame that
-//! it does not understand is `None` and stays as it is. Independent of [`sniffer_packet::decode`] on
-//! purpose. Next: `packets`, `segments`.
+//! It follows VLAN tags and IPv6 extension headers, opens no tunnel, and reads no fragments. A
+//! frame that it does not understand is `None` and stays as it is. Independent of
+//! [`sniffer_packet::decode`] on purpose. Next: `packets`, `segments`.
 
 use std::net::IpAddr;
 
@@ -159,7 +159,8 @@ fn after_v4(bytes: &[u8], ip: usize) -> Option<(usize, usize)> {
 /// Returns the offsets of the last next-header value and of the payload in an IPv6 packet.
 fn after_extensions(bytes: &[u8], ip: usize) -> Option<(usize, usize)> {
     let (mut next_at, mut at) = (ip + 6, ip + 40);
-    // Hop-by-hop, routing, destination options (RFC 8200 §4.1); nobody sends more than eight headers.
+    // Hop-by-hop, routing, destination options (RFC 8200 §4.1); nobody sends more than eight
+    // headers.
     for _ in 0..8 {
         if !matches!(bytes.get(next_at)?, 0 | 43 | 60) {
             return Some((next_at, at));

@@ -1,16 +1,18 @@
 //! Perturbations of order: frames later, earlier, or more than once.
 //!
-//! It changes no byte of a frame. [`super::Perturbation`] states the rules of causality. Next: `segments`
-//! beside this file.
+//! It changes no byte of a frame. [`super::Perturbation`] states the rules of causality. Next:
+//! `segments` beside this file.
 
 use sniffer_packet::frame::OwnedFrame;
 
 use super::dissect::Layout;
 use crate::rng::Rng;
 
-/// Longest time by which an acknowledgement comes early, in nanoseconds: half of what policy 5 allows.
+/// Longest time by which an acknowledgement comes early, in nanoseconds: half of what policy 5
+/// allows.
 const EARLY_NANOS: u64 = 5_000_000;
-/// Most frames of the other direction that an acknowledgement passes: one below what policy 5 allows.
+/// Most frames of the other direction that an acknowledgement passes: one below what policy 5
+/// allows.
 const EARLY_FRAMES: usize = 2;
 /// Most places that it moves, with frames of other connections.
 const EARLY_PLACES: usize = 16;
@@ -24,8 +26,8 @@ pub(super) fn reorder(frames: Vec<OwnedFrame>, window: usize, rng: &mut Rng) -> 
         let wanted = if rng.chance(0.5) { at + rng.below(window.saturating_add(1)) } else { at };
         keys.push(furthest(&frames, &layouts, at, wanted));
     }
-    // Stable: frames with equal keys keep their order. A frame's key is below the key of every frame that
-    // it must not pass, because no key is below its own place.
+    // Stable: frames with equal keys keep their order. A frame's key is below the key of every
+    // frame that it must not pass, because no key is below its own place.
     let mut places: Vec<usize> = (0..frames.len()).collect();
     places.sort_by_key(|at| keys[*at]);
     placed(&frames, &places)

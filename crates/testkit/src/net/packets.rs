@@ -14,8 +14,8 @@ use super::dissect::{IpLayout, Layout, hosts_of_fragment, u16_at, u32_at};
 use crate::rng::Rng;
 use crate::wire::{Way, WirePacket, Wrap, sum};
 
-/// Makes a frame of these bytes, from its link header to the end of its TCP payload, and sets lengths and
-/// checksums.
+/// Makes a frame of these bytes, from its link header to the end of its TCP payload, and sets
+/// lengths and checksums.
 pub(super) fn finish(frame: OwnedFrame, layout: &Layout, mut bytes: Vec<u8>) -> OwnedFrame {
     set_ip_length(&mut bytes, &layout.ip);
     let tcp = layout.tcp;
@@ -98,7 +98,8 @@ pub(super) fn wrap(frames: Vec<OwnedFrame>, rng: &mut Rng) -> Vec<OwnedFrame> {
     // First number of each direction: sent, or else acknowledged by the other.
     let mut first: BTreeMap<(FlowKey, usize), (bool, u32)> = BTreeMap::default();
     let layouts: Vec<Option<Layout>> = frames.iter().map(Layout::of).collect();
-    // The numbers in fragments cannot be changed, so hosts that send fragments keep all their numbers.
+    // The numbers in fragments cannot be changed, so hosts that send fragments keep all their
+    // numbers.
     let fragmented: BTreeSet<(IpAddr, IpAddr)> = frames.iter().filter_map(hosts_of_fragment).collect();
     for (frame, layout) in frames.iter().zip(&layouts) {
         let Some(layout) = layout else { continue };
@@ -142,8 +143,8 @@ fn shift(frame: &mut OwnedFrame, layout: &Layout, own: u32, other: u32) {
         add(header, 8, other);
     }
     let mut at = 20;
-    // Kind, length, value; 0 ends the list, 1 is a single byte (RFC 9293 §3.1). Kind 5 is SACK: edges in
-    // the other direction's numbers.
+    // Kind, length, value; 0 ends the list, 1 is a single byte (RFC 9293 §3.1). Kind 5 is SACK:
+    // edges in the other direction's numbers.
     while at + 1 < header.len() && header[at] != 0 {
         let len = if header[at] == 1 { 1 } else { usize::from(header[at + 1]) };
         if len == 0 || at + len > header.len() {
@@ -201,8 +202,8 @@ fn tunnelled(frame: &OwnedFrame, wraps: &[Wrap]) -> Option<OwnedFrame> {
     Some(OwnedFrame { bytes: whole, wire_len, ..frame.clone() })
 }
 
-/// Sets the address family of a loopback packet in its byte order. Does nothing for raw IP, whose link type
-/// must allow the version.
+/// Sets the address family of a loopback packet in its byte order. Does nothing for raw IP, whose
+/// link type must allow the version.
 fn set_family(link: LinkType, header: &mut [u8], v6: bool) -> Option<()> {
     match link {
         LinkType::IPV4 if v6 => return None,

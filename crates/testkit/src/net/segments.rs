@@ -1,7 +1,7 @@
 //! Resegmentation: the same bytes in other segments.
 //!
-//! Each byte keeps the acknowledgement and options of the segment that first carried it. Lengths and
-//! checksums are computed again. Next: `packets` beside this file.
+//! Each byte keeps the acknowledgement and options of the segment that first carried it. Lengths
+//! and checksums are computed again. Next: `packets` beside this file.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,8 @@ use crate::rng::Rng;
 /// Longest segment that merging makes: the size that offload shows on a sending host.
 const MERGED_MAX: usize = 16_000;
 
-/// A run of segments that can be cut differently: places in the capture, in order, contiguous in the stream.
+/// A run of segments that can be cut differently: places in the capture, in order, contiguous in
+/// the stream.
 struct Run {
     places: Vec<usize>,
     next_seq: u32,
@@ -87,7 +88,8 @@ impl Run {
             ends.push((bytes.len(), place));
         }
         let place_of = |at: usize| ends.iter().find(|(end, _)| at < *end).or(ends.last()).copied().unwrap_or_default();
-        // One style for each run: tiny segments for short ones, else up to the usual or offload's size.
+        // One style for each run: tiny segments for short ones, else up to the usual or offload's
+        // size.
         let most = match rng.below(3) {
             0 if bytes.len() < 2_000 => 8,
             0 | 1 => 1_460,

@@ -86,7 +86,7 @@ fn headers_that_were_rewritten_are_right() {
 }
 
 #[test]
-fn nothing_passes_what_answers_it() {
+fn no_frame_passes_its_answer() {
     // For each connection the sequence of directions, where neighbours of one direction count once.
     let turns = |frames: &[OwnedFrame]| {
         let mut turns: BTreeMap<FlowKey, Vec<usize>> = BTreeMap::new();

@@ -1,11 +1,11 @@
 //! Frames built by hand, header by header, from the RFCs: TCP, IP, tunnels, link layers.
 //!
-//! It shares no code with [`sniffer_packet::decode`] on purpose. It never checks that a packet makes
-//! sense, because tests need nonsense too. A packet that cannot be written, because a length does not fit
-//! its field, is a [`WireError`].
+//! It shares no code with [`sniffer_packet::decode`] on purpose. It never checks that a packet
+//! makes sense, because tests need nonsense too. A packet that cannot be written, because a length
+//! does not fit its field, is a [`WireError`].
 //!
-//! From the inside out: [`Tcp`] → [`Ip`] → any number of [`Wrap`]s → [`frame_bytes`] with a link header.
-//! Next: `tcp`, `ip`, `tunnel`, `link` beside this file.
+//! From the inside out: [`Tcp`] → [`Ip`] → any number of [`Wrap`]s → [`frame_bytes`] with a link
+//! header. Next: `tcp`, `ip`, `tunnel`, `link` beside this file.
 
 mod ip;
 mod link;

@@ -74,7 +74,8 @@ impl Tcp {
         Ip::new(self.src.ip, self.dst.ip, IP_PROTOCOL_TCP, ttl).packet(&self.bytes()?)
     }
 
-    /// The largest payload that one IP packet takes between hosts of this family, with `options` bytes of options.
+    /// The largest payload that one IP packet takes between hosts of this family, with `options`
+    /// bytes of options.
     pub const fn payload_max(ip: &IpAddr, options: usize) -> usize {
         let ip_header = match ip {
             IpAddr::V4(_) => 20,

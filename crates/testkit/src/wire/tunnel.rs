@@ -1,7 +1,7 @@
 //! Tunnels and tags: each puts a layer around a packet, so they nest in any order that makes sense.
 //!
-//! It never fragments and never invents inner packets. Each variant cites the definition of its header.
-//! Next: `link` beside this file.
+//! It never fragments and never invents inner packets. Each variant cites the definition of its
+//! header. Next: `link` beside this file.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -11,8 +11,8 @@ use super::ip::{IPV4, IPV6, Ip, udp};
 use super::link::ethernet_header;
 use super::{Way, WireError, WirePacket};
 
-/// One layer around a packet. The two numbers are the identifiers to the server and back, which may differ
-/// (policy 10).
+/// One layer around a packet. The two numbers are the identifiers to the server and back, which may
+/// differ (policy 10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Wrap {
@@ -107,7 +107,8 @@ impl Wrap {
                 udp(&outer_v4(17, way), 2_152, 2_152, &bytes)
             }
             Self::L2tp => {
-                // A data message, version 2, without optional fields: tunnel 1, session 1; PPP address and control.
+                // A data message, version 2, without optional fields: tunnel 1, session 1; PPP
+                // address and control.
                 let mut bytes = vec![0, 2, 0, 1, 0, 1, 0xff, 3];
                 bytes.extend(self.ppp_protocol(inner)?.to_be_bytes());
                 bytes.extend(&inner.bytes);
@@ -205,7 +206,8 @@ fn joined(head: &[u8], tail: &[u8]) -> Vec<u8> {
     [head, tail].concat()
 }
 
-/// Outer header with documentation addresses (RFC 5737), so that an outer address in an output is noticed.
+/// Outer header with documentation addresses (RFC 5737), so that an outer address in an output is
+/// noticed.
 fn outer_v4(protocol: u8, way: Way) -> Ip {
     let ends = [1, 2].map(|n| IpAddr::V4(Ipv4Addr::new(192, 0, 2, n)));
     let (src, dst) = if way == Way::ToServer { (ends[0], ends[1]) } else { (ends[1], ends[0]) };

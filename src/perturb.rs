@@ -1,8 +1,9 @@
 //! `sniffer perturb`: the same conversations under a worse network, seeded.
 //!
-//! The network is the test kit's, which also checks the engine's properties; this file reads options and
-//! writes frames. It holds the whole capture, up to [`BYTES_MAX`], because reordering and resegmenting
-//! need all of it. Next: the test kit's `net`, which states the promise of each kind.
+//! The network is the test kit's, which also checks the engine's properties; this file reads
+//! options and writes frames. It holds the whole capture, up to [`BYTES_MAX`], because reordering
+//! and resegmenting need all of it. Next: the test kit's `net`, which states the promise of each
+//! kind.
 
 use std::path::PathBuf;
 
@@ -55,7 +56,8 @@ pub(crate) struct PerturbOptions {
     #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "6")]
     reorder: Option<usize>,
 
-    /// Acknowledgements show before what they acknowledge, as from a tap that captures the directions apart
+    /// Acknowledgements show before what they acknowledge, as from a tap that captures the
+    /// directions apart
     #[arg(long)]
     reorder_acks: bool,
 
@@ -67,8 +69,8 @@ pub(crate) struct PerturbOptions {
     #[arg(long, value_name = "SHARE", num_args = 0..=1, require_equals = true, default_missing_value = "0.3", value_parser = share)]
     fragment: Option<f64>,
 
-    /// Layers around every packet, outermost first: vlan, qinq, mpls, pppoe, gre, erspan, vxlan, geneve, ipip, 6in4, 4in6,
-    /// gtpu, l2tp, teredo; an id may follow, as in vlan:7
+    /// Layers around every packet, outermost first: vlan, qinq, mpls, pppoe, gre, erspan, vxlan,
+    /// geneve, ipip, 6in4, 4in6, gtpu, l2tp, teredo; an id may follow, as in vlan:7
     #[arg(long, value_name = "LAYER", value_delimiter = ',', value_parser = layer)]
     tunnel: Vec<Wrap>,
 
@@ -102,8 +104,8 @@ fn try_run(options: &PerturbOptions) -> Result<Exit, (Exit, String)> {
 }
 
 impl PerturbOptions {
-    /// The kinds in the order of their effect: first segments, then their order, then the layers around
-    /// them.
+    /// The kinds in the order of their effect: first segments, then their order, then the layers
+    /// around them.
     fn kinds(&self) -> Vec<Perturbation> {
         /// Places between a frame and its copy.
         const COPY_WINDOW: usize = 4;

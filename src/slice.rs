@@ -1,9 +1,9 @@
 //! Slices: the frames of the connections whose messages were chosen, as a capture of their own.
 //!
-//! It reads the capture again, because the first reading finds the chosen connections. With IP fragments
-//! it reads once more before that, because only a whole datagram shows its connection. It keeps the
-//! endpoints and the numbers of fragments. It takes all frames between two endpoints, so that a reused
-//! port looks as it did. Next: the packet crate's `file::pcapng`.
+//! It reads the capture again, because the first reading finds the chosen connections. With IP
+//! fragments it reads once more before that, because only a whole datagram shows its connection. It
+//! keeps the endpoints and the numbers of fragments. It takes all frames between two endpoints, so
+//! that a reused port looks as it did. Next: the packet crate's `file::pcapng`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -29,8 +29,8 @@ pub(crate) struct Passes<'a> {
     pub(crate) progress: bool,
 }
 
-/// Writes the frames between these endpoints. `fragmented` if the capture has IP fragments. An error is
-/// one line.
+/// Writes the frames between these endpoints. `fragmented` if the capture has IP fragments. An
+/// error is one line.
 pub(crate) fn write(
     inputs: &[Input],
     chosen: &BTreeSet<FlowKey>,
@@ -58,8 +58,8 @@ pub(crate) fn write(
 fn fragments(inputs: &[Input], chosen: &BTreeSet<FlowKey>, passes: &Passes<'_>) -> Result<BTreeSet<u64>, String> {
     let config = Config::default();
     let mut wanted = BTreeSet::new();
-    // Frames of each datagram that holds a fragment of one further in, by its first frame. The inner
-    // datagram knows only that one.
+    // Frames of each datagram that holds a fragment of one further in, by its first frame. The
+    // inner datagram knows only that one.
     let mut fragment_frames: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
     let mut defrag = Defrag::new(config.limits.defrag, config.hash_key);
     let mut clock = Clock::default();
@@ -87,8 +87,8 @@ fn key(segment: &Segment<'_>) -> FlowKey {
     FlowKey::of(&segment.src, &segment.dst).0
 }
 
-/// Reads the frames of the inputs until `each` returns false or a signal comes. The first reading has
-/// reported damage.
+/// Reads the frames of the inputs until `each` returns false or a signal comes. The first reading
+/// has reported damage.
 fn each_frame(inputs: &[Input], passes: &Passes<'_>, mut each: impl FnMut(&Frame<'_>) -> bool) -> Result<(), String> {
     let mut source = Source::open(inputs).map_err(|error| error.to_string())?;
     let mut progress = Progress::new(&source, passes.progress);

@@ -65,8 +65,8 @@ fn messages_of(frames: &[OwnedFrame]) -> Vec<Message> {
     messages
 }
 
-/// The messages between each pair of endpoints, in order, without the fields that differ between two
-/// captures of the same conversation.
+/// The messages between each pair of endpoints, in order, without the fields that differ between
+/// two captures of the same conversation.
 fn essence(messages: &[Message]) -> BTreeMap<String, Vec<String>> {
     let mut between: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for message in messages {
@@ -82,7 +82,8 @@ fn essence(messages: &[Message]) -> BTreeMap<String, Vec<String>> {
     between
 }
 
-/// Returns every frame as it is; `None` if the text has no name for the link type or a frame was cut.
+/// Returns every frame as it is; `None` if the text has no name for the link type or a frame was
+/// cut.
 fn verbatim(frames: &[OwnedFrame], name: &str) -> Option<Talk> {
     let first = frames.first()?;
     link_name(first.link)?;

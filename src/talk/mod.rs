@@ -1,7 +1,7 @@
 //! `sniffer talk`: conversations as text into captures, and captures into conversations as text.
 //!
-//! The test kit defines the format, and `corpus/TALK.md` describes it with its bounds. A capture is read
-//! into memory up to the same bounds. Next: `from` for the way back.
+//! The test kit defines the format, and `corpus/TALK.md` describes it with its bounds. A capture is
+//! read into memory up to the same bounds. Next: `from` for the way back.
 
 mod from;
 mod transcribe;
@@ -70,7 +70,8 @@ fn to_capture(file: &Path, output: Option<&Path>) -> Result<Exit, (Exit, String)
     capture::write(&frames, output)
 }
 
-/// Reads the text up to one byte over the limit, so that the parser notices a text that is too long.
+/// Reads the text up to one byte over the limit, so that the parser notices a text that is too
+/// long.
 fn read(file: &Path) -> std::io::Result<String> {
     let mut text = String::new();
     let limit = TEXT_MAX as u64 + 1;

@@ -1,9 +1,10 @@
-//! Frames to a conversation: segments in the order of the capture, each at its place in its direction.
+//! Frames to a conversation: segments in the order of the capture, each at its place in its
+//! direction.
 //!
-//! It tracks what each end has sent and received, as the player of a conversation does, so that only
-//! the unexpected needs a mark. The player writes handshakes and acknowledgements by itself. Bytes
-//! that were acknowledged and are not in the capture become `lost`. The caller checks that the
-//! conversation gives the same messages.
+//! It tracks what each end has sent and received, as the player of a conversation does, so that
+//! only the unexpected needs a mark. The player writes handshakes and acknowledgements by itself.
+//! Bytes that were acknowledged and are not in the capture become `lost`. The caller checks that
+//! the conversation gives the same messages.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,13 +34,13 @@ const SEGMENT_MAX: usize = 65_000;
 /// Shortest segments that are merged: the least that every host takes (RFC 9293 §3.7.1).
 const MERGED_MIN: usize = 536;
 
-/// How much of the packets goes into the text.
+/// Level of detail of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Detail {
     /// Payload, and what was lost, cut or sent twice.
     Plain,
-    /// Also TTL, checksum and options. SYNs without an answer and resets at unexpected numbers count
-    /// as forged.
+    /// Also TTL, checksum and options. SYNs without an answer and resets at unexpected numbers
+    /// count as forged.
     Suspicious,
 }
 
@@ -209,8 +210,8 @@ impl Transcriber {
         }
     }
 
-    /// Returns whether the peer must have dropped it: a SYN without an answer inside the connection, or
-    /// a reset that is not at the next number.
+    /// Returns whether the peer must have dropped it: a SYN without an answer inside the
+    /// connection, or a reset that is not at the next number.
     fn is_made_up(&self, connection: usize, way: Way, segment: &Segment<'_>) -> bool {
         let end = &self.ends[connection][way.index()];
         let elsewhere = end.isn.is_some() && end.position(segment.seq.0) != end.next;
@@ -287,7 +288,8 @@ impl Transcriber {
         let ttl = if self.detail == Detail::Suspicious { segment.ttl } else { 64 };
         let usual = TalkConnection::usual(&format!("c{}", at + 1), at, client.ip.is_ipv6());
         let syn = segment.flags.has(Flags::SYN);
-        // The player can write the handshake from the SYN, or from its answer if the SYN is missing.
+        // The player can write the handshake from the SYN, or from its answer if the SYN is
+        // missing.
         let handshake = syn && segment.payload.is_empty() && (if opens { client } else { server }) == segment.src;
         let opening = match syn {
             true if handshake => Opening::Handshake,
@@ -330,8 +332,8 @@ impl Transcriber {
 
     /// Writes bytes that are acknowledged and not in the capture as lost.
     ///
-    /// Returns by how much the written acknowledgement must differ from the player's: 0 when the loss
-    /// was written, the whole distance when it is too long to be true.
+    /// Returns by how much the written acknowledgement must differ from the player's: 0 when the
+    /// loss was written, the whole distance when it is too long to be true.
     fn lost_before(&mut self, connection: usize, way: Way, ack: u32) -> Option<i64> {
         let other = &mut self.ends[connection][way.back().index()];
         let position = other.position(ack);
@@ -353,8 +355,8 @@ impl Transcriber {
         Some(0)
     }
 
-    /// Adds a segment to the block before it if they look like parts of one write. Returns whether they
-    /// do.
+    /// Adds a segment to the block before it if they look like parts of one write. Returns whether
+    /// they do.
     fn merge(&mut self, connection: usize, way: Way, payload: &[u8], marks: &Marks) -> bool {
         let Some(TalkStep { action: Action::Send(before), .. }) = self.talk.steps.last_mut() else { return false };
         let size = before.marks.mss.unwrap_or(before.payload.len());

@@ -1,6 +1,7 @@
-//! What one push changed in the engine's accounts.
+//! The change that one push makes in the engine's accounts.
 //!
-//! The accounts are copied only for frames that the answer is about. Next: `trace` and `connection`.
+//! The accounts are copied only for frames that the answer is about. Next: `trace` and
+//! `connection`.
 
 use sniffer_engine::anomaly::Anomaly;
 use sniffer_engine::ledger::{Fate, Ledger};

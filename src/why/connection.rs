@@ -1,7 +1,8 @@
-//! What became of a connection: its frames, its messages, and the fates of its bytes.
+//! Describes a connection: its frames, its messages, and the fates of its bytes.
 //!
 //! Two passes: the first finds its endpoints and the range of its frames by its id, the second
-//! counts. It keeps the names of at most [`MESSAGES_MAX`] messages. Next: `trace` for a single frame.
+//! counts. It keeps the names of at most [`MESSAGES_MAX`] messages. Next: `trace` for a single
+//! frame.
 
 use std::collections::BTreeMap;
 
@@ -53,7 +54,7 @@ fn closed(event: Event<'_>, id: &str, current: Option<u64>, found: &mut Option<F
     }
 }
 
-/// What the second pass counts.
+/// The counts of the second pass.
 #[derive(Default)]
 struct Counts {
     frames: u64,
@@ -96,7 +97,8 @@ pub(super) fn describe(source: &mut Source, found: &FoundConnection) -> String {
     words(found, &counts)
 }
 
-/// Payload bytes of the last segment in a frame that belongs to a connection between these endpoints.
+/// Payload bytes of the last segment in a frame that belongs to a connection between these
+/// endpoints.
 fn payload_of(frame: &Frame<'_>, key: FlowKey) -> Option<u64> {
     let mut payload = None;
     decode_each(frame, |decoded| {

@@ -30,8 +30,8 @@ pub(super) struct FrameTrace {
     pub(super) link: LinkType,
     pub(super) captured: usize,
     pub(super) wire_len: u32,
-    /// What the push of the frame changed, or the push of the one that completed its datagram.
-    /// The fate is always that of the frame.
+    /// Change made by the push of the frame, or of the one that completed its datagram. The fate is
+    /// always that of the frame.
     pub(super) change: AccountChange,
     pub(super) packet: Option<TracedPacket>,
     /// The frame that completed the datagram, if this one is a fragment.
@@ -69,7 +69,7 @@ impl TracedPacket {
     }
 }
 
-/// What events say of the frame.
+/// Facts about the frame from events.
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     /// Number by which events name the frame; for a fragment that of the datagram's first one.

@@ -1,5 +1,5 @@
-//! A block: the shared buffer that frames are read into, so that later stages can borrow their bytes
-//! after the call.
+//! A block: the shared buffer that frames are read into, so that later stages can borrow their
+//! bytes after the call.
 //!
 //! A block never changes while it has another owner. Next: [`crate::frame`], which names its block.
 

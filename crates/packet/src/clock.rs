@@ -45,8 +45,8 @@ impl Clock {
         Reading { now: time, passed: Seconds::between(now, time) }
     }
 
-    /// Lets time pass without a frame, to the last whole second before `time`. Returns the seconds that
-    /// passed.
+    /// Lets time pass without a frame, to the last whole second before `time`. Returns the seconds
+    /// that passed.
     ///
     /// It passes at most an hour, because it confirms no jump: a replay of the same frames does not
     /// either.

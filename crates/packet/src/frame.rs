@@ -7,8 +7,8 @@ use crate::time::{Precision, Timestamp};
 
 /// A link-layer header type, as in the "LINKTYPE_" registry of pcap and pcapng files.
 ///
-/// Source: <https://www.tcpdump.org/linktypes.html>. A file may store the `DLT_` number of one operating
-/// system instead, such as 12 or 14 for raw IP. The decoder knows these numbers too.
+/// Source: <https://www.tcpdump.org/linktypes.html>. A file may store the `DLT_` number of one
+/// operating system instead, such as 12 or 14 for raw IP. The decoder knows these numbers too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LinkType(pub u16);
 

@@ -1,8 +1,8 @@
 //! The first half of an engine: turns frames into steps for the connections, in order.
 //!
-//! It owns the clock and the waiting fragments, which belong to no connection. One engine can take the
-//! steps, or several shards, each with connections of its own. For shards it need not decode a frame
-//! that a peek can assign ([`Intake::share`]).
+//! It owns the clock and the waiting fragments, which belong to no connection. One engine can take
+//! the steps, or several shards, each with connections of its own. For shards it need not decode a
+//! frame that a peek can assign ([`Intake::share`]).
 
 use crate::block::Block;
 use crate::clock::Clock;
@@ -96,8 +96,8 @@ impl Intake {
         self.open(frame, to);
     }
 
-    /// Like [`Self::push`], but peeks at a plain frame and leaves its decoding to the shard that owns
-    /// the connection. Returns the peek and the moment of the segment.
+    /// Like [`Self::push`], but peeks at a plain frame and leaves its decoding to the shard that
+    /// owns the connection. Returns the peek and the moment of the segment.
     ///
     /// The thread that shares frames out needs nothing else that decoding finds.
     #[inline(always)] // hot: see NOTES#intake
@@ -109,7 +109,8 @@ impl Intake {
         };
         to(Step::Frame(FrameFate::Tcp), &self.moment);
         self.moment.segment_number += 1;
-        // Built from registers: reading `self.moment` back stalls on store forwarding (NOTES#intake).
+        // Built from registers: reading `self.moment` back stalls on store forwarding
+        // (NOTES#intake).
         Some((peek, Now { frame: frame.stamp(), now, segment_number: self.moment.segment_number }))
     }
 

@@ -66,8 +66,8 @@ impl Side {
     }
 }
 
-/// Number of buckets that flows are divided into, a power of two. More than there are threads, and few
-/// enough to keep state for each.
+/// Number of buckets that flows are divided into, a power of two. More than there are threads, and
+/// few enough to keep state for each.
 pub const BUCKETS: usize = 64;
 
 /// The bucket of a flow between two endpoints, below [`BUCKETS`].
@@ -120,9 +120,9 @@ pub struct FlowKey(Ends);
 
 /// The two endpoints, the lower one first.
 ///
-/// An IPv4 endpoint is one number, address before port: every packet makes, hashes and compares a key.
-/// Numbers sort without a branch, which alternating directions would mispredict, and they are read back
-/// as they were written, which avoids a stall. hot: see NOTES#key
+/// An IPv4 endpoint is one number, address before port: every packet makes, hashes and compares a
+/// key. Numbers sort without a branch, which alternating directions would mispredict, and they are
+/// read back as they were written, which avoids a stall. hot: see NOTES#key
 #[derive(Debug, Clone, Copy, Eq, PartialOrd, Ord)]
 enum Ends {
     V4([u64; 2]),
@@ -164,7 +164,8 @@ impl Hash for Ends {
 }
 
 impl FlowKey {
-    /// The key of a segment from `src` to `dst`, and the side that sent it. Invariant: `low <= high`.
+    /// The key of a segment from `src` to `dst`, and the side that sent it. Invariant: `low <=
+    /// high`.
     #[inline(always)] // hot: see NOTES#key
     pub fn of(src: &Endpoint, dst: &Endpoint) -> (Self, Side) {
         /// Out of line, so that two IPv4 endpoints copy nothing for it.
@@ -204,15 +205,15 @@ impl FlowKey {
 
     /// The bucket of the flow, below [`BUCKETS`]; a pure function of the endpoints.
     ///
-    /// State that flows share is kept by bucket. A bucket is never split over threads, so this state is
-    /// the same for any number of them.
+    /// State that flows share is kept by bucket. A bucket is never split over threads, so this
+    /// state is the same for any number of them.
     pub fn bucket(&self) -> usize {
         let [low, high] = self.numbers();
         bucket_of(low, high)
     }
 
-    /// The part of its [bucket](Self::bucket) that the flow is in, of at most 2³² parts; a pure function
-    /// of the endpoints.
+    /// The part of its [bucket](Self::bucket) that the flow is in, of at most 2³² parts; a pure
+    /// function of the endpoints.
     pub fn part(&self, parts: usize) -> usize {
         let [low, high] = self.numbers();
         let within = spread(low, high) << BUCKETS.ilog2();
@@ -228,8 +229,8 @@ impl FlowKey {
 
     /// A fixed hash of the sorted endpoints (FNV-1a, 64 bit, finished with a SplitMix64 mix).
     ///
-    /// Equal on every machine and in every version, because sampling decides by it.
-    /// The engine's own table does not use it: an attacker who chooses endpoints can make it collide.
+    /// Equal on every machine and in every version, because sampling decides by it. The engine's
+    /// own table does not use it: an attacker who chooses endpoints can make it collide.
     pub fn stable_hash(&self) -> u64 {
         let mut hash = Fnv::default();
         for end in [self.endpoint(Side::Low), self.endpoint(Side::High)] {
@@ -245,14 +246,15 @@ impl FlowKey {
 
 /// Identity of a connection for output: a function of the flow, not a counter.
 ///
-/// It is a hash of the endpoints, the first sequence number, the time of the first frame in µs and an
-/// ordinal among equals. So it is equal on every run, on every machine and for every number of threads.
+/// It is a hash of the endpoints, the first sequence number, the time of the first frame in µs and
+/// an ordinal among equals. So it is equal on every run, on every machine and for every number of
+/// threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct FlowId(u64);
 
 impl FlowId {
-    /// The id of the `ordinal`-th connection between these endpoints that began with this sequence number
-    /// at this µs.
+    /// The id of the `ordinal`-th connection between these endpoints that began with this sequence
+    /// number at this µs.
     pub fn new(key: &FlowKey, first_seq: u32, first_micros: u64, ordinal: u32) -> Self {
         Self::of(key.stable_hash(), first_seq, first_micros, ordinal)
     }

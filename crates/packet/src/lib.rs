@@ -5,7 +5,8 @@
 //!   └───────────────────decode──────────────────────────────▶ segment
 //! ```
 //!
-//! It knows no connection and no protocol above TCP and UDP. Next: [`intake`], which drives the rest.
+//! It knows no connection and no protocol above TCP and UDP. Next: [`intake`], which drives the
+//! rest.
 #![forbid(unsafe_code)]
 
 pub mod block;

@@ -9,7 +9,8 @@ use std::fmt;
 pub struct SeqNumber(pub u32);
 
 impl SeqNumber {
-    /// Signed distance from `other` to `self`, in −2³¹..2³¹; exact if they are less than 2 GiB apart.
+    /// Signed distance from `other` to `self`, in −2³¹..2³¹; exact if they are less than 2 GiB
+    /// apart.
     pub const fn offset_from(self, other: Self) -> i64 {
         self.0.wrapping_sub(other.0) as i32 as i64
     }

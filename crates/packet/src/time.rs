@@ -158,8 +158,8 @@ impl fmt::Display for Rfc3339 {
     }
 }
 
-/// Year, month and day of a day count since 1970-01-01 (H. Hinnant, "chrono-compatible low-level date
-/// algorithms", `civil_from_days`, for days that are not negative).
+/// Year, month and day of a day count since 1970-01-01 (H. Hinnant, "chrono-compatible low-level
+/// date algorithms", `civil_from_days`, for days that are not negative).
 const fn civil_from_days(days: u32) -> (u32, u32, u32) {
     let z = days + 719_468;
     let era = z / 146_097;

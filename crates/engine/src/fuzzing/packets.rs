@@ -1,4 +1,5 @@
-//! Link layer, tunnels, IP and defragmentation: any bytes decode to parts of them, in bounded memory.
+//! Link layer, tunnels, IP and defragmentation: any bytes decode to parts of them, in bounded
+//! memory.
 //!
 //! Next: [`sniffer_packet::decode`], [`sniffer_packet::defrag`].
 
@@ -8,15 +9,16 @@ use sniffer_packet::defrag::{Defrag, DefragLimits};
 use super::input::FuzzInput;
 use crate::config::Config;
 
-/// Most datagrams, one inside the other, that a fragment may complete. More than there can be tunnels.
+/// Most datagrams, one inside the other, that a fragment may complete. More than there can be
+/// tunnels.
 const ROUNDS_MAX: usize = 16;
 
 /// Sends frames through the decoder, fragments through the defragmenter, and datagrams through the
 /// decoder again.
 ///
 /// # Panics
-/// If a payload lies outside its frame, if more is held than the limit and one datagram, if fragments are
-/// not counted once each, or if datagrams come out of each other without end.
+/// If a payload lies outside its frame, if more is held than the limit and one datagram, if
+/// fragments are not counted once each, or if datagrams come out of each other without end.
 pub fn packets(data: &[u8]) {
     let mut limits = DefragLimits::default();
     // Limits that a short input reaches.

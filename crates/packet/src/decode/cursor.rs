@@ -1,7 +1,7 @@
 //! A cursor over a packet: the bytes that remain after the headers read so far.
 //!
-//! It never allocates and never panics: a header that is not there is `Malformed` in the asking layer.
-//! Next: [`super::link`], where a frame's first header is read.
+//! It never allocates and never panics: a header that is not there is `Malformed` in the asking
+//! layer. Next: [`super::link`], where a frame's first header is read.
 
 use super::{Layer, Skipped};
 use crate::frame::Frame;
@@ -22,10 +22,10 @@ pub(super) struct Cursor<'a> {
     pub(super) bytes: &'a [u8],
     /// Bytes after `bytes` that were on the wire but not captured (snapshot length).
     ///
-    /// It only gets smaller: a length field that claims more than was on the wire makes no hole. Such a
-    /// packet is damaged, and its receiver drops it; or a tool cut it together with its `wire_len`. In
-    /// the first case a hole would swallow live data. In the second the sequence number of the next
-    /// segment shows the true hole.
+    /// It only gets smaller: a length field that claims more than was on the wire makes no hole.
+    /// Such a packet is damaged, and its receiver drops it; or a tool cut it together with its
+    /// `wire_len`. In the first case a hole would swallow live data. In the second the sequence
+    /// number of the next segment shows the true hole.
     pub(super) cut: u32,
     /// Tunnels opened so far; at most [`DEPTH_MAX`].
     pub(super) depth: u8,
@@ -34,16 +34,16 @@ pub(super) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    /// Starts at the beginning of a frame. A `wire_len` below the captured length is damage, and nothing
-    /// counts as cut.
+    /// Starts at the beginning of a frame. A `wire_len` below the captured length is damage, and
+    /// nothing counts as cut.
     #[inline]
     pub(super) fn of(frame: &Frame<'a>) -> Self {
         let captured = u32::try_from(frame.bytes.len()).unwrap_or(u32::MAX);
         Self { bytes: frame.bytes, cut: frame.wire_len.saturating_sub(captured), depth: 0, shims: 0 }
     }
 
-    /// Starts at the payload of a reassembled datagram, `depth` tunnels down, with `cut` bytes missing at
-    /// its end.
+    /// Starts at the payload of a reassembled datagram, `depth` tunnels down, with `cut` bytes
+    /// missing at its end.
     pub(super) fn of_datagram(bytes: &'a [u8], cut: u32, depth: u8) -> Self {
         Self { bytes, cut, depth, shims: 0 }
     }

@@ -1,8 +1,8 @@
 //! Ethernet and everything with an EtherType: VLAN tags, MPLS, PPPoE, LLC/SNAP, NSH.
 //!
-//! [`Cursor::count_shim`] bounds loops over shims and [`Cursor::deeper`] bounds Ethernet in tunnels, so
-//! no input recurses far. It never looks at MAC addresses, VLAN ids or labels (policy 10). Next:
-//! [`super::ip`].
+//! [`Cursor::count_shim`] bounds loops over shims and [`Cursor::deeper`] bounds Ethernet in
+//! tunnels, so no input recurses far. It never looks at MAC addresses, VLAN ids or labels (policy
+//! 10). Next: [`super::ip`].
 
 use super::cursor::Cursor;
 use super::{Decoded, Layer, Skipped, ip, ppp};
@@ -38,7 +38,8 @@ const ETHERTYPE_MIN: u16 = 0x0600;
 /// Most bytes in an IEEE 802.3 frame that carries a length.
 const LENGTH_MAX: u16 = 1500;
 
-/// Decodes an Ethernet frame from its destination address on, inlined where nearly every frame starts.
+/// Decodes an Ethernet frame from its destination address on, inlined where nearly every frame
+/// starts.
 #[inline(always)] // hot: see NOTES#decoded
 pub(super) fn frame_inline(mut rest: Cursor<'_>) -> Decoded<'_> {
     let head = ok!(rest.take::<14>(Layer::Link));
@@ -95,8 +96,8 @@ fn shim(mut ethertype: u16, mut rest: Cursor<'_>) -> Decoded<'_> {
     }
 }
 
-/// Decodes IEEE 802.2 LLC, with SNAP (RFC 1042) or without. It ignores the 802.3 length, because IP has
-/// its own.
+/// Decodes IEEE 802.2 LLC, with SNAP (RFC 1042) or without. It ignores the 802.3 length, because IP
+/// has its own.
 pub(super) fn llc(mut rest: Cursor<'_>) -> Decoded<'_> {
     let head = ok!(rest.take::<3>(Layer::Link));
     match head {
@@ -116,8 +117,8 @@ pub(super) fn llc(mut rest: Cursor<'_>) -> Decoded<'_> {
     }
 }
 
-/// Decodes a stack of MPLS labels (RFC 3032 §2.1). The packet does not name what is under it, so this is a
-/// guess.
+/// Decodes a stack of MPLS labels (RFC 3032 §2.1). The packet does not name what is under it, so
+/// this is a guess.
 pub(super) fn mpls(mut rest: Cursor<'_>) -> Decoded<'_> {
     loop {
         ok!(rest.count_shim());
@@ -126,8 +127,9 @@ pub(super) fn mpls(mut rest: Cursor<'_>) -> Decoded<'_> {
             break;
         }
     }
-    // 4 and 6 in the first nibble are IP (RFC 4928 §3), so pseudowires start their control word with 0
-    // (RFC 4385). Without a control word the nibble is a MAC address's, so IP must also be plausible.
+    // 4 and 6 in the first nibble are IP (RFC 4928 §3), so pseudowires start their control word
+    // with 0 (RFC 4385). Without a control word the nibble is a MAC address's, so IP must also be
+    // plausible.
     let first = ok!(rest.peek::<1>().ok_or(Skipped::Malformed(Layer::Link)))[0] >> 4;
     if matches!(first, 4 | 6) && ip::is_plausible(&rest) {
         return ip::by_version(rest);
@@ -140,7 +142,8 @@ pub(super) fn mpls(mut rest: Cursor<'_>) -> Decoded<'_> {
     Decoded::Skipped(Skipped::NotTcp)
 }
 
-/// Returns whether this could be an Ethernet frame with IP in it, where no earlier header announces one.
+/// Returns whether this could be an Ethernet frame with IP in it, where no earlier header announces
+/// one.
 pub(super) fn is_plausible(rest: &Cursor<'_>) -> bool {
     let Some(mut payload) = rest.after(12) else { return false };
     // Up to two tags, as in QinQ.
@@ -161,8 +164,8 @@ pub(super) fn is_plausible(rest: &Cursor<'_>) -> bool {
     false
 }
 
-/// Decodes a PPPoE session packet (RFC 2516 §4): version, type, code, session, length, then PPP without
-/// address and control.
+/// Decodes a PPPoE session packet (RFC 2516 §4): version, type, code, session, length, then PPP
+/// without address and control.
 pub(super) fn pppoe(mut rest: Cursor<'_>) -> Decoded<'_> {
     let head = ok!(rest.take::<6>(Layer::Link));
     if head[0] != 0x11 {

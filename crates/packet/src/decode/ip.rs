@@ -1,9 +1,10 @@
-//! IPv4 (RFC 791) and IPv6 (RFC 8200) with their extension headers, down to the payload of the datagram.
+//! IPv4 (RFC 791) and IPv6 (RFC 8200) with their extension headers, down to the payload of the
+//! datagram.
 //!
-//! It obeys length fields, so that padding and trailers stop here (policy 9). It does not verify the IPv4
-//! header checksum: captures taken before the hardware filled it in are normal. It hands fragments out
-//! and does not reassemble them. Next: [`super::tcp`], [`super::udp`], and [`super::tunnel`] for
-//! everything that carries IP again.
+//! It obeys length fields, so that padding and trailers stop here (policy 9). It does not verify
+//! the IPv4 header checksum: captures taken before the hardware filled it in are normal. It hands
+//! fragments out and does not reassemble them. Next: [`super::tcp`], [`super::udp`], and
+//! [`super::tunnel`] for everything that carries IP again.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -81,8 +82,8 @@ pub(super) fn v4(rest: Cursor<'_>) -> Decoded<'_> {
     v4_inline(rest)
 }
 
-/// Decodes an IPv4 packet, inlined and by hand where every packet passes: passing a [`Cursor`] in memory
-/// is slower than reading the header.
+/// Decodes an IPv4 packet, inlined and by hand where every packet passes: passing a [`Cursor`] in
+/// memory is slower than reading the header.
 #[inline(always)] // hot: see NOTES#decoded
 pub(super) fn v4_inline(rest: Cursor<'_>) -> Decoded<'_> {
     let head = ok!(rest.peek::<20>().ok_or(Skipped::Malformed(Layer::Ip)));
@@ -93,7 +94,8 @@ pub(super) fn v4_inline(rest: Cursor<'_>) -> Decoded<'_> {
     }
     let length_known = total_len != 0 && total_len <= rest.wire_len();
     let mut payload = match total_len {
-        // Segmentation offload: the packet was captured before the hardware cut it and filled this in.
+        // Segmentation offload: the packet was captured before the hardware cut it and filled this
+        // in.
         0 => rest,
         len if len < header_len => return Decoded::Skipped(Skipped::Malformed(Layer::Ip)),
         len => rest.limit(len),
@@ -169,8 +171,9 @@ pub(super) fn upper(mut protocol: u8, mut rest: Cursor<'_>, mut carrier: Carrier
             (protocol::FRAGMENT, true) => {
                 let head = ok!(rest.take::<8>(Layer::Ip));
                 let field = u16::from_be_bytes([head[2], head[3]]);
-                // No sender makes a fragment inside a reassembled datagram, or a second fragment header
-                // in one packet (RFC 8200 §4.5). Refusing it ends the loop over fragments of fragments.
+                // No sender makes a fragment inside a reassembled datagram, or a second fragment
+                // header in one packet (RFC 8200 §4.5). Refusing it ends the loop over fragments of
+                // fragments.
                 if carrier.reassembled {
                     return Decoded::Skipped(Skipped::Malformed(Layer::Ip));
                 }
@@ -207,9 +210,11 @@ pub(super) fn upper(mut protocol: u8, mut rest: Cursor<'_>, mut carrier: Carrier
     Decoded::Skipped(Skipped::TooDeep)
 }
 
-/// Makes a fragment if its datagram can hold TCP or UDP: a flood of fragmented pings must not take memory.
+/// Makes a fragment if its datagram can hold TCP or UDP: a flood of fragmented pings must not take
+/// memory.
 fn fragment_of<'a>(rest: Cursor<'a>, carrier: &Carrier, id: u32, protocol: u8, offset: u32, more: bool) -> Decoded<'a> {
-    // Without a reliable length the end of the fragment is unknown, and so its place in the datagram.
+    // Without a reliable length the end of the fragment is unknown, and so its place in the
+    // datagram.
     if !carrier.length_known {
         return Decoded::Skipped(Skipped::Malformed(Layer::Ip));
     }
@@ -248,8 +253,8 @@ fn fragment_of<'a>(rest: Cursor<'a>, carrier: &Carrier, id: u32, protocol: u8, o
     })
 }
 
-/// Reads the length from a jumbo payload option (RFC 2675 §2), in bytes after the IPv6 header. `payload`
-/// starts with the hop-by-hop header if `next` is its number.
+/// Reads the length from a jumbo payload option (RFC 2675 §2), in bytes after the IPv6 header.
+/// `payload` starts with the hop-by-hop header if `next` is its number.
 fn jumbo_len(next: u8, payload: &[u8]) -> Result<Option<usize>, Skipped> {
     if next != protocol::HOP_BY_HOP {
         return Ok(None);
@@ -272,8 +277,8 @@ fn jumbo_len(next: u8, payload: &[u8]) -> Result<Option<usize>, Skipped> {
     }
 }
 
-/// The final destination in a routing header that is not used up. The TCP checksum covers this address
-/// (RFC 8200 §8.1), and it is the same in both directions of a connection.
+/// The final destination in a routing header that is not used up. The TCP checksum covers this
+/// address (RFC 8200 §8.1), and it is the same in both directions of a connection.
 fn final_destination(header: &[u8]) -> Option<Ipv6Addr> {
     let (kind, segments_left) = (*header.get(2)?, *header.get(3)?);
     if segments_left == 0 {

@@ -1,8 +1,8 @@
 //! Link types: the first header of a frame, up to an EtherType, an IP header or another link type.
 //!
 //! It never guesses an unknown link type. Numbers and layouts are from
-//! <https://www.tcpdump.org/linktypes.html>. Next: [`super::ether`], [`super::ppp`], [`super::wifi`],
-//! [`super::ip`].
+//! <https://www.tcpdump.org/linktypes.html>. Next: [`super::ether`], [`super::ppp`],
+//! [`super::wifi`], [`super::ip`].
 
 use super::cursor::Cursor;
 use super::{Decoded, Layer, Skipped, ether, ip, ppp, wifi};
@@ -117,8 +117,8 @@ fn linux_cooked(mut rest: Cursor<'_>) -> Decoded<'_> {
     cooked_payload([head[2], head[3]], [head[14], head[15]], rest)
 }
 
-/// Decodes `LINKTYPE_LINUX_SLL2`: protocol, reserved (2), interface (4), device type, packet type, address
-/// length, address (8).
+/// Decodes `LINKTYPE_LINUX_SLL2`: protocol, reserved (2), interface (4), device type, packet type,
+/// address length, address (8).
 fn linux_cooked_2(mut rest: Cursor<'_>) -> Decoded<'_> {
     let head = ok!(rest.take::<20>(Layer::Link));
     cooked_payload([head[8], head[9]], [head[0], head[1]], rest)
@@ -160,16 +160,16 @@ fn arcnet(link: LinkType, mut rest: Cursor<'_>) -> Decoded<'_> {
     }
 }
 
-/// Decodes the log of OpenBSD's packet filter. The first byte is the header's length, without its padding
-/// to four bytes.
+/// Decodes the log of OpenBSD's packet filter. The first byte is the header's length, without its
+/// padding to four bytes.
 fn pflog(mut rest: Cursor<'_>) -> Decoded<'_> {
     let head = ok!(rest.peek::<2>().ok_or(Skipped::Malformed(Layer::Link)));
     ok!(rest.skip(usize::from(head[0]).next_multiple_of(4), Layer::Link));
     ip::by_version(rest)
 }
 
-/// Decodes Linux's netfilter log: family, version, resource (2), then type-length-values, one of which is
-/// the packet.
+/// Decodes Linux's netfilter log: family, version, resource (2), then type-length-values, one of
+/// which is the packet.
 fn nflog(mut rest: Cursor<'_>) -> Decoded<'_> {
     ok!(rest.skip(4, Layer::Link));
     // Lengths are in the byte order of the capturing host, which is unknown: the order that finds a
@@ -207,9 +207,9 @@ fn ppi(mut rest: Cursor<'_>) -> Decoded<'_> {
     other(LinkType(ok!(u16::try_from(link).map_err(|_| Skipped::UnknownLinkType))), rest)
 }
 
-/// Decodes Apple's packet tap: header length, record type (1 is a packet), link type, interface name (24),
-/// flags, family, and the length of the data before the link header. Little-endian on every machine that
-/// writes it today.
+/// Decodes Apple's packet tap: header length, record type (1 is a packet), link type, interface
+/// name (24), flags, family, and the length of the data before the link header. Little-endian on
+/// every machine that writes it today.
 fn pktap(mut rest: Cursor<'_>) -> Decoded<'_> {
     let head = ok!(rest.peek::<48>().ok_or(Skipped::Malformed(Layer::Link)));
     let word = |at: usize| -> u32 {

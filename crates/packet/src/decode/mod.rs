@@ -51,7 +51,8 @@ pub fn decode<'a>(frame: &Frame<'a>) -> Decoded<'a> {
     link::frame(frame.link, cursor::Cursor::of(frame))
 }
 
-/// Decodes every packet in a frame, in order: several for an 802.11 aggregate (A-MSDU), else exactly one.
+/// Decodes every packet in a frame, in order: several for an 802.11 aggregate (A-MSDU), else
+/// exactly one.
 #[inline]
 pub fn decode_each<'a>(frame: &Frame<'a>, mut each: impl FnMut(&Decoded<'a>)) {
     if !wifi::is_wifi(frame.link) {
@@ -68,8 +69,9 @@ pub fn decode_each<'a>(frame: &Frame<'a>, mut each: impl FnMut(&Decoded<'a>)) {
 
 /// Decodes the packet in a datagram that [`crate::defrag`] reassembled. `bytes` is its payload.
 ///
-/// The packet can be a fragment again, but only of a datagram at least one tunnel further in (`depth`
-/// grows). So the loop with the defragmenter ends after as many rounds as tunnels may be stacked.
+/// The packet can be a fragment again, but only of a datagram at least one tunnel further in
+/// (`depth` grows). So the loop with the defragmenter ends after as many rounds as tunnels may be
+/// stacked.
 pub(crate) fn decode_datagram<'a>(facts: &DatagramFacts, bytes: &'a [u8]) -> Decoded<'a> {
     let carrier = ip::Carrier { src: facts.src, dst: facts.dst, ttl: facts.ttl, length_known: true, reassembled: true };
     let rest = cursor::Cursor::of_datagram(bytes, facts.cut, facts.depth);
@@ -94,7 +96,8 @@ pub enum Decoded<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Skipped {
-    /// Well-formed, but neither TCP nor UDP nor a tunnel that is opened: ARP, ICMP, 802.11 management …
+    /// Well-formed, but neither TCP nor UDP nor a tunnel that is opened: ARP, ICMP, 802.11
+    /// management …
     NotTcp,
     /// The link type is unknown.
     UnknownLinkType,

@@ -1,7 +1,7 @@
 //! Peeks at a plain frame to find its bucket before it is decoded, as network cards do.
 //!
-//! Invariant: a peek agrees with [`super::decode`]. It knows one kind of frame, which nearly all are; for
-//! others it returns nothing. Next: [`crate::intake`], which calls it.
+//! Invariant: a peek agrees with [`super::decode`]. It knows one kind of frame, which nearly all
+//! are; for others it returns nothing. Next: [`crate::intake`], which calls it.
 
 use super::ether::IPV4;
 use super::ip::protocol::TCP;

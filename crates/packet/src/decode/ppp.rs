@@ -6,14 +6,14 @@
 use super::cursor::Cursor;
 use super::{Decoded, Layer, Skipped, ether, ip};
 
-/// Decodes a PPP packet: an optional address and control field (FF 03), a protocol of one or two bytes,
-/// and the payload.
+/// Decodes a PPP packet: an optional address and control field (FF 03), a protocol of one or two
+/// bytes, and the payload.
 pub(super) fn packet(mut rest: Cursor<'_>) -> Decoded<'_> {
     if rest.bytes.starts_with(&[0xff, 0x03]) {
         ok!(rest.skip(2, Layer::Link));
     }
-    // Protocol-Field-Compression (RFC 1661 §6.5): the low byte is odd and the high byte is even, so an odd
-    // first byte is the low one alone.
+    // Protocol-Field-Compression (RFC 1661 §6.5): the low byte is odd and the high byte is even, so
+    // an odd first byte is the low one alone.
     let first = ok!(rest.take::<1>(Layer::Link))[0];
     let protocol = if first & 1 == 1 {
         u16::from(first)
@@ -29,8 +29,8 @@ pub(super) fn packet(mut rest: Cursor<'_>) -> Decoded<'_> {
     }
 }
 
-/// Decodes `LINKTYPE_PPP_HDLC`: PPP in HDLC-like framing or, by its first byte, Cisco HDLC (0F unicast, 8F
-/// multicast).
+/// Decodes `LINKTYPE_PPP_HDLC`: PPP in HDLC-like framing or, by its first byte, Cisco HDLC (0F
+/// unicast, 8F multicast).
 pub(super) fn serial(rest: Cursor<'_>) -> Decoded<'_> {
     match rest.peek::<2>() {
         Some([0x0f | 0x8f, 0x00]) => cisco_hdlc(rest),
@@ -59,7 +59,8 @@ pub(super) fn frame_relay(mut rest: Cursor<'_>) -> Decoded<'_> {
         ok!(rest.skip(2, Layer::Link));
         return ether::by_type(u16::from_be_bytes([first, second]), rest);
     }
-    // Control 03 (unnumbered information), perhaps a padding byte, then a network layer protocol id.
+    // Control 03 (unnumbered information), perhaps a padding byte, then a network layer protocol
+    // id.
     ok!(rest.skip(if second == 0 { 2 } else { 1 }, Layer::Link));
     match ok!(rest.take::<1>(Layer::Link))[0] {
         0xcc => ip::v4(rest),

@@ -86,16 +86,16 @@ fn any_options(mut bytes: &[u8], flags: Flags) -> TcpOptions {
 impl Segment<'_> {
     /// Returns whether the TCP checksum is wrong; `None` if it cannot be verified.
     ///
-    /// It cannot be verified if a snapshot length cut the segment, if no IP header gave its length, or if
-    /// the field holds the sum of the pseudo header alone, with or without the length. A sending host
-    /// leaves this sum for its network card to finish, and a capture on that host shows it.
-    /// Costs one pass over the segment.
+    /// It cannot be verified if a snapshot length cut the segment, if no IP header gave its length,
+    /// or if the field holds the sum of the pseudo header alone, with or without the length. A
+    /// sending host leaves this sum for its network card to finish, and a capture on that host
+    /// shows it. Costs one pass over the segment.
     pub fn checksum_is_wrong(&self) -> Option<bool> {
         self.header_sum()?.is_wrong(self.src.ip, self.dst.ip, self.payload)
     }
 
-    /// Returns the header's part of the checksum, to verify the payload later. Costs one pass over the
-    /// header.
+    /// Returns the header's part of the checksum, to verify the payload later. Costs one pass over
+    /// the header.
     pub fn header_sum(&self) -> Option<HeaderSum> {
         let Checksum::Of(segment) = self.checksum else { return None };
         HeaderSum::of(segment.get(..segment.len() - self.payload.len())?)
@@ -105,7 +105,8 @@ impl Segment<'_> {
 /// The header's part of a TCP checksum. With it the payload can be verified without the header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeaderSum {
-    /// Sum over the header, complemented, in the byte order of the machine, as etherparse returns it.
+    /// Sum over the header, complemented, in the byte order of the machine, as etherparse returns
+    /// it.
     sum: u16,
     /// The checksum field.
     field: [u8; 2],
@@ -123,7 +124,8 @@ impl HeaderSum {
 
     /// Like [`Segment::checksum_is_wrong`].
     pub fn is_wrong(self, src: IpAddr, dst: IpAddr, payload: &[u8]) -> Option<bool> {
-        // The pseudo headers of IPv4 (RFC 9293 §3.1) and IPv6 (RFC 8200 §8.1) differ only in zero bytes.
+        // The pseudo headers of IPv4 (RFC 9293 §3.1) and IPv6 (RFC 8200 §8.1) differ only in zero
+        // bytes.
         let mut addresses = Sum16BitWords::new();
         for ip in [src, dst] {
             addresses = match ip {

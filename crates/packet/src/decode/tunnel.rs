@@ -1,7 +1,8 @@
 //! Tunnels with an IP protocol number: GRE with ERSPAN, PPTP and WCCP in it, EtherIP, L2TPv3.
 //!
-//! It opens a tunnel only if the header follows its specification, and keeps nothing of it: keys, calls
-//! and session ids are not part of a connection (policy 10). Next: [`super::udp`] for tunnels over UDP.
+//! It opens a tunnel only if the header follows its specification, and keeps nothing of it: keys,
+//! calls and session ids are not part of a connection (policy 10). Next: [`super::udp`] for tunnels
+//! over UDP.
 
 use super::cursor::Cursor;
 use super::{Decoded, Layer, Skipped, ether, ip, ppp, wifi};
@@ -109,8 +110,8 @@ pub(super) fn l2tp_over_ip(mut rest: Cursor<'_>) -> Decoded<'_> {
 
 /// Decodes the payload of an L2TPv3 session.
 ///
-/// The lengths of its cookie (0, 4 or 8 bytes) and sublayer (0 or 4) are agreed during setup and not in
-/// the packet. So it takes the first place where an Ethernet frame with IP could start.
+/// The lengths of its cookie (0, 4 or 8 bytes) and sublayer (0 or 4) are agreed during setup and
+/// not in the packet. So it takes the first place where an Ethernet frame with IP could start.
 pub(super) fn l2tp_3_session(rest: Cursor<'_>) -> Decoded<'_> {
     for before in [0, 4, 8, 12] {
         if let Some(inner) = rest.after(before).filter(ether::is_plausible) {

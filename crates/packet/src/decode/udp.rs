@@ -63,8 +63,8 @@ fn take<'a, const N: usize>(rest: &mut Cursor<'a>) -> Option<&'a [u8; N]> {
 
 /// VXLAN (RFC 7348 §5), with or without a group policy (draft-smith-vxlan-group-policy §2.1).
 ///
-/// On its own port it ignores reserved bits, as the RFC asks; on Linux's old default 8472 they must be
-/// zero.
+/// On its own port it ignores reserved bits, as the RFC asks; on Linux's old default 8472 they must
+/// be zero.
 fn vxlan<'a>(mut rest: Cursor<'a>, plain: Decoded<'a>, strict: bool) -> Decoded<'a> {
     let Some(head) = take::<8>(&mut rest) else { return plain };
     let valid = if strict { matches!(head, [0x08, 0, 0, 0, .., 0]) } else { head[0] & 0x08 != 0 };
@@ -132,17 +132,19 @@ fn mpls<'a>(rest: Cursor<'a>, plain: Decoded<'a>) -> Decoded<'a> {
     plain
 }
 
-/// GTP-U version 1 (3GPP TS 29.281 §5.1): G-PDUs only, with their optional fields and extension headers.
+/// GTP-U version 1 (3GPP TS 29.281 §5.1): G-PDUs only, with their optional fields and extension
+/// headers.
 fn gtp<'a>(mut rest: Cursor<'a>, plain: Decoded<'a>, payload_len: usize) -> Decoded<'a> {
     let Some(head) = take::<8>(&mut rest) else { return plain };
     let len = usize::from(u16::from_be_bytes([head[2], head[3]]));
-    // Version 1, protocol type GTP, reserved bit 0; G-PDU. The length is exact, because nothing may follow
-    // in the datagram.
+    // Version 1, protocol type GTP, reserved bit 0; G-PDU. The length is exact, because nothing may
+    // follow in the datagram.
     if head[0] & 0xf8 != 0x30 || head[1] != 255 || len + 8 != payload_len {
         return plain;
     }
     if head[0] & 0x07 != 0 {
-        // Sequence number, N-PDU number and the type of the next extension header: present together.
+        // Sequence number, N-PDU number and the type of the next extension header: present
+        // together.
         let optional = ok!(rest.take::<4>(Layer::Tunnel));
         let mut next = if head[0] & 0x04 != 0 { optional[3] } else { 0 };
         // Every extension header takes at least four bytes, so the packet bounds this loop.
@@ -159,8 +161,8 @@ fn gtp<'a>(mut rest: Cursor<'a>, plain: Decoded<'a>, payload_len: usize) -> Deco
     ip::by_version(ok!(rest.deeper()))
 }
 
-/// L2TP data messages: version 2 (RFC 2661 §3.1) with PPP, version 3 over UDP (RFC 3931 §4.1.2) with
-/// Ethernet.
+/// L2TP data messages: version 2 (RFC 2661 §3.1) with PPP, version 3 over UDP (RFC 3931 §4.1.2)
+/// with Ethernet.
 fn l2tp<'a>(mut rest: Cursor<'a>, plain: Decoded<'a>) -> Decoded<'a> {
     let Some(flags) = take::<2>(&mut rest) else { return plain };
     match u16::from_be_bytes(*flags) {
@@ -207,8 +209,8 @@ fn teredo<'a>(mut rest: Cursor<'a>, plain: Decoded<'a>) -> Decoded<'a> {
     }
     let Some(head) = rest.peek::<40>() else { return plain };
     let payload_len = usize::from(u16::from_be_bytes([head[4], head[5]]));
-    // One side is a Teredo address (2001::/32), and trailers may follow (RFC 6081 §4); or, with a relay
-    // that translates the addresses, the length fits exactly.
+    // One side is a Teredo address (2001::/32), and trailers may follow (RFC 6081 §4); or, with a
+    // relay that translates the addresses, the length fits exactly.
     let is_teredo = |address: &[u8]| address.starts_with(&[0x20, 0x01, 0, 0]);
     let fits = if is_teredo(&head[8..24]) || is_teredo(&head[24..40]) {
         payload_len + 40 <= rest.wire_len()

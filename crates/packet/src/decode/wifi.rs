@@ -1,8 +1,8 @@
 //! IEEE 802.11 data frames in the clear, and the headers that monitors put before them.
 //!
-//! It skips encrypted frames, management and control. It does not reassemble fragments of a frame: it
-//! reads the first, and the rest is a hole. The frame check sequence at the end does no harm, because
-//! IP has its own length. Next: [`super::ether`] for the LLC header.
+//! It skips encrypted frames, management and control. It does not reassemble fragments of a frame:
+//! it reads the first, and the rest is a hole. The frame check sequence at the end does no harm,
+//! because IP has its own length. Next: [`super::ether`] for the LLC header.
 
 use super::cursor::Cursor;
 use super::{Decoded, Layer, Skipped, ether};
@@ -64,8 +64,8 @@ impl<'a> Iterator for Packets<'a> {
             Self::Done => None,
             Self::One(rest) => Some(rest),
             Self::Parts(mut rest) => {
-                // A part (§9.3.2.2.2): two addresses, the length of the rest, LLC; padded to a multiple of
-                // four.
+                // A part (§9.3.2.2.2): two addresses, the length of the rest, LLC; padded to a
+                // multiple of four.
                 let head = rest.take::<14>(Layer::Link).ok()?;
                 let len = usize::from(u16::from_be_bytes([head[12], head[13]]));
                 let padding = (len + 14).wrapping_neg() & 3;
@@ -79,13 +79,14 @@ impl<'a> Iterator for Packets<'a> {
     }
 }
 
-/// Reads an 802.11 frame (IEEE Std 802.11-2020 §9.3.2.1). `padded` if zeros up to a multiple of four follow
-/// its header, as some cards deliver it.
+/// Reads an 802.11 frame (IEEE Std 802.11-2020 §9.3.2.1). `padded` if zeros up to a multiple of
+/// four follow its header, as some cards deliver it.
 fn data_frame(mut rest: Cursor<'_>, padded: bool) -> Result<Packets<'_>, Skipped> {
     let whole_len = rest.bytes.len();
     let head = rest.take::<24>(Layer::Link)?;
     let (control, flags) = (head[0], head[1]);
-    // Version 0, type 2 (data); bit 6 of the subtype means "no data". Protected frames are encrypted.
+    // Version 0, type 2 (data); bit 6 of the subtype means "no data". Protected frames are
+    // encrypted.
     if control & 0x0f != 0x08 || control & 0x40 != 0 || flags & 0x40 != 0 {
         return Err(Skipped::NotTcp);
     }
@@ -113,8 +114,8 @@ fn data_frame(mut rest: Cursor<'_>, padded: bool) -> Result<Packets<'_>, Skipped
     Ok(if aggregate { Packets::Parts(rest) } else { Packets::One(rest) })
 }
 
-/// Radiotap (radiotap.org): little-endian length, presence words, then fields in bit order, each aligned to its size.
-/// Takes it off and says whether the 802.11 header is padded.
+/// Radiotap (radiotap.org): little-endian length, presence words, then fields in bit order, each
+/// aligned to its size. Takes it off and returns whether the 802.11 header is padded.
 fn radiotap(rest: &mut Cursor<'_>) -> Result<bool, Skipped> {
     let malformed = Skipped::Malformed(Layer::Link);
     let head = rest.peek::<8>().ok_or(malformed)?;
@@ -124,7 +125,8 @@ fn radiotap(rest: &mut Cursor<'_>) -> Result<bool, Skipped> {
         return Err(malformed);
     }
     rest.skip(len, Layer::Link)?;
-    // Only two fields come first: TSFT (bit 0, 8 bytes) and flags (bit 1, 1 byte). Bit 31 announces another word.
+    // Only two fields come first: TSFT (bit 0, 8 bytes) and flags (bit 1, 1 byte). Bit 31 announces
+    // another word.
     let present = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
     if present & 2 == 0 {
         return Ok(false);
@@ -138,14 +140,15 @@ fn radiotap(rest: &mut Cursor<'_>) -> Result<bool, Skipped> {
     }
     let at = if present & 1 == 1 { fields.next_multiple_of(8) + 8 } else { fields };
     let flags = header.get(at).ok_or(malformed)?;
-    // A wrong FCS: the receiver dropped it, and so do we; it is sent again.
+    // A wrong FCS: the receiver dropped the frame too, and the sender repeats it.
     if flags & 0x40 != 0 {
         return Err(malformed);
     }
     Ok(flags & 0x20 != 0)
 }
 
-/// A Prism header (of which every driver had its own, all with a length), or an AVS one under the same link type.
+/// Takes off a Prism header, or an AVS one under the same link type. Every driver has its own Prism
+/// header, but all have a length.
 fn prism(rest: &mut Cursor<'_>) -> Result<(), Skipped> {
     let malformed = Skipped::Malformed(Layer::Link);
     let head = rest.peek::<8>().ok_or(malformed)?;
@@ -153,7 +156,7 @@ fn prism(rest: &mut Cursor<'_>) -> Result<(), Skipped> {
     if [a, b, c] == [0x80, 0x21, 0x10] {
         return avs(rest);
     }
-    // Message code 0x44 (or 0x41), in the byte order of the capturing host, and so is the length.
+    // Message code 0x44 or 0x41, then the length, both in the byte order of the capturing host.
     let len = match [a, b, c, d] {
         [0x44 | 0x41, 0, 0, 0] => u32::from_le_bytes([e, f, g, h]),
         [0, 0, 0, 0x44 | 0x41] => u32::from_be_bytes([e, f, g, h]),
@@ -162,7 +165,7 @@ fn prism(rest: &mut Cursor<'_>) -> Result<(), Skipped> {
     rest.skip(usize::try_from(len).map_err(|_| malformed)?, Layer::Link)
 }
 
-/// An AVS header: version, then its length, big-endian.
+/// Takes off an AVS header: version, then its length, big-endian.
 fn avs(rest: &mut Cursor<'_>) -> Result<(), Skipped> {
     let malformed = Skipped::Malformed(Layer::Link);
     let head = rest.peek::<8>().ok_or(malformed)?;

@@ -1,9 +1,9 @@
-//! The frames that each reassembled datagram came in, for captures that track frames. Later stages know
-//! a datagram by one frame, that of its first byte.
+//! The frames that each reassembled datagram came in, for captures that track frames. Later stages
+//! know a datagram by one frame, that of its first byte.
 //!
-//! It does not know what was in the frames. The intake keeps one for datagrams in datagrams. A shard
-//! keeps one for each bucket of connections, and adds the frames to messages when they are output.
-//! Next: [`crate::intake`].
+//! It does not know what was in the frames. The intake keeps one for datagrams in datagrams. A
+//! shard keeps one for each bucket of connections, and adds the frames to messages when they are
+//! output. Next: [`crate::intake`].
 
 use std::collections::VecDeque;
 
@@ -13,7 +13,8 @@ use hashbrown::HashMap;
 use crate::defrag::WholeDatagram;
 use crate::key::BUCKETS;
 
-/// Most frame numbers remembered; the oldest datagrams are forgotten first. Arbitrary: half a mebibyte.
+/// Most frame numbers remembered; the oldest datagrams are forgotten first. Arbitrary: half a
+/// mebibyte.
 const NUMBERS_MAX: usize = 65_536;
 
 /// The frames of datagrams that came in more than one.
@@ -42,7 +43,8 @@ impl FragmentFrames {
         Self { frames: HashMap::with_hasher(hasher), order: VecDeque::new(), numbers: 0, numbers_max }
     }
 
-    /// Remembers a datagram. Its fragments may have come in datagrams themselves, one tunnel further out.
+    /// Remembers a datagram. Its fragments may have come in datagrams themselves, one tunnel
+    /// further out.
     pub(crate) fn remember(&mut self, datagram: &WholeDatagram) {
         let mut frames = datagram.frames.clone();
         self.add_to(&mut frames);
@@ -68,7 +70,8 @@ impl FragmentFrames {
         self.frames.get(&first).map_or(&[], Vec::as_slice)
     }
 
-    /// Adds to these frames the other frames of the datagrams known by them; sorted, without duplicates.
+    /// Adds to these frames the other frames of the datagrams known by them; sorted, without
+    /// duplicates.
     pub fn add_to(&self, frames: &mut Vec<u64>) {
         let more: Vec<u64> = frames.iter().filter_map(|number| self.frames.get(number)).flatten().copied().collect();
         if !more.is_empty() {

@@ -1,9 +1,10 @@
 //! Reassembles IP datagrams from their fragments: bounded in memory, datagrams, fragments and time.
 //!
 //! IPv4: the first copy of a byte wins (policy 8). IPv6: a datagram whose fragments overlap is
-//! discarded, with all its later fragments (RFC 8200 §4.5, RFC 5722). It never looks into the payload
-//! and never hands out an incomplete datagram; it counts these. Next: `packets`, which decodes a
-//! datagram; `pieces` for the holes; `fragment_frames` for the frames that a datagram came in.
+//! discarded, with all its later fragments (RFC 8200 §4.5, RFC 5722). It never looks into the
+//! payload and never hands out an incomplete datagram; it counts these. Next: `packets`, which
+//! decodes a datagram; `pieces` for the holes; `fragment_frames` for the frames that a datagram
+//! came in.
 
 mod fragment_frames;
 mod outcome;
@@ -27,8 +28,8 @@ pub(crate) use outcome::{Discarded, FragmentOutcome};
 pub use packets::Packet;
 use pieces::{FragmentPieces, PieceInserted};
 
-/// Cost of a waiting datagram without its pieces: key, queue entry, table slot and the struct, rounded
-/// up.
+/// Cost of a waiting datagram without its pieces: key, queue entry, table slot and the struct,
+/// rounded up.
 const DATAGRAM_COST: usize = 256;
 
 /// The defragmenter: holds waiting fragments.
@@ -37,11 +38,11 @@ pub struct Defrag {
     limits: DefragLimits,
     /// Never iterated, so that the hash key does not show in the output.
     waiting: HashMap<Key, Waiting, RandomState>,
-    /// Every datagram in `waiting`, by age, and stale entries of some that have left it. Time never goes
-    /// back, so this is also the order in which they time out.
+    /// Every datagram in `waiting`, by age, and stale entries of some that have left it. Time never
+    /// goes back, so this is also the order in which they time out.
     by_age: VecDeque<(Key, u64)>,
-    /// Number of the next datagram. It distinguishes an entry of `by_age` from a later datagram with the
-    /// same key.
+    /// Number of the next datagram. It distinguishes an entry of `by_age` from a later datagram
+    /// with the same key.
     next_serial: u64,
     held_bytes: usize,
     stats: DefragStats,
@@ -50,9 +51,9 @@ pub struct Defrag {
 /// Identity of a datagram.
 ///
 /// IPv4: source, destination, protocol, identification (RFC 791 §2.3). IPv6: without the protocol,
-/// because only the first fragment's next header counts (RFC 8200 §4.5). And the depth: a fragment seen
-/// inside and outside a tunnel belongs to two datagrams with two receivers, and a forged one in a tunnel
-/// must not spoil a real one.
+/// because only the first fragment's next header counts (RFC 8200 §4.5). And the depth: a fragment
+/// seen inside and outside a tunnel belongs to two datagrams with two receivers, and a forged one
+/// in a tunnel must not spoil a real one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Key {
     src: IpAddr,
@@ -87,8 +88,8 @@ struct Collecting {
 }
 
 impl Defrag {
-    /// Makes an empty one. `hash_key` should be random where attackers may choose addresses; the output
-    /// does not depend on it.
+    /// Makes an empty one. `hash_key` should be random where attackers may choose addresses; the
+    /// output does not depend on it.
     pub fn new(limits: DefragLimits, hash_key: [u64; 4]) -> Self {
         let [a, b, c, d] = hash_key;
         Self {
@@ -101,7 +102,8 @@ impl Defrag {
         }
     }
 
-    /// Takes a fragment. `now` is the engine's time and never goes back; `stamp` is the fragment's frame.
+    /// Takes a fragment. `now` is the engine's time and never goes back; `stamp` is the fragment's
+    /// frame.
     pub(crate) fn push(&mut self, fragment: &Fragment<'_>, now: Timestamp, stamp: Stamp) -> FragmentOutcome {
         self.clear_expired(now);
         self.stats.fragments += 1;
@@ -169,7 +171,8 @@ impl Defrag {
     /// Returns the reason why a fragment cannot belong to any datagram.
     fn refusal(&mut self, fragment: &Fragment<'_>) -> Option<Discarded> {
         let len = u64::from(fragment.cut) + as_u64(fragment.bytes.len());
-        // The IPv4 total length counts the header, at least 20 bytes of it; the IPv6 payload length does not.
+        // The IPv4 total length counts the header, at least 20 bytes of it; the IPv6 payload length
+        // does not.
         let end_max = if fragment.src.is_ipv6() { 65_535 } else { 65_515 };
         if len == 0 || !fragment.offset.is_multiple_of(8) || (fragment.more && !len.is_multiple_of(8)) {
             self.stats.malformed_fragments += 1;
@@ -221,8 +224,8 @@ impl Defrag {
         }
     }
 
-    /// Frees what a datagram holds. IPv6 leaves a mark that discards its later fragments; 16-bit IPv4 ids
-    /// are reused too soon for that.
+    /// Frees what a datagram holds. IPv6 leaves a mark that discards its later fragments; 16-bit
+    /// IPv4 ids are reused too soon for that.
     fn discard(&mut self, key: Key) {
         if key.src.is_ipv4() {
             self.abandon(key);
@@ -256,8 +259,8 @@ impl Defrag {
         }
     }
 
-    /// Evicts the oldest datagrams until the limits hold. The youngest stays, so that any single datagram
-    /// can complete.
+    /// Evicts the oldest datagrams until the limits hold. The youngest stays, so that any single
+    /// datagram can complete.
     fn shrink(&mut self) {
         while self.waiting.len() > 1
             && (self.held_bytes > self.limits.held_bytes_max || self.waiting.len() > self.limits.datagrams_max)
@@ -268,8 +271,8 @@ impl Defrag {
                 self.stats.evicted += u64::from(abandoned);
             }
         }
-        // Stale entries queue up after an old datagram. Swept when they are more than half of all, so
-        // the sweep costs a push at most two entries.
+        // Stale entries queue up after an old datagram. Swept when they are more than half of all,
+        // so the sweep costs a push at most two entries.
         if self.by_age.len() > 2 * self.waiting.len() + 64 {
             let waiting = &self.waiting;
             self.by_age.retain(|(key, serial)| waiting.get(key).is_some_and(|waiting| waiting.serial == *serial));

@@ -11,16 +11,16 @@ use crate::segment::DatagramFacts;
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct DefragLimits {
-    /// Most accounted bytes held; the oldest datagrams are evicted first. One datagram always fits, so
-    /// the memory is this or one datagram (64 KiB and its bookkeeping), whichever is more.
+    /// Most accounted bytes held; the oldest datagrams are evicted first. One datagram always fits,
+    /// so the memory is this or one datagram (64 KiB and its bookkeeping), whichever is more.
     pub held_bytes_max: usize,
     /// Most datagrams waiting at once; the oldest are evicted first. 0 counts as 1.
     pub datagrams_max: usize,
     /// Most fragments of one datagram. The longest datagram over the smallest IPv4 link (68 bytes,
     /// RFC 791 §3.2) has 1 366.
     pub fragments_max: usize,
-    /// Time after its first fragment at which a datagram times out. RFC 791 §3.2 says 15 s and more,
-    /// RFC 8200 §4.5 says 60 s; Linux waits 30 s.
+    /// Time after its first fragment at which a datagram times out. RFC 791 §3.2 says 15 s and
+    /// more, RFC 8200 §4.5 says 60 s; Linux waits 30 s.
     pub timeout: Duration,
 }
 
@@ -55,7 +55,8 @@ pub enum Overlap {
     None,
     /// Bytes came twice and were equal.
     Consistent,
-    /// Bytes came twice and differed, or a fragment lay past the datagram's end. The first copy was kept.
+    /// Bytes came twice and differed, or a fragment lay past the datagram's end. The first copy was
+    /// kept.
     Conflicting,
 }
 
@@ -75,12 +76,13 @@ pub(crate) enum FragmentOutcome {
 pub(crate) enum Discarded {
     /// Every byte of it came before; the datagram keeps waiting.
     Duplicate,
-    /// It is empty, or it is not the last and its length is not a multiple of 8 (RFC 791 §3.2, RFC 8200
-    /// §4.5); the datagram keeps waiting.
+    /// It is empty, or it is not the last and its length is not a multiple of 8 (RFC 791 §3.2, RFC
+    /// 8200 §4.5); the datagram keeps waiting.
     Malformed,
     /// It reaches past the longest datagram ("ping of death"); the datagram keeps waiting.
     TooBig,
-    /// It contradicts the end of the datagram. An IPv4 datagram keeps waiting, an IPv6 one is discarded.
+    /// It contradicts the end of the datagram. An IPv4 datagram keeps waiting, an IPv6 one is
+    /// discarded.
     Contradictory,
     /// It overlaps other fragments of an IPv6 datagram, which is discarded.
     Overlapping,
@@ -118,7 +120,7 @@ pub struct DefragStats {
     pub malformed_fragments: u64,
     /// Fragments of which every byte had come before.
     pub duplicate_fragments: u64,
-    /// Captured payload bytes that were lost: in datagrams that timed out, were evicted or discarded, and
-    /// in fragments refused as too big, malformed or late. Duplicates do not count.
+    /// Captured payload bytes that were lost: in datagrams that timed out, were evicted or
+    /// discarded, and in fragments refused as too big, malformed or late. Duplicates do not count.
     pub lost_bytes: u64,
 }

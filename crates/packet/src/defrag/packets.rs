@@ -1,4 +1,5 @@
-//! Every packet in a frame: what the frame holds, and what the datagrams hold that its fragments complete.
+//! Every packet in a frame: what the frame holds, and what the datagrams hold that its fragments
+//! complete.
 //!
 //! ```text
 //! frame ──decode──▶ segment | datagram | nothing ─────────────▶ each
@@ -19,7 +20,7 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Packet<'p, 'a> {
-    /// What it decodes to.
+    /// The decoded packet.
     pub decoded: &'p Decoded<'a>,
     /// The reassembled datagram that it lies in; `None` where it lies in the frame itself.
     pub datagram: Option<&'p WholeDatagram>,

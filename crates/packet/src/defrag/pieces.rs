@@ -1,4 +1,5 @@
-//! The pieces of one datagram: RFC 815 turned around, a sorted list of the pieces instead of the holes.
+//! The pieces of one datagram: RFC 815 turned around, a sorted list of the pieces instead of the
+//! holes.
 //!
 //! The list is as long as there are fragments; there is no buffer of the length that an attacker
 //! claims. It knows neither limits nor time. Next: [`super::Defrag`].
@@ -11,8 +12,8 @@ const PIECE_COST: usize = size_of::<Piece>() + 16;
 
 /// The pieces of a datagram that have come.
 ///
-/// Invariants: pieces are sorted and disjoint; each ends at or before `end`; `claimed` and `captured` are
-/// the sums over them.
+/// Invariants: pieces are sorted and disjoint; each ends at or before `end`; `claimed` and
+/// `captured` are the sums over them.
 #[derive(Debug, Default)]
 pub(super) struct FragmentPieces {
     list: Vec<Piece>,
@@ -55,8 +56,8 @@ impl Piece {
 }
 
 impl FragmentPieces {
-    /// Inserts a fragment, and raises `overlap` if it repeats bytes. `fragment.offset` plus its length is
-    /// below 2¹⁶.
+    /// Inserts a fragment, and raises `overlap` if it repeats bytes. `fragment.offset` plus its
+    /// length is below 2¹⁶.
     pub(super) fn insert(&mut self, fragment: &Fragment<'_>, overlap: &mut Overlap) -> PieceInserted {
         let start = fragment.offset;
         let captured = u32::try_from(fragment.bytes.len()).unwrap_or(u32::MAX);
@@ -82,8 +83,8 @@ impl FragmentPieces {
                 let same_bytes = agree(piece.captured(start, stop), fragment.bytes);
                 let same_end = fragment.more == (self.end != Some(stop));
                 if same_place && same_bytes && same_end {
-                    // A copy of the whole fragment: a bridge, a retransmission below IP, a capture on
-                    // `any`. RFC 8200 §4.5 lets it pass in IPv6 too.
+                    // A copy of the whole fragment: a bridge, a retransmission below IP, a capture
+                    // on `any`. RFC 8200 §4.5 lets it pass in IPv6 too.
                     Some(Discarded::Duplicate)
                 } else if fragment.src.is_ipv6() {
                     return PieceInserted::Refused(Discarded::Overlapping);
@@ -116,8 +117,8 @@ impl FragmentPieces {
         self.captured + self.list.len() * PIECE_COST
     }
 
-    /// Returns the payload up to the first byte that was not captured, and the number of bytes from there
-    /// on.
+    /// Returns the payload up to the first byte that was not captured, and the number of bytes from
+    /// there on.
     pub(super) fn join(self) -> (Vec<u8>, u32) {
         let mut bytes = Vec::with_capacity(self.captured);
         for piece in &self.list {
@@ -130,8 +131,8 @@ impl FragmentPieces {
         (bytes, self.claimed.saturating_sub(have))
     }
 
-    /// IPv4: keeps the pieces, and takes from the fragment only what fills holes. Returns a reason if it
-    /// fills none.
+    /// IPv4: keeps the pieces, and takes from the fragment only what fills holes. Returns a reason
+    /// if it fills none.
     ///
     /// ```text
     /// pieces    ▓▓▓▓▓▓▓▓        ▓▓▓▓

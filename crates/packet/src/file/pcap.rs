@@ -1,4 +1,5 @@
-//! Frames as the bytes of a pcap file (draft-ietf-opsawg-pcap), little-endian, micro- or nanoseconds.
+//! Frames as the bytes of a pcap file (draft-ietf-opsawg-pcap), little-endian, micro- or
+//! nanoseconds.
 //!
 //! It only returns bytes; the caller writes them. Next: [`OwnedFrame`].
 
@@ -37,8 +38,8 @@ impl fmt::Display for PcapError {
 
 impl std::error::Error for PcapError {}
 
-/// Returns the file. Without frames it is a header for Ethernet. One frame with nanoseconds makes it a
-/// nanosecond file.
+/// Returns the file. Without frames it is a header for Ethernet. One frame with nanoseconds makes
+/// it a nanosecond file.
 pub fn file(frames: &[OwnedFrame]) -> Result<Vec<u8>, PcapError> {
     let nanos = frames.iter().any(|frame| frame.precision == Precision::Nanos);
     let link = frames.first().map_or(LinkType::ETHERNET, |frame| frame.link);

@@ -99,7 +99,8 @@ impl InterfaceDescription<'_> {
     }
 }
 
-/// The bytes of a packet block before and after the packet, for a writer that does not copy packets.
+/// The bytes of a packet block before and after the packet, for a writer that does not copy
+/// packets.
 #[derive(Debug, Clone, Copy)]
 pub struct PacketEdges {
     head: [u8; PACKET_HEAD],

@@ -1,7 +1,7 @@
 //! Decoding, from frames built byte by byte here and not by any code under test.
 //!
-//! Every case runs whole, cut at every length and with bytes after it: see [`check`]. Next: one file a
-//! layer.
+//! Every case runs whole, cut at every length and with bytes after it: see [`check`]. Next: one
+//! file a layer.
 
 mod ip;
 mod link;
@@ -80,8 +80,8 @@ fn segment_of(link: u16, bytes: &[u8]) -> Segment<'_> {
     }
 }
 
-/// Asserts that the frame holds the segment of [`tcp`], between the addresses of [`ip4`] or [`ip6`]: whole,
-/// cut anywhere, and with a trailer.
+/// Asserts that the frame holds the segment of [`tcp`], between the addresses of [`ip4`] or
+/// [`ip6`]: whole, cut anywhere, and with a trailer.
 #[track_caller]
 fn check(link: u16, bytes: &[u8]) {
     let whole = segment_of(link, bytes);

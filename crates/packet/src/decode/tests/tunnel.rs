@@ -1,4 +1,5 @@
-//! Tunnels: opened when their header is right, left alone when it is ordinary UDP on a well-known port.
+//! Tunnels: opened when their header is right, left alone when it is ordinary UDP on a well-known
+//! port.
 
 use super::*;
 
@@ -94,7 +95,8 @@ fn ordinary_udp_on_a_tunnels_port_is_a_datagram() {
         (6081, &[&[0, 0, 0x12, 0x34, 0, 0, 7, 0], &frame]),
         (4754, &[&[0x80, 0, 0x88, 0x0b], &v4]),
         (6635, &[&[0, 1, 1, 64, 0x12], &v4]),
-        // GTP': protocol type 0; an echo request; a length that is not that of the datagram; something not IP.
+        // GTP': protocol type 0; an echo request; a length that is not that of the datagram;
+        // something not IP.
         (2152, &[&[0x20, 255, 0, 56, 0, 0, 0, 1], &v4]),
         (2152, &[&[0x30, 1, 0, 56, 0, 0, 0, 1], &v4]),
         (2152, &[&[0x30, 255, 0, 55, 0, 0, 0, 1], &v4]),

@@ -43,7 +43,7 @@ fn a_datagram_has_its_endpoints_payload_and_ttl() {
 }
 
 #[test]
-fn what_the_snapshot_length_cut_is_counted() {
+fn bytes_cut_by_the_snapshot_length_are_counted() {
     for whole in [ip4(17, &query()), ip6(17, &query())] {
         let headers = whole.len() - QUERY.len();
         let wire_len = u32::try_from(whole.len()).unwrap();
@@ -62,7 +62,8 @@ fn what_the_snapshot_length_cut_is_counted() {
 
 #[test]
 fn the_length_field_shortens_a_datagram_and_never_lengthens_it() {
-    // The field, the payload that remains, and what is cut of it when the frame was longer on the wire.
+    // The field, the payload that remains, and what is cut of it when the frame was longer on the
+    // wire.
     for (field, payload, cut) in [
         (15, QUERY, 0),
         (12, &QUERY[..4], 0),
@@ -85,7 +86,7 @@ fn the_length_field_shortens_a_datagram_and_never_lengthens_it() {
 }
 
 #[test]
-fn a_length_within_a_cut_packet_bounds_what_is_missing() {
+fn a_length_within_a_cut_packet_bounds_the_missing_bytes() {
     let mut bytes = ip4(17, &cat(&[&query(), &[0; 100]]));
     bytes[24..26].copy_from_slice(&20_u16.to_be_bytes());
     let wire_len = u32::try_from(bytes.len()).unwrap();
@@ -94,7 +95,7 @@ fn a_length_within_a_cut_packet_bounds_what_is_missing() {
 }
 
 #[test]
-fn a_datagram_in_a_tunnel_is_one() {
+fn a_datagram_in_a_tunnel_is_decoded() {
     let (v4, v6) = (ip4(17, &query()), ip6(17, &query()));
     let frame = ether(0x0800, &v4);
     for packet in [

@@ -4,7 +4,8 @@ use super::*;
 
 const SNAP: &[u8] = &[0xaa, 0xaa, 3, 0, 0, 0, 8, 0];
 
-/// A data frame with these first two bytes, sequence control zero, and `more` after the 24-byte header.
+/// A data frame with these first two bytes, sequence control zero, and `more` after the 24-byte
+/// header.
 fn data(control: [u8; 2], more: &[u8]) -> Vec<u8> {
     cat(&[&control, &[0; 22], more])
 }
@@ -25,7 +26,8 @@ fn data_frames_in_the_clear_are_read() {
     ];
     for frame in &frames {
         check(105, frame);
-        // Radiotap without fields; with a TSFT and flags that announce an FCS; with two presence words.
+        // Radiotap without fields; with a TSFT and flags that announce an FCS; with two presence
+        // words.
         check(127, &cat(&[&[0, 0, 8, 0, 0, 0, 0, 0], frame]));
         check(127, &cat(&[&[0, 0, 17, 0, 3, 0, 0, 0], &[0; 8], &[0x10], frame, &[1, 2, 3, 4]]));
         check(127, &cat(&[&[0, 0, 13, 0, 2, 0, 0, 0x80, 0, 0, 0, 0, 0x10], frame]));

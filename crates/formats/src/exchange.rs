@@ -1,8 +1,8 @@
 //! Groups messages by exchange, for filters and for formats that show a request with its responses.
 //!
 //! It never holds more than [`OPEN_MAX`] exchanges or about [`HELD_MAX`] bytes: over the limit it
-//! evicts and counts the oldest. Next: the [`Judge`] implementations, which decide about an exchange:
-//! `filter` in the binary, and [`Whole`] for HAR, `pretty` and the summary.
+//! evicts and counts the oldest. Next: the [`Judge`] implementations, which decide about an
+//! exchange: `filter` in the binary, and [`Whole`] for HAR, `pretty` and the summary.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -35,7 +35,7 @@ pub trait Judge {
 }
 
 /// Passes an exchange once it is whole, for formats that show a request with its responses.
-pub struct Whole;
+pub(crate) struct Whole;
 
 impl Judge for Whole {
     fn judge(&self, _exchange: &[Message], whole: bool) -> Verdict {

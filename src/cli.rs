@@ -47,7 +47,7 @@ struct Cli {
     command: Command,
 }
 
-/// What to do.
+/// The subcommands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Read captures (pcap, pcapng; plain, gzip or zstd) and print the HTTP messages in them

@@ -297,6 +297,16 @@ mod tests {
     }
 
     #[test]
+    fn the_heap_size_of_a_message_counts_body_and_frame_numbers() {
+        let [mut request, _, _] = exchange();
+        let before = request.heap_size();
+        assert!(before > "GET/".len(), "the head counts: {before}");
+        request.body = Body::new(vec![b'x'; 1000], false);
+        request.frames = vec![1; 100];
+        assert_eq!(request.heap_size(), before + 1000 + 800);
+    }
+
+    #[test]
     fn held_bytes_stay_within_the_limit() {
         let [mut request, _, _] = exchange();
         request.body = Body::new(vec![b'x'; 1 << 20], false);

@@ -65,8 +65,8 @@ pub struct Message {
 
 /// When a message was completed, relative to the frame. Variants are in output order.
 ///
-/// At most 4096 messages of a connection, a full run, wait to be sorted by exchange: the bytes after
-/// one lost segment can hold half a million requests.
+/// At most 4096 messages of a connection, a full run, wait to be sorted by exchange: the bytes
+/// after one lost segment can hold half a million requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 #[expect(clippy::exhaustive_enums, reason = "an order; all of it is here")]
 pub enum Phase {
@@ -89,45 +89,45 @@ pub enum Phase {
 pub struct OutputKey(u64, Phase, Began);
 
 impl Message {
-    /// The method of a request (RFC 9110 §9).
+    /// Returns the method of a request (RFC 9110 §9).
     pub fn method(&self) -> Option<&str> {
         self.head.method()
     }
 
-    /// The request-target of a request, verbatim (RFC 9112 §3.2).
+    /// Returns the request-target of a request, verbatim (RFC 9112 §3.2).
     pub fn target(&self) -> Option<&str> {
         self.head.path()
     }
 
-    /// The status code of a response (RFC 9110 §15).
+    /// Returns the status code of a response (RFC 9110 §15).
     pub const fn status(&self) -> Option<u16> {
         self.head.status()
     }
 
-    /// The reason phrase of a response, when it is not empty (RFC 9112 §4).
+    /// Returns the reason phrase of a response, if it is not empty (RFC 9112 §4).
     pub fn reason(&self) -> Option<&str> {
         self.head.reason()
     }
 
-    /// The version of the start line as digits: `1.0` or `1.1`.
+    /// Returns the version of HTTP as digits, without the name: `1.1`.
     pub const fn version(&self) -> &'static str {
         self.head.version()
     }
 
-    /// The header field lines, in wire order (RFC 9110 §6.3); names are in lower case.
+    /// Returns the header fields in wire order (RFC 9110 §6.3). Names are in lower case.
     pub const fn fields(&self) -> &Fields {
         self.head.fields()
     }
 
-    /// Bytes of heap memory in use by head, trailers, body and frame numbers. Spare capacity is not
-    /// counted.
+    /// Returns the heap bytes that head, trailers, body and frame numbers use, without spare
+    /// capacity.
     pub fn heap_size(&self) -> usize {
         let frames = size_of_val(self.frames.as_slice());
         self.head.held() + self.trailers.held() + self.body.as_bytes().len() + frames
     }
 
-    /// Replaces the values of the fields with these names, trailers included, by `[REDACTED]`. Names
-    /// compare case-insensitively.
+    /// Replaces the values of the fields with these names, trailers included, by `[REDACTED]`.
+    /// Names compare case-insensitively.
     pub fn redact(&mut self, names: &[String]) {
         self.redact_with(names, &mut |_, _| "[REDACTED]".to_owned());
     }
@@ -201,8 +201,8 @@ impl Text {
 }
 
 impl Body {
-    /// Makes a body from kept bytes. `cut` says that they are a prefix: then a character that is cut
-    /// off at the end is dropped instead of making the body binary.
+    /// Makes a body from kept bytes. `cut` says that they are a prefix: then a character that is
+    /// cut off at the end is dropped instead of making the body binary.
     pub fn new(mut bytes: Vec<u8>, cut: bool) -> Self {
         if bytes.is_empty() {
             return Self::Empty;

@@ -47,7 +47,7 @@ struct Cli {
     command: Command,
 }
 
-/// What to do.
+/// The subcommands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Read captures (pcap, pcapng; plain, gzip or zstd) and print the HTTP messages in them
@@ -66,7 +66,8 @@ pub(crate) enum Command {
     #[command(after_help = talk::EXAMPLES)]
     Talk(talk::TalkOptions),
 
-    /// Put a capture through a worse network: reordered, doubled, cut anew, fragmented, tunnelled, lossy
+    /// Put a capture through a worse network: reordered, doubled, cut anew, fragmented, tunnelled,
+    /// lossy
     #[command(after_help = perturb::EXAMPLES)]
     Perturb(perturb::PerturbOptions),
 
@@ -85,7 +86,8 @@ pub(crate) struct Replay {
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<OsString>,
 
-    /// Only connections with a side on this port; repeat it, or separate several by commas [default: any port]
+    /// Only connections with a side on this port; repeat it, or separate several by commas
+    /// [default: any port]
     #[arg(short, long = "port", value_name = "PORT", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) ports: Vec<u16>,
 
@@ -93,7 +95,8 @@ pub(crate) struct Replay {
     #[arg(short, long, value_name = "FORMAT")]
     pub(crate) format: Option<Format>,
 
-    /// Write here instead of to standard output; a regular file appears under its name once it is complete
+    /// Write here instead of to standard output; a regular file appears under its name once it is
+    /// complete
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
@@ -105,11 +108,13 @@ pub(crate) struct Replay {
     #[arg(long)]
     pub(crate) no_decode: bool,
 
-    /// Header and trailer whose values become "[REDACTED]"; repeat it, or separate several by commas
+    /// Header and trailer whose values become "[REDACTED]"; repeat it, or separate several by
+    /// commas
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = field_name)]
     pub(crate) redact: Vec<String>,
 
-    /// Redact with tokens that are equal for equal secrets, made with the key in this file (HMAC-SHA256)
+    /// Redact with tokens that are equal for equal secrets, made with the key in this file
+    /// (HMAC-SHA256)
     #[arg(long, value_name = "KEYFILE", requires = "redact")]
     pub(crate) redact_keyed: Option<PathBuf>,
 
@@ -164,7 +169,8 @@ impl Format {
         !matches!(self, Self::Summary | Self::Html)
     }
 
-    /// Returns whether the format shows content without its codings. A request to repeat keeps them.
+    /// Returns whether the format shows content without its codings. A request to repeat keeps
+    /// them.
     pub(crate) const fn wants_decoded(self) -> bool {
         !matches!(self, Self::Curl)
     }

@@ -1,6 +1,7 @@
 //! The exit codes, and the only way to report anything: a line on stderr.
 //!
-//! It never exits by itself: `main` returns every exit code, so that everything is dropped in order.
+//! It never exits by itself: `main` returns every exit code, so that everything is dropped in
+//! order.
 
 use std::fmt::Display;
 use std::io::{self, Write};

@@ -66,12 +66,12 @@ mod unix {
     const SIGNALS: [i32; 2] = [SIGINT, SIGTERM];
 
     /// Time for the other end of a pipe to finish after the signal. Ctrl-C also reaches
-    /// `tcpdump -w -`, which then writes its buffer: within milliseconds, except on a loaded machine.
+    /// `tcpdump -w -`, which then writes its buffer: in milliseconds, except on a loaded machine.
     const GRACE: Duration = Duration::from_secs(1);
 
     pub(super) fn install(signal: &Arc<AtomicUsize>) -> io::Result<()> {
-        // Order matters: the shutdown must be registered before the store that arms it, or the first
-        // signal would arm it and then trigger it.
+        // Order matters: the shutdown must be registered before the store that arms it, or the
+        // first signal would arm it and then trigger it.
         let armed = Arc::new(AtomicBool::new(false));
         for number in SIGNALS {
             flag::register_conditional_shutdown(number, 128 + number, Arc::clone(&armed))?;

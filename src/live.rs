@@ -1,5 +1,5 @@
-//! `sniffer live` and `sniffer interfaces`: builds the configuration from arguments and environment,
-//! then runs the sniffer.
+//! `sniffer live` and `sniffer interfaces`: builds the configuration from arguments and
+//! environment, then runs the sniffer.
 //!
 //! The configuration checks the values, not this file. Next: the crate `sniffer-live`.
 

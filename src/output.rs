@@ -1,7 +1,7 @@
 //! The output: standard output, a file that appears once it is complete, or a device.
 //!
-//! It never formats anything: callers append bytes to the buffer. Writes are of [`BUFFER`] bytes, or
-//! fewer before a read that may block. Next: `replay`.
+//! It never formats anything: callers append bytes to the buffer. Writes are of [`BUFFER`] bytes,
+//! or fewer before a read that may block. Next: `replay`.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice, IsTerminal, Write};
@@ -13,8 +13,8 @@ use sniffer_engine::json::Lines;
 /// cache.
 const BUFFER: usize = 256 * 1024;
 
-/// Capacity that the buffer keeps after a write. A message of many MiB must not hold its memory until
-/// the end, but one of 1 MiB, the default limit of a body, must not allocate each time.
+/// Capacity that the buffer keeps after a write. A message of many MiB must not hold its memory
+/// until the end, but one of 1 MiB, the default limit of a body, must not allocate each time.
 /// hot: see NOTES#output-buffer
 const KEPT: usize = 4 << 20;
 
@@ -59,8 +59,8 @@ impl OutputWriter {
     /// Opens an output file.
     ///
     /// A regular file is written under a temporary name beside it and renamed at the end: nobody
-    /// reads half of it, and the old file stays until then. Devices, pipes and terminals are written
-    /// directly.
+    /// reads half of it, and the old file stays until then. Devices, pipes and terminals are
+    /// written directly.
     pub(crate) fn file(path: &Path) -> io::Result<Self> {
         let name = path.display().to_string();
         // Replaces the target of a symbolic link, not the link.
@@ -156,8 +156,8 @@ impl OutputWriter {
 
 /// Writes all pieces.
 ///
-/// If the other end left the pipe in non-blocking mode, as Node and some shells do, a full pipe is no
-/// failure: this waits for room.
+/// If the other end left the pipe in non-blocking mode, as Node and some shells do, a full pipe is
+/// no failure: this waits for room.
 fn write(mut sink: &File, mut pieces: &mut [IoSlice<'_>]) -> io::Result<()> {
     // Drops empty pieces in front: writing only those would return 0, as if the disk were full.
     IoSlice::advance_slices(&mut pieces, 0);

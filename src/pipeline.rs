@@ -1,7 +1,7 @@
 //! The way of a message to the output: filtered, noted for the slice, redacted, written.
 //!
-//! It never reads a frame and never writes to a file: it appends bytes to the caller's buffer. Next:
-//! `filter`, `redact`, and the crate `sniffer-formats`.
+//! It never reads a frame and never writes to a file: it appends bytes to the caller's buffer.
+//! Next: `filter`, `redact`, and the crate `sniffer-formats`.
 
 use std::collections::BTreeSet;
 
@@ -50,8 +50,8 @@ impl Pipeline {
         }
     }
 
-    /// Appends the messages that still wait. Returns the number of exchanges that the filter evicted
-    /// before they were whole.
+    /// Appends the messages that still wait. Returns the number of exchanges that the filter
+    /// evicted before they were whole.
     pub(crate) fn finish(&mut self, summary: &Summary, damaged: bool, out: &mut Lines) -> u64 {
         let Self { filtering, chosen, redaction, form } = self;
         let mut evicted = 0;

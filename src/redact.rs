@@ -2,8 +2,8 @@
 //!
 //! A token is the HMAC-SHA256 of the value under the key, cut to 128 bits. Equal secrets get equal
 //! tokens in every capture, and without the key a token does not reveal its value. Cookies are
-//! replaced one by one, so that the value of a `Set-Cookie` can be found in later `Cookie` fields; the
-//! names of cookies and the attributes stay.
+//! replaced one by one, so that the value of a `Set-Cookie` can be found in later `Cookie` fields;
+//! the names of cookies and the attributes stay.
 
 use std::fs;
 use std::path::Path;

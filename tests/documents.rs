@@ -288,8 +288,8 @@ fn blocks(page: &str) -> impl Iterator<Item = Block<'_>> {
 
 // Links.
 
-/// Returns the targets of the links of a page: `[text](target)` and `[id]: target`, outside of code.
-/// Skips links to other sites.
+/// Returns the targets of the links of a page: `[text](target)` and `[id]: target`, outside of
+/// code. Skips links to other sites.
 fn links_of(page: &str) -> impl Iterator<Item = &str> {
     let mut fenced = false;
     let lines = page.lines().filter(move |line| {

@@ -1,5 +1,5 @@
-//! Broken input files, and output files: the messages before the damage come out, and one line reports
-//! the rest.
+//! Broken input files, and output files: the messages before the damage come out, and one line
+//! reports the rest.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -11,7 +11,8 @@ use common::{capture, messages, replay, text};
 
 const KEEPALIVE: &str = "real/nginx-keepalive.pcap";
 
-/// Checks that a replay of this file fails with one line that contains these words and the file name.
+/// Checks that a replay of this file fails with one line that contains these words and the file
+/// name.
 #[track_caller]
 fn fails(path: &Path, words: &[&str]) {
     let output = replay([path]);

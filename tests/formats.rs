@@ -1,5 +1,5 @@
-//! The formats beside JSON lines: HAR against its schema and an independent reader, curl commands run
-//! in a shell, the counts of the summary, the order of `pretty`.
+//! The formats beside JSON lines: HAR against its schema and an independent reader, curl commands
+//! run in a shell, the counts of the summary, the order of `pretty`.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;

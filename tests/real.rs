@@ -1,7 +1,7 @@
 //! Compares real captures with lists of the messages that tshark finds, an independent expectation.
 //!
-//! `corpus/real/expect.py` writes the lists. Where tshark is wrong, it corrects the list, and the page
-//! of the capture has the reason.
+//! `corpus/real/expect.py` writes the lists. Where tshark is wrong, it corrects the list, and the
+//! page of the capture has the reason.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -11,8 +11,8 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-/// Rows of tshark that we do not report by decision: capture, row, count and reason. The page of the
-/// capture documents it.
+/// Rows of tshark that we do not report by decision: capture, row, count and reason. The page of
+/// the capture documents it.
 const DECIDED: &[(&str, &str, usize, &str)] = &[(
     "nginx-snaplen.pcap",
     "response 200 OK 0 -",

@@ -1,5 +1,5 @@
-//! `sniffer talk` and `sniffer perturb`: text to capture and back, and the same messages over a worse
-//! network.
+//! `sniffer talk` and `sniffer perturb`: text to capture and back, and the same messages over a
+//! worse network.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -180,8 +180,8 @@ const LOSSLESS: [&[&str]; 8] = [
 fn a_worse_network_that_loses_nothing_gives_the_same_messages() {
     let folder = tempfile::tempdir().unwrap();
     let worse = folder.path().join("worse.pcap");
-    // In midstream captures and after gaps, the first segment and the segment boundaries decide where
-    // reading starts.
+    // In midstream captures and after gaps, the first segment and the segment boundaries decide
+    // where reading starts.
     let not_whole = ["midstream", "midbody", "snaplen", "lossy"];
     for name in
         captures().iter().filter(|name| name.starts_with("real/") && !not_whole.iter().any(|n| name.contains(n)))

@@ -1,5 +1,5 @@
-//! Compares the whole corpus with tshark: methods, targets, statuses and bodies. Each known difference
-//! is listed with its reason; an entry that is no longer needed fails too.
+//! Compares the whole corpus with tshark: methods, targets, statuses and bodies. Each known
+//! difference is listed with its reason; an entry that is no longer needed fails too.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;

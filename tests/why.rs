@@ -26,8 +26,8 @@ fn explains(conversation: &str, frame: u64, words: &[&str]) {
     }
 }
 
-/// A response in two segments, captured in the wrong order. Frames 1 to 3 are the handshake, frame 4
-/// is the request.
+/// A response in two segments, captured in the wrong order. Frames 1 to 3 are the handshake, frame
+/// 4 is the request.
 const REORDERED: &str = "\
 # Out of order
 >>>

@@ -1,4 +1,5 @@
-//! The filters: `--host`, `--method`, `--path`, `--status`, `--client`, `--server`, `--since`, `--until`.
+//! The filters: `--host`, `--method`, `--path`, `--status`, `--client`, `--server`, `--since`,
+//! `--until`.
 //!
 //! A filter chooses whole exchanges, a request with all its responses: a 503 without its request
 //! helps nobody. Host, method and path look at the request, status at any of the responses, client

@@ -1,5 +1,5 @@
-//! Describes the differences between two lists of messages: the message, the field, the place in the
-//! body.
+//! Describes the differences between two lists of messages: the message, the field, the place in
+//! the body.
 //!
 //! Messages are aligned by their endpoints and start lines, so that a missing message does not make
 //! all later ones differ. Next: the crate `similar`, which aligns messages and the lines of bodies.

@@ -1,8 +1,8 @@
 //! `sniffer verify`: compares every capture of a folder with its golden file, `x.pcap` with
 //! `x.pcap.jsonl`.
 //!
-//! It writes a golden file only with `--accept`, and never deletes one. It holds the messages of one
-//! capture at a time. Next: `golden` for the content of a golden file, `diff` for the report of
+//! It writes a golden file only with `--accept`, and never deletes one. It holds the messages of
+//! one capture at a time. Next: `golden` for the content of a golden file, `diff` for the report of
 //! differences.
 
 mod diff;

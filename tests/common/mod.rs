@@ -102,8 +102,8 @@ pub(crate) fn messages(stdout: &[u8]) -> Vec<Map<String, Value>> {
     stdout.lines().map(message).collect()
 }
 
-/// Parses a line as a message. Checks that it is valid by the schema, has no null and no unknown key,
-/// and that its keys are in order.
+/// Parses a line as a message. Checks that it is valid by the schema, has no null and no unknown
+/// key, and that its keys are in order.
 #[track_caller]
 pub(crate) fn message(line: &str) -> Map<String, Value> {
     static SCHEMA: OnceLock<Validator> = OnceLock::new();
@@ -133,8 +133,8 @@ fn has_null(value: &Value) -> bool {
     }
 }
 
-/// Parses the accounts printed by `--stats=json`: one line of stderr. Checks that every byte has one
-/// fate.
+/// Parses the accounts printed by `--stats=json`: one line of stderr. Checks that every byte has
+/// one fate.
 #[track_caller]
 pub(crate) fn accounts(stderr: &[u8]) -> Map<String, Value> {
     let line = text(stderr).lines().find(|line| line.starts_with('{')).expect("--stats=json prints an object");

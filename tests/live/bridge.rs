@@ -1,7 +1,7 @@
 //! A bridge between two interfaces that loses, repeats and reorders frames, driven by a seed.
 //!
-//! netem does the same, but not every kernel has it; this needs only packet sockets. It is one thread
-//! inside the namespace of its interfaces: `setns` acts on a thread.
+//! netem does the same, but not every kernel has it; this needs only packet sockets. It is one
+//! thread inside the namespace of its interfaces: `setns` acts on a thread.
 
 use std::fs::File;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
@@ -166,6 +166,7 @@ fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> Option<usize> {
 }
 
 fn put(socket: &OwnedFd, frame: &[u8]) {
-    // A full queue loses the frame, as a real line does. At the end of a test the interface is gone.
+    // A full queue loses the frame, as a real line does. At the end of a test the interface is
+    // gone.
     let _ = send(socket.as_raw_fd(), frame, MsgFlags::empty());
 }

@@ -3,7 +3,8 @@
 
 use crate::common::{sniffer, text};
 
-/// Checks that a run with these arguments and variables fails with this code and one line on stderr.
+/// Checks that a run with these arguments and variables fails with this code and one line on
+/// stderr.
 #[track_caller]
 fn refused(arguments: &[&str], environment: &[(&str, &str)], code: i32, words: &str) {
     let mut command = sniffer();

@@ -1,5 +1,5 @@
-//! The end of a run: by a signal, by itself, and with receivers that do not respond. The last log line
-//! accounts for every message.
+//! The end of a run: by a signal, by itself, and with receivers that do not respond. The last log
+//! line accounts for every message.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};

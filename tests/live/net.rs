@@ -62,8 +62,8 @@ pub(crate) fn join(one: (&Namespace, &str), other: (&Namespace, &str)) {
     one.0.ip(&["link", "add", one.1, "type", "veth", "peer", "name", other.1, "netns", &other.0.name]);
 }
 
-/// Makes a client (10.9.0.1, fd09::1, interface `vc`) and a server (10.9.0.2, fd09::2, `vs`), joined
-/// directly.
+/// Makes a client (10.9.0.1, fd09::1, interface `vc`) and a server (10.9.0.2, fd09::2, `vs`),
+/// joined directly.
 pub(crate) fn pair() -> (Namespace, Namespace) {
     let (client, server) = (Namespace::new(), Namespace::new());
     join((&client, "vc"), (&server, "vs"));

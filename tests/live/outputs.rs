@@ -1,5 +1,5 @@
-//! The outputs: webhook and standard output get the same messages, our own posts are not posted again,
-//! and no secret is logged.
+//! The outputs: webhook and standard output get the same messages, our own posts are not posted
+//! again, and no secret is logged.
 
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -1,6 +1,6 @@
-//! Live equals replay: the live output is, byte for byte, the output of a replay of its own recording.
-//! A simultaneous recording by tcpdump gives the same messages, except for what depends on its
-//! timestamps.
+//! Live equals replay: the live output is, byte for byte, the output of a replay of its own
+//! recording. A simultaneous recording by tcpdump gives the same messages, except for what depends
+//! on its timestamps.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -65,8 +65,8 @@ fn compared(
     (live, last)
 }
 
-/// Makes a client (10.6.0.1) and a server (10.6.0.2) with a namespace between them, whose interfaces
-/// `m1` and `m2` a bridge must join.
+/// Makes a client (10.6.0.1) and a server (10.6.0.2) with a namespace between them, whose
+/// interfaces `m1` and `m2` a bridge must join.
 fn apart() -> (Namespace, Namespace, Namespace) {
     let (client, middle, server) = (Namespace::new(), Namespace::new(), Namespace::new());
     join((&client, "vc"), (&middle, "m1"));
@@ -83,7 +83,8 @@ fn apart() -> (Namespace, Namespace, Namespace) {
     (client, middle, server)
 }
 
-/// Groups messages by client, exchange and direction, without the keys that depend on the recording.
+/// Groups messages by client, exchange and direction, without the keys that depend on the
+/// recording.
 fn contents(messages: &[Map<String, Value>]) -> BTreeMap<String, Vec<Map<String, Value>>> {
     let mut contents: BTreeMap<String, Vec<_>> = BTreeMap::new();
     for message in messages {

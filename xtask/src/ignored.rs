@@ -1,9 +1,9 @@
 //! Runs the ignored tests, which need more than Rust: `#[ignore = "needs tshark"]`,
 //! `#[ignore = "needs capture rights, nginx and wrk"]`.
 //!
-//! Plain `cargo test` skips them. Here they run if their needs are installed, or can be installed as
-//! root with apt-get. It always prints which tests run and which do not. A new need must be added to
-//! [`NEEDS`].
+//! Plain `cargo test` skips them. Here they run if their needs are installed, or can be installed
+//! as root with apt-get. It always prints which tests run and which do not. A new need must be
+//! added to [`NEEDS`].
 
 use std::collections::BTreeMap;
 

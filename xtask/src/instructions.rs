@@ -1,8 +1,8 @@
-//! Counts the instructions of each stage with valgrind. The counts are reproducible, so a change is a
-//! change of the program.
+//! Counts the instructions of each stage with valgrind. The counts are reproducible, so a change is
+//! a change of the program.
 //!
-//! The committed numbers are in `benches/instructions.txt`. They hold for the pinned toolchain and for
-//! a processor with AVX2: others take different paths through memchr and libc. Next:
+//! The committed numbers are in `benches/instructions.txt`. They hold for the pinned toolchain and
+//! for a processor with AVX2: others take different paths through memchr and libc. Next:
 //! `benches/src/lib.rs`, the stages.
 
 use std::fmt::Write as _;
@@ -57,7 +57,8 @@ fn count_all() -> Result<Vec<(String, u64)>, Failed> {
         .collect()
 }
 
-/// Counts the instructions of a stage run `times` times, including start and generation of the input.
+/// Counts the instructions of a stage run `times` times, including start and generation of the
+/// input.
 fn count(name: &str, times: &str) -> Result<u64, Failed> {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "target/release/instructions", name, times])

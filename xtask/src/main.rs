@@ -1,10 +1,10 @@
-//! The commands of developers and CI: `cargo xtask test`, `score`, `corpus`, `bench`, `instructions`,
-//! `mutants`.
+//! The commands of developers and CI: `cargo xtask test`, `score`, `corpus`, `bench`,
+//! `instructions`, `mutants`.
 //!
-//! It prints every command before it runs it, and installs nothing without saying so. It never changes
-//! a snapshot. Next: `steps` for running programs, `ignored` for the tests that need more than Rust,
-//! `score` for captures of other projects, `instructions` for the counts of instructions, `node` for
-//! the npm package, `mutants` for planted bugs.
+//! It prints every command before it runs it, and installs nothing without saying so. It never
+//! changes a snapshot. Next: `steps` for running programs, `ignored` for the tests that need more
+//! than Rust, `score` for captures of other projects, `instructions` for the counts of
+//! instructions, `node` for the npm package, `mutants` for planted bugs.
 
 mod ignored;
 mod instructions;

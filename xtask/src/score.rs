@@ -1,8 +1,8 @@
-//! `cargo xtask score FOLDER`: runs the release binary on captures of other projects, with the scorer
-//! in the same folder.
+//! `cargo xtask score FOLDER`: runs the release binary on captures of other projects, with the
+//! scorer in the same folder.
 //!
-//! The captures are not part of this project; without them nothing is scored. Accepted differences and
-//! their reasons are in `corpus/EXPECTED.toml`. The caller names the folder.
+//! The captures are not part of this project; without them nothing is scored. Accepted differences
+//! and their reasons are in `corpus/EXPECTED.toml`. The caller names the folder.
 
 use std::collections::BTreeMap;
 use std::fs;

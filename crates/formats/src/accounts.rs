@@ -80,7 +80,7 @@ fn share(part: u64, whole: u64) -> String {
 }
 
 /// Returns the verdict in one sentence: nothing seen, something lost, or nothing lost.
-pub fn verdict_of(ledger: &Ledger, damaged: bool) -> String {
+pub(crate) fn verdict_of(ledger: &Ledger, damaged: bool) -> String {
     let mut lost = Vec::new();
     let mut say = |number: u64, words: &str| {
         if number > 0 {
@@ -107,7 +107,7 @@ pub fn verdict_of(ledger: &Ledger, damaged: bool) -> String {
 }
 
 /// Returns the names and counts of the anomalies that were seen, in the order of output.
-pub fn anomalies(ledger: &Ledger) -> Vec<(&'static str, u64)> {
+pub(crate) fn anomalies(ledger: &Ledger) -> Vec<(&'static str, u64)> {
     let all = Anomaly::ALL.iter().map(|&anomaly| (anomaly.name(), ledger.anomalies(anomaly)));
     all.filter(|&(_, number)| number > 0).collect()
 }

@@ -1,7 +1,7 @@
 //! Writes each request as a `curl` command for a POSIX shell, which repeats it to the same server.
 //!
-//! The command sends what the capture shows and nothing of curl's own: it suppresses the fields that
-//! curl would add, and sends the target verbatim. A request that cannot be repeated becomes a
+//! The command sends what the capture shows and nothing of curl's own: it suppresses the fields
+//! that curl would add, and sends the target verbatim. A request that cannot be repeated becomes a
 //! comment. Nothing from the wire reaches the shell unquoted.
 
 use std::io::Write;

@@ -1,8 +1,8 @@
 //! Groups messages by exchange, for filters and for formats that show a request with its responses.
 //!
 //! It never holds more than [`OPEN_MAX`] exchanges or about [`HELD_MAX`] bytes: over the limit it
-//! evicts and counts the oldest. Next: the [`Judge`] implementations, which decide about an exchange:
-//! `filter` in the binary, and [`Whole`] for HAR, `pretty` and the summary.
+//! evicts and counts the oldest. Next: the [`Judge`] implementations, which decide about an
+//! exchange: `filter` in the binary, and [`Whole`] for HAR, `pretty` and the summary.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -35,7 +35,7 @@ pub trait Judge {
 }
 
 /// Passes an exchange once it is whole, for formats that show a request with its responses.
-pub struct Whole;
+pub(crate) struct Whole;
 
 impl Judge for Whole {
     fn judge(&self, _exchange: &[Message], whole: bool) -> Verdict {
@@ -298,6 +298,16 @@ mod tests {
             exchanges.finish(&Whole, &mut |group| given.push(group[0].exchange));
             assert_eq!(given, (0..all).collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn the_heap_size_of_a_message_counts_body_and_frame_numbers() {
+        let [mut request, _, _] = exchange();
+        let before = request.heap_size();
+        assert!(before > "GET/".len(), "the head counts: {before}");
+        request.body = Body::new(vec![b'x'; 1000], false);
+        request.frames = vec![1; 100];
+        assert_eq!(request.heap_size(), before + 1000 + 800);
     }
 
     #[test]

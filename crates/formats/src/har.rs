@@ -1,8 +1,9 @@
 //! HTTP Archive 1.2 (<http://www.softwareishard.com/blog/har-12-spec/>): one entry per exchange.
 //!
-//! An exchange is held until its final response, within the limits of `exchange`, so entries come in
-//! the order in which exchanges ended. Without a final response the status is 0, as browsers write
-//! it. Unknown values are written as the format prescribes: sizes -1, times 0. Next: `exchange`.
+//! An exchange is held until its final response, within the limits of `exchange`, so entries come
+//! in the order in which exchanges ended. Without a final response the status is 0, as browsers
+//! write it. Unknown values are written as the format prescribes: sizes -1, times 0. Next:
+//! `exchange`.
 
 use std::borrow::Cow;
 

@@ -1,8 +1,8 @@
 //! Messages in, bytes out: JSON lines, a readable line per message, HAR, a summary, curl commands.
 //!
 //! It never chooses messages and never writes to a file. HAR and `pretty` hold a request until its
-//! response has come, within the limits of [`exchange`]; a summary keeps only counts. Next: the file
-//! of each format.
+//! response has come, within the limits of [`exchange`]; a summary keeps only counts. Next: the
+//! file of each format.
 #![forbid(unsafe_code)]
 
 pub mod accounts;

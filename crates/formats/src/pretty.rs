@@ -1,8 +1,8 @@
 //! A readable line per message; with `-v`, headers and bodies below it.
 //!
 //! A response stands below its request and does not repeat the endpoints. For that, a request from
-//! a file waits for its response, within the limits of `exchange`; messages from a pipe are shown at
-//! once. Text from the wire is always escaped: see `text`. Times are UTC.
+//! a file waits for its response, within the limits of `exchange`; messages from a pipe are shown
+//! at once. Text from the wire is always escaped: see `text`. Times are UTC.
 //!
 //! ```text
 //! ── 2026-11-23 UTC ──
@@ -71,7 +71,7 @@ impl Pretty {
     }
 
     /// Appends a message, or holds it until its exchange is whole.
-    pub fn message(&mut self, message: &mut Message, out: &mut Vec<u8>) {
+    pub(crate) fn message(&mut self, message: &mut Message, out: &mut Vec<u8>) {
         let Self { exchanges, page } = self;
         match exchanges {
             None => page.write(message, out),
@@ -82,7 +82,7 @@ impl Pretty {
     }
 
     /// Appends the messages that still wait.
-    pub fn finish(&mut self, out: &mut Vec<u8>) {
+    pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
         let Self { exchanges, page } = self;
         if let Some(exchanges) = exchanges {
             exchanges.finish(&Whole, &mut |exchange| exchange.iter().for_each(|m| page.write(m, out)));

@@ -1,8 +1,8 @@
 //! Makes foreign text safe for a terminal, and numbers readable.
 //!
 //! Text from the wire or from a file name reaches a terminal only through [`escape`]. An escape
-//! sequence in a response header could otherwise retitle the window, recolour or erase lines, and on
-//! old terminals type commands.
+//! sequence in a response header could otherwise retitle the window, recolour or erase lines, and
+//! on old terminals type commands.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -38,7 +38,7 @@ pub fn escape(text: &str) -> Cow<'_, str> {
 /// These are control characters, C1 included (8-bit terminals read U+009B as CSI), and characters
 /// that change the layout of their neighbours: bidirectional controls, line separators, zero-width
 /// characters, tags (Unicode TR 36, TR 39).
-pub fn is_unsafe(c: char) -> bool {
+pub(crate) fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(
             c,
@@ -70,7 +70,7 @@ pub fn cut(text: &str, room: usize) -> Cow<'_, str> {
 }
 
 /// Formats a number of bytes: exact below 10,000, then in binary units.
-pub fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     if bytes < 10_000 {
         return format!("{bytes} B");
@@ -86,7 +86,7 @@ pub fn size(bytes: u64) -> String {
 }
 
 /// Formats a duration with about three digits.
-pub fn duration(nanos: u64) -> String {
+pub(crate) fn duration(nanos: u64) -> String {
     let nanos = nanos as f64;
     match nanos {
         ..1e3 => format!("{nanos} ns"),
@@ -103,7 +103,7 @@ pub fn count(number: u64, noun: &str) -> String {
 }
 
 /// Formats a number with its thousands separated by commas.
-pub fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {

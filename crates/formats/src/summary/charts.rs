@@ -1,7 +1,7 @@
 //! The charts of the page: exchanges over time, statuses, the distribution of latency.
 //!
-//! They are plain SVG in units of their own, which the page scales. Colours are classes of `page.css`.
-//! Every mark has its numbers as a tooltip.
+//! They are plain SVG in units of their own, which the page scales. Colours are classes of
+//! `page.css`. Every mark has its numbers as a tooltip.
 
 use std::collections::BTreeMap;
 use std::fmt::{Result, Write};

@@ -1,7 +1,7 @@
 //! The summary as one self-contained HTML page: no script, no external resource.
 //!
-//! Text from the wire is always [escaped](Escaped). Next: `charts` for the charts, `page.css` for the
-//! styles.
+//! Text from the wire is always [escaped](Escaped). Next: `charts` for the charts, `page.css` for
+//! the styles.
 
 use std::fmt::{Display, Formatter, Result, Write};
 

@@ -1,8 +1,9 @@
-//! The summary of a capture: hosts, endpoints, statuses, latencies and sizes, and exchanges over time.
+//! The summary of a capture: hosts, endpoints, statuses, latencies and sizes, and exchanges over
+//! time.
 //!
-//! It keeps counts, not messages: at most [`HOSTS_MAX`] hosts and [`ENDPOINTS_MAX`] endpoints with a
-//! histogram each; further ones are counted together as "other". Only requests that wait for their
-//! response are held, within the limits of `exchange`. Next: `template` for how paths become
+//! It keeps counts, not messages: at most [`HOSTS_MAX`] hosts and [`ENDPOINTS_MAX`] endpoints with
+//! a histogram each; further ones are counted together as "other". Only requests that wait for
+//! their response are held, within the limits of `exchange`. Next: `template` for how paths become
 //! endpoints, `text` and `html` for the two pages.
 
 mod charts;

@@ -1,7 +1,7 @@
 //! Exchanges over time, in at most [`BINS_MAX`] bins however long the capture is.
 //!
-//! Bins are aligned to the epoch, so the order of exchanges does not matter. They widen by 2 and 5 in
-//! turn.
+//! Bins are aligned to the epoch, so the order of exchanges does not matter. They widen by 2 and 5
+//! in turn.
 
 use std::collections::BTreeMap;
 

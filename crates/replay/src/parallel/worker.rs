@@ -65,6 +65,11 @@ pub(super) struct Label {
 }
 
 impl ShardOutput {
+    /// Returns whether it was ever written to.
+    pub(super) const fn has_memory(&self) -> bool {
+        self.labels.capacity() > 0
+    }
+
     pub(super) fn clear(&mut self) {
         self.lines.clear(KEPT);
         self.labels.clear();

@@ -1,6 +1,6 @@
-//! From a message to the queues: redaction first, then the line, once for all outputs.
+//! From a message to the queues: redaction first, then the line, made once for all outputs.
 //!
-//! It also holds back what some sniffer posted, as [`OwnPosts`] tells.
+//! It also holds back what a sniffer posted ([`OwnPosts`]).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,14 +22,15 @@ pub(super) struct Emitter {
     outputs: Arc<[Output]>,
     full: Vec<Throttle>,
     redact: Vec<String>,
-    /// Connections with 1xx responses in their latest exchange: which, and how many. Gone with the connection.
+    /// Connections with 1xx responses in their latest exchange: the exchange, and how many. An entry
+    /// goes with its connection.
     interim: HashMap<FlowId, (u32, u32)>,
     posts: OwnPosts,
-    /// Room for a line.
+    /// Buffer for a line.
     line: Lines,
 }
 
-/// A line's buffer keeps this much at most.
+/// Memory that the line buffer keeps, at most.
 const LINE: usize = 1 << 20;
 
 impl Emitter {
@@ -42,7 +43,7 @@ impl Emitter {
         &self.outputs
     }
 
-    /// Gives a message to every output.
+    /// Puts a message into the queue of every output.
     pub(super) fn message(&mut self, message: &mut Message) {
         let key = self.key(message);
         if self.posts.has(message.connection) {

@@ -10,9 +10,10 @@
 //! fragments and keeps the clock before that, so time-outs end at the same frame everywhere. The
 //! memory budget covers all shards. It is checked at the points where one thread checks it, and all
 //! shards wait there, but only when it can have been reached at all ([`estimate`]). Large bodies are
-//! not worth other threads: there the reader works alone ([`load`]).
+//! not worth other threads: there the reader works alone ([`load`], [`alone`]).
 //! Next: [`rounds`], which sends and collects; [`scheduler`], which hands out jobs; [`worker`], a job.
 
+mod alone;
 mod estimate;
 mod load;
 mod merge;
@@ -140,7 +141,7 @@ impl<'a> Driver<'a> {
                 next = Continue::Finish;
                 break;
             };
-            let payload = self.frame(&frame);
+            let payload = self.frame(&frame, sink);
             // The same points in the same order as with one thread: see the engine's `Extractor`.
             if budget.spend(payload) && self.intake.held() + self.rounds.held_at_most() > budget.max() {
                 self.look(&budget, sink);
@@ -159,7 +160,7 @@ impl<'a> Driver<'a> {
 
     /// Adds the steps of a frame to the next round. Returns the bytes of their payload.
     #[inline(always)]
-    fn frame(&mut self, frame: &Frame<'_>) -> usize {
+    fn frame(&mut self, frame: &Frame<'_>, sink: &mut dyn ReplaySink) -> usize {
         let (mut payload, mut unknown) = (0, false);
         let peek = self.intake.share(
             frame,
@@ -180,7 +181,7 @@ impl<'a> Driver<'a> {
         );
         if let Some((peek, moment)) = peek {
             payload = peek.payload;
-            self.rounds.add_frame(frame, peek, moment);
+            self.rounds.add_frame(frame, peek, moment, sink);
         }
         if unknown {
             count(&mut self.unknown_links, frame.link);

@@ -2,7 +2,7 @@
 //!
 //! All lines of a round come before those of the next. When enough rounds are in flight, the reader
 //! works on them too instead of waiting: most packets of the jobs it does are still in its caches.
-//! While the traffic is [bulk](super::load), the reader works alone and no other thread is woken.
+//! While the traffic is [bulk](super::load), the reader works [alone](super::alone).
 //! Next: [`super::scheduler`], which hands out the jobs; [`super::merge`], the order inside a round.
 
 use std::collections::VecDeque;
@@ -19,7 +19,8 @@ use sniffer_packet::frame::Frame;
 use sniffer_packet::intake::{Now, Step};
 use sniffer_packet::key::bucket;
 
-use super::estimate::Estimate;
+use super::alone::Alone;
+use super::estimate::{Estimate, cost};
 use super::load::Load;
 use super::merge::{self, PieceCursor};
 use super::scheduler::{Assignment, Scheduler};
@@ -48,8 +49,9 @@ pub(super) struct Rounds<'a> {
     in_flight: InFlight,
     accounts: Vec<ShardAccount>,
     load: Load,
-    /// True while the reader does all jobs.
-    alone: bool,
+    /// True while the reader does all the work.
+    is_alone: bool,
+    alone: Alone<'a>,
 }
 
 /// The next round.
@@ -110,7 +112,8 @@ impl<'a> Rounds<'a> {
             in_flight: InFlight::default(),
             accounts: shards.iter().map(|_| ShardAccount::default()).collect(),
             load: Load::new(),
-            alone: true,
+            is_alone: true,
+            alone: Alone::new(shards, write),
         }
     }
 
@@ -119,7 +122,9 @@ impl<'a> Rounds<'a> {
     pub(super) fn add(&mut self, step: Step<'_, '_>, moment: &Now) {
         let filling = &mut self.filling;
         match step {
-            Step::Tick(passed) => filling.batches.iter_mut().for_each(|batch| batch.tick(passed, moment)),
+            Step::Tick(passed) => {
+                filling.size += filling.batches.iter_mut().map(|batch| batch.tick(passed, moment)).sum::<usize>();
+            }
             Step::Segment { segment, stamp, overlap, fragment_frames, block } => {
                 let shard = shard_of(bucket(&segment.src, &segment.dst), filling.batches.len());
                 let block = filling.number(block);
@@ -133,18 +138,33 @@ impl<'a> Rounds<'a> {
 
     /// Adds a plain frame that was only peeked at.
     #[inline(always)]
-    pub(super) fn add_frame(&mut self, frame: &Frame<'_>, peek: Peek, moment: Now) {
+    pub(super) fn add_frame(&mut self, frame: &Frame<'_>, peek: Peek, moment: Now, sink: &mut dyn ReplaySink) {
         let filling = &mut self.filling;
         let shard = shard_of(peek.bucket, filling.batches.len());
+        if self.is_alone && filling.size == 0 {
+            return self.work_alone(shard, frame, peek, &moment, sink);
+        }
         let block = filling.number(frame.block);
         filling.size += filling.batches[shard].frame(frame, peek.payload, moment, block);
         filling.frames += 1;
     }
 
-    /// Returns whether the next round is large enough to be sent.
+    /// Takes a plain frame straight to its shard.
+    fn work_alone(&mut self, shard: usize, frame: &Frame<'_>, peek: Peek, moment: &Now, sink: &mut dyn ReplaySink) {
+        self.load.sent(1, frame.bytes.len());
+        self.accounts[shard].estimate.sent += cost(peek.payload, 1);
+        if !self.alone.is_begun() {
+            self.alone.begin(self.accounts[0].outputs.pop().unwrap_or_default());
+        }
+        self.alone.frame(shard, frame, moment, sink);
+    }
+
+    /// Returns whether the next round is large enough to be sent. The reader alone sends every step
+    /// that does not go straight to its shard.
     #[inline]
     pub(super) fn is_full(&self) -> bool {
-        self.filling.blocks.len() > BLOCKS || self.filling.size >= ROUND
+        let full = if self.is_alone { 1 } else { ROUND };
+        self.filling.blocks.len() > BLOCKS || self.filling.size >= full
     }
 
     /// Returns an upper bound of what all shards hold once they have taken every step so far.
@@ -153,41 +173,68 @@ impl<'a> Rounds<'a> {
         filling + self.accounts.iter().map(|account| account.estimate.most()).sum::<usize>()
     }
 
-    /// Prepares for the reader's buffer to be refilled. Working alone, the reader finishes the round
-    /// first: then nothing shares the buffer, and one buffer stays in its cache.
+    /// Prepares for the refill of the reader's buffer. Working alone, the reader lets go of it, so that
+    /// one buffer stays in its cache.
     pub(super) fn before_refill(&mut self, sink: &mut dyn ReplaySink) {
-        if self.alone {
-            self.drain(None, sink);
+        let accounts = &mut self.accounts;
+        let messages = self.alone.release_block(sink, |shard, held| accounts[shard].estimate = Estimate::of(held));
+        self.load.completed(messages);
+        if self.is_alone {
+            self.decide(sink);
         }
     }
 
     /// Sends the next round, and hands on lines of earlier ones. Messages that the frame `hold`
     /// completes stay in their shards.
     pub(super) fn send(&mut self, hold: Option<u64>, sink: &mut dyn ReplaySink) {
+        self.end_alone(hold, sink);
         self.send_jobs(hold);
-        let allowed = if self.alone { 0 } else { IN_FLIGHT };
-        while self.in_flight.rounds.len() > allowed {
+        self.wait(if self.is_alone { 0 } else { IN_FLIGHT }, sink);
+        self.decide(sink);
+    }
+
+    /// Hands on lines until so many rounds are in flight.
+    fn wait(&mut self, in_flight: usize, sink: &mut dyn ReplaySink) {
+        while self.in_flight.rounds.len() > in_flight {
             self.advance(None, sink);
         }
-        if let Some(alone) = self.load.decide()
-            && alone != self.alone
-        {
-            self.alone = alone;
-            self.scheduler.rest(alone);
+    }
+
+    /// Unlocks the shards, so that jobs can work on them.
+    fn end_alone(&mut self, hold: Option<u64>, sink: &mut dyn ReplaySink) {
+        if !self.alone.is_begun() {
+            return;
+        }
+        let accounts = &mut self.accounts;
+        let held = |shard: usize, held| accounts[shard].estimate = Estimate::of(held);
+        let (messages, output) = self.alone.end(hold, sink, held);
+        self.load.completed(messages);
+        self.recycle(0, output);
+    }
+
+    /// Goes on alone, or with all threads, if the load has changed.
+    fn decide(&mut self, sink: &mut dyn ReplaySink) {
+        let Some(is_bulk) = self.load.decide() else { return };
+        if is_bulk && !self.is_alone {
+            self.wait(0, sink);
+        } else if !is_bulk {
+            self.end_alone(None, sink);
+        }
+        if is_bulk != self.is_alone {
+            self.is_alone = is_bulk;
+            self.scheduler.rest(is_bulk);
         }
     }
 
     /// Sends the next round as [`Self::send`] does, waits for all rounds and hands on their lines.
     pub(super) fn drain(&mut self, hold: Option<u64>, sink: &mut dyn ReplaySink) {
         self.send(hold, sink);
-        while !self.in_flight.rounds.is_empty() {
-            self.advance(None, sink);
-        }
+        self.wait(0, sink);
     }
 
     /// Makes the next round the jobs of its shards.
     fn send_jobs(&mut self, hold: Option<u64>) {
-        let Self { filling, in_flight, accounts, load, alone, .. } = self;
+        let Self { filling, in_flight, accounts, load, is_alone, .. } = self;
         let Filling { batches, size, frames, blocks } = filling;
         load.sent(std::mem::take(frames), std::mem::take(size));
         in_flight.sent += 1;
@@ -198,7 +245,7 @@ impl<'a> Rounds<'a> {
             batch.share(blocks);
             account.estimate.sent += batch.cost();
             round.push(shard);
-            let output = accounts[pool(*alone, shard)].outputs.pop().unwrap_or_default();
+            let output = accounts[pool(*is_alone, shard)].outputs.pop().unwrap_or_default();
             (shard, Job { round: in_flight.sent, batch, hold, output })
         });
         self.scheduler.send(jobs);
@@ -305,7 +352,7 @@ impl<'a> Rounds<'a> {
 
     /// Keeps a used output for the next jobs: two at most, for a round takes one and can give many.
     fn recycle(&mut self, shard: usize, mut output: ShardOutput) {
-        let outputs = &mut self.accounts[pool(self.alone, shard)].outputs;
+        let outputs = &mut self.accounts[pool(self.is_alone, shard)].outputs;
         if outputs.len() < 2 && output.has_memory() {
             output.clear();
             outputs.push(output);
@@ -315,6 +362,6 @@ impl<'a> Rounds<'a> {
 
 /// Returns the shard that keeps the outputs of `shard`: its own, so that they stay in the caches of
 /// its worker, or one for all while one thread does all jobs.
-const fn pool(alone: bool, shard: usize) -> usize {
-    if alone { 0 } else { shard }
+const fn pool(is_alone: bool, shard: usize) -> usize {
+    if is_alone { 0 } else { shard }
 }

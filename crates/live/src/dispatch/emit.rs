@@ -1,6 +1,6 @@
-//! From a message to the queues: redaction first, then the line, once for all outputs.
+//! From a message to the queues: redaction first, then the line, made once for all outputs.
 //!
-//! It also holds back what some sniffer posted, as [`OwnPosts`] tells.
+//! It also holds back what a sniffer posted ([`OwnPosts`]).
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -22,11 +22,11 @@ pub(super) struct Emitter {
     full: Vec<Throttle>,
     redact: Vec<String>,
     posts: OwnPosts,
-    /// Room for a line.
+    /// Buffer for a line.
     line: Lines,
 }
 
-/// A line's buffer keeps this much at most.
+/// Memory that the line buffer keeps, at most.
 const LINE: usize = 1 << 20;
 
 impl Emitter {
@@ -39,7 +39,7 @@ impl Emitter {
         &self.outputs
     }
 
-    /// Gives a message to every output.
+    /// Puts a message into the queue of every output.
     pub(super) fn message(&mut self, message: &mut Message) {
         let key = Key::of(message);
         if self.posts.has(message.connection) {

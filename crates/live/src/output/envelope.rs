@@ -1,4 +1,4 @@
-//! A message ready for outputs: its line, made once for all of them, and what identifies it.
+//! A message ready for the outputs: its line, made once for all of them, and its key.
 
 use std::fmt;
 
@@ -7,17 +7,17 @@ use sniffer_engine::http::Direction;
 use sniffer_engine::message::Message;
 use sniffer_packet::key::FlowId;
 
-/// A message on its way out. Cheap to clone unless it holds the message itself.
+/// A message on its way to an output. Cheap to clone unless it holds the message itself.
 #[derive(Debug, Clone)]
 pub(crate) struct Envelope {
     pub(crate) key: Key,
-    /// Its JSON and a line feed; empty where no output wants it.
+    /// The message as JSON and a line feed; empty if no output wants it.
     pub(crate) line: Bytes,
-    /// For the callback only.
+    /// The message itself, for the callback only.
     pub(crate) message: Option<Box<Message>>,
 }
 
-/// What identifies a message: equal on every try and every machine.
+/// Identifies a message. It is the same on every try and on every machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Key {
     pub(crate) connection: FlowId,
@@ -45,14 +45,11 @@ impl fmt::Display for Key {
 }
 
 impl Envelope {
-    /// Its share of a queue's room, in bytes.
+    /// Returns the bytes it counts for in a queue.
     pub(crate) fn size(&self) -> usize {
-        /// What a queue keeps beside the contents.
+        /// Bytes that a queue keeps besides the contents.
         const OVERHEAD: usize = 256;
-        let message = self.message.as_ref().map_or(0, |message| {
-            let fields: usize = message.fields().iter().map(|(name, value)| name.len() + value.len() + 8).sum();
-            fields + message.target().map_or(0, str::len) + message.body.as_bytes().len() + size_of::<Message>()
-        });
+        let message = self.message.as_deref().map_or(0, |message| message.heap_size() + size_of::<Message>());
         OVERHEAD + self.line.len() + message
     }
 }
@@ -61,14 +58,14 @@ impl Envelope {
 pub(crate) mod tests {
     use super::*;
 
-    /// An envelope of about this size.
+    /// Returns an envelope of about this size.
     pub(crate) fn envelope(exchange: u32, size: usize) -> Envelope {
         let key = Key { connection: FlowId::default(), exchange, direction: Direction::Request, interim: 0 };
         Envelope { key, line: Bytes::from(vec![b'x'; size]), message: None }
     }
 
     #[test]
-    fn each_message_of_an_exchange_has_a_key_of_its_own() {
+    fn each_message_of_an_exchange_has_its_own_key() {
         let key =
             |direction, interim| Key { connection: FlowId::default(), exchange: 3, direction, interim }.to_string();
         assert_eq!(key(Direction::Request, 0), "0000000000000000-3-request");

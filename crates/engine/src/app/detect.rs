@@ -2,7 +2,7 @@
 
 use memchr::memchr;
 
-use crate::http1::head;
+use crate::http1::abnf::is_tchar;
 use crate::http1::start_line::{self, LineKind};
 
 /// What stands at a place where a message may start.
@@ -63,7 +63,7 @@ fn is_http_like(bytes: &[u8]) -> bool {
     let Some(lf) = memchr(b'\n', bytes) else { return false };
     let line = bytes[..lf].strip_suffix(b"\r").unwrap_or(&bytes[..lf]);
     // Where no method stands it was told from HTTP before its line was whole.
-    let method = line.iter().take_while(|&&b| head::is_token(b)).count();
+    let method = line.iter().take_while(|&&b| is_tchar(b)).count();
     method > 0 && line.get(method) == Some(&b' ') && VERSIONS.iter().any(|version| line.ends_with(version))
 }
 

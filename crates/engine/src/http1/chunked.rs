@@ -8,7 +8,7 @@
 use memchr::memchr2;
 
 use crate::anomaly::Anomaly;
-use crate::http1::head::is_blank;
+use crate::http1::abnf::is_ows;
 
 /// Bytes of one chunk line, its line end aside, before it is refused: 16 KiB, as llhttp and hyper bound extensions.
 const LINE_MAX: u32 = 16 << 10;
@@ -73,7 +73,7 @@ impl Dechunker {
                         }
                         *value = *value * 16 + u64::from(digit);
                         *digits = true;
-                    } else if !*digits && is_blank(byte) {
+                    } else if !*digits && is_ows(byte) {
                         // Not in the grammar, but what reads a number skips it, and evasions live on that.
                         odd(Anomaly::ChunkSizeWhitespace);
                     } else if !*digits {
@@ -95,7 +95,7 @@ impl Dechunker {
                         return ChunkPiece::Framing(at);
                     }
                     // Behind the size only a CR, white space (old servers pad with it) or an extension may stand.
-                    let known = *extension || is_blank(byte) || matches!(byte, b'\r' | b';');
+                    let known = *extension || is_ows(byte) || matches!(byte, b'\r' | b';');
                     if *cr || !known || (*seen >= LINE_MAX && byte != b'\r') {
                         return bad(at, Anomaly::BadChunkSize);
                     }
@@ -111,7 +111,7 @@ impl Dechunker {
                             at += 1;
                         }
                     } else {
-                        if is_blank(byte) {
+                        if is_ows(byte) {
                             odd(Anomaly::ChunkSizeWhitespace);
                         }
                         *cr = byte == b'\r';

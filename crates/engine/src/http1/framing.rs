@@ -2,7 +2,7 @@
 
 use crate::anomaly::{Anomaly, AnomalySet};
 use crate::http::{Field, Head, StartLine, Version};
-use crate::http1::head::trim;
+use crate::http1::abnf::trim_ows;
 
 /// How the body of a message is delimited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -193,7 +193,7 @@ impl Lengths {
         }
         // RFC 9110 §8.6: a list of equal values may be read as one.
         for value in values.split(|&b| b == b',') {
-            *self = match (*self, decimal(trim(value))) {
+            *self = match (*self, decimal(trim_ows(value))) {
                 (Self::Invalid, _) | (_, None) => Self::Invalid,
                 (Self::Absent, Some(n)) => Self::One(n),
                 (Self::One(before) | Self::Repeated(before), Some(n)) if n == before => Self::Repeated(n),
@@ -235,9 +235,9 @@ impl TransferCoding {
     fn see(&mut self, values: &[u8]) {
         for value in values.split(|&b| b == b',') {
             // RFC 9110 §10.1.4: a coding may have parameters; chunked has none, but it is chunked all the same.
-            let coding = trim(value.split(|&b| b == b';').next().unwrap_or(value));
+            let coding = trim_ows(value.split(|&b| b == b';').next().unwrap_or(value));
             let before = *self;
-            let plain = coding.len() == trim(value).len();
+            let plain = coding.len() == trim_ows(value).len();
             *self = if coding.is_empty() {
                 if before == Self::Absent { Self::NotChunked } else { before }
             } else if coding.eq_ignore_ascii_case(b"chunked") {

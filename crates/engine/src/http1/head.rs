@@ -9,6 +9,7 @@ use memchr::{memchr, memchr_iter};
 
 use crate::anomaly::{Anomaly, AnomalySet};
 use crate::http::{Field, Head, StartLine, Version};
+use crate::http1::abnf::{is_ows, is_tchar, strip_cr, trim_ows, version_at_end};
 use crate::http1::framing::FramingFields;
 use crate::http1::start_line::METHOD_MAX;
 
@@ -29,7 +30,7 @@ impl EndFinder {
         for found in memchr_iter(b'\n', &bytes[from..]) {
             let lf = from + found;
             let line = &bytes[self.line..lf];
-            let text = trim_end(line);
+            let text = strip_cr(line);
             if text.len() == line.len() {
                 self.anomalies.insert(Anomaly::BareLf);
             }
@@ -153,7 +154,7 @@ fn reason_of<'a>(parsed: Option<&'a str>, bytes: &'a [u8]) -> &'a [u8] {
     if let Some(reason) = parsed.filter(|reason| !reason.is_empty()) {
         return reason.as_bytes();
     }
-    let line = trim_end(&bytes[..memchr(b'\n', bytes).unwrap_or(bytes.len())]);
+    let line = strip_cr(&bytes[..memchr(b'\n', bytes).unwrap_or(bytes.len())]);
     &line[line.len().min(b"HTTP/1.1 200 ".len())..]
 }
 
@@ -172,7 +173,7 @@ pub(super) fn read_lenient<T>(
         anomalies.insert(Anomaly::NulInHead);
     }
     let lf = memchr(b'\n', bytes)?;
-    let (start, version) = start_line(trim_end(&bytes[..lf]), &mut anomalies)?;
+    let (start, version) = start_line(strip_cr(&bytes[..lf]), &mut anomalies)?;
     let mut fields = Vec::with_capacity(fields_max.min(64));
     read_fields(&bytes[lf + 1..], fields_max, &mut fields, &mut anomalies);
     Some(found(Head { start, version, scheme: None, authority: None, fields: &fields, raw: b"" }, anomalies))
@@ -183,7 +184,7 @@ fn start_line<'a>(line: &'a [u8], anomalies: &mut AnomalySet) -> Option<(StartLi
     if line.starts_with(b"HTTP/1.") {
         let minor = line.get(7).filter(|b| b.is_ascii_digit())?;
         let rest = &line[8..];
-        let code_at = rest.iter().position(|&b| !is_blank(b))?;
+        let code_at = rest.iter().position(|&b| !is_ows(b))?;
         if code_at != 1 || rest[0] != b' ' {
             anomalies.insert(Anomaly::StartLineWhitespace);
         }
@@ -194,27 +195,18 @@ fn start_line<'a>(line: &'a [u8], anomalies: &mut AnomalySet) -> Option<(StartLi
         let reason = reason.strip_prefix(b" ").or_else(|| reason.strip_prefix(b"\t")).unwrap_or(reason);
         return (code_at > 0).then_some((StartLine::Response { status, reason }, version(minor - b'0')));
     }
-    let method_end = line.iter().position(|&b| !is_token(b)).filter(|&n| n > 0)?;
-    let (minor, target_end) = version_of(line)?;
+    let method_end = line.iter().position(|&b| !is_tchar(b)).filter(|&n| n > 0)?;
+    let (minor, target_end) = version_at_end(line)?;
     let target = line.get(method_end..target_end)?;
-    let trimmed = trim(target);
+    let trimmed = trim_ows(target);
     let single = target.len() == trimmed.len() + 2 && target.first() == Some(&b' ') && target.last() == Some(&b' ');
-    if !single || trimmed.iter().any(|b| is_blank(*b)) || line.last().is_some_and(|b| is_blank(*b)) {
+    if !single || trimmed.iter().any(|b| is_ows(*b)) || line.last().is_some_and(|b| is_ows(*b)) {
         anomalies.insert(Anomaly::StartLineWhitespace);
     }
     if trimmed.is_empty() {
         return None;
     }
     Some((StartLine::Request { method: &line[..method_end], target: trimmed }, version(minor)))
-}
-
-/// The minor version at the end of a request line, and where the version starts.
-pub(super) fn version_of(line: &[u8]) -> Option<(u8, usize)> {
-    let line = &line[..line.iter().rposition(|b| !is_blank(*b))? + 1];
-    let at = line.len().checked_sub(b"HTTP/1.1".len())?;
-    let minor = line.last().filter(|b| b.is_ascii_digit())?;
-    let separated = line[..at].last().is_some_and(|&b| is_blank(b));
-    (separated && line[at..].starts_with(b"HTTP/1.")).then_some((minor - b'0', at))
 }
 
 /// Reads field lines up to the blank line or the end of `bytes`; used for trailers too. Of those beyond `fields_max`, only
@@ -229,17 +221,17 @@ pub(crate) fn read_fields<'a>(
     let mut last = Last::None;
     while let Some(rest) = bytes.get(at..) {
         let end = memchr(b'\n', rest).map_or(bytes.len(), |lf| at + lf);
-        let line = trim_end(&bytes[at..end]);
+        let line = strip_cr(&bytes[at..end]);
         if line.is_empty() {
             return;
         }
         note_bare_cr(line, anomalies);
-        if is_blank(line[0]) {
+        if is_ows(line[0]) {
             match (last, fields.last_mut()) {
                 (Last::Kept { value_at }, Some(field)) => {
                     // RFC 9112 §5.2: the value goes on. It is reported with the fold as it stood.
                     anomalies.insert(Anomaly::ObsFold);
-                    field.value = trim(&bytes[value_at..at + line.len()]);
+                    field.value = trim_ows(&bytes[value_at..at + line.len()]);
                 }
                 (Last::Dropped, _) => anomalies.insert(Anomaly::ObsFold),
                 (Last::Kept { .. } | Last::None, _) => anomalies.insert(Anomaly::InvalidFieldLine),
@@ -279,7 +271,7 @@ fn field<'a>(line: &'a [u8], anomalies: &mut AnomalySet) -> Option<(Field<'a>, u
         anomalies.insert(Anomaly::InvalidFieldLine);
         return None;
     };
-    let name = trim(&line[..colon]);
+    let name = trim_ows(&line[..colon]);
     if name.len() != colon {
         anomalies.insert(Anomaly::SpaceBeforeColon);
     }
@@ -287,43 +279,14 @@ fn field<'a>(line: &'a [u8], anomalies: &mut AnomalySet) -> Option<(Field<'a>, u
         anomalies.insert(Anomaly::InvalidFieldLine);
         return None;
     }
-    if !name.iter().all(|&b| is_token(b)) {
+    if !name.iter().all(|&b| is_tchar(b)) {
         anomalies.insert(Anomaly::InvalidFieldName);
     }
-    Some((Field { name, value: trim(&line[colon + 1..]) }, colon + 1))
+    Some((Field { name, value: trim_ows(&line[colon + 1..]) }, colon + 1))
 }
 
 fn note_bare_cr(line: &[u8], anomalies: &mut AnomalySet) {
     if memchr(b'\r', line).is_some() {
         anomalies.insert(Anomaly::BareCr);
     }
-}
-
-/// Without the CR before the LF that ended the line.
-pub(super) fn trim_end(line: &[u8]) -> &[u8] {
-    line.strip_suffix(b"\r").unwrap_or(line)
-}
-
-pub(crate) fn trim(bytes: &[u8]) -> &[u8] {
-    let start = bytes.iter().position(|b| !is_space(*b)).unwrap_or(bytes.len());
-    let end = bytes.iter().rposition(|b| !is_space(*b)).map_or(start, |last| last + 1);
-    &bytes[start..end]
-}
-
-pub(crate) const fn is_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t')
-}
-
-/// OWS, and the CR and LF that stand inside a fold.
-const fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
-}
-
-/// tchar of RFC 9110 §5.6.2.
-pub(crate) const fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
-        )
 }

@@ -2,6 +2,7 @@
 //!
 //! Next: `connection` for the machine, `state` for the states of a direction, `framing` for how long a body is.
 
+pub(crate) mod abnf;
 mod begin;
 mod body;
 pub(crate) mod chunked;

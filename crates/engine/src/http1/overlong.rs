@@ -7,8 +7,9 @@ use memchr::memchr;
 
 use crate::anomaly::{Anomaly, AnomalySet};
 use crate::http::Version;
+use crate::http1::abnf::is_ows;
 use crate::http1::framing::{FramingFields, FramingInput};
-use crate::http1::head::{is_blank, read_fields};
+use crate::http1::head::read_fields;
 
 /// Bytes of one delimiting field that are kept: far more than any honest one has (arbitrary).
 const FIELD_MAX: usize = 4096;
@@ -67,7 +68,7 @@ impl OverlongHead {
                     continue;
                 }
                 // RFC 9112 §5.2: a line that starts with white space goes on with the field before it.
-                (Line::Start, _) if !is_blank(first) => self.see(),
+                (Line::Start, _) if !is_ows(first) => self.see(),
                 (Line::Cr, _) => {
                     self.see();
                     self.keep(b"\r");

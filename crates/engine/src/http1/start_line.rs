@@ -4,7 +4,7 @@
 
 use memchr::memchr;
 
-use crate::http1::head::{is_blank, is_token, trim_end, version_of};
+use crate::http1::abnf::{is_ows, is_tchar, strip_cr, version_at_end};
 
 /// What a first line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub(crate) fn classify(bytes: &[u8]) -> LineKind {
             _ => LineKind::Neither,
         };
     }
-    let method = bytes.iter().take(METHOD_MAX).position(|&b| !is_token(b)).unwrap_or(bytes.len());
+    let method = bytes.iter().take(METHOD_MAX).position(|&b| !is_tchar(b)).unwrap_or(bytes.len());
     match bytes.get(method) {
         None if method > METHOD_MAX => return LineKind::Neither,
         None => return LineKind::Undecided,
@@ -44,11 +44,11 @@ pub(crate) fn classify(bytes: &[u8]) -> LineKind {
         Some(_) => return LineKind::Neither,
     }
     let Some(lf) = memchr(b'\n', &bytes[method..]).map(|at| method + at) else { return LineKind::Undecided };
-    if version_of(trim_end(&bytes[method..lf])).is_some() { LineKind::Request } else { LineKind::Neither }
+    if version_at_end(strip_cr(&bytes[method..lf])).is_some() { LineKind::Request } else { LineKind::Neither }
 }
 
 fn sort_status(rest: &[u8]) -> LineKind {
-    let blanks = rest.iter().take_while(|&&b| is_blank(b)).count();
+    let blanks = rest.iter().take_while(|&&b| is_ows(b)).count();
     let digits = &rest[blanks..];
     for place in 0..3 {
         match digits.get(place) {

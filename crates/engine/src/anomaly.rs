@@ -122,52 +122,46 @@ impl fmt::Display for Anomaly {
     }
 }
 
-/// A set of [`Anomaly`], eight bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct AnomalySet(u64);
+const _: () = assert!(Anomaly::ALL.len() <= 128, "sets of anomalies are tested up to 128 bits");
 
-const _: () = assert!(Anomaly::ALL.len() <= 64, "AnomalySet has 64 bits");
+/// A set of [`Anomaly`]. It is as large as the list of anomalies needs: one word up to 64 of them,
+/// because every connection holds several sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AnomalySet(BitSet<{ Anomaly::ALL.len().div_ceil(64) }>);
 
 impl AnomalySet {
-    /// Nothing odd.
-    pub const EMPTY: Self = Self(0);
+    /// The empty set.
+    pub const EMPTY: Self = Self(BitSet::EMPTY);
 
-    /// Adds one.
+    /// Adds one anomaly.
     pub const fn insert(&mut self, anomaly: Anomaly) {
-        self.0 |= 1 << anomaly as u8;
+        self.0.insert(anomaly as usize);
     }
 
-    /// Adds all of `other`.
+    /// Adds all anomalies of `other`.
     pub const fn extend(&mut self, other: Self) {
-        self.0 |= other.0;
+        self.0.extend(&other.0);
     }
 
-    /// Whether it is in.
+    /// Returns whether the set has this anomaly.
     pub const fn contains(self, anomaly: Anomaly) -> bool {
-        self.0 & (1 << anomaly as u8) != 0
+        self.0.contains(anomaly as usize)
     }
 
-    /// Whether nothing is in.
+    /// Returns whether the set is empty.
     pub const fn is_empty(self) -> bool {
-        self.0 == 0
+        self.0.is_empty()
     }
 
-    /// Empties it and gives what was in.
+    /// Empties the set and returns what it had.
     #[must_use]
     pub const fn take(&mut self) -> Self {
-        let all = Self(self.0);
-        self.0 = 0;
-        all
+        std::mem::replace(self, Self::EMPTY)
     }
 
-    /// In the order of [`Anomaly::ALL`].
+    /// Iterates in the order of [`Anomaly::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Anomaly> {
-        let mut left = self.0;
-        std::iter::from_fn(move || {
-            let next = Anomaly::ALL.get(left.trailing_zeros() as usize).copied()?;
-            left &= left - 1;
-            Some(next)
-        })
+        self.0.iter().filter_map(|bit| Anomaly::ALL.get(bit).copied())
     }
 }
 
@@ -176,6 +170,60 @@ impl From<Anomaly> for AnomalySet {
         let mut set = Self::EMPTY;
         set.insert(anomaly);
         set
+    }
+}
+
+/// A set of the numbers below `64 * WORDS`, a bit for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct BitSet<const WORDS: usize>([u64; WORDS]);
+
+impl<const WORDS: usize> BitSet<WORDS> {
+    const EMPTY: Self = Self([0; WORDS]);
+
+    const fn insert(&mut self, bit: usize) {
+        self.0[bit / 64] |= 1 << (bit % 64);
+    }
+
+    const fn extend(&mut self, other: &Self) {
+        let mut word = 0;
+        while word < WORDS {
+            self.0[word] |= other.0[word];
+            word += 1;
+        }
+    }
+
+    const fn contains(&self, bit: usize) -> bool {
+        self.0[bit / 64] & (1 << (bit % 64)) != 0
+    }
+
+    const fn is_empty(&self) -> bool {
+        let mut word = 0;
+        while word < WORDS {
+            if self.0[word] != 0 {
+                return false;
+            }
+            word += 1;
+        }
+        true
+    }
+
+    /// Iterates in ascending order.
+    fn iter(mut self) -> impl Iterator<Item = usize> {
+        let mut word = 0;
+        std::iter::from_fn(move || {
+            while *self.0.get(word)? == 0 {
+                word += 1;
+            }
+            let bit = self.0[word].trailing_zeros() as usize;
+            self.0[word] &= self.0[word] - 1;
+            Some(64 * word + bit)
+        })
+    }
+}
+
+impl<const WORDS: usize> Default for BitSet<WORDS> {
+    fn default() -> Self {
+        Self::EMPTY
     }
 }
 
@@ -201,5 +249,26 @@ mod tests {
         assert_eq!(set.iter().collect::<Vec<_>>(), [Anomaly::ClAndTe, Anomaly::BareLf]);
         assert_eq!(set.take().iter().count(), 2);
         assert!(set.is_empty());
+    }
+
+    #[test]
+    fn a_set_has_room_for_128_anomalies() {
+        let (mut all, set_of) = (BitSet::<2>::EMPTY, |bit| {
+            let mut set = BitSet::<2>::EMPTY;
+            set.insert(bit);
+            set
+        });
+        for bit in 0..128 {
+            let set = set_of(bit);
+            assert!(!set.is_empty() && set.iter().eq([bit]), "bit {bit}");
+            assert!((0..128).all(|other| set.contains(other) == (other == bit)), "bit {bit}");
+            all.extend(&set);
+            assert!(all.iter().eq(0..=bit), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_set_takes_no_more_room_than_its_list_needs() {
+        assert_eq!(size_of::<AnomalySet>(), 8 * Anomaly::ALL.len().div_ceil(64));
     }
 }

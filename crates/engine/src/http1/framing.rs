@@ -107,71 +107,81 @@ impl FramingFields {
     }
 }
 
-/// Decides, in the order of RFC 9112 §6.3; `request_method` is the request's method when the head is a response's.
+/// Decides how a body is delimited, in the order of RFC 9112 §6.3. For a response,
+/// `request_method` is the method of the request it answers.
 pub(crate) fn framing(input: &FramingInput, request_method: Method) -> (Framing, AnomalySet) {
     let mut anomalies = AnomalySet::EMPTY;
-    let FramingFields { lengths, coding } = input.fields;
-    let is_response = match input.status {
-        Some(status) => {
-            // 1. HEAD, 1xx, 204, 304: no body, whatever the fields say. 101 makes both directions a tunnel.
-            if status == 101 {
-                return (Framing::Upgrade, anomalies);
-            }
-            if request_method == Method::Head || matches!(status, 100..=199 | 204 | 304) {
-                return (Framing::Length(0), anomalies);
-            }
-            // 2. A 2xx to CONNECT.
-            if request_method == Method::Connect && matches!(status, 200..=299) {
-                return (Framing::Tunnel, anomalies);
-            }
-            true
-        }
-        None => false,
-    };
-    // 3. and 4. Transfer-Encoding, which overrides Content-Length.
-    if coding != TransferCoding::Absent {
-        if lengths != Lengths::Absent {
-            anomalies.insert(Anomaly::ClAndTe);
-        }
-        if input.version == Version::Http10 {
-            anomalies.insert(Anomaly::TeInHttp10);
-        }
-        match coding {
-            TransferCoding::Chunked => return (Framing::Chunked, anomalies),
-            TransferCoding::ChunkedLast => {
-                anomalies.insert(Anomaly::UnusualTransferEncoding);
-                return (Framing::Chunked, anomalies);
-            }
-            TransferCoding::NotChunked => {
-                anomalies.insert(Anomaly::TeNotChunked);
-                return (if is_response { Framing::UntilClose } else { Framing::Unknown }, anomalies);
-            }
-            // RFC 7230 took "identity" out of the registry; who still sends it means that nothing was done.
-            TransferCoding::Identity => anomalies.insert(Anomaly::UnusualTransferEncoding),
-            TransferCoding::Absent => {}
-        }
+    let framing = by_status(input.status, request_method)
+        .or_else(|| by_transfer_encoding(input, &mut anomalies))
+        .unwrap_or_else(|| by_content_length(input, &mut anomalies));
+    (framing, anomalies)
+}
+
+/// Rules 1 and 2: responses without a body, whatever their fields say.
+const fn by_status(status: Option<u16>, request_method: Method) -> Option<Framing> {
+    match (status, request_method) {
+        (Some(101), _) => Some(Framing::Upgrade),
+        (Some(100..=199 | 204 | 304), _) | (Some(_), Method::Head) => Some(Framing::Length(0)),
+        (Some(200..=299), Method::Connect) => Some(Framing::Tunnel),
+        _ => None,
     }
-    // 5. and 6. Content-Length.
-    let broken = match lengths {
-        Lengths::One(length) => return (Framing::Length(length), anomalies),
+}
+
+/// Rules 3 and 4: Transfer-Encoding, which overrides Content-Length.
+fn by_transfer_encoding(input: &FramingInput, anomalies: &mut AnomalySet) -> Option<Framing> {
+    let FramingFields { lengths, coding } = input.fields;
+    if coding == TransferCoding::Absent {
+        return None;
+    }
+    if lengths != Lengths::Absent {
+        anomalies.insert(Anomaly::ClAndTe);
+    }
+    if input.version == Version::Http10 {
+        anomalies.insert(Anomaly::TeInHttp10);
+    }
+    match coding {
+        TransferCoding::Chunked => Some(Framing::Chunked),
+        TransferCoding::ChunkedLast => {
+            anomalies.insert(Anomaly::UnusualTransferEncoding);
+            Some(Framing::Chunked)
+        }
+        TransferCoding::NotChunked => {
+            anomalies.insert(Anomaly::TeNotChunked);
+            Some(undelimited(input))
+        }
+        // RFC 7230 removed "identity" from the registry; a sender of it means no coding at all.
+        TransferCoding::Identity => {
+            anomalies.insert(Anomaly::UnusualTransferEncoding);
+            None
+        }
+        TransferCoding::Absent => None,
+    }
+}
+
+/// Rules 5 to 8: Content-Length, or neither field.
+fn by_content_length(input: &FramingInput, anomalies: &mut AnomalySet) -> Framing {
+    match input.fields.lengths {
+        Lengths::One(length) => Framing::Length(length),
         Lengths::Repeated(length) => {
             anomalies.insert(Anomaly::RepeatedContentLength);
-            return (Framing::Length(length), anomalies);
+            Framing::Length(length)
         }
-        Lengths::Conflicting => Some(Anomaly::ConflictingContentLength),
-        Lengths::Invalid => Some(Anomaly::InvalidContentLength),
-        Lengths::Absent => None,
-    };
-    match (broken, is_response) {
-        (Some(anomaly), _) => {
-            anomalies.insert(anomaly);
-            (if is_response { Framing::UntilClose } else { Framing::Unknown }, anomalies)
+        Lengths::Conflicting => {
+            anomalies.insert(Anomaly::ConflictingContentLength);
+            undelimited(input)
         }
-        // 7. A request has none.
-        (None, false) => (Framing::Length(0), anomalies),
-        // 8. A response goes on until the connection closes.
-        (None, true) => (Framing::UntilClose, anomalies),
+        Lengths::Invalid => {
+            anomalies.insert(Anomaly::InvalidContentLength);
+            undelimited(input)
+        }
+        Lengths::Absent if input.status.is_none() => Framing::Length(0),
+        Lengths::Absent => Framing::UntilClose,
     }
+}
+
+/// The framing of a message whose fields do not say where it ends (policy 12).
+const fn undelimited(input: &FramingInput) -> Framing {
+    if input.status.is_some() { Framing::UntilClose } else { Framing::Unknown }
 }
 
 /// What all Content-Length fields say together.

@@ -1,4 +1,4 @@
-//! The chunked transfer coding (RFC 9112 §7.1), one piece of input at a time.
+//! Decodes the chunked transfer coding (RFC 9112 §7.1), one piece of input at a time.
 //!
 //! ```text
 //!   Size ──ext──▶ Extension ──LF──▶ Data ──n bytes──▶ DataEnd ──CRLF──▶ Size
@@ -10,25 +10,25 @@ use memchr::memchr2;
 use crate::anomaly::Anomaly;
 use crate::http1::abnf::is_ows;
 
-/// Bytes of one chunk line, its line end aside, before it is refused: 16 KiB, as llhttp and hyper bound extensions.
+/// Longest chunk line without its line end: 16 KiB, as llhttp and hyper bound extensions.
 const LINE_MAX: u32 = 16 << 10;
 
-/// Where in the chunked coding the next byte stands.
+/// The position of the next byte in the chunked coding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dechunker {
-    /// Before or in the digits of a chunk size, this many bytes into the line.
+    /// Before or in the digits of a chunk size, `seen` bytes into the line.
     Size { value: u64, seen: u32, digits: bool },
-    /// Behind the digits, before the line's LF.
+    /// After the digits, before the line's LF.
     LineEnd { value: u64, seen: u32, cr: bool, extension: bool },
-    /// In chunk data, this many bytes from its end.
+    /// In chunk data, `left` bytes before its end.
     Data { left: u64 },
-    /// Behind chunk data, before its CRLF.
+    /// After chunk data, before its CRLF.
     DataEnd { cr: bool },
-    /// Behind the last chunk's line: trailers or the blank line follow.
+    /// After the last chunk's line: trailers or the blank line follow.
     Trailers,
 }
 
-/// What the start of the input was.
+/// What the first bytes of the input are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ChunkPiece {
     /// This many bytes of content.
@@ -85,7 +85,7 @@ impl Dechunker {
         if left == 0 { Self::DataEnd { cr: false } } else { Self::Data { left } }
     }
 
-    /// Skips bytes that are missing; whether they all lay inside one chunk's data.
+    /// Skips missing bytes. Returns whether they all lie inside one chunk's data.
     pub(crate) fn skip(&mut self, missing: u64) -> bool {
         match self {
             Self::Data { left } if *left >= missing => {

@@ -1,4 +1,6 @@
-//! How long a body is: RFC 9112 §6.3, as one pure function in its order.
+//! Message framing (RFC 9112 §6.3): how long a body is, as one pure function.
+//!
+//! Next: [`super::chunked`].
 
 use crate::anomaly::{Anomaly, AnomalySet};
 use crate::http::{Field, Head, StartLine, Version};
@@ -7,28 +9,28 @@ use crate::http1::abnf::trim_ows;
 /// How the body of a message is delimited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Framing {
-    /// Exactly this many bytes; none at all when 0.
+    /// The body has exactly this many bytes; 0 means no body.
     Length(u64),
-    /// Chunks, then trailers.
+    /// The body is chunks, then trailers.
     Chunked,
-    /// Everything until the connection closes.
+    /// The body is everything until the connection closes.
     UntilClose,
-    /// No body, and both directions carry what was upgraded to from here on (101).
+    /// There is no body, and both directions carry the upgraded protocol from here on (101).
     Upgrade,
-    /// No body, and both directions are a tunnel from here on (2xx to CONNECT).
+    /// There is no body, and both directions are a tunnel from here on (2xx to CONNECT).
     Tunnel,
-    /// It cannot be told where the message ends.
+    /// The end of the message cannot be determined.
     Unknown,
 }
 
-/// What the request was that a response answers, as far as it matters for framing.
+/// The method of the request that a response answers, as far as it affects framing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Method {
-    /// The response has no body.
+    /// HEAD: the response has no body.
     Head,
-    /// A 2xx opens a tunnel.
+    /// CONNECT: a 2xx opens a tunnel.
     Connect,
-    /// Any other, or not known.
+    /// Any other method, or an unknown one.
     Other,
 }
 
@@ -43,10 +45,10 @@ impl Method {
     }
 }
 
-/// Of a head, all that its framing depends on.
+/// Everything in a head that its framing depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FramingInput {
-    /// The status of a response.
+    /// Status of a response; none for a request.
     pub(crate) status: Option<u16>,
     pub(crate) version: Version,
     pub(crate) fields: FramingFields,
@@ -64,7 +66,7 @@ impl FramingInput {
     }
 }
 
-/// What the fields seen so far say about the body's end.
+/// What the fields read so far say about framing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct FramingFields {
     lengths: Lengths,
@@ -72,15 +74,15 @@ pub(crate) struct FramingFields {
 }
 
 impl FramingFields {
-    /// Fields that delimit a body, in lower case.
+    /// Names of the fields that frame a body, in lower case.
     const NAMES: [&[u8]; 2] = [b"content-length", b"transfer-encoding"];
 
-    /// Whether a field of this name delimits a body.
+    /// Returns whether a field with this name frames a body.
     pub(crate) fn names_one(name: &[u8]) -> bool {
         Self::NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
     }
 
-    /// Whether a field that starts with these bytes may delimit a body.
+    /// Returns whether a field that starts with these bytes may frame a body.
     pub(crate) fn may_begin(field: &[u8]) -> bool {
         Self::NAMES.iter().any(|known| {
             let common = known.len().min(field.len());
@@ -88,10 +90,10 @@ impl FramingFields {
         })
     }
 
-    /// Takes the next field.
+    /// Reads the next field.
     #[inline]
     pub(crate) fn see(&mut self, field: &Field<'_>) {
-        // Nearly all are told apart by their length, without a call.
+        // The length of the name rules out nearly every field, without a call (hot: see NOTES#framing-see).
         if Self::NAMES.iter().any(|known| known.len() == field.name.len()) {
             self.see_one(field);
         }
@@ -184,7 +186,7 @@ const fn undelimited(input: &FramingInput) -> Framing {
     if input.status.is_some() { Framing::UntilClose } else { Framing::Unknown }
 }
 
-/// What all Content-Length fields say together.
+/// The values of all Content-Length fields together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Lengths {
     #[default]
@@ -213,7 +215,7 @@ impl Lengths {
     }
 }
 
-/// `1*DIGIT` up to 2⁶³ − 1: larger ones are nobody's body and would overflow offsets.
+/// Parses `1*DIGIT` up to 2⁶³ − 1. No real body is larger, and larger values would overflow offsets.
 fn decimal(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
         return None;
@@ -227,24 +229,25 @@ fn decimal(digits: &[u8]) -> Option<u64> {
     (value <= i64::MAX as u64).then_some(value)
 }
 
-/// What all Transfer-Encoding fields say together.
+/// The values of all Transfer-Encoding fields together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum TransferCoding {
     #[default]
     Absent,
-    /// "identity" alone.
+    /// Only "identity".
     Identity,
-    /// "chunked" alone.
+    /// Only "chunked".
     Chunked,
-    /// "chunked" last, behind other codings.
+    /// "chunked" last, after other codings.
     ChunkedLast,
+    /// Some other coding last.
     NotChunked,
 }
 
 impl TransferCoding {
     fn see(&mut self, values: &[u8]) {
         for value in values.split(|&b| b == b',') {
-            // RFC 9110 §10.1.4: a coding may have parameters; chunked has none, but it is chunked all the same.
+            // RFC 9110 §10.1.4: a coding may have parameters. Chunked has none, but with some it is still chunked.
             let coding = trim_ows(value.split(|&b| b == b';').next().unwrap_or(value));
             let before = *self;
             let plain = coding.len() == trim_ows(value).len();
@@ -255,7 +258,7 @@ impl TransferCoding {
             } else if coding.eq_ignore_ascii_case(b"identity") {
                 match before {
                     Self::Absent => Self::Identity,
-                    // It does nothing, so it takes nothing from the chunked before it: Zeek and tshark read it so.
+                    // Identity does nothing, so the chunked before it still applies, as in Zeek and tshark.
                     Self::Chunked => Self::ChunkedLast,
                     before => before,
                 }

@@ -1,7 +1,9 @@
-//! A message head: where it ends, and what it says.
+//! Reads a message head: finds its end, then its start line and fields.
 //!
-//! httparse reads what is well-formed, the bulk of all traffic; what it refuses is read by the lenient reader below,
-//! which names each oddity and goes on (policy 14).
+//! httparse reads well-formed heads, the bulk of all traffic. The lenient reader below reads the
+//! rest: it names each oddity and goes on (policy 14).
+//!
+//! Next: [`super::framing`].
 
 use std::mem::MaybeUninit;
 
@@ -13,18 +15,19 @@ use crate::http1::abnf::{is_ows, is_tchar, strip_cr, trim_ows, version_at_end};
 use crate::http1::framing::FramingFields;
 use crate::http1::start_line::METHOD_MAX;
 
-/// Where a head ends, looked for piece by piece without looking at a byte twice.
+/// Searches for the end of a head piece by piece, without looking at a byte twice.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct EndFinder {
     /// Start of the line that has not ended yet.
     line: usize,
-    /// Bytes searched for a line end.
+    /// How many bytes have been searched for a line end.
     searched: usize,
     pub(crate) anomalies: AnomalySet,
 }
 
 impl EndFinder {
-    /// The length of the head with its blank line, once `bytes` (which only ever grows) has all of it.
+    /// Returns the length of the head with its blank line once `bytes` holds all of it. Between calls
+    /// `bytes` may only grow.
     pub(crate) fn find(&mut self, bytes: &[u8]) -> Option<usize> {
         let from = self.searched;
         for found in memchr_iter(b'\n', &bytes[from..]) {
@@ -44,28 +47,28 @@ impl EndFinder {
         None
     }
 
-    /// Start of the line that is not complete: what lies before it can be read.
+    /// Returns where the incomplete line starts: everything before it can be read.
     pub(crate) const fn complete_lines(&self) -> usize {
         self.line
     }
 }
 
-/// A head's fields on the stack: most heads have no more than the first, what has more than the second goes to the lenient
-/// reader. Clearing room for 64 each time took as long as reading ten.
+/// Fields of a head that are read into a small array on the stack: enough for most heads (hot: see NOTES#head).
 const FIELDS_FEW: usize = 16;
+/// Fields of a head that are read into a large array on the stack. Longer heads go to the lenient reader.
 const FIELDS_MANY: usize = 64;
 
-/// Reads a head that stands whole and well-formed at the start of `bytes`, and hands it on with its length.
+/// Reads a whole, well-formed head at the start of `bytes`, and passes it to `found` with its length.
 ///
-/// One pass for nearly every head there is: finding its end first took a third as long as reading it. `None` says only that
-/// [`super::start_line::classify`], [`EndFinder`] and [`read`] have to tell what stands there.
+/// Handles nearly every head in one pass (hot: see NOTES#head). Returns `None` if
+/// [`super::start_line::classify`], [`EndFinder`] and [`read`] must decide what the bytes are.
 pub(crate) fn read_at_once<T>(
     bytes: &[u8],
     bytes_max: usize,
     fields_max: usize,
     mut found: impl FnMut(Head<'_>, usize) -> T,
 ) -> Option<T> {
-    // httparse passes over blank lines.
+    // httparse skips leading blank lines, which must be named.
     if matches!(bytes, [] | [b'\r' | b'\n', ..]) {
         return None;
     }
@@ -78,15 +81,16 @@ pub(crate) fn read_at_once<T>(
     })?
 }
 
-/// Whether all lines of a well-formed head end in CRLF.
+/// Returns whether all lines of a well-formed head end in CRLF.
 fn has_no_bare_lf(head: &[u8], fields: &[Field<'_>]) -> bool {
     let before = |name: &[u8]| head[name.as_ptr().addr() - head.as_ptr().addr() - 2];
     head.ends_with(b"\r\n\r\n") && fields.iter().all(|field| before(field.name) == b'\r')
 }
 
-/// Reads a whole head, start line to blank line, and hands it on.
+/// Reads a whole head, from start line to blank line, and passes it to `found`.
 ///
-/// `None` when its first line is no start line. At most `fields_max` fields are read; more are named and cut.
+/// Returns `None` if the first line is not a start line. Reads at most `fields_max` fields; names and
+/// drops the rest.
 pub(crate) fn read<T>(bytes: &[u8], fields_max: usize, mut found: impl FnMut(Head<'_>, AnomalySet) -> T) -> Option<T> {
     read_well_formed(bytes, fields_max, |head, _| found(head, AnomalySet::EMPTY))
         .or_else(|| read_lenient(bytes, fields_max, found))
@@ -103,7 +107,7 @@ fn read_well_formed<T>(bytes: &[u8], fields_max: usize, mut found: impl FnMut(He
     }
 }
 
-/// Reads what is well-formed and has at most `N` fields.
+/// Reads a well-formed head with at most `N` fields.
 fn read_fast<const N: usize, T>(
     bytes: &[u8],
     fields_max: usize,
@@ -149,7 +153,7 @@ fn borrow<'s, 'a>(headers: &[httparse::Header<'a>], into: &'s mut [Field<'a>]) -
     &into[..headers.len()]
 }
 
-/// httparse gives a reason with obs-text as empty: then it is read from the line itself.
+/// Returns the reason phrase. httparse returns one with obs-text as empty: that is read from the line itself.
 fn reason_of<'a>(parsed: Option<&'a str>, bytes: &'a [u8]) -> &'a [u8] {
     if let Some(reason) = parsed.filter(|reason| !reason.is_empty()) {
         return reason.as_bytes();
@@ -162,7 +166,7 @@ fn version(minor: u8) -> Version {
     if minor == 0 { Version::Http10 } else { Version::Http11 }
 }
 
-/// Reads a head line by line, naming what RFC 9112 forbids.
+/// Reads a head line by line, and names what RFC 9112 forbids.
 pub(super) fn read_lenient<T>(
     bytes: &[u8],
     fields_max: usize,
@@ -209,8 +213,9 @@ fn start_line<'a>(line: &'a [u8], anomalies: &mut AnomalySet) -> Option<(StartLi
     Some((StartLine::Request { method: &line[..method_end], target: trimmed }, version(minor)))
 }
 
-/// Reads field lines up to the blank line or the end of `bytes`; used for trailers too. Of those beyond `fields_max`, only
-/// what delimits a body: a limit of ours must not move its end.
+/// Reads field lines, of a head or of trailers, up to the blank line or the end of `bytes`.
+///
+/// Drops fields over `fields_max` unless they frame the body: our limit must not move its end.
 pub(crate) fn read_fields<'a>(
     bytes: &'a [u8],
     fields_max: usize,
@@ -229,7 +234,7 @@ pub(crate) fn read_fields<'a>(
         if is_ows(line[0]) {
             match (last, fields.last_mut()) {
                 (Last::Kept { value_at }, Some(field)) => {
-                    // RFC 9112 §5.2: the value goes on. It is reported with the fold as it stood.
+                    // RFC 9112 §5.2: the value continues. It is reported with the fold as on the wire.
                     anomalies.insert(Anomaly::ObsFold);
                     field.value = trim_ows(&bytes[value_at..at + line.len()]);
                 }
@@ -237,13 +242,13 @@ pub(crate) fn read_fields<'a>(
                 (Last::Kept { .. } | Last::None, _) => anomalies.insert(Anomaly::InvalidFieldLine),
             }
         } else {
-            let beyond = fields.len() >= fields_max;
-            if beyond {
+            let over_limit = fields.len() >= fields_max;
+            if over_limit {
                 anomalies.insert(Anomaly::TooManyFields);
             }
             last = match field(line, anomalies) {
                 None => Last::None,
-                Some((field, _)) if beyond && !FramingFields::names_one(field.name) => Last::Dropped,
+                Some((field, _)) if over_limit && !FramingFields::names_one(field.name) => Last::Dropped,
                 Some((field, value_at)) => {
                     fields.push(field);
                     Last::Kept { value_at: at + value_at }
@@ -254,18 +259,18 @@ pub(crate) fn read_fields<'a>(
     }
 }
 
-/// The field line before, which may go on in a line that starts with white space.
+/// The previous field line, which a line that starts with white space continues.
 #[derive(Clone, Copy)]
 enum Last {
-    /// It was none.
+    /// There is none, or it was not a field.
     None,
-    /// Its value starts here.
+    /// The field was kept; its value starts at this offset.
     Kept { value_at: usize },
-    /// It is beyond the limit.
+    /// The field was over the limit.
     Dropped,
 }
 
-/// One field line: the field, and where in the line its value starts.
+/// Reads one field line. Returns the field, and where in the line its value starts.
 fn field<'a>(line: &'a [u8], anomalies: &mut AnomalySet) -> Option<(Field<'a>, usize)> {
     let Some(colon) = memchr(b':', line) else {
         anomalies.insert(Anomaly::InvalidFieldLine);

@@ -5,7 +5,7 @@
 //! shuffle looked up by their part of the mask opens gaps and puts backslashes into them.
 //!
 //! ```text
-//!   bytes    a  "  b  \  c  d  e  f  │ 8: a backslash
+//!   bytes    a  "  b  \  c  d  e  f     (8 is the backslash)
 //!   mask     0  1  0  1  0  0  0  0
 //!   shuffle  0  8  1  2  8  3  4  5  6  7
 //!   output   a  \  "  b  \  \  c  d  e  f

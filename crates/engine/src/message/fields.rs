@@ -1,9 +1,9 @@
 //! Field lines as text, in one piece of memory for any number of them.
 //!
 //! ```text
-//!   GET / HTTP/1.1\r\nhost: a\r\nx: y\r\n\r\n  BEHIND
+//!   GET / HTTP/1.1\r\nhost: a\r\nx: y\r\n\r\n 00…
 //!                     ▲   ▲  ▲
-//!                 start   ends[0]      BETWEEN = 2: ": " and "\r\n"
+//!                 start   └──┘ ends[0]
 //! ```
 //!
 //! Next: [`super::names`] and [`super::copying`], which fill them; [`super::shape`], which writes them.

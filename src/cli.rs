@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use sniffer_engine::event::is_token;
+use sniffer_engine::http::is_token;
 use sniffer_formats::{FormatWriter, Pretty};
 
 use crate::exit::{Exit, say};

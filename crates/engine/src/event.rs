@@ -220,17 +220,3 @@ pub fn sink_fn<F: FnMut(Event<'_>)>(f: F) -> impl Sink {
     }
     SinkFn(f)
 }
-
-/// Returns whether this is a token (RFC 9110 §5.6.2), as a method or a field name must be.
-pub fn is_token(text: &[u8]) -> bool {
-    !text.is_empty() && text.iter().copied().all(is_tchar)
-}
-
-/// Returns whether this byte may stand in a token: `tchar` of RFC 9110 §5.6.2.
-pub(crate) const fn is_tchar(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
-        )
-}

@@ -1,7 +1,9 @@
-//! HTTP/1 (RFC 9112): syntax and framing as pure functions, and the machine of one connection made of them.
+//! HTTP/1 (RFC 9112): syntax and framing as pure functions, and the state machine of one connection.
 //!
-//! Next: `connection` for the machine, `state` for the states of a direction, `framing` for how long a body is.
+//! Next: `connection` for the machine, `state` for the states of a direction, `framing` for the
+//! length of a body.
 
+pub(crate) mod abnf;
 mod begin;
 mod body;
 pub(crate) mod chunked;

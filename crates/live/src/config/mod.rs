@@ -11,6 +11,8 @@ mod values;
 
 use std::time::Duration;
 
+use sniffer_engine::http::is_token;
+
 use reqwest::Url;
 use serde_json::Value;
 
@@ -219,9 +221,8 @@ impl Check<'_> {
 
     fn names(self) -> Result<Vec<String>, ConfigError> {
         // A token, RFC 9110 §5.6.2: any other name would silently redact nothing.
-        let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
         let name = |(at, value): (usize, &Value)| match value {
-            Value::String(name) if !name.is_empty() && name.bytes().all(token) => Ok(name.to_ascii_lowercase()),
+            Value::String(name) if is_token(name.as_bytes()) => Ok(name.to_ascii_lowercase()),
             other => {
                 Err(self.because(Some(at), &shown(other), "it must be the name of a header, such as authorization"))
             }

@@ -3,6 +3,7 @@
 
 mod gaps;
 mod limits;
+mod over;
 mod smuggling;
 mod tunnels;
 
@@ -157,14 +158,22 @@ fn run(steps: &[Step<'_>], cut: Cut, end: bool) -> Ran {
 }
 
 fn run_with(config: &Config, steps: &[Step<'_>], cut: Cut, end: bool) -> Ran {
-    let (mut messages, mut ledger, mut connection) = (Messages::default(), Ledger::default(), Stack::default());
+    let mut messages = Messages::default();
+    let (ledger, received, between) = run_into(&mut messages, config, steps, cut, end);
+    Ran { messages, ledger, received, between }
+}
+
+/// Delivers a conversation to a stack that reports to `sink`. Returns the ledger, the bytes received,
+/// and whether both directions stand where a message may start.
+fn run_into(sink: &mut dyn Sink, config: &Config, steps: &[Step<'_>], cut: Cut, end: bool) -> (Ledger, usize, bool) {
+    let (mut ledger, mut connection) = (Ledger::default(), Stack::default());
     let port = |port| Endpoint::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
     let (key, _) = FlowKey::of(&port(1), &port(2));
     let mut flow =
         Flow { id: FlowId::default(), slot: 0, key, first: Stamp::default(), server: Side::High, server_by_syn: false };
     let mut received = 0;
     let (account, counts) = ledger.tcp_mut();
-    let mut cx = Context { flow: &mut flow, config, account, counts, sink: &mut messages, stamp: Stamp::default() };
+    let mut cx = Context { flow: &mut flow, config, account, counts, sink, stamp: Stamp::default() };
     for (number, step) in (1..).zip(steps) {
         let (side, bytes, cut) = match *step {
             C(bytes) => (CLIENT, bytes, cut),
@@ -193,7 +202,7 @@ fn run_with(config: &Config, steps: &[Step<'_>], cut: Cut, end: bool) -> Ran {
     }
     ledger.tcp_mut().0.receive(received);
     assert_eq!(ledger.balance(), connection.held_payload() as i128, "every byte has one fate: {steps:?}");
-    Ran { messages, ledger, received, between }
+    (ledger, received, between)
 }
 
 /// Every message of a conversation, in the order in which they end.

@@ -4,7 +4,6 @@
 //! Frame ──intake──▶ Segment ──flow──▶ tcp ──▶ Delivery ──http──▶ Event
 //! ```
 
-use sniffer_packet::block::Block;
 use sniffer_packet::defrag::Overlap;
 use sniffer_packet::fate::FrameFate;
 use sniffer_packet::frame::{Frame, Stamp};
@@ -114,7 +113,7 @@ impl Tracker {
                     self.tick(second, moment, sink);
                 }
             }
-            Step::Segment { segment, stamp, overlap, .. } => self.segment(segment, stamp, overlap, None, moment, sink),
+            Step::Segment { segment, stamp, overlap, .. } => self.segment(segment, stamp, overlap, moment, sink),
         }
     }
 
@@ -129,14 +128,13 @@ impl Tracker {
         segment: &Segment<'_>,
         stamp: Stamp,
         overlap: Overlap,
-        block: Option<&Block>,
         moment: &Now,
         sink: &mut dyn Sink,
     ) {
         self.ledger.received(segment.payload.len());
         let Self { config, ledger, flows } = self;
         let Now { now, segment_number, .. } = *moment;
-        flows.segment(segment, overlap, &mut Surroundings { config, ledger, sink, stamp, block, now, segment_number });
+        flows.segment(segment, overlap, &mut Surroundings { config, ledger, sink, stamp, now, segment_number });
     }
 
     /// The first of these seconds at which time-outs are due in any connection; those up to it are taken from them.
@@ -174,10 +172,6 @@ impl Tracker {
         self.flows.evict(&mut around)
     }
 
-    pub(crate) fn release_block(&mut self) {
-        self.flows.release_block();
-    }
-
     pub(crate) fn drop_history(&mut self) {
         self.flows.drop_history();
     }
@@ -208,5 +202,5 @@ fn surroundings<'a>(
     moment: &Now,
 ) -> Surroundings<'a> {
     let Now { frame: stamp, now, segment_number } = *moment;
-    Surroundings { config, ledger, sink, stamp, block: None, now, segment_number }
+    Surroundings { config, ledger, sink, stamp, now, segment_number }
 }

@@ -94,13 +94,13 @@ impl<W: Sink> Shard<W> {
         match step {
             Step::Frame(fate) => self.tracker.count_frame(fate),
             Step::Tick(passed) => self.pass(passed, moment, out),
-            Step::Segment { segment, stamp, overlap, fragment_frames, block } => {
+            Step::Segment { segment, stamp, overlap, fragment_frames, .. } => {
                 if !fragment_frames.is_empty() {
                     self.fragment_frames[bucket(&segment.src, &segment.dst)]
                         .note(stamp.number, fragment_frames.to_vec());
                 }
                 let (tracker, mut sink) = self.parts(moment, out);
-                tracker.segment(segment, stamp, overlap, block, moment, &mut sink);
+                tracker.segment(segment, stamp, overlap, moment, &mut sink);
             }
         }
     }
@@ -164,12 +164,6 @@ impl<W: Sink> Shard<W> {
         for anomaly in self.collector.drain_anomalies() {
             self.tracker.count_anomaly(anomaly);
         }
-    }
-
-    /// Copies what is kept of the [block](sniffer_packet::block) that segments lay in, and lets that go. Of those that lie in another one,
-    /// everything is copied until then.
-    pub fn release_block(&mut self) {
-        self.tracker.release_block();
     }
 
     /// The observer.

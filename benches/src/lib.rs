@@ -94,7 +94,6 @@ fn extract((frames, blocks): &InBlocks, out: &mut dyn FnMut(&mut Message)) {
     let mut extractor = Extractor::new(Config::default());
     for (frames, block) in frames.chunks(IN_BLOCK).zip(blocks) {
         within(block, frames).for_each(|frame| extractor.push(&frame, out));
-        extractor.release_block();
     }
     extractor.finish(out);
 }

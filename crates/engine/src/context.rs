@@ -8,7 +8,7 @@ use crate::anomaly::{Anomaly, AnomalySet};
 use crate::config::Config;
 use crate::event::{About, Completion, Event, Flow, Over, Protocol, Sink};
 use crate::http::{Direction, Field, Head};
-use crate::ledger::{Account, Counts, Fate};
+use crate::ledger::{Account, EventCounts, Fate};
 
 /// The surroundings of one connection during one call.
 pub(crate) struct Context<'a> {
@@ -16,7 +16,7 @@ pub(crate) struct Context<'a> {
     pub(crate) config: &'a Config,
     /// The account that the bytes of this layer are counted in.
     pub(crate) account: &'a mut Account,
-    pub(crate) counts: &'a mut Counts,
+    pub(crate) counts: &'a mut EventCounts,
     pub(crate) sink: &'a mut dyn Sink,
     /// The frame that is being pushed.
     pub(crate) stamp: Stamp,
@@ -30,7 +30,7 @@ pub(crate) struct Subject {
 }
 
 impl Context<'_> {
-    /// Counts an anomaly that touched no message.
+    /// EventCounts an anomaly that touched no message.
     pub(crate) fn flag_connection(&mut self, anomaly: Anomaly) {
         self.counts.anomaly(anomaly);
         self.sink.event(Event::Anomaly { flow: Some(self.flow), anomaly });
@@ -83,7 +83,7 @@ impl Context<'_> {
         self.sink.event(Event::Trailers { about, fields });
     }
 
-    /// Counts a message and reports its end.
+    /// EventCounts a message and reports its end.
     pub(crate) fn end(
         &mut self,
         subject: Subject,

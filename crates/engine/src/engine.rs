@@ -4,7 +4,6 @@
 //! Frame ──intake──▶ Segment ──flow──▶ tcp ──▶ Delivery ──http──▶ Event
 //! ```
 
-use sniffer_packet::block::Block;
 use sniffer_packet::defrag::Overlap;
 use sniffer_packet::fate::FrameFate;
 use sniffer_packet::frame::{Frame, Stamp};
@@ -66,7 +65,7 @@ impl Engine {
         self.tracker.drop_history();
     }
 
-    /// Counts connections with this endpoint as our own traffic from here on.
+    /// EventCounts connections with this endpoint as our own traffic from here on.
     pub fn exclude(&mut self, own: Endpoint) {
         self.tracker.exclude(own);
     }
@@ -114,7 +113,7 @@ impl Tracker {
                     self.tick(second, moment, sink);
                 }
             }
-            Step::Segment { segment, stamp, overlap, .. } => self.segment(segment, stamp, overlap, None, moment, sink),
+            Step::Segment { segment, stamp, overlap, .. } => self.segment(segment, stamp, overlap, moment, sink),
             Step::Datagram { datagram, .. } => self.count_datagram(datagram.payload.len()),
         }
     }
@@ -135,14 +134,13 @@ impl Tracker {
         segment: &Segment<'_>,
         stamp: Stamp,
         overlap: Overlap,
-        block: Option<&Block>,
         moment: &Now,
         sink: &mut dyn Sink,
     ) {
         self.ledger.tcp_mut().0.receive(segment.payload.len());
         let Self { config, ledger, flows } = self;
         let Now { now, segment_number, .. } = *moment;
-        flows.segment(segment, overlap, &mut Surroundings { config, ledger, sink, stamp, block, now, segment_number });
+        flows.segment(segment, overlap, &mut Surroundings { config, ledger, sink, stamp, now, segment_number });
     }
 
     /// The first of these seconds at which time-outs are due in any connection; those up to it are taken from them.
@@ -180,10 +178,6 @@ impl Tracker {
         self.flows.evict(&mut around)
     }
 
-    pub(crate) fn release_block(&mut self) {
-        self.flows.release_block();
-    }
-
     pub(crate) fn drop_history(&mut self) {
         self.flows.drop_history();
     }
@@ -192,7 +186,7 @@ impl Tracker {
         &self.ledger
     }
 
-    /// Counts what only a later stage can see.
+    /// EventCounts what only a later stage can see.
     pub(crate) const fn count_anomaly(&mut self, anomaly: Anomaly) {
         self.ledger.counts_mut().anomaly(anomaly);
     }
@@ -214,5 +208,5 @@ fn surroundings<'a>(
     moment: &Now,
 ) -> Surroundings<'a> {
     let Now { frame: stamp, now, segment_number } = *moment;
-    Surroundings { config, ledger, sink, stamp, block: None, now, segment_number }
+    Surroundings { config, ledger, sink, stamp, now, segment_number }
 }

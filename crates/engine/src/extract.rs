@@ -71,12 +71,6 @@ impl<W: Sink> Extractor<W> {
         self.shard.emit(out);
     }
 
-    /// Copies what is kept of the [block](sniffer_packet::block) that frames lay in, and lets that go: it may be written again. Of frames that lie
-    /// in another one, everything is copied until then.
-    pub fn release_block(&mut self) {
-        self.shard.release_block();
-    }
-
     /// Lets time pass without a frame.
     pub fn advance(&mut self, now: Timestamp, out: &mut dyn FnMut(&mut Message)) {
         let Self { intake, shard, .. } = self;
@@ -96,7 +90,7 @@ impl<W: Sink> Extractor<W> {
         self.shard.observer()
     }
 
-    /// Counts connections with this endpoint as our own traffic from here on.
+    /// EventCounts connections with this endpoint as our own traffic from here on.
     pub fn exclude(&mut self, own: Endpoint) {
         self.shard.exclude(own);
     }

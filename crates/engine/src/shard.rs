@@ -95,13 +95,13 @@ impl<W: Sink> Shard<W> {
             Step::Frame(fate) => self.tracker.count_frame(fate),
             Step::Tick(passed) => self.pass(passed, moment, out),
             Step::Datagram { datagram, .. } => self.tracker.count_datagram(datagram.payload.len()),
-            Step::Segment { segment, stamp, overlap, fragment_frames, block } => {
+            Step::Segment { segment, stamp, overlap, fragment_frames, .. } => {
                 if !fragment_frames.is_empty() {
                     self.fragment_frames[bucket(&segment.src, &segment.dst)]
                         .note(stamp.number, fragment_frames.to_vec());
                 }
                 let (tracker, mut sink) = self.parts(moment, out);
-                tracker.segment(segment, stamp, overlap, block, moment, &mut sink);
+                tracker.segment(segment, stamp, overlap, moment, &mut sink);
             }
         }
     }
@@ -167,18 +167,12 @@ impl<W: Sink> Shard<W> {
         }
     }
 
-    /// Copies what is kept of the [block](sniffer_packet::block) that segments lay in, and lets that go. Of those that lie in another one,
-    /// everything is copied until then.
-    pub fn release_block(&mut self) {
-        self.tracker.release_block();
-    }
-
     /// The observer.
     pub const fn observer(&mut self) -> &mut W {
         &mut self.observer
     }
 
-    /// Counts connections with this endpoint as our own traffic from here on.
+    /// EventCounts connections with this endpoint as our own traffic from here on.
     pub fn exclude(&mut self, own: Endpoint) {
         self.tracker.exclude(own);
     }

@@ -4,7 +4,7 @@
 
 /// What a layer did with the bytes it was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Step {
+pub(crate) struct LayerStep {
     /// Bytes of the delivery that have their fate or are held.
     pub(crate) used: usize,
     /// Why the rest is not the layer's. `None`: it goes on.
@@ -38,7 +38,7 @@ pub(crate) enum Upgrade {
     Other,
 }
 
-impl Step {
+impl LayerStep {
     /// Everything went to the layer, which goes on.
     pub(crate) const fn used(used: usize) -> Self {
         Self { used, switch: None }

@@ -62,8 +62,7 @@ pub fn replay(source: &mut Source, config: Config, sink: &mut dyn ReplaySink) ->
     let mut next = Continue::Frame;
     while next == Continue::Frame {
         let before_read = &mut |event| match event {
-            // Releasing the block keeps one buffer in use. hot: see NOTES#one-buffer
-            ReadEvent::Refill => extractor.release_block(),
+            ReadEvent::Refill => {}
             ReadEvent::Wait => {
                 extractor.flush(&mut |message| sink.message(message));
                 sink.before_block();

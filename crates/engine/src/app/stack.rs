@@ -23,7 +23,7 @@ use crate::http1::start_line::METHOD_MAX;
 use crate::http1::{Http1Connection, Partial};
 use crate::ledger::Fate;
 use crate::stream::{Delivery, EndCause, GapCause, Retention};
-use crate::switch::{Step, Switch, Upgrade};
+use crate::switch::{LayerStep, Switch, Upgrade};
 
 /// What a connection speaks.
 #[derive(Debug, Default)]
@@ -110,7 +110,7 @@ impl Stack {
                 // Nearly every delivery is HTTP/1's from its first byte to its last.
                 let step = match self.sides[from.index()].layer {
                     Layer::Http1 => self.http1_step(from, bytes, stamp, boundary, cx),
-                    Layer::Undecided(_) | Layer::Opaque(_) => Step::used(0),
+                    Layer::Undecided(_) | Layer::Opaque(_) => LayerStep::used(0),
                 };
                 if step.used < bytes.len() || step.switch.is_some() {
                     self.go_on(from, bytes, step, stamp, boundary, cx);
@@ -127,7 +127,7 @@ impl Stack {
         &mut self,
         from: Side,
         bytes: &[u8],
-        mut step: Step,
+        mut step: LayerStep,
         stamp: Stamp,
         mut boundary: bool,
         cx: &mut Context<'_>,
@@ -145,21 +145,35 @@ impl Stack {
     }
 
     #[inline(always)]
-    fn http1_step(&mut self, from: Side, bytes: &[u8], stamp: Stamp, boundary: bool, cx: &mut Context<'_>) -> Step {
+    fn http1_step(
+        &mut self,
+        from: Side,
+        bytes: &[u8],
+        stamp: Stamp,
+        boundary: bool,
+        cx: &mut Context<'_>,
+    ) -> LayerStep {
         let step = self.http1.deliver(from, bytes, stamp, boundary, cx);
         self.sides[from.index()].touched |= step.used > 0;
         step
     }
 
     /// Gives bytes to the layer that has this direction.
-    fn layer_step(&mut self, from: Side, bytes: &[u8], stamp: Stamp, boundary: bool, cx: &mut Context<'_>) -> Step {
+    fn layer_step(
+        &mut self,
+        from: Side,
+        bytes: &[u8],
+        stamp: Stamp,
+        boundary: bool,
+        cx: &mut Context<'_>,
+    ) -> LayerStep {
         match std::mem::take(&mut self.sides[from.index()].layer) {
             Layer::Http1 => self.http1_step(from, bytes, stamp, boundary, cx),
             Layer::Undecided(partial) => self.decide(from, Some(partial), bytes, stamp, boundary, cx),
             Layer::Opaque(fate) => {
                 cx.account.count(fate, bytes.len());
                 self.sides[from.index()].layer = Layer::Opaque(fate);
-                Step::used(bytes.len())
+                LayerStep::used(bytes.len())
             }
         }
     }
@@ -173,19 +187,19 @@ impl Stack {
         stamp: Stamp,
         boundary: bool,
         cx: &mut Context<'_>,
-    ) -> Step {
+    ) -> LayerStep {
         match switch {
             Switch::Undecided => return self.decide(from, None, rest, stamp, boundary, cx),
             Switch::Rejected { held } => {
                 let fresh = if held > 0 && boundary { rest.len() } else { 0 };
                 let used = self.not_a_head(from, Detected::Neither, held + rest.len(), fresh, cx);
-                return Step::used(used - held);
+                return LayerStep::used(used - held);
             }
             Switch::Tunnel => self.enter_tunnel(cx),
             Switch::Upgrade(upgrade) => self.upgrade(upgrade, cx),
             Switch::Ended => self.set_opaque(from, self.upgraded.unwrap_or(Fate::Tunnel)),
         }
-        Step::used(0)
+        LayerStep::used(0)
     }
 
     fn report(&mut self, protocol: Protocol, cx: &mut Context<'_>) {
@@ -213,7 +227,7 @@ impl Stack {
         stamp: Stamp,
         boundary: bool,
         cx: &mut Context<'_>,
-    ) -> Step {
+    ) -> LayerStep {
         let held = partial.as_ref().map_or(0, |partial| partial.bytes.len());
         if let Some(partial) = &mut partial {
             partial.push(bytes, stamp);
@@ -224,7 +238,7 @@ impl Stack {
                 let partial = partial.unwrap_or_else(|| Partial::of(bytes, stamp));
                 self.http1.leave(from);
                 self.sides[from.index()].layer = Layer::Undecided(partial);
-                Step::used(bytes.len())
+                LayerStep::used(bytes.len())
             }
             Detected::Start { blank } => {
                 self.sides[from.index()].touched = true;
@@ -239,7 +253,7 @@ impl Stack {
                 self.sides[from.index()].touched = true;
                 // A segment that starts after held bytes may still start with a message.
                 let fresh = if held > 0 && boundary { bytes.len() } else { 0 };
-                Step::used(self.not_a_head(from, other, length, fresh, cx) - held)
+                LayerStep::used(self.not_a_head(from, other, length, fresh, cx) - held)
             }
         }
     }

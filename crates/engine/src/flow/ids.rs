@@ -1,18 +1,19 @@
-//! Connection ids: a function of the connection, with an ordinal for the rare equals.
+//! Connection ids: a function of the connection, with an ordinal for the rare equal ones.
 
 use hashbrown::HashMap;
 
 use sniffer_packet::key::FlowId;
 use sniffer_packet::seq::SeqNumber;
 
-/// Ids remembered within one microsecond (arbitrary; it bounds memory for captures whose time stands still).
+/// Ids remembered within one microsecond. Arbitrary; it bounds memory for captures whose time stands
+/// still.
 const REMEMBERED: usize = 4096;
 
-/// Gives ids, and remembers those of the present microsecond: only they can have equals.
+/// Assigns ids. It remembers those of the current microsecond, because only they can be equal.
 #[derive(Debug)]
 pub(super) struct Ids {
     micros: u64,
-    /// By the first of the equals, how many there are. Never iterated.
+    /// The number of equal ids, by the first of them. Never iterated.
     given: HashMap<FlowId, u32, ahash::RandomState>,
 }
 
@@ -22,7 +23,8 @@ impl Ids {
         Self { micros: 0, given: HashMap::with_hasher(hasher) }
     }
 
-    /// The id of a connection between endpoints of this [`FlowKey::stable_hash`](sniffer_packet::key::FlowKey::stable_hash).
+    /// Returns the id of a connection whose endpoints have this
+    /// [`FlowKey::stable_hash`](sniffer_packet::key::FlowKey::stable_hash).
     pub(super) fn next(&mut self, stable_hash: u64, first_seq: SeqNumber, first_micros: u64) -> FlowId {
         if self.micros != first_micros || self.given.len() == REMEMBERED {
             self.micros = first_micros;
@@ -53,7 +55,7 @@ mod tests {
         let mut ids = new();
         let first = ids.next(key, SeqNumber(7), 5);
         assert_eq!(first, new().next(key, SeqNumber(7), 5), "the same on every run");
-        // Ports that are used again in a capture whose time stands still.
+        // Ports are reused in a capture whose time stands still.
         let more: BTreeSet<_> = (0..20_000).map(|_| ids.next(key, SeqNumber(7), 5)).chain([first]).collect();
         assert_eq!(more.len(), 20_001);
         for seq in 0..20_000 {

@@ -1,9 +1,9 @@
-//! The connections being followed: found by key, kept in order of activity, given up when idle or over a limit.
+//! The connections being followed: found by key, kept in order of activity, ended when idle, evicted
+//! when over a limit.
 //!
-//! Joins [`crate::tcp`] and [`crate::http1`], which do not know of each other. Next: [`crate::engine`].
+//! Joins [`crate::tcp`] and [`crate::http1`], which do not know each other. Next: [`crate::engine`].
 
 mod ids;
-mod lent;
 mod slab;
 mod table;
 #[cfg(test)]
@@ -11,12 +11,11 @@ mod tests;
 mod time_wait;
 
 use std::cmp::Reverse;
-use std::num::NonZeroU32;
 use std::time::Duration;
 
-use sniffer_packet::block::Block;
 use sniffer_packet::defrag::Overlap;
 use sniffer_packet::frame::Stamp;
+use sniffer_packet::intake::Now;
 use sniffer_packet::key::{BUCKETS, FlowKey, Side};
 use sniffer_packet::segment::{Flags, Segment};
 use sniffer_packet::time::Timestamp;
@@ -28,9 +27,8 @@ use crate::context::Context;
 use crate::event::{Began, Event, Flow, Sink};
 use crate::ledger::{Account, Fate, Ledger};
 use crate::stream::{Delivery, EndCause, Retention, StreamSink};
-use crate::tcp::{self, SegmentOutcome};
+use crate::tcp::{BufferPool, SegmentOutcome, TcpConnection, TcpContext};
 use ids::Ids;
-use lent::Lent;
 use table::{EvictionClass, FlowEntry, FlowTable};
 use time_wait::TimeWait;
 
@@ -38,37 +36,48 @@ use time_wait::TimeWait;
 #[derive(Debug)]
 pub(crate) struct Flows {
     table: FlowTable,
-    /// What is remembered of connections that are over, by [bucket](FlowKey::bucket).
+    /// State that outlives connections, by [bucket](FlowKey::bucket).
     past: Box<[Past]>,
-    /// Slots of connections that wait for an allowance to pass; looked at when time passes without their packets.
+    /// Slots of connections that wait for an allowance to pass. Checked when time passes without their
+    /// packets.
     stalled: Vec<u32>,
     common: Common,
 }
 
-/// What all connections have in common.
+/// State that all connections share.
 #[derive(Debug, Default)]
 struct Common {
-    /// Accounted bytes of all, but for what those hold more or less by now that were touched.
+    /// Accounted bytes of all connections, those of touched ones as of their last summing up.
     held: usize,
-    /// Their slots; of those that ended since, too.
+    /// Slots of connections that may hold more or less by now; some may have ended since.
     touched: Vec<u32>,
-    spares: tcp::BufferPool,
-    lent: Lent,
+    pool: BufferPool,
 }
 
-/// What outlives connections.
+/// State that outlives connections.
 #[derive(Debug)]
 struct Past {
     time_wait: TimeWait,
     ids: Ids,
 }
 
-/// How much a connection would be missed: least first.
+/// Eviction order: the least connection is evicted first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Activity {
     class: EvictionClass,
-    /// Segments since the last of its own.
+    /// Number of segments since the connection's last.
     age: Reverse<u32>,
+}
+
+/// The segment that opens a connection.
+struct Opening<'a> {
+    key: FlowKey,
+    /// Hash of the key.
+    hash: u64,
+    /// Sender of the segment.
+    side: Side,
+    segment: &'a Segment<'a>,
+    stamp: Stamp,
 }
 
 /// What every operation on the connections may touch.
@@ -78,8 +87,6 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) sink: &'a mut dyn Sink,
     /// The frame that is being pushed.
     pub(crate) stamp: Stamp,
-    /// What its bytes lie in.
-    pub(crate) block: Option<&'a Block>,
     /// The engine's clock.
     pub(crate) now: Timestamp,
     /// Number of the segment, among all.
@@ -98,14 +105,13 @@ impl Flows {
         }
     }
 
-    /// Accounted bytes.
+    /// Returns the accounted bytes.
     pub(crate) fn held(&mut self) -> usize {
         self.sum_up();
         self.common.held + self.past.iter().map(|past| past.time_wait.held()).sum::<usize>()
     }
 
-    /// Brings the accounts up to date. Seldom: to ask after every segment what its connection holds now was a twenty-fifth of the
-    /// instructions for a large body.
+    /// Brings the accounts up to date. Not done after every segment: see NOTES#held
     fn sum_up(&mut self) {
         let Self { table, common, .. } = self;
         for slot in common.touched.drain(..) {
@@ -117,12 +123,13 @@ impl Flows {
         }
     }
 
-    /// Payload bytes without a fate yet.
+    /// Returns the number of payload bytes that have no fate yet.
     pub(crate) fn held_payload(&self) -> usize {
         self.table.iter().map(|entry| entry.tcp.held_payload() + entry.stack.held_payload()).sum()
     }
 
-    /// Takes a segment whose payload was counted as received, and what was odd about its datagram.
+    /// Takes a segment whose payload was counted as received, and how the fragments of its datagram
+    /// overlapped.
     pub(crate) fn segment(&mut self, segment: &Segment<'_>, overlap: Overlap, around: &mut Surroundings<'_>) {
         let (key, side) = FlowKey::of(&segment.src, &segment.dst);
         if let Some(fate) = around.config.excludes(&key) {
@@ -144,21 +151,19 @@ impl Flows {
             },
         };
         if overlap == Overlap::Conflicting {
-            self.with(slot, around, |_, out| out.flag_message(side, Anomaly::FragmentOverlap));
+            self.with(slot, around, |_, cx| cx.sink.flag_message(side, Anomaly::FragmentOverlap));
         }
         self.deliver(slot, segment, side, around);
     }
 
     fn deliver(&mut self, slot: u32, segment: &Segment<'_>, side: Side, around: &mut Surroundings<'_>) {
         let entry = self.table.entry_mut(slot);
-        let (now, stamp, limits) = (around.now, around.stamp, &around.config.limits);
-        let outcome =
-            with(entry, &mut self.common, around, |tcp, out| tcp.segment(segment, side, stamp, now, limits, out));
+        let outcome = with(entry, &mut self.common, around, |tcp, cx| tcp.segment(segment, side, cx));
         match outcome {
             SegmentOutcome::Open => {
                 let class = if entry.tcp.is_half_open() { EvictionClass::HalfOpen } else { EvictionClass::Live };
                 let is_stalled = entry.tcp.is_stalled();
-                self.table.renew(slot, class, now, around.segment_number as u32);
+                self.table.renew(slot, class, around.now, around.segment_number as u32);
                 if is_stalled {
                     self.list(slot);
                 }
@@ -170,22 +175,26 @@ impl Flows {
                 // Its payload was counted as received when its own frame came.
                 let first = syn.segment(segment, side);
                 let hash = self.table.hash(&key);
-                let slot = self.insert(key, hash, syn.side, &first, syn.stamp, around);
-                self.with(slot, around, |tcp, out| tcp.segment(&first, syn.side, syn.stamp, now, limits, out));
+                let opening = Opening { key, hash, side: syn.side, segment: &first, stamp: syn.stamp };
+                let slot = self.insert(&opening, around);
+                self.with(slot, around, |tcp, cx| {
+                    cx.now.frame = syn.stamp;
+                    tcp.segment(&first, syn.side, cx)
+                });
                 self.deliver(slot, segment, side, around);
             }
         }
     }
 
-    /// A connection for the first segment between its endpoints; `None` when it gives no reason for one.
+    /// Opens a connection for the first segment between its endpoints, if it gives a reason for one.
     fn open(&mut self, key: FlowKey, side: Side, segment: &Segment<'_>, around: &mut Surroundings<'_>) -> Option<u32> {
         let hash = self.table.hash(&key);
-        // A SYN is not asked, it opens one in any case: to look there was a fiftieth of a replay of short connections.
+        // A SYN opens a connection in any case. hot: see NOTES#time-wait
         if !segment.flags.has(Flags::SYN) && self.past[key.bucket()].time_wait.explains(&key, hash, side, segment) {
             around.ledger.tcp_mut().0.count(Fate::Duplicate, segment.payload.len());
             return None;
         }
-        if !tcp::TcpConnection::may_begin(segment) {
+        if !TcpConnection::may_begin(segment) {
             around.ledger.tcp_mut().0.count(Fate::Ignored, segment.payload.len());
             if !segment.flags.has(Flags::RST) {
                 around.ledger.counts_mut().anomaly(Anomaly::NoAck);
@@ -196,19 +205,12 @@ impl Flows {
         while self.table.len() >= around.config.limits.connections_max.max(1) {
             self.evict(around);
         }
-        let stamp = around.stamp;
-        Some(self.insert(key, hash, side, segment, stamp, around))
+        let opening = Opening { key, hash, side, segment, stamp: around.stamp };
+        Some(self.insert(&opening, around))
     }
 
-    fn insert(
-        &mut self,
-        key: FlowKey,
-        hash: u64,
-        side: Side,
-        segment: &Segment<'_>,
-        first: Stamp,
-        around: &mut Surroundings<'_>,
-    ) -> u32 {
+    fn insert(&mut self, opening: &Opening<'_>, around: &mut Surroundings<'_>) -> u32 {
+        let Opening { key, hash, side, segment, stamp: first } = *opening;
         around.ledger.counts_mut().connection();
         let bucket = key.bucket();
         let id = self.past[bucket].ids.next(key.stable_hash(), segment.seq, first.time.as_micros());
@@ -216,7 +218,7 @@ impl Flows {
         let flow = Flow { id, slot: 0, key, first, server, server_by_syn: segment.flags.has(Flags::SYN) };
         let slot = self.table.insert(flow, hash, bucket as u8, around.now, around.segment_number as u32);
         self.common.held += FlowTable::ENTRY_BYTES;
-        // Nobody may ask for long, and connections come and go.
+        // `held` may not be called for long while connections come and go.
         if self.common.touched.len() > 2 * self.table.len() + 64 {
             self.sum_up();
         }
@@ -227,19 +229,20 @@ impl Flows {
         &mut self,
         slot: u32,
         around: &mut Surroundings<'_>,
-        call: impl FnOnce(&mut tcp::TcpConnection, &mut StackSink<'_>) -> T,
+        call: impl FnOnce(&mut TcpConnection, &mut TcpContext<'_, StackSink<'_>>) -> T,
     ) -> T {
         with(self.table.entry_mut(slot), &mut self.common, around, call)
     }
 
-    /// Lists a connection among those that wait for an allowance.
+    /// Adds a connection to those that wait for an allowance.
     #[cold]
     fn list(&mut self, slot: u32) {
         if std::mem::replace(&mut self.table.lru_node_mut(slot).listed, true) {
             return;
         }
         self.stalled.push(slot);
-        // Slots of connections that ended stay in the list until the next tick, and time may stand still.
+        // Slots of connections that ended stay in the list until the next tick, and in a capture whose
+        // time stands still no tick comes.
         if self.stalled.len() > 2 * self.table.len() + 64 {
             self.stalled.sort_unstable();
             self.stalled.dedup();
@@ -247,7 +250,8 @@ impl Flows {
         }
     }
 
-    /// The first whole second at which a [tick](Self::tick) does anything, if none begins to wait before.
+    /// Returns the first whole second at which a [tick](Self::tick) does anything, unless a connection
+    /// begins to wait before.
     pub(crate) fn due(&self, idle_timeout: Duration) -> Option<u64> {
         if !self.stalled.is_empty() {
             return Some(0);
@@ -258,7 +262,7 @@ impl Flows {
         Some(last.after(idle_timeout).as_secs_up())
     }
 
-    /// Lets time pass for connections without packets: allowances end, idle ones are given up.
+    /// Lets time pass for connections without packets: allowances end, idle connections time out.
     pub(crate) fn tick(&mut self, around: &mut Surroundings<'_>) {
         let (now, limits) = (around.now, &around.config.limits);
         let is_idle = |table: &FlowTable, slot| now.is_after(table.lru_node(slot).last, limits.idle_timeout);
@@ -267,14 +271,14 @@ impl Flows {
         for class in [EvictionClass::HalfOpen, EvictionClass::Live] {
             due.extend(self.table.least_active(class).take_while(|&slot| is_idle(&self.table, slot)));
         }
-        // In the order of output, so that messages need not wait for each other, and nothing depends on slots.
+        // In the order of output, so that messages need not wait for each other and nothing depends on
+        // slot numbers.
         due.sort_unstable_by_key(|&slot| self.table.entry(slot).flow.began());
         due.dedup();
         for slot in due {
             let idle = is_idle(&self.table, slot);
             let listed = std::mem::take(&mut self.table.lru_node_mut(slot).listed);
-            if listed && let SegmentOutcome::Closed = self.with(slot, around, |tcp, out| tcp.advance(now, limits, out))
-            {
+            if listed && let SegmentOutcome::Closed = self.with(slot, around, |tcp, cx| tcp.advance(cx)) {
                 self.end(slot, EndCause::Fin, around);
             } else if idle {
                 self.end(slot, EndCause::Idle, around);
@@ -289,7 +293,7 @@ impl Flows {
         [EvictionClass::HalfOpen, EvictionClass::Live].into_iter().find_map(|class| self.table.oldest(class))
     }
 
-    /// How much the connection would be missed that is evicted next, after so many segments.
+    /// Returns the activity of the connection to evict next, after `segment_number` segments.
     pub(crate) fn eviction_candidate(&self, segment_number: u64) -> Option<Activity> {
         let lru_node = self.table.lru_node(self.eviction_slot()?);
         Some(Activity {
@@ -298,7 +302,8 @@ impl Flows {
         })
     }
 
-    /// Gives up a connection for its memory: half-open ones first, then the least recently active (policy 21).
+    /// Evicts a connection for its memory: half-open ones first, then the least recently active
+    /// (policy 21). Returns whether there was one.
     pub(crate) fn evict(&mut self, around: &mut Surroundings<'_>) -> bool {
         match self.eviction_slot() {
             Some(slot) => {
@@ -310,7 +315,7 @@ impl Flows {
         }
     }
 
-    /// Gives up what is kept only to tell conflicting copies of delivered bytes.
+    /// Drops the copies of delivered bytes, which only serve to detect conflicts.
     pub(crate) fn drop_history(&mut self) {
         for entry in self.table.iter_mut() {
             entry.tcp.drop_history();
@@ -318,11 +323,7 @@ impl Flows {
         }
     }
 
-    pub(crate) fn release_block(&mut self) {
-        self.common.lent.release_block(&mut self.table);
-    }
-
-    /// Every connection, in the order of output, with its slot.
+    /// Returns every connection in the order of output, with its slot.
     pub(crate) fn in_order(&self) -> Vec<(Began, u32)> {
         let mut open = Vec::with_capacity(self.table.len());
         open.extend(self.table.iter().map(|entry| (entry.flow.began(), entry.flow.slot)));
@@ -330,20 +331,20 @@ impl Flows {
         open
     }
 
-    /// Ends a connection because the capture does.
+    /// Ends a connection because the capture ends.
     pub(crate) fn end_with_capture(&mut self, slot: u32, around: &mut Surroundings<'_>) {
         self.end(slot, EndCause::EndOfCapture, around);
     }
 
     fn end(&mut self, slot: u32, cause: EndCause, around: &mut Surroundings<'_>) {
-        self.with(slot, around, |tcp, out| tcp.end(cause, out));
+        self.with(slot, around, |tcp, cx| tcp.end(cause, cx));
         let entry = self.table.entry(slot);
         let hash = self.table.hash(&entry.flow.key);
         self.common.held -= entry.held + FlowTable::ENTRY_BYTES;
         let time_wait = &mut self.past[usize::from(self.table.lru_node(slot).bucket)].time_wait;
         match cause {
             EndCause::EndOfCapture => {}
-            // It goes on, if it goes on, as a connection of its own; a flood of them is not worth remembering.
+            // Later segments of it open a connection of their own. A flood is not worth remembering.
             EndCause::Evicted => time_wait.forget(&entry.flow.key, hash),
             _ => time_wait.remember(&entry.flow.key, hash, entry.tcp.next_seqs()),
         }
@@ -353,7 +354,7 @@ impl Flows {
 }
 
 impl Common {
-    /// Notes that a connection may hold more or less from here on.
+    /// Records that a connection may hold more or less from here on.
     #[inline(always)]
     fn touch(&mut self, entry: &mut FlowEntry) {
         if !std::mem::replace(&mut entry.touched, true) {
@@ -362,23 +363,26 @@ impl Common {
     }
 }
 
-/// Calls into a connection's TCP, whose deliveries go to its stack.
+/// Calls into a connection's TCP, which delivers to the layers of the connection.
 #[inline]
 fn with<T>(
     entry: &mut FlowEntry,
     common: &mut Common,
     around: &mut Surroundings<'_>,
-    call: impl FnOnce(&mut tcp::TcpConnection, &mut StackSink<'_>) -> T,
+    call: impl FnOnce(&mut TcpConnection, &mut TcpContext<'_, StackSink<'_>>) -> T,
 ) -> T {
     common.touch(entry);
     let FlowEntry { flow, tcp, stack, .. } = entry;
-    let Surroundings { config, ledger, sink, stamp, block, .. } = around;
+    let Surroundings { config, ledger, sink, stamp, now, segment_number } = around;
     let (account, counts) = ledger.tcp_mut();
     let cx = Context { flow, config, account, counts, sink: *sink, stamp: *stamp };
-    call(tcp, &mut StackSink { stack, common, cx, block: *block })
+    let now = Now { frame: *stamp, now: *now, segment_number: *segment_number };
+    let (limits, pool) = (&config.limits, &mut common.pool);
+    call(tcp, &mut TcpContext { now, limits, pool, sink: &mut StackSink { stack, cx } })
 }
 
-/// Who is the server, before any content: who did not send the SYN, who has one of the ports, the lower port.
+/// Guesses the server before any content was seen: the side that did not send the SYN, else the side
+/// with one of `ports`, else the side with the lower port.
 fn first_guess(key: &FlowKey, side: Side, segment: &Segment<'_>, ports: &[u16]) -> Side {
     if segment.flags.has(Flags::SYN) {
         return if segment.flags.has(Flags::ACK) { side } else { side.other() };
@@ -392,12 +396,10 @@ fn first_guess(key: &FlowKey, side: Side, segment: &Segment<'_>, ports: &[u16]) 
     }
 }
 
-/// The layers of a connection, as the sink of its TCP.
+/// Adapts the layers of a connection to what its TCP delivers to.
 struct StackSink<'a> {
     stack: &'a mut app::Stack,
-    common: &'a mut Common,
     cx: Context<'a>,
-    block: Option<&'a Block>,
 }
 
 impl StreamSink for StackSink<'_> {
@@ -419,18 +421,6 @@ impl StreamSink for StackSink<'_> {
 
     fn retention(&self, from: Side) -> Retention {
         self.stack.retention(from)
-    }
-
-    fn spares(&mut self) -> Option<&mut tcp::BufferPool> {
-        Some(&mut self.common.spares)
-    }
-
-    fn block(&self) -> &[u8] {
-        self.common.lent.block()
-    }
-
-    fn lend(&mut self, bytes: &[u8]) -> Option<NonZeroU32> {
-        self.common.lent.lend(bytes, self.block?, self.cx.flow.slot)
     }
 
     fn account(&mut self) -> &mut Account {

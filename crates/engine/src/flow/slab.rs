@@ -1,33 +1,36 @@
-//! Numbered slots in chunks: growing copies nothing, and a chunk that is empty is given back. Beside each slot is something small,
-//! so that who looks at the small things of many slots finds them close together.
+//! Numbered slots in chunks: growing copies nothing, and an empty chunk is freed.
 //!
-//! The lowest chunk with room is filled first, so that after a flood its chunks become empty. Next: [`super::table`].
+//! Each slot has a small value beside it. The small values lie close together, for code that walks many
+//! of them. The lowest chunk with room is filled first, so that the chunks of a flood become empty after
+//! it. Next: [`super::table`].
 
 use std::collections::BTreeSet;
 
-/// Slots of a chunk: some 64 KiB of connections, little beside any budget and much beside an allocator's overhead.
+/// Slots of a chunk: some 64 KiB of connections. That is little next to any budget, and much next to an
+/// allocator's overhead.
 const CHUNK: u32 = 128;
 
 const NONE: u32 = u32::MAX;
 
-/// Invariants: a chunk's free list has every slot of it that is not taken; `roomy` has every chunk with fewer than [`CHUNK`]
-/// taken.
+/// Invariants: a chunk's free list has every slot of it that is not taken; `roomy` has every chunk with
+/// fewer than [`CHUNK`] taken.
 #[derive(Debug)]
 pub(super) struct Slab<T, B> {
     chunks: Vec<Chunk<T, B>>,
     roomy: BTreeSet<u32>,
-    /// The chunk that last became empty. It is kept, so that a connection that comes and goes costs no allocation.
+    /// The chunk that last became empty. Its memory is kept, so that a connection that comes and goes
+    /// costs no allocation.
     spare: Option<u32>,
 }
 
 #[derive(Debug)]
 struct Chunk<T, B> {
-    /// Grows to [`CHUNK`] and has room for as many from its first on; empty when it was given back.
+    /// Has room for [`CHUNK`] from its first slot on; empty once freed.
     slots: Vec<Slot<T>>,
-    /// As many as there are slots.
+    /// As long as `slots`.
     beside: Vec<B>,
     taken: u32,
-    /// First of the free ones, counted within the chunk.
+    /// First free slot, counted within the chunk.
     free: u32,
 }
 
@@ -43,14 +46,14 @@ impl<T, B> Default for Slab<T, B> {
     }
 }
 
-/// The chunk that a slot is in, and where in it.
+/// Returns the chunk of a slot, and its place in the chunk.
 #[inline(always)]
 const fn place(slot: u32) -> (usize, usize) {
     ((slot / CHUNK) as usize, (slot % CHUNK) as usize)
 }
 
 impl<T, B> Slab<T, B> {
-    /// What a slot takes, with what is beside it.
+    /// Bytes of a slot and the value beside it.
     pub(super) const SLOT_BYTES: usize = size_of::<Slot<T>>() + size_of::<B>();
 
     pub(super) fn get(&self, slot: u32) -> Option<&T> {
@@ -69,7 +72,7 @@ impl<T, B> Slab<T, B> {
         }
     }
 
-    /// What is beside a slot, or was when it was taken last.
+    /// Returns the value beside a slot. Of a free slot it is the last one.
     pub(super) fn beside(&self, slot: u32) -> Option<&B> {
         let (chunk, place) = place(slot);
         self.chunks.get(chunk)?.beside.get(place)
@@ -94,7 +97,7 @@ impl<T, B> Slab<T, B> {
         })
     }
 
-    /// Puts in what `value` makes of its slot's number.
+    /// Inserts what `value` makes of its slot's number. Returns that number.
     pub(super) fn insert_with(&mut self, beside: B, value: impl FnOnce(u32) -> T) -> u32 {
         let number = self.roomy.first().copied().unwrap_or_else(|| {
             self.chunks.push(Chunk { slots: Vec::new(), beside: Vec::new(), taken: 0, free: NONE });
@@ -127,7 +130,7 @@ impl<T, B> Slab<T, B> {
         slot
     }
 
-    /// Drops what is in a slot, in its place.
+    /// Drops the value in a slot, in place.
     pub(super) fn remove(&mut self, slot: u32) {
         let (number, place) = (slot / CHUNK, slot % CHUNK);
         let Some(chunk) = self.chunks.get_mut(number as usize) else { return };

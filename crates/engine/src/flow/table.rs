@@ -1,8 +1,9 @@
 //! The table: connections by key, and in order of activity in each of two classes.
 //!
-//! Invariants: every occupied slot is in the index under its key and in exactly one list; each list is ordered by
-//! `last`, oldest first, because the engine's clock never goes back. The lists lie beside the entries, not in them: a packet
-//! moves three other connections, and to touch their entries for that was a fortieth of a replay.
+//! Invariants: every occupied slot is in the index under its key and in exactly one list; each list is
+//! ordered by `last`, oldest first, because the engine's clock never goes back.
+//!
+//! The list nodes lie beside the entries, not in them. hot: see NOTES#lru
 
 use hashbrown::HashTable;
 use sniffer_packet::key::FlowKey;
@@ -15,12 +16,13 @@ use crate::tcp;
 
 const NONE: u32 = u32::MAX;
 
-/// Why the slots that are asked for are there.
+/// The invariant that makes a lookup by slot succeed.
 const TAKEN: &str = "slots in the index and in the lists are taken";
 
-/// Which list a connection is in: what is given up first, and the rest.
+/// The list that a connection is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum EvictionClass {
+    /// Evicted first.
     HalfOpen,
     Live,
 }
@@ -30,25 +32,25 @@ pub(super) struct FlowEntry {
     pub(super) flow: Flow,
     pub(super) tcp: tcp::TcpConnection,
     pub(super) stack: app::Stack,
-    /// Accounted bytes on the heap, when they were last summed up.
+    /// Accounted bytes on the heap when they were last summed up.
     pub(super) held: usize,
-    /// Whether they may be others by now.
+    /// True if it may hold more or less by now.
     pub(super) touched: bool,
 }
 
-/// Where a connection stands among the others.
+/// A connection's node in the list of its class.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LruNode {
     pub(super) last: Timestamp,
-    /// Low bits of the number of the segment that was last: orders connections of several tables. A connection that is older
-    /// than they can tell is idle long since.
+    /// Low bits of the number of its last segment, which orders connections of several tables. By the
+    /// time they wrap, the connection is long idle.
     pub(super) segment_number: u32,
     older: u32,
     newer: u32,
     pub(super) class: EvictionClass,
-    /// Of the key.
+    /// Bucket of its key.
     pub(super) bucket: u8,
-    /// Whether it is in the list of those that wait for an allowance.
+    /// True if it is listed among those that wait for an allowance.
     pub(super) listed: bool,
 }
 
@@ -67,8 +69,8 @@ pub(super) struct FlowTable {
 }
 
 impl FlowTable {
-    /// Accounted bytes of a connection: its slot, and its share of the index, which while it grows is there twice: 5 bytes a
-    /// bucket, 7/16 of the new ones and 7/8 of the old ones taken.
+    /// Accounted bytes of a connection: its slot and its share of the index. While the index grows it
+    /// exists twice, at 5 bytes a bucket, with 7/16 of the new and 7/8 of the old buckets taken.
     pub(super) const ENTRY_BYTES: usize = Slab::<FlowEntry, LruNode>::SLOT_BYTES + 18;
 
     pub(super) fn new(key: [u64; 4]) -> Self {
@@ -84,7 +86,7 @@ impl FlowTable {
         self.index.len()
     }
 
-    /// What a connection is looked up by: a hash with the random key.
+    /// Returns the hash that a connection is looked up by.
     pub(super) fn hash(&self, key: &FlowKey) -> u64 {
         self.hasher.hash_one(key)
     }
@@ -93,15 +95,15 @@ impl FlowTable {
         self.index.find(hash, |&slot| self.entry(slot).flow.key == *key).copied()
     }
 
-    /// The live connection that was active last, if it is the one with this key: of a large body every segment but a few are found so,
-    /// at a thirtieth of a replay less than by hash.
+    /// Returns the live connection that was active last, if it is the one with this key. Most segments
+    /// of a large body hit this and skip the hash. hot: see NOTES#latest
     #[inline]
     pub(super) fn latest(&self, key: &FlowKey) -> Option<u32> {
         let slot = self.lists[EvictionClass::Live as usize].newest;
         self.slots.get(slot).is_some_and(|entry| entry.flow.key == *key).then_some(slot)
     }
 
-    /// The entry of a slot that is known to be taken.
+    /// Returns the entry of a slot that is known to be taken.
     pub(super) fn entry(&self, slot: u32) -> &FlowEntry {
         self.slots.get(slot).expect(TAKEN)
     }
@@ -110,7 +112,7 @@ impl FlowTable {
         self.slots.get_mut(slot).expect(TAKEN)
     }
 
-    /// The entry of a slot that may be free again.
+    /// Returns the entry of a slot that may be free again.
     pub(super) fn get_mut(&mut self, slot: u32) -> Option<&mut FlowEntry> {
         self.slots.get_mut(slot)
     }
@@ -123,7 +125,7 @@ impl FlowTable {
         self.slots.iter_mut()
     }
 
-    /// Puts a connection in, as the most recently active of the half-open ones.
+    /// Inserts a connection as the most recently active of the half-open ones.
     pub(super) fn insert(&mut self, mut flow: Flow, hash: u64, bucket: u8, now: Timestamp, segment_number: u32) -> u32 {
         let class = EvictionClass::HalfOpen;
         let lru_node = LruNode { last: now, segment_number, older: NONE, newer: NONE, class, bucket, listed: false };
@@ -138,7 +140,7 @@ impl FlowTable {
         slot
     }
 
-    /// Takes out a connection whose key has this hash.
+    /// Removes a connection whose key has this hash.
     pub(super) fn remove(&mut self, slot: u32, hash: u64) {
         self.unlink(slot);
         if let Ok(found) = self.index.find_entry(hash, |&other| other == slot) {
@@ -148,7 +150,7 @@ impl FlowTable {
         self.slots.remove(slot);
     }
 
-    /// Where the connection of a slot stands.
+    /// Returns the list node of a slot.
     pub(super) fn lru_node(&self, slot: u32) -> &LruNode {
         self.slots.beside(slot).expect(TAKEN)
     }
@@ -157,7 +159,8 @@ impl FlowTable {
         self.slots.beside_mut(slot).expect(TAKEN)
     }
 
-    /// Whether a slot, which may be free again, is in the list of those that wait for an allowance.
+    /// Returns whether a slot, which may be free again, is listed among those that wait for an
+    /// allowance.
     pub(super) fn is_listed(&self, slot: u32) -> bool {
         self.slots.beside(slot).is_some_and(|lru_node| lru_node.listed)
     }
@@ -173,13 +176,13 @@ impl FlowTable {
         }
     }
 
-    /// The least recently active connection of a class.
+    /// Returns the least recently active connection of a class.
     pub(super) fn oldest(&self, class: EvictionClass) -> Option<u32> {
         let oldest = self.lists[class as usize].oldest;
         (oldest != NONE).then_some(oldest)
     }
 
-    /// The connections of a class, the least recently active first.
+    /// Iterates over the connections of a class, the least recently active first.
     pub(super) fn least_active(&self, class: EvictionClass) -> impl Iterator<Item = u32> {
         let some = |slot: u32| (slot != NONE).then_some(slot);
         std::iter::successors(self.oldest(class), move |&slot| some(self.lru_node(slot).newer))
@@ -226,7 +229,7 @@ mod tests {
         Flow { id: FlowId::default(), slot: 0, key, first: Stamp::default(), server: Side::Low, server_by_syn: false }
     }
 
-    /// Oldest activity first.
+    /// The model: a list, oldest activity first.
     struct List(Vec<(FlowKey, u32, EvictionClass, Timestamp)>);
 
     impl List {
@@ -268,7 +271,7 @@ mod tests {
                         list.0.push((key, slot, class, now));
                     }
                 }
-                // Eviction takes the least recently active of a class, as a flood would have it.
+                // Eviction takes the least recently active of a class.
                 if rng.chance(0.1) {
                     let class = if rng.chance(0.5) { EvictionClass::Live } else { EvictionClass::HalfOpen };
                     let oldest = list.0.iter().position(|&(_, _, of, _)| of == class);

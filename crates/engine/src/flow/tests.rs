@@ -1,4 +1,4 @@
-//! What only shows across connections.
+//! Behaviour that only shows across connections.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -35,7 +35,7 @@ fn around(ledger: &mut Ledger, number: u64, call: impl FnOnce(&mut Surroundings<
     let stamp = Stamp { number, ..Stamp::default() };
     let mut sink = crate::event::sink_fn(|_| {});
     let (config, sink) = (&Config::default(), &mut sink);
-    call(&mut Surroundings { config, ledger, sink, stamp, block: None, now: stamp.time, segment_number: number });
+    call(&mut Surroundings { config, ledger, sink, stamp, now: stamp.time, segment_number: number });
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn what_waits_for_time_is_listed_once_though_time_stands_still() {
     for number in 0..5_000 {
         push(&mut flows, &mut ledger, number, 0, None, Flags::SYN, b"");
         push(&mut flows, &mut ledger, number, 1_000_000, Some(1), Flags::SYN, b"");
-        // A hole that was acknowledged, and the end of the connection before its allowance is over.
+        // An acknowledged hole, and a reset before its allowance is over.
         push(&mut flows, &mut ledger, number, 101, Some(1_000_001), none, b"behind a hole");
         push(&mut flows, &mut ledger, number, 1_000_001, Some(114), none, b"");
         assert!(flows.table.iter().all(|entry| flows.table.is_listed(entry.flow.slot)), "it waits");
@@ -86,7 +86,7 @@ fn what_is_held_is_what_all_connections_hold() {
         let (seq, ack) = (rng.below(120) as u32, rng.below(120) as u32 + 1_000_000);
         let (seq, ack) = if rng.chance(0.5) { (seq, ack) } else { (ack, seq) };
         push(&mut flows, &mut ledger, number, seq, rng.chance(0.9).then_some(ack), flags, payload);
-        // Mostly nobody asks.
+        // `held` is called rarely.
         for _ in 0..[0, 0, 0, 2][rng.below(4)] {
             let each = flows.table.iter().map(|entry| FlowTable::ENTRY_BYTES + entry.tcp.held() + entry.stack.held());
             let (each, time_wait) =

@@ -1,4 +1,5 @@
-//! Connections that ended a short while ago: so that their late duplicates are not taken for new ones.
+//! TIME-WAIT: remembers closed connections so that late duplicates do not open new ones
+//! (RFC 9293 §3.3.2).
 
 use sniffer_packet::key::{BUCKETS, FlowKey, Side};
 use sniffer_packet::segment::Segment;
@@ -9,13 +10,17 @@ use crate::config::Limits;
 /// Connections of a [`Set`].
 const WAYS: usize = 4;
 
-/// A connection that ended. A hash stands for the key, which is as long as all this. Of two connections with one hash, a chance of 1
-/// in 2⁶² that nobody can raise who does not know [`Config::hash_key`](crate::config::Config::hash_key), what is late of one may be
-/// taken for late of the other.
+/// A connection that ended, identified by the hash of its key, because the key is as long as all of this.
+///
+/// Two connections have the same hash by a chance of 1 in 2⁶², and nobody can raise it without
+/// [`Config::hash_key`](crate::config::Config::hash_key). Then a late segment of one may be taken for a
+/// late segment of the other.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Ended {
-    /// Of the key, but for its lowest bits: those say of which sides the number is known. Zero where there is no connection.
+    /// Hash of the key, except for its lowest bits: they say for which sides `next` is known. Zero where
+    /// there is no connection.
     mark: u64,
+    /// Sequence number of each side's next byte.
     next: [u32; 2],
 }
 
@@ -37,20 +42,20 @@ impl Ended {
     }
 }
 
-/// The last connections to end of those that belong here, newest first: one line of a cache.
+/// The last connections of one set to end, newest first: one cache line.
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(align(64))]
 struct Set([Ended; WAYS]);
 
-/// Sets, as a cache has them, so that each question touches one line of memory. With a queue of all and an index of it, a replay of short
-/// connections took a twenty-fifth longer.
+/// A 4-way set-associative cache: a lookup touches one cache line. hot: see NOTES#time-wait
 ///
-/// It is not just the last that are remembered, then: of a thousand that end after a connection four come into its set, and it is forgotten,
-/// in 1 of 8000 cases. In which set it is depends on its endpoints alone, since what is forgotten shows in the output. Who chooses
-/// endpoints can so have one forgotten by four others; he could by ending [many](Limits::closed_max), too.
+/// Eviction is per set, so an entry can be lost early: in about 1 of 8000 cases after 1000 further
+/// closes. The set depends on the endpoints only, because what is forgotten shows in the output. So
+/// whoever chooses endpoints can evict an entry by four others; ending [many](Limits::closed_max)
+/// connections would do as well.
 #[derive(Debug)]
 pub(super) struct TimeWait {
-    /// None before the first connection ends.
+    /// Empty until the first connection ends.
     sets: Vec<Set>,
     sets_max: usize,
     remembered: usize,
@@ -58,13 +63,13 @@ pub(super) struct TimeWait {
 
 impl TimeWait {
     pub(super) fn new(limits: &Limits) -> Self {
-        // At most a 32nd of the budget goes to what is over, and each bucket has its share.
+        // At most a 32nd of the budget is used, and each bucket has its share.
         let affordable = limits.held_bytes_max / 32 / (BUCKETS * size_of::<Set>());
         let sets_max = limits.closed_max.div_ceil(BUCKETS * WAYS).min(affordable);
         Self { sets: Vec::new(), sets_max, remembered: 0 }
     }
 
-    /// Accounted bytes, by what is used.
+    /// Returns the accounted bytes, by use.
     pub(super) const fn held(&self) -> usize {
         self.remembered * size_of::<Ended>()
     }
@@ -90,7 +95,7 @@ impl TimeWait {
         }
     }
 
-    /// Whether a segment without a connection is a late part of one that ended.
+    /// Returns whether a segment without a connection is a late one of a connection that ended.
     pub(super) fn explains(&self, key: &FlowKey, hash: u64, side: Side, segment: &Segment<'_>) -> bool {
         let Some(Set(ended)) = self.sets.get(key.part(self.sets.len())) else { return false };
         let Some(ended) = ended.iter().find(|ended| ended.is(hash)) else { return false };
@@ -118,12 +123,12 @@ mod tests {
         Endpoint::new(IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 | number >> 16)), number as u16)
     }
 
-    /// The keys of so many connections of as many clients to one server.
+    /// Returns the keys of `count` connections, each of another client to one server.
     fn keys(count: u32) -> Vec<FlowKey> {
         (0..count).map(|number| FlowKey::of(&end(7_919 * number), &end(80)).0).collect()
     }
 
-    /// What a hash with some key makes of it.
+    /// Hashes a key as a hasher of this number would.
     fn hash(key: &FlowKey, hasher: u64) -> u64 {
         Rng::new(key.stable_hash() ^ hasher).next_u64()
     }
@@ -145,7 +150,7 @@ mod tests {
         time_wait.explains(key, hash, side, &segment)
     }
 
-    /// Those of which an acknowledgement without payload is late.
+    /// Returns the keys for which an acknowledgement without payload is late.
     fn remembered<'a>(time_wait: &TimeWait, keys: &'a [FlowKey], hasher: u64) -> Vec<&'a FlowKey> {
         keys.iter().filter(|key| explains(time_wait, key, hash(key, hasher), Side::Low, 0, b"")).collect()
     }

@@ -10,6 +10,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use sniffer_packet::frame::Stamp;
+use sniffer_packet::intake::Now;
 use sniffer_packet::key::{Endpoint, Side};
 use sniffer_packet::segment::{Checksum, Flags, Segment, TcpOptions};
 use sniffer_packet::seq::SeqNumber;
@@ -20,7 +21,7 @@ use crate::anomaly::Anomaly;
 use crate::config::Limits;
 use crate::ledger::{Account, Fate};
 use crate::stream::{Delivery, EndCause, Retention, StreamSink};
-use crate::tcp::{SegmentOutcome, TcpConnection};
+use crate::tcp::{BufferPool, SegmentOutcome, TcpConnection, TcpContext};
 
 const SIDES: [Side; 2] = [Side::Low, Side::High];
 /// Near both places where signs change.
@@ -111,6 +112,7 @@ struct Run {
     connection: TcpConnection,
     limits: Limits,
     got: Got,
+    pool: BufferPool,
     number: u64,
     nanos: u64,
 }
@@ -119,7 +121,19 @@ impl Run {
     fn new(mode: u8) -> Self {
         let limits = Limits { waiting_bytes_max: WAITING_MAX, ..Limits::default() };
         let got = Got { retention: mode >> 1, ..Got::default() };
-        Self { connection: TcpConnection::new(), limits, got, number: 0, nanos: 1_000_000_000 }
+        Self {
+            connection: TcpConnection::new(),
+            limits,
+            got,
+            pool: BufferPool::default(),
+            number: 0,
+            nanos: 1_000_000_000,
+        }
+    }
+
+    fn call<T>(&mut self, now: Now, call: impl FnOnce(&mut TcpConnection, &mut TcpContext<'_, Got>) -> T) -> T {
+        let Self { connection, limits, got, pool, .. } = self;
+        call(connection, &mut TcpContext { now, limits, pool, sink: got })
     }
 
     fn push(&mut self, side: Side, segment: &Segment<'_>) -> SegmentOutcome {
@@ -127,7 +141,8 @@ impl Run {
         self.got.ledger.receive(segment.payload.len());
         let now = Timestamp::from_nanos(self.nanos);
         let stamp = Stamp { number: self.number, time: now, ..Stamp::default() };
-        let outcome = self.connection.segment(segment, side, stamp, now, &self.limits, &mut self.got);
+        let now = Now { frame: stamp, now, segment_number: self.number };
+        let outcome = self.call(now, |connection, cx| connection.segment(segment, side, cx));
         // What a connection gave back for the next one is neither held here nor done with.
         if !matches!(outcome, SegmentOutcome::Reopen(_)) {
             assert_eq!(self.got.ledger.balance(), self.connection.held_payload() as i128, "bytes without a fate");
@@ -149,7 +164,7 @@ impl Run {
     }
 
     fn end(&mut self, cause: EndCause) {
-        self.connection.end(cause, &mut self.got);
+        self.call(Now::default(), |connection, cx| connection.end(cause, cx));
         assert_eq!(self.got.ended, [true, true], "both streams end");
         assert_eq!(self.connection.held_payload(), 0, "nothing is held behind the end");
         assert_eq!(self.got.ledger.balance(), 0, "bytes without a fate at the end");
@@ -231,7 +246,8 @@ impl Run {
                 }
             }
             if about == 0xff {
-                self.connection.advance(Timestamp::from_nanos(self.nanos), &self.limits, &mut self.got);
+                let now = Now { now: Timestamp::from_nanos(self.nanos), ..Now::default() };
+                self.call(now, |connection, cx| connection.advance(cx));
             }
         }
         self.end(if self.number.is_multiple_of(2) { EndCause::Idle } else { EndCause::Evicted });

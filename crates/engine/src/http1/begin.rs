@@ -16,14 +16,14 @@ use crate::http1::head::{self, EndFinder};
 use crate::http1::overlong::OverlongHead;
 use crate::http1::start_line::{self, LineKind, METHOD_MAX};
 use crate::ledger::Fate;
-use crate::switch::{Step, Switch, Upgrade};
+use crate::switch::{LayerStep, Switch, Upgrade};
 
 /// What came of looking at the bytes of a head.
 pub(super) enum HeadStep {
     /// Not all of it is there.
     More,
     /// So many of all its bytes have their fate; the state is set.
-    Read(Step),
+    Read(LayerStep),
     /// They are no head after all.
     NoHead,
 }
@@ -49,7 +49,7 @@ struct Opened {
 
 impl Http1Connection {
     /// Reads a head that stands whole and well-formed at the start of `bytes`; any other is for the stack to look at.
-    pub(super) fn head_at_once(&mut self, from: Side, bytes: &[u8], stamp: Stamp, cx: &mut Context<'_>) -> Step {
+    pub(super) fn head_at_once(&mut self, from: Side, bytes: &[u8], stamp: Stamp, cx: &mut Context<'_>) -> LayerStep {
         let limits = &cx.config.limits;
         let (bytes_max, fields_max) = (limits.head_bytes_max, limits.head_fields_max);
         // Continues inside the reader's closure: hot, see NOTES#head.
@@ -57,10 +57,10 @@ impl Http1Connection {
             self.may_send(from, bytes, false, cx.flow).then(|| {
                 self.is_http(cx);
                 let opened = self.opened(from, head, AnomalySet::EMPTY, &[stamp], cx);
-                Step { used: length, switch: self.begin(from, opened, length, stamp, cx) }
+                LayerStep { used: length, switch: self.begin(from, opened, length, stamp, cx) }
             })
         });
-        read.flatten().unwrap_or(Step { used: 0, switch: Some(Switch::Undecided) })
+        read.flatten().unwrap_or(LayerStep { used: 0, switch: Some(Switch::Undecided) })
     }
 
     /// Begins a message at a start line that was recognised after `blank` bytes.
@@ -71,16 +71,16 @@ impl Http1Connection {
         bytes: &[u8],
         stamp: Stamp,
         cx: &mut Context<'_>,
-    ) -> Step {
+    ) -> LayerStep {
         self.restart(from);
         let mut finder = EndFinder::default();
         match self.head(from, Candidate { all: bytes, frames: &[stamp], finder: &mut finder, blank }, cx) {
             HeadStep::Read(step) => step,
-            HeadStep::NoHead => Step { used: 0, switch: Some(Switch::Rejected { held: 0 }) },
+            HeadStep::NoHead => LayerStep { used: 0, switch: Some(Switch::Rejected { held: 0 }) },
             HeadStep::More => {
                 let partial = Partial { finder, blank, ..*Partial::of(bytes, stamp) };
                 self.set(from, State::Head(Box::new(partial)));
-                Step::used(bytes.len())
+                LayerStep::used(bytes.len())
             }
         }
     }
@@ -94,7 +94,7 @@ impl Http1Connection {
         blank: usize,
         new: usize,
         cx: &mut Context<'_>,
-    ) -> Step {
+    ) -> LayerStep {
         self.restart(from);
         partial.blank = blank;
         self.more_of_head(from, partial, new, cx)
@@ -107,16 +107,16 @@ impl Http1Connection {
         mut partial: Box<Partial>,
         new: usize,
         cx: &mut Context<'_>,
-    ) -> Step {
+    ) -> LayerStep {
         let held = partial.bytes.len() - new;
         let Partial { bytes: all, frames, finder, blank, .. } = &mut *partial;
         match self.head(from, Candidate { all, frames, finder, blank: *blank }, cx) {
             HeadStep::More => {
                 self.set(from, State::Head(partial));
-                Step::used(new)
+                LayerStep::used(new)
             }
-            HeadStep::Read(Step { used, switch }) => Step { used: used - held, switch },
-            HeadStep::NoHead => Step { used: 0, switch: Some(Switch::Rejected { held }) },
+            HeadStep::Read(LayerStep { used, switch }) => LayerStep { used: used - held, switch },
+            HeadStep::NoHead => LayerStep { used: 0, switch: Some(Switch::Rejected { held }) },
         }
     }
 
@@ -129,7 +129,7 @@ impl Http1Connection {
         stamp: Stamp,
         boundary: bool,
         cx: &mut Context<'_>,
-    ) -> Step {
+    ) -> LayerStep {
         let held = partial.bytes.len();
         partial.push(bytes, stamp);
         let line = &partial.bytes;
@@ -141,14 +141,14 @@ impl Http1Connection {
         let is_open = needs_line_end || start_line::classify(line) == LineKind::Undecided;
         if is_open && line.len() < cx.config.limits.head_bytes_max {
             self.set(from, State::Resuming(partial));
-            return Step::used(bytes.len());
+            return LayerStep::used(bytes.len());
         }
         // The place is as lost as before. A segment that begins here may still start with a message.
         let used = if boundary { 0 } else { bytes.len() };
         let fate = if self.client.is_some() { Fate::Unparseable } else { Fate::NotHttp };
         self.count_lost(from, fate, held + used, cx);
         self.lose(from, fate);
-        Step::used(used)
+        LayerStep::used(used)
     }
 
     pub(super) fn head(&mut self, from: Side, candidate: Candidate<'_>, cx: &mut Context<'_>) -> HeadStep {
@@ -169,7 +169,7 @@ impl Http1Connection {
         let Some(opened) = self.open(from, &head[..length], anomalies, frames, cx) else { return HeadStep::NoHead };
         cx.account.count(Fate::Framing, blank);
         let stamp = frames.last().copied().unwrap_or(cx.stamp);
-        HeadStep::Read(Step { used: blank + length, switch: self.begin(from, opened, length, stamp, cx) })
+        HeadStep::Read(LayerStep { used: blank + length, switch: self.begin(from, opened, length, stamp, cx) })
     }
 
     /// A head with more bytes than are kept. Only the first of them decide what is reported, so that it does not
@@ -197,7 +197,7 @@ impl Http1Connection {
         let mut fields = OverlongHead::new(input.status, input.version);
         fields.find_blank(&kept[memchr(b'\n', kept).map_or(max, |lf| lf + 1)..]);
         self.set(from, State::Overlong(Box::new(Overlong { open, request_method, upgrade, fields })));
-        HeadStep::Read(Step::used(blank + max))
+        HeadStep::Read(LayerStep::used(blank + max))
     }
 
     /// The blank line of a head over the limit.

@@ -11,7 +11,7 @@ use crate::event::Completion;
 use crate::http1::chunked::{ChunkPiece, Dechunker};
 use crate::http1::head;
 use crate::ledger::Fate;
-use crate::switch::Step;
+use crate::switch::LayerStep;
 
 impl Http1Connection {
     pub(super) fn body(
@@ -22,8 +22,8 @@ impl Http1Connection {
         bytes: &[u8],
         stamp: Stamp,
         cx: &mut Context<'_>,
-    ) -> Step {
-        Step::used(match body {
+    ) -> LayerStep {
+        LayerStep::used(match body {
             BodyState::UntilClose => {
                 cx.body(open.subject, bytes, stamp);
                 self.set(from, State::Body(body, open));

@@ -15,7 +15,7 @@ use crate::http::Direction;
 use crate::http1::start_line;
 use crate::ledger::Fate;
 use crate::stream::Retention;
-use crate::switch::{Step, Switch};
+use crate::switch::{LayerStep, Switch};
 
 #[derive(Debug, Default)]
 pub(crate) struct Http1Connection {
@@ -133,7 +133,7 @@ impl Http1Connection {
         stamp: Stamp,
         mut boundary: bool,
         cx: &mut Context<'_>,
-    ) -> Step {
+    ) -> LayerStep {
         let mut used = 0;
         while used < bytes.len() {
             let rest = &bytes[used..];
@@ -143,7 +143,7 @@ impl Http1Connection {
             {
                 open.begun = true;
                 cx.body(open.subject, rest, stamp);
-                return Step::used(bytes.len());
+                return LayerStep::used(bytes.len());
             }
             let step = match self.sides[from.index()].state {
                 State::Start => self.head_at_once(from, rest, stamp, cx),
@@ -153,17 +153,24 @@ impl Http1Connection {
             boundary &= step.used == 0;
             used += step.used;
             if step.switch.is_some() {
-                return Step { used, ..step };
+                return LayerStep { used, ..step };
             }
         }
-        Step::used(used)
+        LayerStep::used(used)
     }
 
     /// A step in any state but [`State::Start`]. Out of line, to keep [`Self::deliver`] small.
     #[inline(never)]
-    fn general_step(&mut self, from: Side, bytes: &[u8], stamp: Stamp, boundary: bool, cx: &mut Context<'_>) -> Step {
+    fn general_step(
+        &mut self,
+        from: Side,
+        bytes: &[u8],
+        stamp: Stamp,
+        boundary: bool,
+        cx: &mut Context<'_>,
+    ) -> LayerStep {
         match std::mem::take(&mut self.sides[from.index()].state) {
-            State::Start => Step { used: 0, switch: Some(Switch::Undecided) },
+            State::Start => LayerStep { used: 0, switch: Some(Switch::Undecided) },
             State::Head(mut partial) => {
                 partial.push(bytes, stamp);
                 self.more_of_head(from, partial, bytes.len(), cx)
@@ -176,12 +183,12 @@ impl Http1Connection {
                 open.begun = true;
                 self.body(from, body, open, bytes, stamp, cx)
             }
-            State::Trailers(partial, open) => Step::used(self.trailers(from, partial, open, bytes, stamp, cx)),
+            State::Trailers(partial, open) => LayerStep::used(self.trailers(from, partial, open, bytes, stamp, cx)),
             State::Lost(fate) => self.look_for_start(from, fate, bytes, stamp, boundary, cx),
             State::Resuming(partial) => self.resume(from, partial, bytes, stamp, boundary, cx),
             State::Away => {
                 self.leave(from);
-                Step { used: 0, switch: Some(Switch::Ended) }
+                LayerStep { used: 0, switch: Some(Switch::Ended) }
             }
         }
     }
@@ -193,17 +200,17 @@ impl Http1Connection {
         bytes: &[u8],
         stamp: Stamp,
         cx: &mut Context<'_>,
-    ) -> Step {
+    ) -> LayerStep {
         match overlong.fields.find_blank(bytes) {
             Some(used) => {
                 cx.account.count(Fate::Head, used);
-                Step { used, switch: self.end_overlong(from, *overlong, stamp, cx) }
+                LayerStep { used, switch: self.end_overlong(from, *overlong, stamp, cx) }
             }
             None => {
                 cx.account.count(Fate::Head, bytes.len());
                 cx.carried(overlong.open.subject, stamp);
                 self.set(from, State::Overlong(overlong));
-                Step::used(bytes.len())
+                LayerStep::used(bytes.len())
             }
         }
     }
@@ -221,14 +228,14 @@ impl Http1Connection {
         open: OpenMessage,
         stamp: Stamp,
         cx: &mut Context<'_>,
-    ) -> Step {
+    ) -> LayerStep {
         let open = OpenMessage { orphan: false, ..open };
         if matches!(body, BodyState::UntilClose) || !open.begun {
             self.close(from, open, Completion::Complete, stamp, cx);
         } else {
             self.set(from, State::Body(body, open));
         }
-        Step::used(0)
+        LayerStep::used(0)
     }
 
     /// In [`State::Lost`]: a message starts only where a segment starts with a strict start line (policy 15).
@@ -240,9 +247,9 @@ impl Http1Connection {
         stamp: Stamp,
         boundary: bool,
         cx: &mut Context<'_>,
-    ) -> Step {
+    ) -> LayerStep {
         if boundary && start_line::is_strict_start(bytes) && self.may_send(from, bytes, true, cx.flow) {
-            return Step::used(0);
+            return LayerStep::used(0);
         }
         if boundary && start_line::may_become_strict(bytes) {
             self.set(from, State::Resuming(Partial::of(bytes, stamp)));
@@ -250,7 +257,7 @@ impl Http1Connection {
             self.count_lost(from, fate, bytes.len(), cx);
             self.lose(from, fate);
         }
-        Step::used(bytes.len())
+        LayerStep::used(bytes.len())
     }
 
     pub(super) fn set(&mut self, side: Side, state: State) {
@@ -306,7 +313,7 @@ impl Http1Connection {
         *self.client.get_or_insert(client) == client
     }
 
-    /// Counts bytes that are no part of a message, and what they say about pairing.
+    /// EventCounts bytes that are no part of a message, and what they say about pairing.
     pub(crate) fn count_lost(&mut self, from: Side, fate: Fate, bytes: usize, cx: &mut Context<'_>) {
         cx.account.count(fate, bytes);
         if fate == Fate::Unparseable && bytes > 0 && self.client == Some(from.other()) {

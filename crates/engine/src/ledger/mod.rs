@@ -83,25 +83,25 @@ pub struct Ledger {
     /// UDP datagrams that are no tunnel, and their payload. Nothing reads them yet, so they are in no account.
     datagrams: u64,
     datagram_payload: u64,
-    counts: Counts,
+    counts: EventCounts,
 }
 
 /// How often things happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Counts {
+pub(crate) struct EventCounts {
     anomalies: [u64; Anomaly::ALL.len()],
     connections: u64,
     evicted: u64,
     messages: u64,
 }
 
-impl Default for Counts {
+impl Default for EventCounts {
     fn default() -> Self {
         Self { anomalies: [0; Anomaly::ALL.len()], connections: 0, evicted: 0, messages: 0 }
     }
 }
 
-impl Counts {
+impl EventCounts {
     pub(crate) const fn anomaly(&mut self, anomaly: Anomaly) {
         self.anomalies[anomaly as usize] += 1;
     }
@@ -114,7 +114,7 @@ impl Counts {
         self.evicted += 1;
     }
 
-    /// Counts a message with its anomalies.
+    /// EventCounts a message with its anomalies.
     pub(crate) fn message(&mut self, anomalies: AnomalySet) {
         self.messages += 1;
         if !anomalies.is_empty() {
@@ -226,21 +226,21 @@ impl Ledger {
     }
 
     /// The account that TCP payload is counted in, and the counts, for one call.
-    pub(crate) const fn tcp_mut(&mut self) -> (&mut Account, &mut Counts) {
+    pub(crate) const fn tcp_mut(&mut self) -> (&mut Account, &mut EventCounts) {
         (&mut self.tcp, &mut self.counts)
     }
 
-    pub(crate) const fn counts_mut(&mut self) -> &mut Counts {
+    pub(crate) const fn counts_mut(&mut self) -> &mut EventCounts {
         &mut self.counts
     }
 
-    /// Counts a frame: for callers that drive an [intake](sniffer_packet::intake) and several shards.
+    /// EventCounts a frame: for callers that drive an [intake](sniffer_packet::intake) and several shards.
     pub const fn count_frame(&mut self, fate: FrameFate) {
         self.frames += 1;
         self.frame_fates[fate as usize] += 1;
     }
 
-    /// Counts a UDP datagram, as [`Self::count_frame`] counts a frame.
+    /// EventCounts a UDP datagram, as [`Self::count_frame`] counts a frame.
     pub const fn count_datagram(&mut self, payload: usize) {
         self.datagrams += 1;
         self.datagram_payload += payload as u64;

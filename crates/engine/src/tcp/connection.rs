@@ -1,42 +1,64 @@
-//! Both directions of one connection: what a segment says, what the peer would have dropped, how it ends.
+//! Both directions of one connection: what a segment changes, what the peer would have dropped, how it
+//! ends.
 //!
-//! How it begins is in [`super::handshake`] and [`super::midstream`], in which order bytes go on in [`super::delivery`].
+//! [`super::handshake`] and [`super::midstream`] say how it begins. Next: [`super::delivery`], the
+//! order in which bytes are delivered.
 
-use sniffer_packet::frame::Stamp;
+use sniffer_packet::intake::Now;
 use sniffer_packet::key::Side;
 use sniffer_packet::segment::{Flags, Segment};
 use sniffer_packet::seq::{SeqNumber, StreamOffset};
-use sniffer_packet::time::Timestamp;
 
 use super::delivery::{Heard, SIDES, deliver};
 use super::half::{Half, HalfState};
 use super::handshake::{PendingSyn, SynData};
-use super::midstream::takes_place;
-use super::overlap::evidence::{DeliveredBy, Evidence, Provenance};
+use super::midstream::occupies_sequence;
+use super::overlap::evidence::{Evidence, Provenance};
+use super::overlap::memory::BufferPool;
 use crate::anomaly::Anomaly;
 use crate::config::Limits;
 use crate::ledger::Fate;
 use crate::reassembly::NewChunk;
 use crate::stream::{Delivery, EndCause, StreamSink};
 
+/// Ticks by which a time stamp may be older than the last: Linux's `TCP_PAWS_WINDOW`. Segments that
+/// overtake each other by a tick on a lossy link are taken by their receiver.
+const TIMESTAMP_SLACK: i32 = 1;
+
 /// What the table must do after a segment.
 #[derive(Debug)]
 pub(crate) enum SegmentOutcome {
     /// Nothing.
     Open,
-    /// The connection is over: both ends were delivered.
+    /// Remove the connection: both ends were delivered.
     Closed,
-    /// The ports were used again: end this connection, begin one with this SYN, then give it the same segment.
+    /// The ports were reused: end this connection, begin one with this SYN, then give it the same
+    /// segment.
     Reopen(Box<PendingSyn>),
 }
 
-/// Where a segment stands in both streams.
+/// What a connection works with during one call.
+pub(crate) struct TcpContext<'a, S> {
+    /// The frame being pushed, and the engine's clock.
+    pub(crate) now: Now,
+    pub(crate) limits: &'a Limits,
+    pub(crate) pool: &'a mut BufferPool,
+    pub(crate) sink: &'a mut S,
+}
+
+impl<S: StreamSink> TcpContext<'_, S> {
+    pub(super) fn count(&mut self, fate: Fate, bytes: usize) {
+        self.sink.account().count(fate, bytes);
+    }
+}
+
+/// Offsets of a segment in both streams.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     start: StreamOffset,
-    /// Behind its payload, not counting what was cut.
+    /// Offset after its payload, not counting bytes that were cut.
     end: StreamOffset,
-    /// What it acknowledges of the other; means nothing before that is live.
+    /// Offset up to which it acknowledges the other direction. Meaningless until that is live.
     acked: StreamOffset,
 }
 
@@ -48,27 +70,27 @@ pub(crate) struct TcpConnection {
 }
 
 impl TcpConnection {
-    pub(crate) fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { halves: [Half::new(), Half::new()], pending_syn: None, syn_data: None }
     }
 
-    /// Whether a segment may begin a connection: a reset or a segment without ACK tells nothing.
+    /// Returns whether a segment may begin a connection: not a reset, nor one without ACK.
     pub(crate) const fn may_begin(segment: &Segment<'_>) -> bool {
         segment.flags.has(Flags::SYN) || (segment.flags.has(Flags::ACK) && !segment.flags.has(Flags::RST))
     }
 
-    /// Whether no data can have been exchanged yet, as far as the capture shows.
+    /// Returns whether, as far as the capture shows, no data can have been exchanged yet.
     pub(crate) fn is_half_open(&self) -> bool {
-        self.halves.iter().any(|half| matches!(half.phase, HalfState::Unseen | HalfState::Expected))
+        self.halves.iter().any(|half| matches!(half.stream.phase, HalfState::Unseen | HalfState::Expected))
             && self.halves.iter().all(Half::is_pristine)
     }
 
-    /// Whether something waits for an allowance to pass.
+    /// Returns whether something waits for an allowance to pass.
     pub(crate) fn is_stalled(&self) -> bool {
         self.halves.iter().any(Half::is_stalling)
     }
 
-    /// Accounted bytes beyond the structure itself.
+    /// Returns the accounted bytes on the heap.
     #[inline(always)]
     pub(crate) fn held(&self) -> usize {
         self.halves[0].held()
@@ -77,17 +99,7 @@ impl TcpConnection {
             + self.syn_data.as_ref().map_or(0, |data| size_of::<SynData>() + data.bytes.len())
     }
 
-    /// Copies what is lent, before that goes.
-    pub(crate) fn copy_lent(&mut self, block: &[u8]) {
-        self.halves.iter_mut().for_each(|half| half.copy_lent(block));
-    }
-
-    /// Gives up the copies of delivered bytes; from here on a conflict with them counts as a duplicate.
-    pub(crate) fn drop_history(&mut self) {
-        self.halves.iter_mut().for_each(Half::forget);
-    }
-
-    /// Payload bytes without a fate yet.
+    /// Returns the number of payload bytes that have no fate yet.
     pub(crate) fn held_payload(&self) -> usize {
         self.halves[0].held_payload()
             + self.halves[1].held_payload()
@@ -95,29 +107,32 @@ impl TcpConnection {
             + self.syn_data.as_ref().map_or(0, |data| data.bytes.len())
     }
 
-    /// Where the next byte of each side stands, for telling late duplicates from a new connection.
+    /// Drops the copies of delivered bytes. From here on a conflict with them counts as a duplicate.
+    pub(crate) fn drop_history(&mut self) {
+        self.halves.iter_mut().for_each(Half::drop_history);
+    }
+
+    /// Returns the sequence number of each side's next byte, to recognise late duplicates once the
+    /// connection is gone.
     pub(crate) fn next_seqs(&self) -> [Option<SeqNumber>; 2] {
         self.halves.each_ref().map(Half::next_seq)
     }
 
-    /// Takes a segment sent by `side`. Its payload has been counted as received. Inlined, as [`deliver`] is: of 2370 instructions for a
-    /// segment of a large body, 65 handed over to them what was at hand.
+    /// Takes a segment sent by `side`. Its payload has been counted as received.
+    /// hot: see NOTES#segment
     #[inline(always)]
-    pub(crate) fn segment<R: StreamSink>(
+    pub(crate) fn segment<S: StreamSink>(
         &mut self,
         segment: &Segment<'_>,
         side: Side,
-        stamp: Stamp,
-        now: Timestamp,
-        limits: &Limits,
-        out: &mut R,
+        cx: &mut TcpContext<'_, S>,
     ) -> SegmentOutcome {
         if segment.flags.has(Flags::RST) {
-            out.account().count(Fate::Ignored, segment.payload.len());
-            return self.reset(segment, side, now, limits, out);
+            cx.count(Fate::Ignored, segment.payload.len());
+            return self.reset(segment, side, cx);
         }
         if segment.flags.has(Flags::SYN) {
-            if let Some(outcome) = self.syn(segment, side, stamp, limits, out) {
+            if let Some(outcome) = self.syn(segment, side, cx) {
                 return outcome;
             }
         } else {
@@ -125,85 +140,88 @@ impl TcpConnection {
                 return outcome;
             }
             if let Some(anomaly) = self.implausible(segment, side) {
-                out.account().count(Fate::Ignored, segment.payload.len());
-                if segment.payload.is_empty() {
-                    out.flag_connection(anomaly);
-                } else {
-                    out.flag_message(side, anomaly);
-                }
-                self.settle(now, None, limits, out);
-                return self.outcome();
+                return self.ignore(segment, side, anomaly, cx);
             }
             if !self.halves.iter().all(Half::is_settled) {
-                self.join(segment, side, limits, out);
+                self.join(segment, side, cx);
             }
             let at = self.place(segment, side);
-            self.acknowledge(segment, side, at, out);
+            self.acknowledge(segment, side, at, cx.pool);
             if self.syn_data.is_some() {
-                self.syn_data_acknowledged(segment, side.other(), out);
+                self.syn_data_acknowledged(segment, side.other(), cx);
             }
-            self.data(segment, side, at, stamp, limits, out);
+            self.data(segment, side, at, cx);
         }
         if self.halves.iter().all(Half::is_quiet) {
             return SegmentOutcome::Open;
         }
-        let acked = self.half(side.other()).place(segment.ack);
+        let acked = self.half(side.other()).stream.place(segment.ack);
         let heard = segment.flags.has(Flags::ACK).then_some(Heard { from: side, acked });
-        self.settle(now, heard, limits, out);
+        self.settle(heard, cx);
         self.outcome()
     }
 
     /// Lets time pass without a packet.
-    pub(crate) fn advance<R: StreamSink>(&mut self, now: Timestamp, limits: &Limits, out: &mut R) -> SegmentOutcome {
-        self.settle(now, None, limits, out);
+    pub(crate) fn advance<S: StreamSink>(&mut self, cx: &mut TcpContext<'_, S>) -> SegmentOutcome {
+        self.settle(None, cx);
         self.outcome()
     }
 
-    /// Ends the connection: what waits is delivered with the holes before it declared, or dropped when evicted.
-    pub(crate) fn end<R: StreamSink>(&mut self, cause: EndCause, out: &mut R) {
+    /// Ends the connection. Waiting bytes are delivered, with the holes before them declared lost;
+    /// those of an evicted connection are dropped.
+    pub(crate) fn end<S: StreamSink>(&mut self, cause: EndCause, cx: &mut TcpContext<'_, S>) {
         if let Some(syn) = self.pending_syn.take() {
-            out.account().count(Fate::Ignored, syn.payload.len());
+            cx.count(Fate::Ignored, syn.payload.len());
         }
         if let Some(data) = self.syn_data.take() {
-            out.account().count(Fate::Ignored, data.bytes.len());
+            cx.count(Fate::Ignored, data.bytes.len());
         }
         if cause == EndCause::Evicted {
             for half in &mut self.halves {
                 while let Some((_, waiting)) = half.pop_waiting() {
-                    out.account().count(Fate::Evicted, waiting.bytes.len());
+                    cx.count(Fate::Evicted, waiting.bytes.len());
                 }
             }
         }
         SIDES.into_iter().for_each(|side| self.settle_start(side));
         loop {
-            self.drain(out);
+            self.drain(cx);
             if let Some((side, end)) = SIDES.into_iter().find_map(|s| Some((s, self.half(s).any_hole()?))) {
-                self.declare(side, end, out);
+                self.declare_lost(side, end, cx);
             } else if let Some(side) = self.oldest_blocked() {
-                self.deliver_first(side, out);
+                self.deliver_first(side, cx);
             } else {
                 break;
             }
         }
         for side in SIDES {
             let half = self.half_mut(side);
-            if half.phase != HalfState::Ended {
-                half.phase = HalfState::Ended;
-                out.deliver(side, Delivery::End(cause));
+            if half.stream.phase != HalfState::Ended {
+                half.stream.phase = HalfState::Ended;
+                cx.sink.deliver(side, Delivery::End(cause));
             }
         }
     }
 
-    pub(super) fn half(&self, side: Side) -> &Half {
+    pub(super) const fn half(&self, side: Side) -> &Half {
         &self.halves[side.index()]
     }
 
-    pub(super) fn half_mut(&mut self, side: Side) -> &mut Half {
+    pub(super) const fn half_mut(&mut self, side: Side) -> &mut Half {
         &mut self.halves[side.index()]
     }
 
+    /// Returns the half of `side`, then that of its peer.
+    const fn both(&mut self, side: Side) -> (&mut Half, &mut Half) {
+        let [low, high] = &mut self.halves;
+        match side {
+            Side::Low => (low, high),
+            Side::High => (high, low),
+        }
+    }
+
     fn outcome(&self) -> SegmentOutcome {
-        if self.halves.iter().all(|half| half.phase == HalfState::Ended) {
+        if self.halves.iter().all(|half| half.stream.phase == HalfState::Ended) {
             SegmentOutcome::Closed
         } else {
             SegmentOutcome::Open
@@ -212,6 +230,7 @@ impl TcpConnection {
 
     // What the peer would have dropped (policy 2).
 
+    /// Returns the reason why the peer would drop a segment.
     fn implausible(&mut self, segment: &Segment<'_>, side: Side) -> Option<Anomaly> {
         if !segment.flags.has(Flags::ACK) {
             return Some(Anomaly::NoAck);
@@ -220,219 +239,255 @@ impl TcpConnection {
         if !half.is_live() {
             return None;
         }
-        if segment.options.md5 && !half.md5 {
+        if segment.options.md5 && !half.header.md5 {
             return Some(Anomaly::UnsolicitedMd5);
         }
-        if let (Some((value, _)), Some(history), Some(_)) = (segment.options.timestamps, half.ts_recent, peer.ts_recent)
-            && (value.wrapping_sub(history) as i32) < -TIMESTAMP_SLACK
-            // What brings nothing new is a duplicate, and those are often old.
-            && half.is_new(end_of(segment))
-        {
+        if has_old_timestamp(segment, half, peer) {
             return Some(Anomaly::OldTimestamp);
         }
-        // Nearly every segment is what comes next on both sides.
-        if half.is_next(segment.seq) && peer.is_next(segment.ack) && peer.acked <= peer.next {
+        // Nearly every segment is the next one in both directions.
+        if half.stream.is_next(segment.seq) && peer.stream.is_next(segment.ack) && peer.stream.acked <= peer.stream.next
+        {
             return None;
         }
-        let ahead = half.plausible_ahead();
-        if peer.is_live() && peer.is_long_acknowledged(segment.ack, ahead) {
-            return Some(Anomaly::BadAck);
-        }
-        if peer.is_live()
-            && peer.place(segment.ack) > peer.highest().add(ahead)
-            && !peer.outlying_ack(segment.ack, ahead)
-        {
+        if has_bad_ack(segment, half, peer) {
             return Some(Anomaly::BadAck);
         }
         let ahead = peer.plausible_ahead();
-        if takes_place(segment)
-            && half.place(segment.seq) > half.highest().add(ahead)
-            && !half.outlying_data(segment.seq, end_of(segment), ahead)
+        if occupies_sequence(segment)
+            && half.stream.place(segment.seq) > half.highest().add(ahead)
+            && !half.holes().outlying_data(segment.seq, end_of(segment), ahead)
         {
             return Some(Anomaly::OutOfWindow);
         }
         None
     }
 
-    pub(super) fn both(&mut self, side: Side) -> (&mut Half, &mut Half) {
-        let [low, high] = &mut self.halves;
-        match side {
-            Side::Low => (low, high),
-            Side::High => (high, low),
+    fn ignore<S: StreamSink>(
+        &mut self,
+        segment: &Segment<'_>,
+        side: Side,
+        anomaly: Anomaly,
+        cx: &mut TcpContext<'_, S>,
+    ) -> SegmentOutcome {
+        cx.count(Fate::Ignored, segment.payload.len());
+        if segment.payload.is_empty() {
+            cx.sink.flag_connection(anomaly);
+        } else {
+            cx.sink.flag_message(side, anomaly);
         }
+        self.advance(cx)
     }
 
     // The living connection.
 
     fn place(&self, segment: &Segment<'_>, side: Side) -> Place {
-        let (half, peer) = (self.half(side), self.half(side.other()));
-        let start = half.place(segment.seq);
-        Place { start, end: start.add(segment.payload.len() as u64), acked: peer.place(segment.ack) }
+        let start = self.half(side).stream.place(segment.seq);
+        let acked = self.half(side.other()).stream.place(segment.ack);
+        Place { start, end: start.add(segment.payload.len() as u64), acked }
     }
 
-    /// Notes what a segment says of both directions' places.
-    fn acknowledge<R: StreamSink>(&mut self, segment: &Segment<'_>, side: Side, at: Place, out: &mut R) {
+    /// Records the header of a segment: window, TTL, time stamp and acknowledgement.
+    fn acknowledge(&mut self, segment: &Segment<'_>, side: Side, at: Place, pool: &mut BufferPool) {
         let (half, peer) = self.both(side);
-        half.see_window(segment.window, peer);
-        half.ttl = half.ttl.max(segment.ttl);
+        half.header.see_window(segment.window, &peer.header);
+        half.header.ttl = half.header.ttl.max(segment.ttl);
         if let Some((value, _)) = segment.options.timestamps
-            // RFC 7323 §4.3 (2): only a segment at or before the last acknowledgement sent; which the capture may show early.
-            && half.phase != HalfState::Joined
-            // And an acceptable one (§5.3 R2): Linux drops what ends before that first.
-            && (at.start..=at.end).contains(&half.acked.min(half.next))
-            && half.ts_recent.is_none_or(|history| value.wrapping_sub(history) as i32 >= 0)
+            // RFC 7323 §4.3 (2): only a segment at or before the last acknowledgement sent, which the
+            // capture may show early.
+            && half.stream.phase != HalfState::Joined
+            // Only an acceptable one (§5.3 R2): Linux drops what ends before that first.
+            && (at.start..=at.end).contains(&half.stream.acked.min(half.stream.next))
+            && half.header.ts_recent.is_none_or(|recent| value.wrapping_sub(recent) as i32 >= 0)
         {
-            half.ts_recent = Some(value);
+            half.header.ts_recent = Some(value);
         }
-        match peer.phase {
-            // Nothing of that direction is in the capture: it cannot be waited for.
+        match peer.stream.phase {
+            // No segment of that direction is in the capture, so its bytes cannot be waited for.
             HalfState::Unseen | HalfState::Expected => peer.expect(segment.ack),
-            HalfState::Joined | HalfState::Open | HalfState::Ended => peer.acknowledged(at.acked, out),
+            HalfState::Joined | HalfState::Open | HalfState::Ended => peer.acknowledge(at.acked, pool),
         }
     }
 
-    fn data<R: StreamSink>(
-        &mut self,
-        segment: &Segment<'_>,
-        side: Side,
-        at: Place,
-        stamp: Stamp,
-        limits: &Limits,
-        out: &mut R,
-    ) {
-        if self.syn_data_len(side) > 0 {
-            // No SYN-ACK was seen: the place of the next data tells whether the data of the SYN was taken.
-            let half = self.half(side);
-            let behind = half.start.add(self.syn_data_len(side));
-            let taken = if at.start >= behind { behind } else { half.start };
-            self.take_syn_data(side, taken, out);
-        }
+    /// Takes the payload and the FIN of a segment.
+    fn data<S: StreamSink>(&mut self, segment: &Segment<'_>, side: Side, at: Place, cx: &mut TcpContext<'_, S>) {
+        self.settle_syn_data(side, at.start, cx);
         let (half, peer) = self.both(side);
-        let requires = if peer.is_live() { at.acked } else { StreamOffset(0) };
         let mut chunk = NewChunk {
             offset: at.start,
             bytes: segment.payload,
             cut: u64::from(segment.cut),
-            stamp,
-            requires,
+            stamp: cx.now.frame,
+            requires: if peer.is_live() { at.acked } else { StreamOffset(0) },
             boundary: true,
         };
-        let end = at.end.add(chunk.cut);
-        // A FIN before bytes that were seen contradicts them: it is no end. Of two, the one in order is taken first.
-        if segment.flags.has(Flags::FIN) && end >= half.received() {
-            half.fin = Some(half.fin.unwrap_or(end).min(end));
+        if segment.flags.has(Flags::FIN) {
+            place_fin(half, at.end.add(chunk.cut));
         }
-        if chunk.bytes.is_empty() && chunk.cut == 0 {
+        if chunk.is_empty() {
             return;
         }
         if segment.flags.has(Flags::URG) {
-            out.flag_message(side, Anomaly::UrgentData);
+            cx.sink.flag_message(side, Anomaly::UrgentData);
         }
-        if let Some(fin) = half.fin
-            && end > fin
-        {
-            let room = fin.since(chunk.offset);
-            let keep = usize::try_from(room).unwrap_or(usize::MAX).min(chunk.bytes.len());
-            out.account().count(Fate::Ignored, chunk.bytes.len() - keep);
-            out.flag_connection(Anomaly::DataAfterFin);
-            chunk.cut = chunk.cut.min(room - keep as u64);
-            chunk.bytes = &chunk.bytes[..keep];
+        cut_at_fin(half, &mut chunk, cx);
+        if chunk.offset < half.stream.next {
+            cut_delivered(half, side, segment, &mut chunk, cx);
         }
-        if chunk.offset < half.next {
-            let old = half.next.since(chunk.offset);
-            let dropped = usize::try_from(old).unwrap_or(usize::MAX).min(chunk.bytes.len());
-            let again = &chunk.bytes[..dropped];
-            let fate = if half.conflicts(chunk.offset, again, out.block()) {
-                let delivered = half.evidence(chunk.offset, again, (segment.src.ip, segment.dst.ip));
-                note_conflict(half, side, delivered, segment, out);
-                Fate::ConflictingOverlap
-            } else if half.in_last_gap(chunk.offset) {
-                Fate::Late
-            } else {
-                Fate::Duplicate
-            };
-            out.account().count(fate, dropped);
-            chunk.cut = chunk.cut.saturating_sub(old - dropped as u64);
-            chunk.bytes = &chunk.bytes[dropped..];
-            chunk.offset = half.next;
-            chunk.boundary = false;
-        }
-        if chunk.bytes.is_empty() && chunk.cut == 0 {
+        if chunk.is_empty() {
             return;
         }
-        let in_order = half.phase == HalfState::Open
-            && chunk.offset == half.next
+        let in_order = half.stream.phase == HalfState::Open
+            && chunk.offset == half.stream.next
             && !half.has_waiting()
-            && chunk.requires <= peer.next.add(1);
+            && chunk.requires <= peer.stream.next.add(1);
         if in_order {
             let whole = chunk.bytes.len() == segment.payload.len();
-            let by = if whole { DeliveredBy::Whole(segment) } else { DeliveredBy::Part(segment) };
-            deliver(half, side, chunk, by, out);
-            return;
+            let provenance = || if whole { Provenance::unverified(segment) } else { Provenance::verified(segment) };
+            deliver(half, side, chunk, provenance, cx);
+        } else {
+            keep_early(half, side, segment, chunk, cx);
+            self.make_room(side, cx);
         }
-        let inserted = half.wait(chunk, Provenance::verified(segment));
-        out.account().count(Fate::Duplicate, inserted.duplicate);
-        if inserted.conflicting > 0 {
-            out.account().count(Fate::ConflictingOverlap, inserted.conflicting);
-            note_conflict(half, side, inserted.evidence, segment, out);
-        }
-        while self.half(side).is_full(limits) {
+    }
+
+    /// Delivers or declares lost the lowest waiting bytes until the rest is within the limit.
+    fn make_room<S: StreamSink>(&mut self, side: Side, cx: &mut TcpContext<'_, S>) {
+        while self.half(side).is_full(cx.limits) {
             self.settle_start(side);
-            self.drain(out);
-            if !self.half(side).is_full(limits) {
+            self.drain(cx);
+            if !self.half(side).is_full(cx.limits) {
                 break;
             }
             match self.half(side).any_hole() {
-                Some(end) => self.declare(side, end, out),
-                None => self.deliver_first(side, out),
+                Some(end) => self.declare_lost(side, end, cx),
+                None => self.deliver_first(side, cx),
             }
         }
     }
 
-    /// RFC 9293 §3.10.7.4 and RFC 5961 §3: a reset counts only at the exact place expected.
-    fn reset<R: StreamSink>(
+    /// Takes a RST, which counts only at the exact place expected (RFC 9293 §3.10.7.4, RFC 5961 §3).
+    fn reset<S: StreamSink>(
         &mut self,
         segment: &Segment<'_>,
         side: Side,
-        now: Timestamp,
-        limits: &Limits,
-        out: &mut R,
+        cx: &mut TcpContext<'_, S>,
     ) -> SegmentOutcome {
         let (half, peer) = self.both(side);
         let exact = if half.is_live() {
-            let fin = u64::from(half.fin == Some(half.next));
-            let ends = [half.next, half.next.add(fin), half.highest()];
-            ends.contains(&half.place(segment.seq))
+            let next = half.stream.next;
+            let fin = u64::from(half.stream.fin == Some(next));
+            [next, next.add(fin), half.highest()].contains(&half.stream.place(segment.seq))
         } else {
-            // The answer to a SYN: it must acknowledge that SYN (RFC 9293 §3.10.7.3).
-            segment.flags.has(Flags::ACK) && peer.is_live() && peer.place(segment.ack) == peer.highest()
+            // An answer to a SYN must acknowledge that SYN (RFC 9293 §3.10.7.3).
+            segment.flags.has(Flags::ACK) && peer.is_live() && peer.stream.place(segment.ack) == peer.highest()
         };
         if !exact {
-            out.flag_connection(Anomaly::InexactReset);
-            self.settle(now, None, limits, out);
-            return self.outcome();
+            cx.sink.flag_connection(Anomaly::InexactReset);
+            return self.advance(cx);
         }
-        self.end(EndCause::Reset, out);
+        self.end(EndCause::Reset, cx);
         SegmentOutcome::Closed
     }
 }
 
-/// The sequence number behind a segment's payload.
-const fn end_of(segment: &Segment<'_>) -> SeqNumber {
-    segment.seq.add(segment.payload.len() as u32)
+/// Returns whether a segment's time stamp is older than the last, where both sides use time stamps.
+/// Duplicates often are, so only a segment with new bytes counts.
+fn has_old_timestamp(segment: &Segment<'_>, half: &Half, peer: &Half) -> bool {
+    let (Some((value, _)), Some(recent), Some(_)) =
+        (segment.options.timestamps, half.header.ts_recent, peer.header.ts_recent)
+    else {
+        return false;
+    };
+    (value.wrapping_sub(recent) as i32) < -TIMESTAMP_SLACK && half.stream.place(end_of(segment)) > half.stream.next
 }
 
-/// Ticks that a time stamp may be older than the last and still pass: Linux's `TCP_PAWS_WINDOW`. Without it, segments that
-/// overtake each other by a tick on a lossy link are dropped that their receiver took.
-const TIMESTAMP_SLACK: i32 = 1;
+/// Returns whether a segment acknowledges bytes far before or far after those that its peer sent.
+fn has_bad_ack(segment: &Segment<'_>, half: &Half, peer: &mut Half) -> bool {
+    let (ack, ahead) = (segment.ack, half.plausible_ahead());
+    if !peer.is_live() {
+        return false;
+    }
+    let is_beyond = peer.stream.place(ack) > peer.highest().add(ahead);
+    peer.stream.is_stale_ack(ack, ahead) || (is_beyond && !peer.holes().outlying_ack(ack, ahead))
+}
 
-/// Names a conflict, and what speaks against either copy: what the peer never got, or never took (policy 2).
-fn note_conflict<R: StreamSink>(half: &Half, side: Side, first: Evidence, later: &Segment<'_>, out: &mut R) {
-    out.flag_message(side, Anomaly::ConflictingOverlap);
+/// Places the FIN at `end`, unless bytes after it were seen. Of two FINs the one in order counts.
+fn place_fin(half: &mut Half, end: StreamOffset) {
+    if end >= half.received() {
+        let fin = &mut half.stream.fin;
+        *fin = Some(fin.unwrap_or(end).min(end));
+    }
+}
+
+/// Drops the bytes of a chunk that lie after the FIN.
+fn cut_at_fin<S: StreamSink>(half: &Half, chunk: &mut NewChunk<'_>, cx: &mut TcpContext<'_, S>) {
+    let len = chunk.bytes.len();
+    let Some(fin) = half.stream.fin else { return };
+    if chunk.offset.add(len as u64 + chunk.cut) <= fin {
+        return;
+    }
+    let room = fin.since(chunk.offset);
+    let keep = usize::try_from(room).unwrap_or(usize::MAX).min(len);
+    cx.count(Fate::Ignored, len - keep);
+    cx.sink.flag_connection(Anomaly::DataAfterFin);
+    chunk.cut = chunk.cut.min(room - keep as u64);
+    chunk.bytes = &chunk.bytes[..keep];
+}
+
+/// Drops the bytes of a chunk that were delivered or declared lost before, and compares them.
+fn cut_delivered<S: StreamSink>(
+    half: &Half,
+    side: Side,
+    segment: &Segment<'_>,
+    chunk: &mut NewChunk<'_>,
+    cx: &mut TcpContext<'_, S>,
+) {
+    let old = half.stream.next.since(chunk.offset);
+    let (again, new) = chunk.bytes.split_at(usize::try_from(old).unwrap_or(usize::MAX).min(chunk.bytes.len()));
+    let fate = if let Some(evidence) = half.conflict(chunk.offset, again, segment) {
+        flag_conflict(half, side, evidence, segment, cx.sink);
+        Fate::ConflictingOverlap
+    } else if half.was_lost(chunk.offset) {
+        Fate::Late
+    } else {
+        Fate::Duplicate
+    };
+    cx.count(fate, again.len());
+    chunk.cut = chunk.cut.saturating_sub(old - again.len() as u64);
+    chunk.bytes = new;
+    chunk.offset = half.stream.next;
+    chunk.boundary = false;
+}
+
+/// Keeps a chunk that arrived before earlier bytes.
+fn keep_early<S: StreamSink>(
+    half: &mut Half,
+    side: Side,
+    segment: &Segment<'_>,
+    chunk: NewChunk<'_>,
+    cx: &mut TcpContext<'_, S>,
+) {
+    let (inserted, evidence) = half.wait(chunk, Provenance::verified(segment));
+    cx.count(Fate::Duplicate, inserted.duplicate);
+    if inserted.conflicting > 0 {
+        cx.count(Fate::ConflictingOverlap, inserted.conflicting);
+        flag_conflict(half, side, evidence, segment, cx.sink);
+    }
+}
+
+/// Flags a conflict, and the reasons why the peer may never have got or taken either copy (policy 2).
+fn flag_conflict<S: StreamSink>(half: &Half, side: Side, first: Evidence, later: &Segment<'_>, sink: &mut S) {
+    sink.flag_message(side, Anomaly::ConflictingOverlap);
     if first.checksum || later.checksum_is_wrong() == Some(true) {
-        out.flag_message(side, Anomaly::BadChecksum);
+        sink.flag_message(side, Anomaly::BadChecksum);
     }
-    if half.is_low(first.ttl.min(later.ttl)) {
-        out.flag_message(side, Anomaly::LowTtl);
+    if half.header.is_low(first.ttl.min(later.ttl)) {
+        sink.flag_message(side, Anomaly::LowTtl);
     }
+}
+
+/// Returns the sequence number after a segment's payload.
+const fn end_of(segment: &Segment<'_>) -> SeqNumber {
+    segment.seq.add(segment.payload.len() as u32)
 }

@@ -1,11 +1,11 @@
-//! How connections begin: SYN, SYN-ACK, ports used again, data in a SYN (policy 4, RFC 7413).
+//! How connections begin: SYN, SYN-ACK, reused ports, data in a SYN (policy 4, RFC 7413).
 
 use sniffer_packet::frame::Stamp;
 use sniffer_packet::key::Side;
 use sniffer_packet::segment::{Checksum, Flags, Segment, TcpOptions};
 use sniffer_packet::seq::{SeqNumber, StreamOffset};
 
-use super::connection::{SegmentOutcome, TcpConnection};
+use super::connection::{SegmentOutcome, TcpConnection, TcpContext};
 use super::half::HalfState;
 use crate::anomaly::Anomaly;
 use crate::config::Limits;
@@ -18,11 +18,12 @@ pub(crate) struct PendingSyn {
     pub(crate) side: Side,
     pub(crate) stamp: Stamp,
     pub(crate) seq: SeqNumber,
+    /// The acknowledgement of a SYN-ACK.
     ack: Option<SeqNumber>,
     window: u16,
     options: TcpOptions,
     pub(super) payload: Vec<u8>,
-    /// Whether the other side was heard since.
+    /// True once the other side sent anything.
     answered: bool,
 }
 
@@ -34,95 +35,145 @@ pub(super) struct SynData {
     pub(super) bytes: Vec<u8>,
 }
 
-/// How far behind the next byte a retransmission is looked for: what a path has under way, rounded up. Arbitrary.
-const AGAIN_MAX: u64 = 1 << 20;
+/// Bytes before the next one that a retransmission may reach back: what a path has in flight, rounded
+/// up. Arbitrary.
+const RETRANSMISSION_MAX: u64 = 1 << 20;
+
+/// How the number of a SYN agrees with what is known of its sender's stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SynFit {
+    /// It can be the start of the stream.
+    Fits,
+    /// It is the SYN of the stream again, or the capture shows it after the data that it precedes.
+    Repeated,
+    /// It belongs to another connection.
+    Foreign,
+}
 
 impl TcpConnection {
-    /// A segment with SYN; `None` when it changes nothing more than what was done.
-    pub(super) fn syn<R: StreamSink>(
+    /// Takes a segment with SYN. Returns an outcome only where the connection ends.
+    pub(super) fn syn<S: StreamSink>(
         &mut self,
         segment: &Segment<'_>,
         side: Side,
-        stamp: Stamp,
-        limits: &Limits,
-        out: &mut R,
+        cx: &mut TcpContext<'_, S>,
     ) -> Option<SegmentOutcome> {
-        let start = segment.seq.add(1);
-        let acknowledges = segment.flags.has(Flags::ACK);
-        let fits = match self.half(side).phase {
-            HalfState::Unseen => true,
-            HalfState::Expected => self.half(side).starts_at(start),
-            // A handshake in four has an ACK with the number of the SYN before the SYN (RFC 9293 §3.5 joins the two).
-            HalfState::Joined => {
-                let half = self.half(side);
-                half.reaches_back_to(start, limits) || (half.is_pristine() && half.starts_at(segment.seq))
-            }
-            // The same SYN again, or one that the capture shows behind the data it precedes.
-            HalfState::Open | HalfState::Ended => {
-                if self.half(side).starts_at(start) {
-                    out.account().count(Fate::Duplicate, segment.payload.len());
-                    self.half_mut(side).see_syn(segment.window, segment.options.window_scale);
-                    return None;
-                }
-                false
-            }
-        };
-        let peer = self.half(side.other());
-        // RFC 9293 §3.10.7.3: it must acknowledge the SYN, and with data in the SYN (RFC 7413) at most that.
-        let highest = peer.highest().add(self.syn_data_len(side.other()));
-        let acked = match peer.phase {
-            _ if !acknowledges => Some(peer.start),
-            HalfState::Unseen | HalfState::Expected => Some(peer.start),
-            HalfState::Joined if peer.reaches_back_to(segment.ack, limits) => Some(peer.place(segment.ack)),
-            _ => Some(peer.place(segment.ack)).filter(|at| (peer.start..=highest).contains(at)),
-        };
-        let Some(acked) = acked.filter(|_| fits) else {
-            if acknowledges && let Some(outcome) = self.reopened_by(segment, side) {
-                return Some(outcome);
-            }
-            out.flag_connection(if fits { Anomaly::BadAck } else { Anomaly::SynInFlow });
-            if fits {
-                out.account().count(Fate::Ignored, segment.payload.len());
-            } else {
-                self.keep_pending(segment, side, stamp, out);
-            }
+        let fit = self.syn_fit(segment, side, cx.limits);
+        if fit == SynFit::Repeated {
+            cx.count(Fate::Duplicate, segment.payload.len());
+            self.half_mut(side).header.see_syn_window(segment);
             return None;
+        }
+        match self.syn_acknowledges(segment, side, cx.limits) {
+            Some(acked) if fit == SynFit::Fits => {
+                self.accept_syn(segment, side, acked, cx);
+                None
+            }
+            _ => self.refuse_syn(segment, side, fit, cx),
+        }
+    }
+
+    fn syn_fit(&self, segment: &Segment<'_>, side: Side, limits: &Limits) -> SynFit {
+        let half = self.half(side);
+        let start = segment.seq.add(1);
+        let fits = match half.stream.phase {
+            HalfState::Unseen => true,
+            HalfState::Expected => half.stream.starts_at(start),
+            // In a handshake of four segments, an ACK with the number of the SYN precedes the SYN
+            // (RFC 9293 §3.5 joins the two).
+            HalfState::Joined => {
+                half.stream.reaches_back_to(start, limits.waiting_bytes_max as u64)
+                    || (half.is_pristine() && half.stream.starts_at(segment.seq))
+            }
+            HalfState::Open | HalfState::Ended if half.stream.starts_at(start) => return SynFit::Repeated,
+            HalfState::Open | HalfState::Ended => false,
         };
-        if acknowledges {
-            let peer = self.half_mut(side.other());
-            match peer.phase {
-                HalfState::Unseen | HalfState::Expected => peer.expect(segment.ack),
-                HalfState::Joined if acked <= peer.start => {
-                    peer.move_start(segment.ack);
-                    peer.phase = HalfState::Open;
-                }
-                HalfState::Joined | HalfState::Open | HalfState::Ended => peer.acknowledged(acked, out),
+        if fits { SynFit::Fits } else { SynFit::Foreign }
+    }
+
+    /// Returns the offset up to which a SYN acknowledges its peer's stream, or none if that is
+    /// impossible.
+    ///
+    /// RFC 9293 §3.10.7.3: a SYN-ACK must acknowledge the SYN, and at most the data in it (RFC 7413).
+    fn syn_acknowledges(&self, segment: &Segment<'_>, side: Side, limits: &Limits) -> Option<StreamOffset> {
+        let peer = self.half(side.other());
+        let start = peer.stream.start;
+        let at = peer.stream.place(segment.ack);
+        match peer.stream.phase {
+            _ if !segment.flags.has(Flags::ACK) => Some(start),
+            HalfState::Unseen | HalfState::Expected => Some(start),
+            HalfState::Joined if peer.stream.reaches_back_to(segment.ack, limits.waiting_bytes_max as u64) => Some(at),
+            _ => {
+                let highest = peer.highest().add(self.syn_data_len(side.other()));
+                Some(at).filter(|at| (start..=highest).contains(at))
             }
         }
-        let half = self.half_mut(side);
-        if half.phase == HalfState::Joined {
-            half.move_start(start);
-            half.phase = HalfState::Open;
+    }
+
+    fn refuse_syn<S: StreamSink>(
+        &mut self,
+        segment: &Segment<'_>,
+        side: Side,
+        fit: SynFit,
+        cx: &mut TcpContext<'_, S>,
+    ) -> Option<SegmentOutcome> {
+        if segment.flags.has(Flags::ACK)
+            && let Some(outcome) = self.reopened_by(segment, side)
+        {
+            return Some(outcome);
+        }
+        if fit == SynFit::Fits {
+            cx.sink.flag_connection(Anomaly::BadAck);
+            cx.count(Fate::Ignored, segment.payload.len());
         } else {
-            half.start_at(start, HalfState::Open);
-        }
-        half.see_syn(segment.window, segment.options.window_scale);
-        half.ts_recent = segment.options.timestamps.map(|(value, _)| value);
-        half.md5 = segment.options.md5;
-        self.take_syn_data(side.other(), acked, out);
-        if !segment.payload.is_empty() {
-            let data = SynData { side, stamp, bytes: segment.payload.to_vec() };
-            if let Some(before) = self.syn_data.replace(Box::new(data)) {
-                out.account().count(Fate::Ignored, before.bytes.len());
-            }
+            cx.sink.flag_connection(Anomaly::SynInFlow);
+            self.keep_pending(segment, side, cx);
         }
         None
     }
 
-    fn keep_pending<R: StreamSink>(&mut self, segment: &Segment<'_>, side: Side, stamp: Stamp, out: &mut R) {
+    fn accept_syn<S: StreamSink>(
+        &mut self,
+        segment: &Segment<'_>,
+        side: Side,
+        acked: StreamOffset,
+        cx: &mut TcpContext<'_, S>,
+    ) {
+        if segment.flags.has(Flags::ACK) {
+            let peer = self.half_mut(side.other());
+            match peer.stream.phase {
+                HalfState::Unseen | HalfState::Expected => peer.expect(segment.ack),
+                HalfState::Joined if acked <= peer.stream.start => {
+                    peer.stream.move_start(segment.ack);
+                    peer.stream.phase = HalfState::Open;
+                }
+                HalfState::Joined | HalfState::Open | HalfState::Ended => peer.acknowledge(acked, cx.pool),
+            }
+        }
+        let half = self.half_mut(side);
+        let start = segment.seq.add(1);
+        if half.stream.phase == HalfState::Joined {
+            half.stream.move_start(start);
+            half.stream.phase = HalfState::Open;
+        } else {
+            half.start_at(start, HalfState::Open);
+        }
+        half.header.see_syn_window(segment);
+        half.header.ts_recent = segment.options.timestamps.map(|(value, _)| value);
+        half.header.md5 = segment.options.md5;
+        self.take_syn_data(side.other(), acked, cx);
+        if !segment.payload.is_empty() {
+            let data = SynData { side, stamp: cx.now.frame, bytes: segment.payload.to_vec() };
+            if let Some(before) = self.syn_data.replace(Box::new(data)) {
+                cx.count(Fate::Ignored, before.bytes.len());
+            }
+        }
+    }
+
+    fn keep_pending<S: StreamSink>(&mut self, segment: &Segment<'_>, side: Side, cx: &mut TcpContext<'_, S>) {
         let pending = PendingSyn {
             side,
-            stamp,
+            stamp: cx.now.frame,
             seq: segment.seq,
             ack: segment.flags.has(Flags::ACK).then_some(segment.ack),
             window: segment.window,
@@ -131,11 +182,11 @@ impl TcpConnection {
             answered: false,
         };
         if let Some(before) = self.pending_syn.replace(Box::new(pending)) {
-            out.account().count(Fate::Ignored, before.payload.len());
+            cx.count(Fate::Ignored, before.payload.len());
         }
     }
 
-    /// A SYN-ACK that answers the SYN that was kept.
+    /// Reopens the connection if a SYN-ACK answers the pending SYN.
     fn reopened_by(&mut self, segment: &Segment<'_>, side: Side) -> Option<SegmentOutcome> {
         let pending = self.pending_syn.as_ref()?;
         let covered = segment.ack.offset_from(pending.seq.add(1));
@@ -144,14 +195,15 @@ impl TcpConnection {
         if answers { self.pending_syn.take().map(SegmentOutcome::Reopen) } else { None }
     }
 
-    /// A segment that shows the kept SYN to have been answered although the answer was not seen.
+    /// Reopens the connection if a segment shows that the pending SYN was answered, although the answer
+    /// itself was not seen.
     pub(super) fn confirm_pending(&mut self, segment: &Segment<'_>, side: Side) -> Option<SegmentOutcome> {
         self.pending_syn.as_ref()?;
-        // What the living connection waits for, or may send again, belongs to it: a SYN forged one number before it must not
-        // end it.
+        // A segment that the living connection expects, or a retransmission, belongs to it. Otherwise a
+        // SYN forged one number before the next byte would end the connection.
         let half = self.half(side);
-        let at = half.place(segment.seq);
-        let is_expected = half.is_live() && at <= half.next && half.next.since(at) <= AGAIN_MAX;
+        let (at, next) = (half.stream.place(segment.seq), half.stream.next);
+        let is_expected = half.is_live() && at <= next && next.since(at) <= RETRANSMISSION_MAX;
         let pending = self.pending_syn.as_mut()?;
         let confirmed = if pending.side == side {
             !pending.answered && segment.seq == pending.seq.add(1) && !segment.payload.is_empty()
@@ -162,33 +214,49 @@ impl TcpConnection {
         if confirmed && !is_expected { self.pending_syn.take().map(SegmentOutcome::Reopen) } else { None }
     }
 
-    pub(super) fn syn_data_len(&self, side: Side) -> u64 {
+    fn syn_data_len(&self, side: Side) -> u64 {
         self.syn_data.as_ref().filter(|data| data.side == side).map_or(0, |data| data.bytes.len() as u64)
     }
 
-    /// A segment may say how much of the data in the SYN, or SYN-ACK, of `side` was taken.
-    pub(super) fn syn_data_acknowledged<R: StreamSink>(&mut self, segment: &Segment<'_>, side: Side, out: &mut R) {
-        let acked = self.half(side).place(segment.ack);
-        if acked > self.half(side).start {
-            self.take_syn_data(side, acked, out);
+    /// Delivers the data in the SYN or SYN-ACK of `side` as far as a segment acknowledges it.
+    pub(super) fn syn_data_acknowledged<S: StreamSink>(
+        &mut self,
+        segment: &Segment<'_>,
+        side: Side,
+        cx: &mut TcpContext<'_, S>,
+    ) {
+        let acked = self.half(side).stream.place(segment.ack);
+        if acked > self.half(side).stream.start {
+            self.take_syn_data(side, acked, cx);
         }
     }
 
-    /// Delivers the data of a SYN as far as it was taken; the rest will come again.
-    pub(super) fn take_syn_data<R: StreamSink>(&mut self, side: Side, acked: StreamOffset, out: &mut R) {
+    /// Settles whether the data in a SYN was taken when no SYN-ACK was seen: the offset of the sender's
+    /// next data, `at`, shows it.
+    pub(super) fn settle_syn_data<S: StreamSink>(&mut self, side: Side, at: StreamOffset, cx: &mut TcpContext<'_, S>) {
+        let len = self.syn_data_len(side);
+        if len > 0 {
+            let start = self.half(side).stream.start;
+            let taken = if at >= start.add(len) { start.add(len) } else { start };
+            self.take_syn_data(side, taken, cx);
+        }
+    }
+
+    /// Delivers the data in a SYN up to `acked`. The rest will come again.
+    fn take_syn_data<S: StreamSink>(&mut self, side: Side, acked: StreamOffset, cx: &mut TcpContext<'_, S>) {
         let Some(data) = self.syn_data.take_if(|data| data.side == side) else { return };
-        let taken = (acked.since(self.half(side).start) as usize).min(data.bytes.len());
+        let taken = (acked.since(self.half(side).stream.start) as usize).min(data.bytes.len());
         let (taken, left) = data.bytes.split_at(taken);
-        out.account().count(Fate::Ignored, left.len());
+        cx.count(Fate::Ignored, left.len());
         if !taken.is_empty() {
-            self.half_mut(side).advance(taken.len() as u64);
-            out.deliver(side, Delivery::Bytes { bytes: taken, stamp: data.stamp, boundary: true });
+            self.half_mut(side).stream.advance(taken.len() as u64);
+            cx.sink.deliver(side, Delivery::Bytes { bytes: taken, stamp: data.stamp, boundary: true });
         }
     }
 }
 
 impl PendingSyn {
-    /// The segment it was, addressed as `like` is.
+    /// Restores the segment. `like`, sent by `like_side`, has the addresses.
     pub(crate) fn segment<'a>(&'a self, like: &Segment<'_>, like_side: Side) -> Segment<'a> {
         let (src, dst) = if like_side == self.side { (like.src, like.dst) } else { (like.dst, like.src) };
         Segment {

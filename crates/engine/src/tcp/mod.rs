@@ -1,16 +1,19 @@
 //! TCP: segments in any order become two byte streams with gaps (RFC 9293).
 //!
-//! Knows nothing of HTTP and nothing of tables: one [`TcpConnection`] is one connection. In-order payload is lent onward
-//! untouched; only a segment that waits is copied. Next: [`crate::stream`], the deliveries and the sink that takes them.
+//! One [`TcpConnection`] is one connection. It knows neither HTTP nor tables. In-order payload is lent
+//! onward untouched. Next: [`crate::stream`], the deliveries and the sink that takes them.
 
 mod connection;
 mod delivery;
 mod half;
 mod handshake;
+mod header;
+mod holes;
 mod midstream;
-pub(crate) mod overlap;
+mod overlap;
+mod position;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use connection::{SegmentOutcome, TcpConnection};
-pub(crate) use overlap::history::BufferPool;
+pub(crate) use connection::{SegmentOutcome, TcpConnection, TcpContext};
+pub(crate) use overlap::memory::BufferPool;

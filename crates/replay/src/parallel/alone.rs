@@ -73,18 +73,17 @@ impl<'a> Alone<'a> {
         }
     }
 
-    /// Releases the block that frames lie in, and hands on all lines but those of the last frame. Calls
+    /// Hands on all lines but those of the last frame. Calls
     /// `held` with what each shard holds. Returns the number of messages since the last call.
-    pub(super) fn release_block(&mut self, sink: &mut dyn ReplaySink, mut held: impl FnMut(usize, usize)) -> usize {
+    pub(super) fn hand_on(&mut self, sink: &mut dyn ReplaySink, mut held: impl FnMut(usize, usize)) -> usize {
         self.output.hand_on(sink);
         for (at, shard) in self.locked.iter_mut().enumerate() {
-            shard.release_block();
             held(at, shard.held());
         }
         std::mem::take(&mut self.output.messages)
     }
 
-    /// Unlocks the shards, after what [`Self::release_block`] does. What the last frame completed is
+    /// Unlocks the shards, after what [`Self::hand_on`] does. What the last frame completed is
     /// written too, unless that is the frame `hold`. Returns the empty output as well.
     pub(super) fn end(
         &mut self,
@@ -96,7 +95,7 @@ impl<'a> Alone<'a> {
             self.seal(sink);
         }
         self.unsealed = None;
-        let messages = self.release_block(sink, held);
+        let messages = self.hand_on(sink, held);
         self.locked.clear();
         (messages, std::mem::take(&mut self.output.lines))
     }

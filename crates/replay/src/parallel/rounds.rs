@@ -177,7 +177,7 @@ impl<'a> Rounds<'a> {
     /// one buffer stays in its cache.
     pub(super) fn before_refill(&mut self, sink: &mut dyn ReplaySink) {
         let accounts = &mut self.accounts;
-        let messages = self.alone.release_block(sink, |shard, held| accounts[shard].estimate = Estimate::of(held));
+        let messages = self.alone.hand_on(sink, |shard, held| accounts[shard].estimate = Estimate::of(held));
         self.load.completed(messages);
         if self.is_alone {
             self.decide(sink);

@@ -10,8 +10,6 @@ use std::thread;
 use sniffer_engine::json::Lines;
 use sniffer_engine::message::{Message, OutputKey};
 use sniffer_engine::shard::Shard;
-use sniffer_packet::block::Block;
-use sniffer_packet::intake::Step;
 
 use super::steps::StepBatch;
 use super::{Write, lock};
@@ -101,19 +99,12 @@ pub(super) fn work(
     let mut shard = lock(shard);
     let mut writer = Writer { output, write, hand_on };
     let mut frame = 0;
-    let mut block: Option<Block> = None; // the block of the segments, which will be refilled
     batch.each(
         #[inline(always)]
         |step, moment| {
             if moment.frame.number != frame {
                 shard.seal(frame, &mut |message| writer.message(message));
                 frame = moment.frame.number;
-            }
-            if let Step::Segment { block: Some(next), .. } = step
-                && !block.as_ref().is_some_and(|block| block.is(next))
-            {
-                shard.release_block();
-                block = Some(next.clone());
             }
             shard.take(step, moment, &mut |message| writer.message(message));
         },
@@ -122,7 +113,6 @@ pub(super) fn work(
         shard.seal(frame, &mut |message| writer.message(message));
     }
     shard.emit(&mut |message| writer.message(message));
-    shard.release_block();
     let cost = batch.cost();
     batch.clear();
     OutputPiece { output: writer.output, done: Some(Done { batch, cost, held: shard.held() }) }

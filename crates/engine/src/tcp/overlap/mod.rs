@@ -1,5 +1,6 @@
-//! Copies of delivered bytes: which of two that differ the peer took.
+//! Overlaps: retransmissions that differ from what was delivered, and which copy the peer took.
 
 pub(crate) mod evidence;
 pub(crate) mod history;
-pub(crate) mod segments;
+pub(crate) mod memory;
+mod segments;

@@ -1,197 +1,89 @@
-//! The segments that brought the bytes kept of a stream: how many each, where they are, where they came from.
-//!
-//! Bytes that lie in a [block](sniffer_packet::block) are lent from it. What comes behind lent bytes is lent, or everything is copied
-//! first. Next: [`super::history`], which keeps what is copied.
+//! Which segment carried each range of the retained bytes.
 
 use std::collections::VecDeque;
-use std::num::NonZeroU32;
 
-use sniffer_packet::decode::HeaderSum;
-use sniffer_packet::segment::{Checksum, Segment};
+use super::evidence::Provenance;
+use super::memory::grow;
 
-use super::evidence::{ChecksumVerdict, Provenance};
+/// Number of segments remembered. It covers the whole history for segments as long as Ethernet allows;
+/// of shorter ones, only the last.
+pub(super) const SEGMENTS_MAX: usize = 64;
 
-/// Segments that are known: all, when they are as long as Ethernet lets them be; of smaller ones the last.
-pub(in crate::tcp) const SEGMENTS_MAX: usize = 64;
-
-/// One of them.
+/// One segment of the history.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::tcp) struct SegmentMeta {
-    pub(in crate::tcp) len: u32,
-    pub(in crate::tcp) kept: Kept,
+pub(super) struct SegmentMeta {
+    pub(super) len: u32,
+    pub(super) provenance: Provenance,
 }
 
-/// Where its bytes are, and what else is known of it.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::tcp) enum Kept {
-    Copied(Provenance),
-    Lent {
-        /// Where they end in the block.
-        end: NonZeroU32,
-        /// Bytes of the TCP header before them; 0 where the checksum cannot be known.
-        header_len: u8,
-        ttl: u8,
-    },
-}
-
-impl SegmentMeta {
-    /// A whole segment, whose payload ends there in the block.
-    pub(in crate::tcp) fn lent(segment: &Segment<'_>, end: NonZeroU32) -> Self {
-        let len = segment.payload.len();
-        let header_len = match segment.checksum {
-            Checksum::Of(whole) => (whole.len() - len) as u8, // 20–60
-            Checksum::Unknown => 0,
-        };
-        Self { len: len as u32, kept: Kept::Lent { end, header_len, ttl: segment.ttl } }
-    }
-
-    /// How many bytes of it are lent.
-    fn lends(&self) -> usize {
-        match self.kept {
-            Kept::Copied(_) => 0,
-            Kept::Lent { .. } => self.len as usize,
-        }
-    }
-
-    /// Its bytes that are lent.
-    pub(in crate::tcp) fn lent_bytes<'a>(&self, block: &'a [u8]) -> &'a [u8] {
-        match self.kept {
-            Kept::Copied(_) => &[],
-            Kept::Lent { end, .. } => &block[(end.get() - self.len) as usize..end.get() as usize],
-        }
-    }
-
-    /// Makes it one whose bytes were copied.
-    fn was_copied(&mut self, block: &[u8]) {
-        if let Kept::Lent { end, header_len, ttl } = self.kept {
-            let start = (end.get() - self.len) as usize;
-            let header = &block[start - usize::from(header_len)..start];
-            self.kept = Kept::Copied(Provenance { ttl, checksum: ChecksumVerdict::of(HeaderSum::of(header)) });
-        }
-    }
-}
-
-/// The oldest first; at most [`SEGMENTS_MAX`].
+/// The last segments, oldest first; at most [`SEGMENTS_MAX`].
 #[derive(Debug, Default)]
-pub(in crate::tcp) enum Segments {
+pub(super) enum Segments {
     #[default]
     None,
-    /// As of most messages, and of a flood of unfinished heads.
+    /// Most messages, and a flood of unfinished heads, need no more than one.
     One(SegmentMeta),
-    Many(Box<Many>),
-}
-
-#[derive(Debug, Default)]
-pub(in crate::tcp) struct Many {
-    queue: VecDeque<SegmentMeta>,
-    /// Bytes of all that are lent.
-    lent: usize,
+    Many(VecDeque<SegmentMeta>),
 }
 
 impl Segments {
-    /// Adds one; gives back the oldest when they were too many. Inlined, so that it is written where it stays: read back from where it
-    /// had just been written in pieces, it stalled for a fiftieth of a replay of large bodies.
+    /// Adds a segment; the oldest makes room. hot: see NOTES#history
     #[inline(always)]
-    pub(in crate::tcp) fn push(&mut self, brought: SegmentMeta) -> Option<SegmentMeta> {
+    pub(super) fn push(&mut self, segment: SegmentMeta) {
         match self {
-            Self::None => {
-                *self = Self::One(brought);
-                None
-            }
+            Self::None => *self = Self::One(segment),
             Self::One(first) => {
-                let mut many = Box::<Many>::default();
-                many.push(*first);
-                many.push(brought);
+                let mut many = VecDeque::new();
+                push(&mut many, *first);
+                push(&mut many, segment);
                 *self = Self::Many(many);
-                None
             }
-            Self::Many(many) => many.push(brought),
+            Self::Many(many) => push(many, segment),
         }
     }
 
-    /// The newest first.
-    pub(in crate::tcp) fn iter(&self) -> impl Iterator<Item = &SegmentMeta> {
+    /// Iterates from the newest to the oldest.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &SegmentMeta> {
         let (first, rest) = match self {
             Self::None => (&[][..], &[][..]),
-            Self::One(brought) => (std::slice::from_ref(brought), &[][..]),
-            Self::Many(many) => many.queue.as_slices(),
+            Self::One(segment) => (std::slice::from_ref(segment), &[][..]),
+            Self::Many(many) => many.as_slices(),
         };
         first.iter().chain(rest).rev()
     }
 
-    /// Bytes that are lent.
-    #[inline]
-    pub(in crate::tcp) fn lent(&self) -> usize {
+    /// Returns the accounted bytes on the heap, by use. A queue of one counts as none, as if it were
+    /// stored in place.
+    pub(super) fn held(&self) -> usize {
         match self {
-            Self::None => 0,
-            Self::One(brought) => brought.lends(),
-            Self::Many(many) => many.lent,
-        }
-    }
-
-    /// Has those bytes copied. They are of the last segments.
-    pub(in crate::tcp) fn copy_lent(&mut self, block: &[u8], mut copy: impl FnMut(&[u8])) {
-        let mut each = |brought: &mut SegmentMeta| {
-            copy(brought.lent_bytes(block));
-            brought.was_copied(block);
-        };
-        match self {
-            Self::None => {}
-            Self::One(brought) => each(brought),
-            Self::Many(many) => {
-                let first = many.queue.partition_point(|brought| brought.lends() == 0);
-                many.queue.range_mut(first..).for_each(each);
-                many.lent = 0;
-            }
-        }
-    }
-
-    /// Accounted bytes beyond those of one.
-    pub(in crate::tcp) fn held(&self) -> usize {
-        match self {
-            Self::Many(many) if many.queue.len() > 1 => held_by_many(many.queue.len()),
+            Self::Many(many) if many.len() > 1 => heap_size(many.len()),
             _ => 0,
         }
     }
 
-    /// Bytes they take at most beyond those of one, used or not.
-    pub(in crate::tcp) fn resident(&self) -> usize {
-        if matches!(self, Self::Many(_)) { held_by_many(SEGMENTS_MAX) } else { 0 }
+    /// Returns the most bytes that may be allocated, used or not.
+    pub(super) const fn resident(&self) -> usize {
+        if matches!(self, Self::Many(_)) { heap_size(SEGMENTS_MAX) } else { 0 }
     }
 
-    /// Leaves nothing but their memory.
-    pub(in crate::tcp) fn clear(&mut self) {
+    /// Drops the segments and keeps the memory.
+    pub(super) fn clear(&mut self) {
         match self {
             Self::None | Self::One(_) => *self = Self::None,
-            Self::Many(many) => {
-                many.queue.clear();
-                many.lent = 0;
-            }
+            Self::Many(many) => many.clear(),
         }
     }
 }
 
-impl Many {
-    #[inline(always)]
-    fn push(&mut self, brought: SegmentMeta) -> Option<SegmentMeta> {
-        let oldest = if self.queue.len() == SEGMENTS_MAX { self.queue.pop_front() } else { None };
-        if let Some(oldest) = &oldest {
-            self.lent -= oldest.lends();
-        }
-        grow(&mut self.queue, 1);
-        self.lent += brought.lends();
-        self.queue.push_back(brought);
-        oldest
+#[inline(always)]
+fn push(many: &mut VecDeque<SegmentMeta>, segment: SegmentMeta) {
+    if many.len() == SEGMENTS_MAX {
+        many.pop_front();
     }
+    grow(many, 1);
+    many.push_back(segment);
 }
 
-fn held_by_many(places: usize) -> usize {
-    size_of::<Many>() + places * size_of::<SegmentMeta>()
-}
-
-/// Room for more, by a quarter and not twofold: many that grow in step must not take twice what is accounted for them.
-pub(in crate::tcp) fn grow<T>(queue: &mut VecDeque<T>, more: usize) {
-    if queue.capacity() - queue.len() < more {
-        queue.reserve_exact(more.max(queue.len() / 4));
-    }
+pub(super) const fn heap_size(segments: usize) -> usize {
+    size_of::<VecDeque<SegmentMeta>>() + segments * size_of::<SegmentMeta>()
 }

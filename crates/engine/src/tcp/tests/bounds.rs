@@ -247,7 +247,7 @@ fn a_piece_says_whether_a_segment_starts_with_it() {
         ("c 24 1 A abcde", &[true, true, false]),
     ] {
         let (side, _, segment) = segment(row);
-        connection.segment(&segment, side, Stamp::default(), Timestamp::ZERO, &Limits::default(), &mut log);
+        push(&mut connection, side, &segment, &mut log);
         assert_eq!(std::mem::take(&mut log.starts), starts, "{row}: {}", log.text);
     }
 }
@@ -260,9 +260,9 @@ fn what_waits_when_a_connection_is_evicted_is_dropped() {
         let (mut connection, mut log) = (TcpConnection::new(), Log::default());
         for row in HANDSHAKE.map(|(row, _)| row).into_iter().chain(["c 11 1 A world"]) {
             let (side, _, segment) = segment(row);
-            connection.segment(&segment, side, Stamp::default(), Timestamp::ZERO, &Limits::default(), &mut log);
+            push(&mut connection, side, &segment, &mut log);
         }
-        connection.end(cause, &mut log);
+        end(&mut connection, cause, &mut log);
         assert_eq!((log.text.as_str(), log.ledger.bytes(Fate::Evicted)), (want, evicted));
     }
 }
@@ -274,7 +274,7 @@ fn a_waiting_room_holds_exactly_what_it_may() {
     let mut log = Log::default();
     for row in HANDSHAKE.map(|(row, _)| row).into_iter().chain(["c 11 1 A world"]) {
         let (side, _, segment) = segment(row);
-        connection.segment(&segment, side, Stamp::default(), Timestamp::ZERO, &Limits::default(), &mut log);
+        push(&mut connection, side, &segment, &mut log);
     }
     let limits = |max| Limits { waiting_bytes_max: max, ..Limits::default() };
     let held = connection.held();
@@ -304,6 +304,6 @@ fn what_reaches_back_too_far_is_no_start() {
 #[test]
 fn a_ttl_is_low_from_five_hops_on() {
     let mut half = half::Half::new();
-    half.ttl = 64;
-    assert_eq!([64, 60, 59, 1].map(|ttl| half.is_low(ttl)), [false, false, true, true]);
+    half.header.ttl = 64;
+    assert_eq!([64, 60, 59, 1].map(|ttl| half.header.is_low(ttl)), [false, false, true, true]);
 }

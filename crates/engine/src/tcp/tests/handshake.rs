@@ -62,7 +62,7 @@ fn check_reopening(rows: &[(&str, &str)]) {
     let mut log = Log::default();
     for (row, want) in after_handshake(rows) {
         let (side, _, like) = segment(row);
-        let outcome = connection.segment(&like, side, Stamp::default(), Timestamp::ZERO, &Limits::default(), &mut log);
+        let outcome = push(&mut connection, side, &like, &mut log);
         if let SegmentOutcome::Reopen(syn) = outcome {
             log.entry(side, format_args!("!reopen"));
             // The SYN is addressed as its sender addressed it, whoever confirmed it.

@@ -2,13 +2,14 @@
 
 use super::*;
 use crate::tcp::handshake::{PendingSyn, SynData};
+use crate::tcp::overlap::evidence::Provenance;
 
 /// A connection behind these segments.
 fn behind(rows: &[&str]) -> TcpConnection {
     let (mut connection, mut log) = (TcpConnection::new(), Log::default());
     for row in rows {
         let (side, _, segment) = segment(row);
-        connection.segment(&segment, side, Stamp::default(), Timestamp::ZERO, &Limits::default(), &mut log);
+        push(&mut connection, side, &segment, &mut log);
     }
     connection
 }
@@ -25,7 +26,7 @@ fn what_is_held_is_accounted_for_and_nothing_else() {
     // Each side for itself, and together the sum.
     let [client, server] = ["c 11 1 A world", "s 21 1 A later"].map(|row| after(&[row]));
     let both = after(&["c 11 1 A world", "s 21 1 A later"]);
-    assert!(client.held() > size_of::<crate::reassembly::Reassembly>() + 5, "{}", client.held());
+    assert!(client.held() > size_of::<crate::reassembly::Reassembly<Provenance>>() + 5, "{}", client.held());
     assert_eq!((client.held_payload(), server.held_payload(), both.held_payload()), (5, 5, 10));
     assert_eq!(both.held(), client.held() + server.held());
     // With the data of a SYN-ACK, and a SYN that waits for its answer.

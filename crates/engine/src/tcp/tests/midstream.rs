@@ -188,9 +188,9 @@ proptest! {
             segment.payload = bytes;
             log.ledger.receive(bytes.len());
             let now = Timestamp::from_nanos(number as u64 * 100_000);
-            connection.segment(&segment, side, Stamp::default(), now, &Limits::default(), &mut log);
+            push_at(&mut connection, side, &segment, Now { now, ..Now::default() }, &Limits::default(), &mut log);
         }
-        connection.end(EndCause::EndOfCapture, &mut log);
+        end(&mut connection, EndCause::EndOfCapture, &mut log);
         let read: String = log.text.split(' ').filter_map(|entry| entry.strip_prefix("c:")).collect();
         prop_assert_eq!(read.as_bytes(), &stream[..], "{}", log.text);
         prop_assert_eq!((log.ledger.balance(), log.ledger.missing()), (0, 0));

@@ -12,6 +12,7 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 
 use sniffer_packet::frame::Stamp;
+use sniffer_packet::intake::Now;
 use sniffer_packet::key::{Endpoint, Side};
 use sniffer_packet::segment::{Checksum, Flags, Segment, TcpOptions};
 use sniffer_packet::seq::SeqNumber;
@@ -132,6 +133,31 @@ fn segment(row: &str) -> (Side, u64, Segment<'_>) {
     (side, later, segment)
 }
 
+fn push<S: StreamSink>(
+    connection: &mut TcpConnection,
+    side: Side,
+    segment: &Segment<'_>,
+    sink: &mut S,
+) -> SegmentOutcome {
+    push_at(connection, side, segment, Now::default(), &Limits::default(), sink)
+}
+
+fn push_at<S: StreamSink>(
+    connection: &mut TcpConnection,
+    side: Side,
+    segment: &Segment<'_>,
+    now: Now,
+    limits: &Limits,
+    sink: &mut S,
+) -> SegmentOutcome {
+    connection.segment(segment, side, &mut TcpContext { now, limits, pool: &mut BufferPool::default(), sink })
+}
+
+fn end<S: StreamSink>(connection: &mut TcpConnection, cause: EndCause, sink: &mut S) {
+    let (now, limits, pool) = (Now::default(), &Limits::default(), &mut BufferPool::default());
+    connection.end(cause, &mut TcpContext { now, limits, pool, sink });
+}
+
 /// Each row is a segment and what it delivers; at the end the connection is ended as at the end of a capture.
 #[track_caller]
 fn check(rows: &[(&str, &str)], end: &str) -> Account {
@@ -139,7 +165,7 @@ fn check(rows: &[(&str, &str)], end: &str) -> Account {
 }
 
 #[track_caller]
-fn check_with(limits: &Limits, rows: &[(&str, &str)], end: &str) -> Account {
+fn check_with(limits: &Limits, rows: &[(&str, &str)], at_the_end: &str) -> Account {
     let mut connection = TcpConnection::new();
     let mut log = Log::default();
     let mut received = 0;
@@ -150,16 +176,17 @@ fn check_with(limits: &Limits, rows: &[(&str, &str)], end: &str) -> Account {
         let now = Timestamp::from_nanos(millis * 1_000_000);
         let stamp = Stamp { number: number as u64 + 1, time: now, ..Stamp::default() };
         received += segment.payload.len();
-        log.ledger.receive(segment.payload.len());
-        let outcome = connection.segment(&segment, side, stamp, now, limits, &mut log);
+        log.ledger.received(segment.payload.len());
+        let outcome =
+            push_at(&mut connection, side, &segment, Now { frame: stamp, now, segment_number: 0 }, limits, &mut log);
         if matches!(outcome, SegmentOutcome::Reopen(_)) {
             log.entry(side, format_args!("!reopen"));
         }
         assert_eq!(std::mem::take(&mut log.text), *want, "row {}: {row}", number + 1);
         assert_eq!(log.ledger.balance(), connection.held_payload() as i128, "row {}: {row}", number + 1);
     }
-    connection.end(EndCause::EndOfCapture, &mut log);
-    assert_eq!(log.text, end, "at the end");
+    end(&mut connection, EndCause::EndOfCapture, &mut log);
+    assert_eq!(log.text, at_the_end, "at the end");
     assert_eq!(log.ledger.balance(), 0, "of {received} bytes");
     log.ledger
 }
@@ -231,7 +258,7 @@ fn copies_are_compared_for_as_long_as_they_matter() {
         let ack = if acknowledged { "s 1 6 A" } else { "s 1 1 A" };
         for row in HANDSHAKE.map(|(row, _)| row).into_iter().chain(["c 1 1 A hello", ack, copy]) {
             let (side, _, segment) = segment(row);
-            connection.segment(&segment, side, Stamp::default(), Timestamp::ZERO, &Limits::default(), &mut log);
+            push(&mut connection, side, &segment, &mut log);
         }
         assert_eq!(log.ledger.bytes(Fate::ConflictingOverlap) == 5, conflicts, "{retention:?} {acknowledged}");
         assert_eq!(log.ledger.bytes(Fate::Duplicate) == 5, !conflicts, "{retention:?} {acknowledged}");
@@ -325,12 +352,11 @@ fn a_syn_in_mid_flow_changes_nothing_until_it_is_answered() {
     // Only one direction is seen: data at its ISN + 1 shows that it was answered.
     let rows =
         [("c 0 0 S", ""), ("c 1 1 A hello", "c:hello"), ("c 5000 0 S", "?syn-in-flow"), ("c 5001 1 A x", "c!reopen")];
-    let limits = Limits::default();
     let mut connection = TcpConnection::new();
     let mut log = Log::default();
     for (row, want) in rows {
         let (side, _, segment) = segment(row);
-        let outcome = connection.segment(&segment, side, Stamp::default(), Timestamp::ZERO, &limits, &mut log);
+        let outcome = push(&mut connection, side, &segment, &mut log);
         if matches!(outcome, SegmentOutcome::Reopen(_)) {
             log.entry(side, format_args!("!reopen"));
         }

@@ -25,7 +25,6 @@ proptest! {
     fn any_pieces_in_any_order_are_as_in_the_byte_map(
         pieces in prop::collection::vec((0_usize..60, prop::collection::vec(any::<u8>(), 1..20)), 1..40),
     ) {
-        let limits = Limits::default();
         let mut connection = TcpConnection::new();
         let mut stream = Vec::new();
         let mut ledger = Account::default();
@@ -57,17 +56,17 @@ proptest! {
             let mut keep = Keep(&mut stream, &mut ledger);
             for (row, _) in HANDSHAKE {
                 let (side, _, segment) = segment(row);
-                connection.segment(&segment, side, Stamp::default(), Timestamp::ZERO, &limits, &mut keep);
+                push(&mut connection, side, &segment, &mut keep);
             }
             for (at, bytes) in &pieces {
                 let (side, _, mut segment) = segment("c 1 1 A");
                 segment.seq = segment.seq.add(*at as u32);
                 segment.payload = bytes;
-                keep.1.receive(bytes.len());
-                connection.segment(&segment, side, Stamp::default(), Timestamp::ZERO, &limits, &mut keep);
+                keep.1.received(bytes.len());
+                push(&mut connection, side, &segment, &mut keep);
                 prop_assert_eq!(keep.1.balance(), connection.held_payload() as i128);
             }
-            connection.end(EndCause::EndOfCapture, &mut keep);
+            end(&mut connection, EndCause::EndOfCapture, &mut keep);
         }
         prop_assert_eq!(&stream, &model(&pieces));
         prop_assert_eq!(ledger.balance(), 0);

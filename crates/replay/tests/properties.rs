@@ -16,7 +16,7 @@ use sniffer_engine::extract::Extractor;
 use sniffer_engine::fuzzing::check::{self, Checked};
 use sniffer_engine::json::Lines;
 use sniffer_packet::frame::LinkType;
-use sniffer_packet::frame::{OwnedFrame, block_of, renumber, within};
+use sniffer_packet::frame::{OwnedFrame, renumber};
 use sniffer_packet::time::Timestamp;
 use sniffer_testkit::generate::{GenerateOptions, conversation};
 use sniffer_testkit::net::{Perturbation, perturb};
@@ -115,44 +115,6 @@ proptest! {
         untold.finish(&mut |message| untold_lines.push(message));
         prop_assert_eq!(str::from_utf8(told_lines.as_bytes()).unwrap(), str::from_utf8(untold_lines.as_bytes()).unwrap());
         prop_assert_eq!(told.ledger(), untold.ledger());
-    }
-
-    /// Retransmissions with other bytes, before and after the block of the first copy ends. A
-    /// caller with many blocks at a time releases none.
-    #[test]
-    fn the_same_when_frames_lie_in_blocks(seed: u64, network: u64, in_turn: bool) {
-        let kinds = [Perturbation::Resegment, Perturbation::Reorder { window: 6 }, Perturbation::Duplicate { share: 0.6, window: 12 }];
-        let mut frames: Vec<_> = (0..3).flat_map(|n| talk(seed.wrapping_add(n)).frames().unwrap()).collect();
-        frames.sort_by_key(|frame| frame.time);
-        let mut frames = perturb(frames, network, &kinds);
-        let mut rng = Rng::new(network);
-        for frame in &mut frames {
-            if rng.chance(0.2)
-                && let Some(last) = frame.bytes.last_mut()
-            {
-                *last ^= 1;
-            }
-        }
-        let (mut lent, mut copied) = (Extractor::new(Config::default()), Extractor::new(Config::default()));
-        let (mut lent_lines, mut copied_lines) = (Lines::default(), Lines::default());
-        let mut rest = &frames[..];
-        while !rest.is_empty() {
-            let (some, others) = rest.split_at(rng.between(1, 40).min(rest.len()));
-            rest = others;
-            let block = block_of(some);
-            for (in_block, frame) in within(&block, some).zip(some) {
-                lent.push(&in_block, &mut |message| lent_lines.push(message));
-                copied.push(&frame.as_frame(), &mut |message| copied_lines.push(message));
-                prop_assert_eq!(lent.held(), copied.held());
-            }
-            if in_turn {
-                lent.release_block();
-            }
-        }
-        lent.finish(&mut |message| lent_lines.push(message));
-        copied.finish(&mut |message| copied_lines.push(message));
-        prop_assert_eq!(str::from_utf8(lent_lines.as_bytes()).unwrap(), str::from_utf8(copied_lines.as_bytes()).unwrap());
-        prop_assert_eq!(lent.ledger(), copied.ledger());
     }
 
     /// Two copies of the capture, cut differently, interleaved frame by frame.

@@ -30,7 +30,7 @@ pub(crate) struct Subject {
 }
 
 impl Context<'_> {
-    /// EventCounts an anomaly that touched no message.
+    /// Counts an anomaly that touched no message.
     pub(crate) fn flag_connection(&mut self, anomaly: Anomaly) {
         self.counts.anomaly(anomaly);
         self.sink.event(Event::Anomaly { flow: Some(self.flow), anomaly });
@@ -83,7 +83,7 @@ impl Context<'_> {
         self.sink.event(Event::Trailers { about, fields });
     }
 
-    /// EventCounts a message and reports its end.
+    /// Counts a message and reports its end.
     pub(crate) fn end(
         &mut self,
         subject: Subject,

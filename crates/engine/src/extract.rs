@@ -1,4 +1,6 @@
-//! Frames in, whole messages out: an [`Intake`] with one [`Shard`] behind it, under the memory budget.
+//! Frames in, whole messages out: an [`Intake`] and one [`Shard`], under the memory budget.
+//!
+//! The upper height of the API, made only of the lower.
 
 use sniffer_packet::frame::Frame;
 use sniffer_packet::intake::{Intake, Step};
@@ -12,7 +14,7 @@ use crate::ledger::Ledger;
 use crate::message::Message;
 use crate::shard::{NoObserver, Shard, finish, shed};
 
-/// The upper height of the API, made only of the lower. An observer sees the events that the messages are made of.
+/// Frames in, whole messages out. An observer sees the events that the messages are made of.
 #[derive(Debug)]
 pub struct Extractor<W = NoObserver> {
     intake: Intake,
@@ -21,14 +23,14 @@ pub struct Extractor<W = NoObserver> {
 }
 
 impl Extractor {
-    /// An extractor that has seen nothing.
+    /// Returns an extractor that has seen nothing.
     pub fn new(config: Config) -> Self {
         Self::with_observer(config, NoObserver)
     }
 }
 
 impl<W: Sink> Extractor<W> {
-    /// An extractor that has seen nothing, with an observer.
+    /// Returns an extractor that has seen nothing, with an observer.
     pub fn with_observer(config: Config, observer: W) -> Self {
         Self {
             intake: Intake::new(&config.packet()),
@@ -37,15 +39,15 @@ impl<W: Sink> Extractor<W> {
         }
     }
 
-    /// Takes the next frame and lends the messages it completes, in order. Who wants to keep one clones it: its memory is used
-    /// again.
+    /// Takes the next frame and lends the messages it completes, in order. Clone a message to keep it; its
+    /// buffers are reused.
     pub fn push(&mut self, frame: &Frame<'_>, out: &mut dyn FnMut(&mut Message)) {
         self.take(frame, out);
         self.flush(out);
     }
 
-    /// [`Self::push`] for who has more frames at hand, and calls [`Self::flush`] where they come to an end: the messages are lent
-    /// some at a time, which is faster.
+    /// Like [`Self::push`], for callers with many frames: lends messages in batches, which is faster. Call
+    /// [`Self::flush`] after the last frame.
     pub fn take(&mut self, frame: &Frame<'_>, out: &mut dyn FnMut(&mut Message)) {
         let Self { intake, shard, budget } = self;
         let mut payload = 0;
@@ -66,7 +68,7 @@ impl<W: Sink> Extractor<W> {
         self.shard.seal(frame.number, out);
     }
 
-    /// Lends what frames that were [taken](Self::take) completed and was not lent.
+    /// Lends the messages that frames which were [taken](Self::take) completed and that were not lent yet.
     pub fn flush(&mut self, out: &mut dyn FnMut(&mut Message)) {
         self.shard.emit(out);
     }
@@ -78,34 +80,34 @@ impl<W: Sink> Extractor<W> {
         self.flush(out);
     }
 
-    /// Ends the capture: gives what is open, flagged. Nothing may be pushed after it.
+    /// Ends the capture: lends what is open, flagged. Nothing may be pushed after it.
     pub fn finish(&mut self, out: &mut dyn FnMut(&mut Message)) {
         self.flush(out);
         let moment = self.intake.finish();
         finish(&mut [&mut self.shard], &moment, out);
     }
 
-    /// The observer.
+    /// Returns the observer.
     pub const fn observer(&mut self) -> &mut W {
         self.shard.observer()
     }
 
-    /// EventCounts connections with this endpoint as our own traffic from here on.
+    /// Counts connections with this endpoint as our own traffic from here on.
     pub fn exclude(&mut self, own: Endpoint) {
-        self.shard.exclude(own);
+        self.shard.flows.exclude(own);
     }
 
-    /// The accounts so far.
+    /// Returns the accounts so far.
     pub const fn ledger(&self) -> &Ledger {
-        self.shard.ledger()
+        self.shard.flows.ledger()
     }
 
-    /// Payload bytes that are held and have no fate yet.
+    /// Returns the payload bytes that are held and have no fate yet.
     pub fn pending(&self) -> usize {
-        self.shard.pending()
+        self.shard.flows.held_payload()
     }
 
-    /// Accounted bytes held.
+    /// Returns the accounted bytes held.
     pub fn held(&mut self) -> usize {
         self.intake.held() + self.shard.held()
     }

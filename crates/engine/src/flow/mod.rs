@@ -1,7 +1,7 @@
 //! The connections being followed: found by key, kept in order of activity, ended when idle, evicted
 //! when over a limit.
 //!
-//! Joins [`crate::tcp`] and [`crate::http1`], which do not know each other. Next: [`crate::engine`].
+//! Joins [`crate::tcp`] and [`crate::app`], which do not know each other. Next: [`crate::engine`].
 
 mod ids;
 mod slab;
@@ -11,14 +11,13 @@ mod tests;
 mod time_wait;
 
 use std::cmp::Reverse;
-use std::time::Duration;
 
 use sniffer_packet::defrag::Overlap;
 use sniffer_packet::frame::Stamp;
 use sniffer_packet::intake::Now;
-use sniffer_packet::key::{BUCKETS, FlowKey, Side};
+use sniffer_packet::key::{BUCKETS, Endpoint, FlowKey, Side};
 use sniffer_packet::segment::{Flags, Segment};
-use sniffer_packet::time::Timestamp;
+use sniffer_packet::time::{Seconds, Timestamp};
 
 use crate::anomaly::Anomaly;
 use crate::app;
@@ -45,8 +44,10 @@ pub(crate) struct Flows {
 }
 
 /// State that all connections share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Common {
+    config: Config,
+    ledger: Ledger,
     /// Accounted bytes of all connections, those of touched ones as of their last summing up.
     held: usize,
     /// Slots of connections that may hold more or less by now; some may have ended since.
@@ -80,29 +81,40 @@ struct Opening<'a> {
     stamp: Stamp,
 }
 
-/// What every operation on the connections may touch.
-pub(crate) struct Surroundings<'a> {
-    pub(crate) config: &'a Config,
-    pub(crate) ledger: &'a mut Ledger,
-    pub(crate) sink: &'a mut dyn Sink,
-    /// The frame that is being pushed.
-    pub(crate) stamp: Stamp,
-    /// The engine's clock.
-    pub(crate) now: Timestamp,
-    /// Number of the segment, among all.
-    pub(crate) segment_number: u64,
-}
-
 impl Flows {
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: Config) -> Self {
         Self {
             table: FlowTable::new(config.hash_key),
             past: (0..BUCKETS)
                 .map(|_| Past { time_wait: TimeWait::new(&config.limits), ids: Ids::new(config.hash_key) })
                 .collect(),
             stalled: Vec::new(),
-            common: Common::default(),
+            common: Common {
+                config,
+                ledger: Ledger::default(),
+                held: 0,
+                touched: Vec::new(),
+                pool: BufferPool::default(),
+            },
         }
+    }
+
+    /// Counts connections with this endpoint as our own traffic from here on.
+    pub(crate) fn exclude(&mut self, own: Endpoint) {
+        let own_traffic = &mut self.common.config.own_traffic;
+        if !own_traffic.contains(&own) {
+            own_traffic.push(own);
+        }
+    }
+
+    /// Returns the accounts of everything that came to the connections.
+    pub(crate) const fn ledger(&self) -> &Ledger {
+        &self.common.ledger
+    }
+
+    /// Returns the accounts, to count what only another stage can see.
+    pub(crate) const fn ledger_mut(&mut self) -> &mut Ledger {
+        &mut self.common.ledger
     }
 
     /// Returns the accounted bytes.
@@ -128,95 +140,96 @@ impl Flows {
         self.table.iter().map(|entry| entry.tcp.held_payload() + entry.stack.held_payload()).sum()
     }
 
-    /// Takes a segment whose payload was counted as received, and how the fragments of its datagram
-    /// overlapped.
-    pub(crate) fn segment(&mut self, segment: &Segment<'_>, overlap: Overlap, around: &mut Surroundings<'_>) {
+    /// Takes a segment, and how the fragments of its datagram overlapped. `now.frame` is the frame that
+    /// carried its first byte.
+    pub(crate) fn segment(&mut self, segment: &Segment<'_>, overlap: Overlap, now: &Now, sink: &mut dyn Sink) {
+        self.common.ledger.tcp_mut().0.receive(segment.payload.len());
         let (key, side) = FlowKey::of(&segment.src, &segment.dst);
-        if let Some(fate) = around.config.excludes(&key) {
-            around.ledger.tcp_mut().0.count(fate, segment.payload.len());
+        if let Some(fate) = self.common.config.excludes(&key) {
+            self.common.ledger.tcp_mut().0.count(fate, segment.payload.len());
             return;
         }
         let mut found = self.table.latest(&key).or_else(|| self.table.find(&key, self.table.hash(&key)));
         if let Some(slot) = found
-            && around.now.is_after(self.table.lru_node(slot).last, around.config.limits.idle_timeout)
+            && now.now.is_after(self.table.lru_node(slot).last, self.common.config.limits.idle_timeout)
         {
-            self.end(slot, EndCause::Idle, around);
+            self.end(slot, EndCause::Idle, now, sink);
             found = None;
         }
         let slot = match found {
             Some(slot) => slot,
-            None => match self.open(key, side, segment, around) {
+            None => match self.open(key, side, segment, now, sink) {
                 Some(slot) => slot,
                 None => return,
             },
         };
         if overlap == Overlap::Conflicting {
-            self.with(slot, around, |_, cx| cx.sink.flag_message(side, Anomaly::FragmentOverlap));
+            self.with(slot, now, sink, |_, cx| cx.sink.flag_message(side, Anomaly::FragmentOverlap));
         }
-        self.deliver(slot, segment, side, around);
+        self.deliver(slot, segment, side, now, sink);
     }
 
-    fn deliver(&mut self, slot: u32, segment: &Segment<'_>, side: Side, around: &mut Surroundings<'_>) {
+    fn deliver(&mut self, slot: u32, segment: &Segment<'_>, side: Side, now: &Now, sink: &mut dyn Sink) {
         let entry = self.table.entry_mut(slot);
-        let outcome = with(entry, &mut self.common, around, |tcp, cx| tcp.segment(segment, side, cx));
+        let outcome = with(entry, &mut self.common, now, sink, |tcp, cx| tcp.segment(segment, side, cx));
         match outcome {
             SegmentOutcome::Open => {
                 let class = if entry.tcp.is_half_open() { EvictionClass::HalfOpen } else { EvictionClass::Live };
                 let is_stalled = entry.tcp.is_stalled();
-                self.table.renew(slot, class, around.now, around.segment_number as u32);
+                self.table.renew(slot, class, now.now, now.segment_number as u32);
                 if is_stalled {
                     self.list(slot);
                 }
             }
-            SegmentOutcome::Closed => self.end(slot, EndCause::Fin, around),
+            SegmentOutcome::Closed => self.end(slot, EndCause::Fin, now, sink),
             SegmentOutcome::Reopen(syn) => {
                 let key = self.table.entry(slot).flow.key;
-                self.end(slot, EndCause::Reset, around);
+                self.end(slot, EndCause::Reset, now, sink);
                 // Its payload was counted as received when its own frame came.
                 let first = syn.segment(segment, side);
                 let hash = self.table.hash(&key);
                 let opening = Opening { key, hash, side: syn.side, segment: &first, stamp: syn.stamp };
-                let slot = self.insert(&opening, around);
-                self.with(slot, around, |tcp, cx| {
+                let slot = self.insert(&opening, now);
+                self.with(slot, now, sink, |tcp, cx| {
                     cx.now.frame = syn.stamp;
                     tcp.segment(&first, syn.side, cx)
                 });
-                self.deliver(slot, segment, side, around);
+                self.deliver(slot, segment, side, now, sink);
             }
         }
     }
 
     /// Opens a connection for the first segment between its endpoints, if it gives a reason for one.
-    fn open(&mut self, key: FlowKey, side: Side, segment: &Segment<'_>, around: &mut Surroundings<'_>) -> Option<u32> {
+    fn open(&mut self, key: FlowKey, side: Side, segment: &Segment<'_>, now: &Now, sink: &mut dyn Sink) -> Option<u32> {
         let hash = self.table.hash(&key);
         // A SYN opens a connection in any case. hot: see NOTES#time-wait
         if !segment.flags.has(Flags::SYN) && self.past[key.bucket()].time_wait.explains(&key, hash, side, segment) {
-            around.ledger.tcp_mut().0.count(Fate::Duplicate, segment.payload.len());
+            self.common.ledger.tcp_mut().0.count(Fate::Duplicate, segment.payload.len());
             return None;
         }
         if !TcpConnection::may_begin(segment) {
-            around.ledger.tcp_mut().0.count(Fate::Ignored, segment.payload.len());
+            self.common.ledger.tcp_mut().0.count(Fate::Ignored, segment.payload.len());
             if !segment.flags.has(Flags::RST) {
-                around.ledger.counts_mut().anomaly(Anomaly::NoAck);
-                around.sink.event(Event::Anomaly { flow: None, anomaly: Anomaly::NoAck });
+                self.common.ledger.counts_mut().anomaly(Anomaly::NoAck);
+                sink.event(Event::Anomaly { flow: None, anomaly: Anomaly::NoAck });
             }
             return None;
         }
-        while self.table.len() >= around.config.limits.connections_max.max(1) {
-            self.evict(around);
+        while self.table.len() >= self.common.config.limits.connections_max.max(1) {
+            self.evict(now, sink);
         }
-        let opening = Opening { key, hash, side, segment, stamp: around.stamp };
-        Some(self.insert(&opening, around))
+        let opening = Opening { key, hash, side, segment, stamp: now.frame };
+        Some(self.insert(&opening, now))
     }
 
-    fn insert(&mut self, opening: &Opening<'_>, around: &mut Surroundings<'_>) -> u32 {
+    fn insert(&mut self, opening: &Opening<'_>, now: &Now) -> u32 {
         let Opening { key, hash, side, segment, stamp: first } = *opening;
-        around.ledger.counts_mut().connection();
+        self.common.ledger.counts_mut().connection();
         let bucket = key.bucket();
         let id = self.past[bucket].ids.next(key.stable_hash(), segment.seq, first.time.as_micros());
-        let server = first_guess(&key, side, segment, &around.config.ports);
+        let server = first_guess(&key, side, segment, &self.common.config.ports);
         let flow = Flow { id, slot: 0, key, first, server, server_by_syn: segment.flags.has(Flags::SYN) };
-        let slot = self.table.insert(flow, hash, bucket as u8, around.now, around.segment_number as u32);
+        let slot = self.table.insert(flow, hash, bucket as u8, now.now, now.segment_number as u32);
         self.common.held += FlowTable::ENTRY_BYTES;
         // `held` may not be called for long while connections come and go.
         if self.common.touched.len() > 2 * self.table.len() + 64 {
@@ -228,10 +241,11 @@ impl Flows {
     fn with<T>(
         &mut self,
         slot: u32,
-        around: &mut Surroundings<'_>,
+        now: &Now,
+        sink: &mut dyn Sink,
         call: impl FnOnce(&mut TcpConnection, &mut TcpContext<'_, StackSink<'_>>) -> T,
     ) -> T {
-        with(self.table.entry_mut(slot), &mut self.common, around, call)
+        with(self.table.entry_mut(slot), &mut self.common, now, sink, call)
     }
 
     /// Adds a connection to those that wait for an allowance.
@@ -250,22 +264,31 @@ impl Flows {
         }
     }
 
+    /// Returns the first of these seconds at which time-outs are due in any connection, and takes the
+    /// seconds up to it from them.
+    pub(crate) fn due(&self, left: &mut Seconds) -> Option<u64> {
+        let due = self.first_due()?.max(left.first);
+        left.first = due + 1;
+        (due <= left.last).then_some(due)
+    }
+
     /// Returns the first whole second at which a [tick](Self::tick) does anything, unless a connection
     /// begins to wait before.
-    pub(crate) fn due(&self, idle_timeout: Duration) -> Option<u64> {
+    fn first_due(&self) -> Option<u64> {
         if !self.stalled.is_empty() {
             return Some(0);
         }
         let oldest =
             [EvictionClass::HalfOpen, EvictionClass::Live].into_iter().filter_map(|class| self.table.oldest(class));
         let last = oldest.map(|slot| self.table.lru_node(slot).last).min()?;
-        Some(last.after(idle_timeout).as_secs_up())
+        Some(last.after(self.common.config.limits.idle_timeout).as_secs_up())
     }
 
     /// Lets time pass for connections without packets: allowances end, idle connections time out.
-    pub(crate) fn tick(&mut self, around: &mut Surroundings<'_>) {
-        let (now, limits) = (around.now, &around.config.limits);
-        let is_idle = |table: &FlowTable, slot| now.is_after(table.lru_node(slot).last, limits.idle_timeout);
+    pub(crate) fn tick(&mut self, second: u64, now: &Now, sink: &mut dyn Sink) {
+        let now = &Now { now: Timestamp::new(second, 0), ..*now };
+        let (time, idle_timeout) = (now.now, self.common.config.limits.idle_timeout);
+        let is_idle = |table: &FlowTable, slot| time.is_after(table.lru_node(slot).last, idle_timeout);
         let mut due = std::mem::take(&mut self.stalled);
         due.retain(|&slot| self.table.is_listed(slot));
         for class in [EvictionClass::HalfOpen, EvictionClass::Live] {
@@ -278,10 +301,10 @@ impl Flows {
         for slot in due {
             let idle = is_idle(&self.table, slot);
             let listed = std::mem::take(&mut self.table.lru_node_mut(slot).listed);
-            if listed && let SegmentOutcome::Closed = self.with(slot, around, |tcp, cx| tcp.advance(cx)) {
-                self.end(slot, EndCause::Fin, around);
+            if listed && let SegmentOutcome::Closed = self.with(slot, now, sink, |tcp, cx| tcp.advance(cx)) {
+                self.end(slot, EndCause::Fin, now, sink);
             } else if idle {
-                self.end(slot, EndCause::Idle, around);
+                self.end(slot, EndCause::Idle, now, sink);
             } else if self.table.entry(slot).tcp.is_stalled() {
                 self.table.lru_node_mut(slot).listed = true;
                 self.stalled.push(slot);
@@ -304,11 +327,11 @@ impl Flows {
 
     /// Evicts a connection for its memory: half-open ones first, then the least recently active
     /// (policy 21). Returns whether there was one.
-    pub(crate) fn evict(&mut self, around: &mut Surroundings<'_>) -> bool {
+    pub(crate) fn evict(&mut self, now: &Now, sink: &mut dyn Sink) -> bool {
         match self.eviction_slot() {
             Some(slot) => {
-                around.ledger.counts_mut().evicted();
-                self.end(slot, EndCause::Evicted, around);
+                self.common.ledger.counts_mut().evicted();
+                self.end(slot, EndCause::Evicted, now, sink);
                 true
             }
             None => false,
@@ -332,12 +355,12 @@ impl Flows {
     }
 
     /// Ends a connection because the capture ends.
-    pub(crate) fn end_with_capture(&mut self, slot: u32, around: &mut Surroundings<'_>) {
-        self.end(slot, EndCause::EndOfCapture, around);
+    pub(crate) fn end_with_capture(&mut self, slot: u32, now: &Now, sink: &mut dyn Sink) {
+        self.end(slot, EndCause::EndOfCapture, now, sink);
     }
 
-    fn end(&mut self, slot: u32, cause: EndCause, around: &mut Surroundings<'_>) {
-        self.with(slot, around, |tcp, cx| tcp.end(cause, cx));
+    fn end(&mut self, slot: u32, cause: EndCause, now: &Now, sink: &mut dyn Sink) {
+        self.with(slot, now, sink, |tcp, cx| tcp.end(cause, cx));
         let entry = self.table.entry(slot);
         let hash = self.table.hash(&entry.flow.key);
         self.common.held -= entry.held + FlowTable::ENTRY_BYTES;
@@ -348,7 +371,7 @@ impl Flows {
             EndCause::Evicted => time_wait.forget(&entry.flow.key, hash),
             _ => time_wait.remember(&entry.flow.key, hash, entry.tcp.next_seqs()),
         }
-        around.sink.event(Event::Closed { flow: &entry.flow });
+        sink.event(Event::Closed { flow: &entry.flow });
         self.table.remove(slot, hash);
     }
 }
@@ -368,17 +391,16 @@ impl Common {
 fn with<T>(
     entry: &mut FlowEntry,
     common: &mut Common,
-    around: &mut Surroundings<'_>,
+    now: &Now,
+    sink: &mut dyn Sink,
     call: impl FnOnce(&mut TcpConnection, &mut TcpContext<'_, StackSink<'_>>) -> T,
 ) -> T {
     common.touch(entry);
     let FlowEntry { flow, tcp, stack, .. } = entry;
-    let Surroundings { config, ledger, sink, stamp, now, segment_number } = around;
+    let Common { config, ledger, pool, .. } = common;
     let (account, counts) = ledger.tcp_mut();
-    let cx = Context { flow, config, account, counts, sink: *sink, stamp: *stamp };
-    let now = Now { frame: *stamp, now: *now, segment_number: *segment_number };
-    let (limits, pool) = (&config.limits, &mut common.pool);
-    call(tcp, &mut TcpContext { now, limits, pool, sink: &mut StackSink { stack, cx } })
+    let cx = Context { flow, config, account, counts, sink, stamp: now.frame };
+    call(tcp, &mut TcpContext { now: *now, limits: &config.limits, pool, sink: &mut StackSink { stack, cx } })
 }
 
 /// Guesses the server before any content was seen: the side that did not send the SYN, else the side

@@ -114,7 +114,7 @@ impl EventCounts {
         self.evicted += 1;
     }
 
-    /// EventCounts a message with its anomalies.
+    /// Counts a message with its anomalies.
     pub(crate) fn message(&mut self, anomalies: AnomalySet) {
         self.messages += 1;
         if !anomalies.is_empty() {
@@ -234,13 +234,13 @@ impl Ledger {
         &mut self.counts
     }
 
-    /// EventCounts a frame: for callers that drive an [intake](sniffer_packet::intake) and several shards.
+    /// Counts a frame: for callers that drive an [intake](sniffer_packet::intake) and several shards.
     pub const fn count_frame(&mut self, fate: FrameFate) {
         self.frames += 1;
         self.frame_fates[fate as usize] += 1;
     }
 
-    /// EventCounts a UDP datagram, as [`Self::count_frame`] counts a frame.
+    /// Counts a UDP datagram, as [`Self::count_frame`] counts a frame.
     pub const fn count_datagram(&mut self, payload: usize) {
         self.datagrams += 1;
         self.datagram_payload += payload as u64;

@@ -10,14 +10,14 @@ use sniffer_packet::time::Timestamp;
 
 /// An IPv4 packet from 10.0.0.1 to 10.0.0.2; `fragment` is its field of flags and offset.
 fn ipv4(fragment: u16, payload: &[u8]) -> Vec<u8> {
-    let [high, low] = u16::try_from(20 + payload.len()).unwrap().to_be_bytes();
+    let [high, low] = (20 + payload.len() as u16).to_be_bytes();
     let [flags, offset] = fragment.to_be_bytes();
     let head = [0x45, 0, high, low, 0, 9, flags, offset, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
     [&head, payload].concat()
 }
 
 fn udp(payload: &[u8]) -> Vec<u8> {
-    let [high, low] = u16::try_from(8 + payload.len()).unwrap().to_be_bytes();
+    let [high, low] = (8 + payload.len() as u16).to_be_bytes();
     [&[0x9c, 0x40, 0, 53, high, low, 0, 0], payload].concat()
 }
 

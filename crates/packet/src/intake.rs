@@ -8,10 +8,10 @@ use crate::block::Block;
 use crate::clock::Clock;
 use crate::datagram::Datagram;
 use crate::decode::{self, Decoded, Layer, Peek, Skipped};
-use crate::defrag::{Defrag, DefragLimits, FragmentFrames, Overlap, Packet, WholeDatagram};
+use crate::defrag::{Defrag, DefragLimits, FragmentFrames, Overlap};
 use crate::fate::FrameFate;
 use crate::frame::{Frame, Stamp};
-use crate::segment::Segment;
+use crate::segment::{Fragment, Segment};
 use crate::time::{Seconds, Timestamp};
 
 /// One thing that the connections have to take.
@@ -127,37 +127,57 @@ impl Intake {
     }
 
     /// Decodes a frame and hands on its fate, then what is in it.
+    ///
+    /// It takes the packets in the frame from [`decode::decode_each`] and not from
+    /// [`Defrag::packets`], so that a plain frame never touches fragments (NOTES#intake).
     #[inline(always)] // hot: see NOTES#intake
     fn open(&mut self, frame: &Frame<'_>, mut to: impl FnMut(Step<'_, '_>, &Now)) {
-        let Self { defrag, fragment_frames, moment, .. } = self;
         let mut counted = false;
-        defrag.packets(
+        decode::decode_each(
             frame,
-            moment.now,
             #[inline(always)]
-            |Packet { decoded, datagram, .. }| {
-                if let Some(datagram) = datagram {
-                    return reassembled(decoded, datagram, fragment_frames.as_mut(), moment, &mut to);
-                }
+            |decoded| {
                 // A frame is counted once, by the first packet in it.
                 if !std::mem::replace(&mut counted, true) {
-                    to(Step::Frame(frame_fate(decoded)), moment);
+                    to(Step::Frame(frame_fate(decoded)), &self.moment);
                 }
-                let stamp = frame.stamp();
                 match decoded {
                     Decoded::Segment(segment) => {
-                        moment.segment_number += 1;
-                        let block = frame.block;
+                        self.moment.segment_number += 1;
+                        let (stamp, block) = (frame.stamp(), frame.block);
                         to(
                             Step::Segment { segment, stamp, overlap: Overlap::None, fragment_frames: &[], block },
-                            moment,
+                            &self.moment,
                         );
                     }
-                    Decoded::Datagram(datagram) => to(Step::Datagram { datagram, stamp }, moment),
-                    Decoded::Fragment(_) | Decoded::Skipped(_) => {}
+                    Decoded::Datagram(datagram) => {
+                        to(Step::Datagram { datagram, stamp: frame.stamp() }, &self.moment);
+                    }
+                    Decoded::Fragment(fragment) => self.fragment(fragment, frame.stamp(), &mut to),
+                    Decoded::Skipped(_) => {}
                 }
             },
         );
+    }
+
+    /// Hands on what is in the datagrams that a fragment completes.
+    fn fragment(&mut self, fragment: &Fragment<'_>, stamp: Stamp, to: &mut impl FnMut(Step<'_, '_>, &Now)) {
+        let Self { defrag, fragment_frames, moment, .. } = self;
+        defrag.packets_of(fragment, moment.now, stamp, |decoded, datagram| {
+            if let Some(fragment_frames) = fragment_frames {
+                fragment_frames.remember(datagram);
+            }
+            let (stamp, overlap) = (datagram.first, datagram.overlap);
+            match decoded {
+                Decoded::Segment(segment) => {
+                    moment.segment_number += 1;
+                    let fragment_frames = fragment_frames.as_ref().map_or(&[][..], |frames| frames.of(stamp.number));
+                    to(Step::Segment { segment, stamp, overlap, fragment_frames, block: None }, moment);
+                }
+                Decoded::Datagram(datagram) => to(Step::Datagram { datagram, stamp }, moment),
+                Decoded::Fragment(_) | Decoded::Skipped(_) => {}
+            }
+        });
     }
 
     /// Lets time pass without a frame.
@@ -187,29 +207,6 @@ impl Intake {
         self.moment.now = Timestamp::new(passed.last, 0);
         self.defrag.clear_expired(self.moment.now);
         to(Step::Tick(passed), &self.moment);
-    }
-}
-
-/// Hands on what is in a reassembled datagram.
-fn reassembled(
-    decoded: &Decoded<'_>,
-    datagram: &WholeDatagram,
-    mut fragment_frames: Option<&mut FragmentFrames>,
-    moment: &mut Now,
-    to: &mut impl FnMut(Step<'_, '_>, &Now),
-) {
-    if let Some(fragment_frames) = &mut fragment_frames {
-        fragment_frames.remember(datagram);
-    }
-    let (stamp, overlap) = (datagram.first, datagram.overlap);
-    match decoded {
-        Decoded::Segment(segment) => {
-            moment.segment_number += 1;
-            let fragment_frames = fragment_frames.map_or(&[][..], |frames| frames.of(stamp.number));
-            to(Step::Segment { segment, stamp, overlap, fragment_frames, block: None }, moment);
-        }
-        Decoded::Datagram(datagram) => to(Step::Datagram { datagram, stamp }, moment),
-        Decoded::Fragment(_) | Decoded::Skipped(_) => {}
     }
 }
 

@@ -23,34 +23,36 @@ pub(super) fn datagram<'a>(mut rest: Cursor<'a>, carrier: &Carrier) -> Decoded<'
         len => len - 8,
     };
     let payload = rest.limit(len);
-    let plain = Decoded::Datagram(Datagram {
-        src: Endpoint::new(carrier.src, src),
-        dst: Endpoint::new(carrier.dst, dst),
-        payload: payload.bytes,
-        cut: payload.cut,
-        ttl: carrier.ttl,
-    });
+    let plain = || {
+        Decoded::Datagram(Datagram {
+            src: Endpoint::new(carrier.src, src),
+            dst: Endpoint::new(carrier.dst, dst),
+            payload: payload.bytes,
+            cut: payload.cut,
+            ttl: carrier.ttl,
+        })
+    };
     // One-way by design: the source port is entropy, the destination port the protocol.
     match dst {
-        4789 | 8472 => return vxlan(payload, plain, dst == 8472),
-        4790 => return vxlan_gpe(payload, plain),
-        6081 => return geneve(payload, plain),
+        4789 | 8472 => return vxlan(payload, plain(), dst == 8472),
+        4790 => return vxlan_gpe(payload, plain()),
+        6081 => return geneve(payload, plain()),
         // GRE in UDP (RFC 8086 §8) and MPLS in UDP (RFC 7510 §3).
-        4754 => return gre(payload, plain),
-        6635 => return mpls(payload, plain),
+        4754 => return gre(payload, plain()),
+        6635 => return mpls(payload, plain()),
         _ => {}
     }
     let either = |port| src == port || dst == port;
     if either(2152) {
-        gtp(payload, plain, len)
+        gtp(payload, plain(), len)
     } else if either(1701) {
-        l2tp(payload, plain)
+        l2tp(payload, plain())
     } else if either(3544) {
-        teredo(payload, plain)
+        teredo(payload, plain())
     } else if either(5072) {
-        ayiya(payload, plain)
+        ayiya(payload, plain())
     } else {
-        plain
+        plain()
     }
 }
 

@@ -33,32 +33,30 @@ impl Defrag {
     /// a fragment of another datagram, one tunnel further in.
     ///
     /// `now` is the engine's time and never goes back.
-    #[inline(always)] // hot: see NOTES#intake
     pub fn packets(&mut self, frame: &Frame<'_>, now: Timestamp, mut each: impl FnMut(Packet<'_, '_>)) {
-        decode_each(
-            frame,
-            #[inline(always)]
-            |decoded| {
-                each(Packet { decoded, datagram: None });
-                if let Decoded::Fragment(fragment) = decoded {
-                    self.packets_of(fragment, now, frame.stamp(), &mut each);
-                }
-            },
-        );
+        decode_each(frame, |decoded| {
+            each(Packet { decoded, datagram: None });
+            if let Decoded::Fragment(fragment) = decoded {
+                self.packets_of(fragment, now, frame.stamp(), |decoded, datagram| {
+                    each(Packet { decoded, datagram: Some(datagram) });
+                });
+            }
+        });
     }
 
-    /// Hands on the packets in the datagrams that a fragment completes, one inside the other.
-    fn packets_of(
+    /// Hands on the packets in the datagrams that a fragment completes, one inside the other, each
+    /// with its datagram.
+    pub(crate) fn packets_of(
         &mut self,
         fragment: &Fragment<'_>,
         now: Timestamp,
         stamp: Stamp,
-        each: &mut impl FnMut(Packet<'_, '_>),
+        mut each: impl FnMut(&Decoded<'_>, &WholeDatagram),
     ) {
         let mut outcome = self.push(fragment, now, stamp);
         while let FragmentOutcome::Whole(datagram) = outcome {
             let decoded = decode_datagram(&datagram.facts, &datagram.bytes);
-            each(Packet { decoded: &decoded, datagram: Some(&datagram) });
+            each(&decoded, &datagram);
             let Decoded::Fragment(fragment) = decoded else { return };
             outcome = self.push(&fragment, now, datagram.first);
         }

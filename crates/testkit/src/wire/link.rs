@@ -1,7 +1,7 @@
 //! Link-layer headers: Ethernet, Linux cooked, BSD loopback, raw IP.
 //!
 //! It never pads; the caller does. Sources: <https://www.tcpdump.org/linktypes.html> and the pages
-//! linked there. Next: [`super::OwnedFrame`].
+//! linked there. Next: [`sniffer_packet::frame::OwnedFrame`].
 
 use sniffer_packet::frame::LinkType;
 

@@ -22,8 +22,8 @@ pub(super) struct Emitter {
     outputs: Arc<[Output]>,
     full: Vec<Throttle>,
     redact: Vec<String>,
-    /// Connections with 1xx responses in their latest exchange: the exchange, and how many. An entry
-    /// goes with its connection.
+    /// Connections with 1xx responses in their latest exchange: the exchange, and how many. An
+    /// entry goes with its connection.
     interim: HashMap<FlowId, (u32, u32)>,
     posts: OwnPosts,
     /// Buffer for a line.

@@ -63,7 +63,10 @@ impl Run {
             let watched = url.port_or_known_default().is_some_and(|port| config.ports.contains(&port));
             let resolver = Resolver::new(url, watched.then(|| Arc::clone(&own)));
             let client = Client::new(url, config.token.as_ref(), resolver);
-            kinds.push(("webhook", OutputKind::Webhook(client.map_err(|error| failed("cannot open the webhook", &error))?)));
+            kinds.push((
+                "webhook",
+                OutputKind::Webhook(client.map_err(|error| failed("cannot open the webhook", &error))?),
+            ));
         }
         if config.output_stdout {
             let file = stdout::open().map_err(|error| failed("cannot open standard output", &error))?;
@@ -83,7 +86,11 @@ impl Run {
         let stop = Stop::new().map_err(|error| failed("cannot watch for a stop", &error))?;
         let outputs: Arc<[Output]> = kinds
             .iter()
-            .map(|(name, kind)| Output { name, queue: Queue::new(), wants_message: matches!(kind, OutputKind::Callback(_)) })
+            .map(|(name, kind)| Output {
+                name,
+                queue: Queue::new(),
+                wants_message: matches!(kind, OutputKind::Callback(_)),
+            })
             .collect();
         let run = Arc::new(Self {
             stop: Arc::new(stop),

@@ -73,8 +73,8 @@ impl<'a> Alone<'a> {
         }
     }
 
-    /// Releases the block that frames lie in, and hands on all lines but those of the last frame. Calls
-    /// `held` with what each shard holds. Returns the number of messages since the last call.
+    /// Releases the block that frames lie in, and hands on all lines but those of the last frame.
+    /// Calls `held` with what each shard holds. Returns the number of messages since the last call.
     pub(super) fn release_block(&mut self, sink: &mut dyn ReplaySink, mut held: impl FnMut(usize, usize)) -> usize {
         self.output.hand_on(sink);
         for (at, shard) in self.locked.iter_mut().enumerate() {
@@ -84,8 +84,8 @@ impl<'a> Alone<'a> {
         std::mem::take(&mut self.output.messages)
     }
 
-    /// Unlocks the shards, after what [`Self::release_block`] does. What the last frame completed is
-    /// written too, unless that is the frame `hold`. Returns the empty output as well.
+    /// Unlocks the shards, after what [`Self::release_block`] does. What the last frame completed
+    /// is written too, unless that is the frame `hold`. Returns the empty output as well.
     pub(super) fn end(
         &mut self,
         hold: Option<u64>,

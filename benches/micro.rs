@@ -1,4 +1,5 @@
-//! Microbenchmarks: `cargo bench -p sniffer-bench`. What they say flickers; the counts of instructions do not.
+//! Microbenchmarks: `cargo bench -p sniffer-bench`. Their times vary; counts of instructions do
+//! not.
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};

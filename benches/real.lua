@@ -1,8 +1,8 @@
--- Requests of wrk for `benches/real.sh`: JSON of 0.3–4 KiB, three GET to two POST; with `close`, only
--- GET and the smaller responses. Arguments after `--`: REQUESTS [close], for each thread.
+-- Requests of wrk for `benches/real.sh`: JSON of 0.3–4 KiB, three GET to two POST; with `close`,
+-- only GET and the smaller responses. Arguments after `--`: REQUESTS [close], for each thread.
 --
--- A thread sends exactly this many requests, waits for every response, and prints when it is done: if
--- a client stopped in the middle, it would be unclear which exchanges belong to the capture.
+-- A thread sends exactly this many requests, waits for every response, and prints when it is done:
+-- if a client stopped in the middle, it would be unclear which exchanges belong to the capture.
 
 local limit, close = 0, false
 local bodies, heads = {}, nil

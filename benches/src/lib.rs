@@ -36,7 +36,7 @@ fn in_blocks(frames: Vec<OwnedFrame>) -> InBlocks {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Case {
-    /// What is measured.
+    /// The stage to measure.
     pub name: &'static str,
     input: Input,
 }

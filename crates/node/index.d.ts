@@ -1,4 +1,7 @@
-/** HTTP messages from a network interface, in a callback. Capture only: it never binds, proxies, injects or answers. */
+/**
+ * HTTP messages from a network interface, in a callback. Capture only: it never binds, proxies,
+ * injects or answers.
+ */
 
 /** One side of a connection. */
 export interface Endpoint {
@@ -8,14 +11,17 @@ export interface Endpoint {
   port: number
 }
 
-/** Names in lower case, in order of first appearance; an array where a name came more than once, in wire order. */
+/**
+ * Names in lower case, in order of first appearance; an array where a name came more than once, in
+ * wire order.
+ */
 export type Headers = Record<string, string | string[]>
 
 /** What requests and responses share. A key without a value is left out, never `null`. */
 interface MessageBase {
   /**
-   * RFC 3339, UTC: when the frame that carried the message's first byte was captured. 6 digits of a second, 9 where the
-   * capture is finer than a microsecond.
+   * RFC 3339, UTC: when the frame that carried the message's first byte was captured. 6 digits of a
+   * second, 9 where the capture is finer than a microsecond.
    */
   timestamp: string
   /** The **server** side of the connection, in both directions. */
@@ -24,17 +30,26 @@ interface MessageBase {
   destination: Endpoint
   /** `"1.0"` or `"1.1"`; others may come. */
   httpVersion: '1.0' | '1.1' | (string & {})
-  /** A header may have any name, `__proto__` too: ask with `Object.hasOwn`, or go through `Object.entries`. */
+  /**
+   * A header may have any name, `__proto__` too: ask with `Object.hasOwn`, or go through
+   * `Object.entries`.
+   */
   headers: Headers
   /** Of a chunked body, when it had some. */
   trailers?: Headers
-  /** The content as text when it is UTF-8, else base64 (see `bodyEncoding`). Content-encodings are undone. */
+  /**
+   * The content as text when it is UTF-8, else base64 (see `bodyEncoding`). Content-encodings are
+   * undone.
+   */
   body?: string
   /** Only when `body` is base64: `Buffer.from(body, 'base64')`. */
   bodyEncoding?: 'base64' | (string & {})
   /** Bytes of the body on the wire after de-chunking, whether kept or not. */
   bodySize: number
-  /** `body` was un-gzipped, un-deflated, un-brotlied or un-zstd'ed; `bodySize` still counts bytes on the wire. */
+  /**
+   * `body` was un-gzipped, un-deflated, un-brotlied or un-zstd'ed; `bodySize` still counts bytes on
+   * the wire.
+   */
   contentDecoded?: true
   /** `body` was cut by `maxBodySize`. */
   bodyTruncated?: true
@@ -80,28 +95,41 @@ export interface HttpResponse extends MessageBase {
  */
 export type HttpMessage = HttpRequest | HttpResponse
 
-/** What to capture, and where it goes. A field that is `undefined` counts as left out; an unknown one is an error. */
+/**
+ * What to capture, and where it goes. A field that is `undefined` counts as left out; an unknown
+ * one is an error.
+ */
 export interface SnifferConfig {
   /** Server ports to watch: one or more, each an integer 1–65535. */
   ports: readonly number[]
-  /** Where to capture; must exist at start. Default: `any` on Linux, which is all interfaces; elsewhere required. */
+  /**
+   * Where to capture; must exist at start. Default: `any` on Linux, which is all interfaces;
+   * elsewhere required.
+   */
   interface?: string | undefined
   /**
-   * Post every message to this http or https URL, as JSON. Where `NODE_ENV` is `production`, https only. A bearer token comes
-   * from the environment variable `OUTPUT_URL_AUTH_TOKEN` and from nowhere else.
+   * Post every message to this http or https URL, as JSON. Where `NODE_ENV` is `production`, https
+   * only. A bearer token comes from the environment variable `OUTPUT_URL_AUTH_TOKEN` and from
+   * nowhere else.
    */
   outputUrl?: string | undefined
   /** Write every message to standard output, a JSON line each. Default: false. */
   outputStdout?: boolean | undefined
   /**
-   * Called with every message, one at a time, in order. What it throws, or what its promise is rejected with, is logged, and
-   * nothing else happens. A promise is not waited for. When it is slower than the messages, the newest are dropped, counted
-   * and logged.
+   * Called with every message, one at a time, in order. What it throws, or what its promise is
+   * rejected with, is logged, and nothing else happens. A promise is not waited for. When it is
+   * slower than the messages, the newest are dropped, counted and logged.
    */
   onHttpMessage?: ((message: HttpMessage) => void) | undefined
-  /** Fraction of connections to follow, 0–1; the same for both directions and on every machine. Default: 1. */
+  /**
+   * Fraction of connections to follow, 0–1; the same for both directions and on every machine.
+   * Default: 1.
+   */
   sampleRate?: number | undefined
-  /** Bytes of each body to keep; the rest is counted only. An integer, 0 or more. Default: 1 048 576. */
+  /**
+   * Bytes of each body to keep; the rest is counted only. An integer, 0 or more. Default: 1 048
+   * 576.
+   */
   maxBodySize?: number | undefined
   /**
    * Connections followed at once; over the limit, the least recently active is evicted. An integer,
@@ -114,8 +142,9 @@ export interface SnifferConfig {
    */
   connectionIdleTimeoutMs?: number | undefined
   /**
-   * Headers and trailers whose values become `[REDACTED]`, in either case. Replaces the default, `authorization`, `cookie`,
-   * `proxy-authorization` and `set-cookie`; `[]` turns it off. Paths and bodies are not looked at.
+   * Headers and trailers whose values become `[REDACTED]`, in either case. Replaces the default,
+   * `authorization`, `cookie`, `proxy-authorization` and `set-cookie`; `[]` turns it off. Paths and
+   * bodies are not looked at.
    */
   redactHeaders?: readonly string[] | undefined
   /** Ask the interface for packets that are not for this host. Default: false. */
@@ -124,25 +153,31 @@ export interface SnifferConfig {
   bufferSizeBytes?: number | undefined
   /** Bytes of each packet to capture, 1–2 147 483 647. Default: 262 144. */
   snaplen?: number | undefined
-  /** Milliseconds that outputs may take at stop; the rest is dropped, counted and logged. 1 or more. Default: 10 000. */
+  /**
+   * Milliseconds that outputs may take at stop; the rest is dropped, counted and logged. 1 or more.
+   * Default: 10 000.
+   */
   drainTimeoutMs?: number | undefined
 }
 
 /** A live sniffer. Calls take effect in the order in which they are made. */
 export interface Sniffer {
   /**
-   * Resolves when the capture is open. A running sniffer keeps the process alive; on SIGTERM and SIGINT it stops, drains,
-   * and raises the signal again when nobody else listens to it.
+   * Resolves when the capture is open. A running sniffer keeps the process alive; on SIGTERM and
+   * SIGINT it stops, drains, and raises the signal again when nobody else listens to it.
    *
    * Rejects with a {@link SnifferError}, and can be called again then.
    */
   start(): Promise<void>
   /**
-   * Stops the capture, gives what was captured to every output, and resolves when all is over, within `drainTimeoutMs`. Safe
-   * when stopped, safe twice at once; `start` works again afterwards.
+   * Stops the capture, gives what was captured to every output, and resolves when all is over,
+   * within `drainTimeoutMs`. Safe when stopped, safe twice at once; `start` works again afterwards.
    */
   stop(): Promise<void>
-  /** Whether it captures: true from when `start` resolves until `stop` is called, or until the capture ends by itself. */
+  /**
+   * Whether it captures: true from when `start` resolves until `stop` is called, or until the
+   * capture ends by itself.
+   */
   isRunning(): boolean
 }
 
@@ -151,8 +186,8 @@ export interface Sniffer {
  *
  * @throws {ConfigError} The first field that is wrong; it has been logged.
  * @example
- * const sniffer = createSniffer({ ports: [8080], onHttpMessage: (message) => console.log(message) })
- * await sniffer.start()
+ * const sniffer = createSniffer({ ports: [8080], onHttpMessage: (message) => console.log(message)
+ * }) await sniffer.start()
  */
 export function createSniffer(config: SnifferConfig): Sniffer
 
@@ -168,7 +203,8 @@ export class ConfigError extends Error {
 
 /**
  * - `INTERFACE_NOT_FOUND`: there is no interface of this name; `interfaces` lists those there are.
- * - `CAPTURE_OPEN_FAILED`: libpcap cannot open it; `message` is libpcap's exact words, `remedy` what helps, where known.
+ * - `CAPTURE_OPEN_FAILED`: libpcap cannot open it; `message` is libpcap's exact words, `remedy`
+ *   what helps, where known.
  * - `ALREADY_RUNNING`: it runs already.
  * - `OUTPUT_FAILED`: an output cannot be opened.
  */

@@ -1,10 +1,12 @@
-//! Logs: `tracing` events as JSON lines with `timestamp`, `level`, `message`, then the event's fields.
+//! Logs: `tracing` events as JSON lines with `timestamp`, `level`, `message`, then the event's
+//! fields.
 //!
 //! Only events of this project are written: those of libraries may hold headers or bodies. Logging
-//! never waits: lines go through a bounded queue to a thread. Lines that do not fit are dropped, and
-//! the next line that fits has their number.
+//! never waits: lines go through a bounded queue to a thread. Lines that do not fit are dropped,
+//! and the next line that fits has their number.
 //!
-//! A field whose `Debug` or `Display` text is JSON (`ports = ?[80]`) stands in the line as that JSON.
+//! A field whose `Debug` or `Display` text is JSON (`ports = ?[80]`) stands in the line as that
+//! JSON.
 
 use std::fmt;
 use std::fs::File;
@@ -25,7 +27,7 @@ use crate::output::stdout;
 /// Lines that may wait for a slow stderr. Arbitrary: a few hundred KiB.
 const WAITING: usize = 1024;
 
-/// How long the end waits for lines still on their way.
+/// Longest wait, at the end, for lines that are not written yet.
 const FLUSH: Duration = Duration::from_secs(1);
 
 /// Prefix of the targets that are written.
@@ -75,8 +77,8 @@ impl Logging {
         Self { end: Some(end), thread: thread.ok(), done, flushes }
     }
 
-    /// Waits, for a second at most, until all lines so far are written: for a process that may end at
-    /// any moment.
+    /// Waits, for a second at most, until all lines so far are written: for a process that may end
+    /// at any moment.
     pub fn flush(&self) {
         let (flushed, done) = bounded(0);
         if self.flushes.send_timeout(flushed, FLUSH).is_ok() {

@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime};
 
 use sniffer_packet::time::Timestamp;
 
-/// Whether a stop was requested. The threads of a run share it.
+/// The stop request of a run, shared by its threads.
 #[derive(Debug)]
 pub(crate) struct Stop {
     request: OnceLock<StopRequest>,

@@ -20,8 +20,8 @@ pub trait ReplaySink {
     /// Takes a message, in output order.
     fn message(&mut self, message: &mut Message);
 
-    /// Takes the lines of messages, in output order. [`crate::parallel::replay`] calls this instead of
-    /// `message`.
+    /// Takes the lines of messages, in output order. [`crate::parallel::replay`] calls this instead
+    /// of `message`.
     fn lines(&mut self, _lines: &mut [IoSlice<'_>]) {}
 
     /// Called before a read that may block: the sink should flush its output.

@@ -1,5 +1,5 @@
-//! Batches of packets on their way from the capture thread to the engine, copied out of the kernel's
-//! buffer.
+//! Batches of packets on their way from the capture thread to the engine, copied out of the
+//! kernel's buffer.
 
 use sniffer_packet::time::Timestamp;
 

@@ -1,9 +1,9 @@
-//! The filter that the kernel runs: TCP on the watched ports, and every packet that could be part of
-//! it.
+//! The filter that the kernel runs: TCP on the watched ports, and every packet that could be part
+//! of it.
 //!
-//! Fragments carry no ports, so all fragments of TCP pass; the engine drops those of other ports once
-//! they are reassembled. The blind spots of the filter are listed, and logged at start. Source of the
-//! syntax: pcap-filter(7).
+//! Fragments carry no ports, so all fragments of TCP pass; the engine drops those of other ports
+//! once they are reassembled. The blind spots of the filter are listed, and logged at start. Source
+//! of the syntax: pcap-filter(7).
 
 use std::fmt::Write;
 

@@ -18,9 +18,9 @@ use crate::config::LiveConfig;
 use crate::error::StartError;
 use filter::CaptureFilter;
 
-/// How long the kernel may hold packets back to hand over many at once. A message has to come out
-/// within 50 ms of its last packet. Immediate mode costs far more CPU and loses packets sooner.
-/// hot: see NOTES#immediate-mode
+/// Longest time that the kernel may hold packets back to hand over many at once. A message has to
+/// come out within 50 ms of its last packet. Immediate mode costs far more CPU and loses packets
+/// sooner. hot: see NOTES#immediate-mode
 pub(crate) const TIMEOUT: Duration = Duration::from_millis(10);
 
 /// An open capture.

@@ -1,8 +1,8 @@
-//! The capture thread: takes packets from the kernel and puts them into the ring. It owns the handle,
-//! never logs, and never waits for the engine longer than [`PATIENCE`].
+//! The capture thread: takes packets from the kernel and puts them into the ring. It owns the
+//! handle, never logs, and never waits for the engine longer than [`PATIENCE`].
 //!
-//! The handle does not block: the thread sleeps in `poll` until the kernel has a block of packets (at
-//! the latest [`super::TIMEOUT`] after the first of them) or until it is stopped.
+//! The handle does not block: the thread sleeps in `poll` until the kernel has a block of packets
+//! (at the latest [`super::TIMEOUT`] after the first of them) or until it is stopped.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -19,12 +19,12 @@ use super::quiet::Quiet;
 use super::{TIMEOUT, words};
 use crate::stop::{Stop, StopRequest};
 
-/// Batches between the two threads. A batch has 128 KiB, with the largest packets up to 1.1 MiB. The
-/// kernel's buffer is the larger one.
+/// Batches between the two threads. A batch has 128 KiB, with the largest packets up to 1.1 MiB.
+/// The kernel's buffer is the larger one.
 pub(crate) const RING: usize = 32;
 
-/// How long the thread waits for a full ring, while the kernel's buffer takes new packets. After that
-/// the batch is dropped.
+/// Longest wait for a full ring, while the kernel's buffer takes new packets. After that the batch
+/// is dropped.
 const PATIENCE: Duration = Duration::from_millis(250);
 
 /// Packets in one call of libpcap. Bounds by how much a batch of large packets (64 KiB with
@@ -34,8 +34,8 @@ const DISPATCH: usize = 16;
 /// Longest sleep: how often drop counters are read and a quiet link is reported.
 const REST: Duration = Duration::from_millis(500);
 
-/// How long the kernel's buffer is emptied after a stop, at most. The limit matters only if packets
-/// keep coming whose times do not grow, because the clock was set back.
+/// Longest time in which the kernel's buffer is emptied after a stop. The limit matters only if
+/// packets keep coming whose times do not grow, because the clock was set back.
 const EMPTYING: Duration = Duration::from_secs(1);
 
 /// The state of the capture thread.
@@ -52,7 +52,8 @@ pub(crate) struct CaptureReader {
 pub(crate) type Failure = String;
 
 impl CaptureReader {
-    /// Runs until it is stopped or the capture fails. The engine thread ends when the ring is dropped.
+    /// Runs until it is stopped or the capture fails. The engine thread ends when the ring is
+    /// dropped.
     pub(crate) fn run(mut self) -> Result<(), Failure> {
         let mut quiet = Quiet::default();
         let mut losses = Losses::default();
@@ -67,7 +68,8 @@ impl CaptureReader {
         let mut empty = true;
         loop {
             let stopping = self.stop.requested();
-            // `poll` knows only the packets in the kernel. libpcap may still have packets of a block.
+            // `poll` knows only the packets in the kernel. libpcap may still have packets of a
+            // block.
             if empty {
                 // The kernel hands over what it holds back after the time-out, stopped or not.
                 self.sleep(if stopping.is_some() { TIMEOUT } else { REST }, stopping.is_none());
@@ -94,8 +96,8 @@ impl CaptureReader {
         }
     }
 
-    /// Fills a batch with packets. Returns the time of the last packet, and whether libpcap has no more.
-    /// After a stop, packets that are later than the stop are left out.
+    /// Fills a batch with packets. Returns the time of the last packet, and whether libpcap has no
+    /// more. After a stop, packets that are later than the stop are left out.
     fn fill(
         &mut self,
         batch: &mut PacketBatch,

@@ -98,8 +98,8 @@ impl ConfigField {
         known.max_by(|a, b| likeness(a).total_cmp(&likeness(b))).unwrap_or_default()
     }
 
-    /// Converts a text (argument, environment) to the kind of value that the field takes. A text that
-    /// cannot be converted stays a text, so that the check can name it.
+    /// Converts a text (argument, environment) to the kind of value that the field takes. A text
+    /// that cannot be converted stays a text, so that the check can name it.
     pub(super) fn value(self, text: &str) -> Value {
         let text = text.trim();
         let number = |text: &str| match serde_json::from_str(text) {

@@ -46,7 +46,7 @@ pub struct LiveConfig {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Where this process runs, from the container's environment. For the log only.
+/// Pod and node of this process, from the container's environment. For the log only.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Placement {
     pub(crate) pod: Option<String>,
@@ -66,8 +66,8 @@ pub struct ConfigError {
 }
 
 impl LiveConfig {
-    /// Checks the values and fills in the defaults. `environment` gives what is no field: `NODE_ENV`,
-    /// `OUTPUT_URL_AUTH_TOKEN`, and the placement for the log.
+    /// Checks the values and fills in the defaults. `environment` gives what is no field:
+    /// `NODE_ENV`, `OUTPUT_URL_AUTH_TOKEN`, and the placement for the log.
     ///
     /// # Errors
     /// The first field that is wrong.

@@ -7,8 +7,8 @@ use std::fmt;
 pub struct Token(String);
 
 impl Token {
-    /// A token from the environment; `None` if the text is empty. Strips white space, because secrets
-    /// mounted from files end with a line feed.
+    /// A token from the environment; `None` if the text is empty. Strips white space, because
+    /// secrets mounted from files end with a line feed.
     ///
     /// # Errors
     /// The text has a character that a header cannot carry.

@@ -1,7 +1,7 @@
 //! Unchecked values of a [`LiveConfig`](super::LiveConfig), and where each came from.
 //!
-//! A later value replaces an earlier one, so set those of the environment first, then the arguments.
-//! Next: [`super`].
+//! A later value replaces an earlier one, so set those of the environment first, then the
+//! arguments. Next: [`super`].
 
 use std::collections::BTreeMap;
 
@@ -29,13 +29,15 @@ pub(super) struct Given {
 }
 
 impl Values {
-    /// The values of the environment. An empty variable counts only for the list of redacted headers.
+    /// The values of the environment. An empty variable counts only for the list of redacted
+    /// headers.
     pub fn from_environment(environment: &dyn Fn(&str) -> Option<String>) -> Self {
         let mut values = Self::default();
         for &field in ConfigField::ALL {
             let variable = field.variable();
             match environment(variable) {
-                // An empty variable in a manifest means the default. An empty list of headers means none.
+                // An empty variable in a manifest means the default. An empty list of headers means
+                // none.
                 Some(text) if text.trim().is_empty() && field != ConfigField::RedactHeaders => {}
                 Some(text) => values.set_text(field, &text, variable),
                 None => {}
@@ -50,8 +52,8 @@ impl Values {
         self.values.insert(field.name().to_owned(), given);
     }
 
-    /// Sets a field to a value. An unknown name is an error later. `{"foreign": "NaN"}`, at any depth,
-    /// stands for a value that JSON cannot express.
+    /// Sets a field to a value. An unknown name is an error later. `{"foreign": "NaN"}`, at any
+    /// depth, stands for a value that JSON cannot express.
     pub fn set_value(&mut self, name: &str, value: Value) {
         self.values.insert(name.to_owned(), Given { value, by: None });
     }

@@ -28,7 +28,7 @@ use emit::Emitter;
 use notices::Notices;
 use own_posts::OwnPosts;
 
-/// How often the counters are logged.
+/// Interval between the counters in the log.
 const REPORT: Duration = Duration::from_secs(60);
 
 /// Time without a packet after which a hint is logged, once per run.
@@ -48,11 +48,11 @@ pub(crate) struct Dispatcher {
 /// The webhook's endpoints, which are excluded from the capture.
 struct OwnEndpoints {
     traffic: Arc<SelfTraffic>,
-    /// How many of them the engine knows.
+    /// Number of endpoints that the engine knows.
     known: usize,
 }
 
-/// Where batches go after use.
+/// The receivers of used batches.
 struct Recording {
     /// To the recorder, if there is one.
     recorder: Option<Sender<PacketBatch>>,
@@ -72,7 +72,7 @@ struct Reporting {
     report_at: Instant,
 }
 
-/// What a dispatcher is made of.
+/// The parts of a dispatcher.
 pub(crate) struct Parts {
     pub(crate) config: Arc<LiveConfig>,
     pub(crate) link: LinkType,
@@ -98,7 +98,8 @@ impl Dispatcher {
         }
     }
 
-    /// Works until the capture thread has ended and the ring is empty, then flushes everything open.
+    /// Works until the capture thread has ended and the ring is empty, then flushes everything
+    /// open.
     pub(crate) fn run(&mut self, ring: &Receiver<PacketBatch>) {
         loop {
             match ring.recv_deadline(self.reporting.next()) {
@@ -110,7 +111,7 @@ impl Dispatcher {
         }
         let emitter = &mut self.emitter;
         self.extractor.finish(&mut |message| emitter.message(message));
-        // The recorder ends when nobody can send to it.
+        // The recorder ends when no one can send to it.
         self.recording.recorder = None;
     }
 
@@ -176,8 +177,8 @@ impl Dispatcher {
 }
 
 impl Recording {
-    /// Hands the batch to the recorder, which passes it on to the capture thread; without a recorder,
-    /// or with a full one, passes it on at once.
+    /// Hands the batch to the recorder, which passes it on to the capture thread; without a
+    /// recorder, or with a full one, passes it on at once.
     fn take(&mut self, mut batch: PacketBatch) {
         if let Some(recorder) = self.recorder.as_ref().filter(|_| !batch.is_empty()) {
             batch = match recorder.try_send(batch) {

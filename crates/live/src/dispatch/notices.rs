@@ -83,8 +83,8 @@ impl Notices {
         self.just_closed.drain(..)
     }
 
-    /// Logs that a frame's payload was not HTTP. No event says so, so the connection is read from the
-    /// frame.
+    /// Logs that a frame's payload was not HTTP. No event says so, so the connection is read from
+    /// the frame.
     pub(super) fn not_http(&mut self, frame: &Frame<'_>) {
         let Decoded::Segment(segment) = decode::decode(frame) else { return };
         let (key, _) = FlowKey::of(&segment.src, &segment.dst);

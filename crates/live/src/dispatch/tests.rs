@@ -11,7 +11,7 @@ use crate::capture::batch::CapturedPacket;
 use crate::config::Values;
 use crate::output::queue::{Queue, Reason};
 
-/// What one output received of a conversation.
+/// The envelopes of one output for a conversation, and the dispatcher.
 struct Got {
     /// Keys and messages, in order.
     envelopes: Vec<(String, Value)>,

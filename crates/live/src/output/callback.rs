@@ -35,8 +35,8 @@ impl MessageBatch {
         self.tickets.into_iter().for_each(Ticket::delivered);
     }
 
-    /// Counts the first `count` messages as delivered and removes them from the batch. Returns whether
-    /// the others are still wanted: not once the time for draining is over.
+    /// Counts the first `count` messages as delivered and removes them from the batch. Returns
+    /// whether the others are still wanted: not once the time for draining is over.
     pub fn delivered_first(&mut self, count: usize) -> bool {
         self.tickets.drain(..count.min(self.tickets.len())).for_each(Ticket::delivered);
         self.tickets.first().is_none_or(Ticket::is_wanted)

@@ -1,4 +1,5 @@
-//! The outputs of messages: webhook, standard output, callback. And the recorder, which takes packets.
+//! The outputs of messages: webhook, standard output, callback. And the recorder, which takes
+//! packets.
 //!
 //! Each output has a thread and a bounded [`queue`], so that none slows the capture, the engine or
 //! another output. Next: the file of one output.

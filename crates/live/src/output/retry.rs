@@ -3,7 +3,7 @@
 
 use std::time::{Duration, SystemTime};
 
-/// How a try ended.
+/// The outcome of a try.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Attempt {
     Delivered,
@@ -37,7 +37,8 @@ pub(crate) const fn backoff(failed: u32) -> Option<Duration> {
     }
 }
 
-/// Returns the pause with regard to what the receiver asked for, which can lengthen it up to `most`.
+/// Returns the pause with regard to what the receiver asked for, which can lengthen it up to
+/// `most`.
 pub(crate) fn pause(failed: u32, after: Option<Duration>, most: Duration) -> Option<Duration> {
     backoff(failed).map(|backoff| backoff.max(after.unwrap_or_default().min(most)))
 }

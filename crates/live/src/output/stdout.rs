@@ -39,10 +39,10 @@ pub(crate) fn run(queue: &Arc<Queue>, sink: &File) -> Result<(), Ended> {
     Ok(())
 }
 
-/// Writes all bytes. Waits for a full pipe in non-blocking mode (Node and some shells leave pipes in
-/// it), unless the write was `abandoned`.
+/// Writes all bytes. Waits for a full pipe in non-blocking mode (Node and some shells leave pipes
+/// in it), unless the write was `abandoned`.
 pub(crate) fn write(mut sink: &File, mut bytes: &[u8], abandoned: &dyn Fn() -> bool) -> io::Result<()> {
-    /// How often the wait for a full pipe checks whether the write was abandoned.
+    /// Interval at which the wait for a full pipe checks whether the write was abandoned.
     const LOOK: rustix::event::Timespec = rustix::event::Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
     while !bytes.is_empty() {
         match sink.write(bytes) {

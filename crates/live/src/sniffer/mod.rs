@@ -73,8 +73,8 @@ impl Sniffer {
         Ok(())
     }
 
-    /// Stops the capture, drains every output for as long as the configuration allows, and returns when
-    /// the run is over.
+    /// Stops the capture, drains every output for as long as the configuration allows, and returns
+    /// when the run is over.
     pub fn stop(&self) {
         if let Some(run) = self.current() {
             run.request_stop();
@@ -89,7 +89,8 @@ impl Sniffer {
         }
     }
 
-    /// Waits until the run has ended, by `stop` or by itself. Returns `None` if there never was a run.
+    /// Waits until the run has ended, by `stop` or by itself. Returns `None` if there never was a
+    /// run.
     pub fn wait(&self) -> Option<RunReport> {
         self.current().map(|run| run.wait())
     }

@@ -1,17 +1,17 @@
 //! A replay on several threads. The output is the same for any number of them.
 //!
 //! ```text
-//!                     ┌─ rounds ─▶ shard 0: flow, tcp, http, lines ─┐
-//! source ──▶ intake ──┼─ rounds ─▶ shard 1                          ├──▶ merge by output key ──▶ sink
-//!  the reader         └─ rounds ─▶ …     by any free thread         ┘        the reader
+//!                   ┌─ rounds ─▶ shard 0: flow, tcp, http, lines ─┐
+//! source ─▶ intake ─┼─ rounds ─▶ shard 1                          ├─▶ merge by output key ─▶ sink
+//!  the reader       └─ rounds ─▶ …     by any free thread         ┘        the reader
 //! ```
 //!
 //! A fixed hash of its endpoints decides which shard a connection is in. The intake reassembles
 //! fragments and keeps the clock before that, so time-outs end at the same frame everywhere. The
 //! memory budget covers all shards. It is checked at the points where one thread checks it, and all
-//! shards wait there, but only when it can have been reached at all ([`estimate`]). Large bodies are
-//! not worth other threads: there the reader works alone ([`load`], [`alone`]).
-//! Next: [`rounds`], which sends and collects; [`scheduler`], which hands out jobs; [`worker`], a job.
+//! shards wait there, but only when it can have been reached at all ([`estimate`]). Large bodies
+//! are not worth other threads: there the reader works alone ([`load`], [`alone`]). Next:
+//! [`rounds`], which sends and collects; [`scheduler`], which hands out jobs; [`worker`], a job.
 
 mod alone;
 mod estimate;
@@ -47,12 +47,12 @@ use worker::work;
 /// Writes a message to the lines. Called on any thread.
 pub type Write<'a> = &'a (dyn Fn(&mut Message, &mut Lines) + Sync);
 
-/// Runs all frames of `source` through the engine on up to `threads` threads. The lines that `write`
-/// writes go to [`ReplaySink::lines`], in output order.
+/// Runs all frames of `source` through the engine on up to `threads` threads. The lines that
+/// `write` writes go to [`ReplaySink::lines`], in output order.
 ///
 /// # Errors
-/// The threads cannot be started. Nothing was read yet: [`crate::replay()`] can replay the source on
-/// one thread.
+/// The threads cannot be started. Nothing was read yet: [`crate::replay()`] can replay the source
+/// on one thread.
 ///
 /// # Panics
 /// If one of the threads panics.

@@ -2,8 +2,8 @@
 //!
 //! All lines of a round come before those of the next. When enough rounds are in flight, the reader
 //! works on them too instead of waiting: most packets of the jobs it does are still in its caches.
-//! While the traffic is [bulk](super::load), the reader works [alone](super::alone).
-//! Next: [`super::scheduler`], which hands out the jobs; [`super::merge`], the order inside a round.
+//! While the traffic is [bulk](super::load), the reader works [alone](super::alone). Next:
+//! [`super::scheduler`], which hands out the jobs; [`super::merge`], the order inside a round.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -76,7 +76,7 @@ struct InFlight {
     heads: Vec<PieceCursor>,
 }
 
-/// What the reader keeps for each shard.
+/// The reader's account of a shard.
 #[derive(Default)]
 struct ShardAccount {
     estimate: Estimate,
@@ -173,8 +173,8 @@ impl<'a> Rounds<'a> {
         filling + self.accounts.iter().map(|account| account.estimate.most()).sum::<usize>()
     }
 
-    /// Prepares for the refill of the reader's buffer. Working alone, the reader lets go of it, so that
-    /// one buffer stays in its cache.
+    /// Prepares for the refill of the reader's buffer. Working alone, the reader lets go of it, so
+    /// that one buffer stays in its cache.
     pub(super) fn before_refill(&mut self, sink: &mut dyn ReplaySink) {
         let accounts = &mut self.accounts;
         let messages = self.alone.hand_on(sink, |shard, held| accounts[shard].estimate = Estimate::of(held));
@@ -294,8 +294,8 @@ impl<'a> Rounds<'a> {
         }
     }
 
-    /// Hands on lines of the oldest round until the next piece of a shard is needed. Returns whether
-    /// the round is over.
+    /// Hands on lines of the oldest round until the next piece of a shard is needed. Returns
+    /// whether the round is over.
     fn hand_on(&mut self, sink: &mut dyn ReplaySink) -> bool {
         let mut lines = Vec::new();
         while let Some((first, limit)) = merge::next(&self.in_flight.heads) {

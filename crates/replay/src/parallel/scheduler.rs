@@ -44,7 +44,7 @@ struct State {
     closed: bool,
 }
 
-/// How many threads there are of each kind.
+/// The number of threads of each kind.
 struct Threads {
     /// Target number of running threads. Threads numbered from here on are substitutes: one of them
     /// works for each thread that is blocked.
@@ -67,7 +67,7 @@ struct JobQueue {
     worker: Worker,
 }
 
-/// What the reader does next.
+/// The reader's next action.
 pub(super) enum Assignment {
     HandOn(JobOutcome),
     Work(usize, Job),
@@ -197,8 +197,8 @@ impl Scheduler {
         }
     }
 
-    /// Returns the reader's next assignment while it needs a piece of `shard`. Returns none when the
-    /// reader has to write that piece itself, because it is at work on that shard (`own`).
+    /// Returns the reader's next assignment while it needs a piece of `shard`. Returns none when
+    /// the reader has to write that piece itself, because it is at work on that shard (`own`).
     pub(super) fn next(&self, shard: usize, own: Option<usize>) -> Option<Assignment> {
         let mut state = lock(&self.state);
         loop {
@@ -287,8 +287,8 @@ mod tests {
         assert_eq!(take(READER), Some((0, 2)), "any free thread may take it");
     }
 
-    /// The one helper waits for room. The reader, in the middle of a job, waits for a piece of a shard
-    /// that no thread works on.
+    /// The one helper waits for room. The reader, in the middle of a job, waits for a piece of a
+    /// shard that no thread works on.
     #[test]
     fn substitutes_work_while_others_are_blocked() {
         for rest in [false, true] {

@@ -14,8 +14,8 @@ use sniffer_packet::segment::{Checksum, Flags, Segment, TcpOptions};
 use sniffer_packet::seq::SeqNumber;
 use sniffer_packet::time::Seconds;
 
-/// How many segments ahead bytes are prefetched: another core has read them, so each cache line of
-/// them would be a miss. hot: see NOTES#prefetch
+/// Number of segments ahead whose bytes are prefetched: another core has read them, so each cache
+/// line of them would be a miss. hot: see NOTES#prefetch
 const AHEAD: usize = 2;
 
 /// Cache lines of a segment that are prefetched.
@@ -60,8 +60,8 @@ struct Place {
     length: u32,
 }
 
-/// A segment without its bytes. They are the whole segment if its checksum can be verified, else its
-/// payload.
+/// A segment without its bytes. They are the whole segment if its checksum can be verified, else
+/// its payload.
 #[derive(Debug)]
 struct Packed {
     src: Endpoint,

@@ -1,7 +1,7 @@
 //! A job: the steps of one round for one shard go in; lines come out, labelled with their order.
 //!
-//! Lines are handed on in pieces, because a few steps can complete everything that the memory budget
-//! holds, which is then decoded and written. Next: [`super::steps`], the steps;
+//! Lines are handed on in pieces, because a few steps can complete everything that the memory
+//! budget holds, which is then decoded and written. Next: [`super::steps`], the steps;
 //! [`super::scheduler`], which keeps the pieces.
 
 use std::sync::Mutex;
@@ -17,8 +17,8 @@ use super::{Write, lock};
 /// Bytes of a piece: more than the lines of a round in most captures.
 pub(super) const PIECE: usize = 512 << 10;
 
-/// Capacity that the lines of a piece keep for the next one: that of a buffer which grew by doubling
-/// until a body of 1 MiB was its last line. hot: see NOTES#kept
+/// Capacity that the lines of a piece keep for the next one: that of a buffer which grew by
+/// doubling until a body of 1 MiB was its last line. hot: see NOTES#kept
 const KEPT: usize = 4 * PIECE;
 
 /// The steps of one round for a shard.
@@ -43,7 +43,7 @@ pub(super) struct OutputPiece {
 pub(super) struct Done {
     /// The batch, empty, to be filled again.
     pub(super) batch: StepBatch,
-    /// What the steps of the job [cost](StepBatch::cost).
+    /// The [cost](StepBatch::cost) of the job's steps.
     pub(super) cost: usize,
     /// Bytes that the shard holds now.
     pub(super) held: usize,

@@ -31,8 +31,8 @@ impl TimestampUnit {
     /// Microseconds, the default of the format.
     pub(super) const MICROS: Self = Self { unit: Unit::Nanos(1_000), offset_secs: 0 };
 
-    /// The unit with the resolution of if_tsresol: a negative power of two if the highest bit is set,
-    /// else of ten.
+    /// The unit with the resolution of if_tsresol: a negative power of two if the highest bit is
+    /// set, else of ten.
     pub(super) fn with_resolution(self, if_tsresol: u8) -> Self {
         let exponent = u32::from(if_tsresol & 0x7f);
         let unit = match if_tsresol & 0x80 != 0 {
@@ -68,7 +68,8 @@ impl TimestampUnit {
                 Some(ticks_per_nano) => ticks / ticks_per_nano,
                 None => 0,
             },
-            // At most 2^64 * 2^30, so the product fits; at most 127 places, so the shift is defined.
+            // At most 2^64 * 2^30, so the product fits; at most 127 places, so the shift is
+            // defined.
             Unit::Binary(exponent) => {
                 u64::try_from((u128::from(ticks) * u128::from(NANOS_PER_SEC)) >> exponent).unwrap_or(u64::MAX)
             }

@@ -38,8 +38,8 @@ pub enum SourceError {
 pub struct Damage {
     /// The input as the caller named it, or `standard input`.
     pub input: String,
-    /// Number of the packet record (pcap) or block (pcapng) at fault, counted from 1. 0 stands for the
-    /// file header of a pcap, or for a file that is no capture.
+    /// Number of the packet record (pcap) or block (pcapng) at fault, counted from 1. 0 stands for
+    /// the file header of a pcap, or for a file that is no capture.
     pub record: u64,
     /// Offset of that record in the capture, unpacked if `packing` is set.
     pub offset: u64,
@@ -147,7 +147,8 @@ pub enum Fault {
         /// Minor version found.
         minor: u16,
     },
-    /// A pcapng block whose length is too small for its type, not a multiple of four, or too large to be true.
+    /// A pcapng block whose length is too small for its type, not a multiple of four, or too large
+    /// to be true.
     #[error("a block of type {kind:#x} claims {length} bytes, a multiple of 4 in {least}..={most} was expected")]
     BlockLength {
         /// Block type.

@@ -1,8 +1,8 @@
 //! gzip members, one after the other (RFC 1952).
 //!
-//! `flate2::read::MultiGzDecoder` reads the same files. But at a fault it drops what the same call had
-//! already unpacked, up to 32 KiB, so frames before the damage would be lost. Therefore members are
-//! framed here, and flate2 only inflates. It never looks at what it unpacks. Next:
+//! `flate2::read::MultiGzDecoder` reads the same files. But at a fault it drops what the same call
+//! had already unpacked, up to 32 KiB, so frames before the damage would be lost. Therefore members
+//! are framed here, and flate2 only inflates. It never looks at what it unpacks. Next:
 //! [`super::window`].
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
@@ -47,8 +47,8 @@ impl Gzip {
         Self { packed, inflate: Decompress::new(false), check: Crc::new(), state: State::Start }
     }
 
-    /// Returns as soon as bytes are unpacked; 0 at the end. All bytes before a fault are returned before
-    /// it, if `into` has at least the 32 KiB that DEFLATE may hold back.
+    /// Returns as soon as bytes are unpacked; 0 at the end. All bytes before a fault are returned
+    /// before it, if `into` has at least the 32 KiB that DEFLATE may hold back.
     pub(super) fn read(&mut self, into: &mut [u8]) -> Result<usize, Fault> {
         loop {
             match self.state {
@@ -131,8 +131,8 @@ impl Gzip {
         Ok(())
     }
 
-    /// Reads another member, or zeros up to the end: tapes and block devices pad with zeros, and gzip
-    /// ignores them too.
+    /// Reads another member, or zeros up to the end: tapes and block devices pad with zeros, and
+    /// gzip ignores them too.
     fn between(&mut self) -> Result<(), Fault> {
         loop {
             match self.packed.byte()? {

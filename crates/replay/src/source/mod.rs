@@ -1,16 +1,17 @@
-//! From captures to frames: pcap and pcapng, plain or packed with gzip or zstd, from files, pipes and
-//! standard input, one or several as one timeline.
+//! From captures to frames: pcap and pcapng, plain or packed with gzip or zstd, from files, pipes
+//! and standard input, one or several as one timeline.
 //!
 //! It never decodes a packet and never decides what damage means for the exit code. Memory: one
 //! buffer of 256 KiB (64 KiB for each open file of a timeline), up to 32 MiB for a single record of
 //! that size, and the memory of the decompressor (gzip 96 KiB, zstd its window of at most 128 MiB).
 //!
 //! ```text
-//! raw ──▶ (packed ──▶ gzip | zstd) ──▶ window ──▶ pcap | pcapng ──▶ reader ──▶ (timeline) ──▶ Source ──▶ Frame
-//! bytes   one layer, by content        lent from  records          one file   many files    numbered
+//! raw ─▶ (packed ─▶ gzip | zstd) ─▶ window ─▶ pcap | pcapng ─▶ reader ─▶ (timeline) ─▶ Source
+//! bytes  one layer, by content      lent from records          one file  many files    frames
 //! ```
 //!
-//! Next: [`fault`](Damage), the damage that is reported; `reader`, one capture; `timeline`, several.
+//! Next: [`fault`](Damage), the damage that is reported; `reader`, one capture; `timeline`,
+//! several.
 
 mod clock;
 mod fault;
@@ -117,12 +118,13 @@ enum Plan {
 }
 
 impl Source {
-    /// Opens captures and reads their file headers. With several inputs, also reads their first frames.
+    /// Opens captures and reads their file headers. With several inputs, also reads their first
+    /// frames.
     ///
     /// # Errors
     /// There is no input, `-` is given twice, a file cannot be opened, or the only input is not a
-    /// capture. With several inputs, one that is not a capture counts as damage ([`Self::damages`]): a
-    /// rotation set may end with an empty file.
+    /// capture. With several inputs, one that is not a capture counts as damage
+    /// ([`Self::damages`]): a rotation set may end with an empty file.
     pub fn open(inputs: &[Input]) -> Result<Self, SourceError> {
         if inputs.iter().filter(|input| **input == Input::StandardInput).count() > 1 {
             return Err(SourceError::StandardInputTwice);
@@ -150,8 +152,8 @@ impl Source {
 
     /// Lends the next frame until the next call. Returns `None` after the end of all inputs.
     ///
-    /// A frame is lent as soon as its last byte was read. A frame of a single capture lies in a block.
-    /// `before_read` is called before every read that may block or that refills the block.
+    /// A frame is lent as soon as its last byte was read. A frame of a single capture lies in a
+    /// block. `before_read` is called before every read that may block or that refills the block.
     #[inline(always)]
     pub fn next(&mut self, before_read: &mut dyn FnMut(ReadEvent)) -> Option<Frame<'_>> {
         let (record, reader, block) = match &mut self.plan {

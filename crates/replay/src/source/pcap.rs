@@ -1,10 +1,11 @@
 //! The pcap format: a file header, then records of a fixed header and the packet.
 //!
-//! Source: draft-ietf-opsawg-pcap, libpcap's `sf-pcap.c`. The crate pcap-file reads the file header.
-//! The records are read here: pcap-file's reader reports neither offset nor record number, and loses
-//! the record when it fails. Its parser also refuses what Wireshark reads: a captured length over the
-//! snapshot length or over the length on the wire, or a fraction of a million µs and more (3 of 439
-//! captures tried; version 2.0.0 refuses 4). Next: [`super::pcapng`], the other format.
+//! Source: draft-ietf-opsawg-pcap, libpcap's `sf-pcap.c`. The crate pcap-file reads the file
+//! header. The records are read here: pcap-file's reader reports neither offset nor record number,
+//! and loses the record when it fails. Its parser also refuses what Wireshark reads: a captured
+//! length over the snapshot length or over the length on the wire, or a fraction of a million µs
+//! and more (3 of 439 captures tried; version 2.0.0 refuses 4). Next: [`super::pcapng`], the other
+//! format.
 
 use pcap_file::Endianness;
 use pcap_file::pcap::{PcapHeader, PcapTsResolution};
@@ -28,8 +29,8 @@ const RECORD_HEADER_MODIFIED: usize = 24;
 /// Magic number of the modified format.
 const MODIFIED: u32 = 0xa1b2_cd34;
 
-/// Bits of the link-type field that hold the link type. The others hold the length of the frame check
-/// sequence.
+/// Bits of the link-type field that hold the link type. The others hold the length of the frame
+/// check sequence.
 const LINK_TYPE_BITS: u32 = 0x03ff_ffff;
 
 /// The format of the records in one file.
@@ -59,7 +60,8 @@ impl Pcap {
         let mut bytes = [0; FILE_HEADER];
         bytes.copy_from_slice(&window.available()[..FILE_HEADER]);
         let mut record_header = RECORD_HEADER;
-        // pcap-file does not know the modified format. Its file header differs only in the magic number.
+        // pcap-file does not know the modified format. Its file header differs only in the magic
+        // number.
         for (modified, usual) in
             [(MODIFIED.to_be_bytes(), [0xa1, 0xb2, 0xc3, 0xd4]), (MODIFIED.to_le_bytes(), [0xd4, 0xc3, 0xb2, 0xa1])]
         {

@@ -1,14 +1,14 @@
 //! The pcapng format: sections of interfaces and packets, in blocks that state their length twice.
 //!
-//! Source: draft-ietf-opsawg-pcapng; where that is silent, Wireshark's `wiretap/pcapng.c`. The crate
-//! pcap-file is not used: it has no offsets, needs every block in memory, even one that it skips,
-//! builds the options of every packet on the heap, and refuses an interface with a name that is not
-//! UTF-8 (Windows), with a reserved field, or with a resolution finer than a nanosecond. The tests
-//! compare with it on files that it accepts.
-//! Next: [`super::clock`], the meaning of a time stamp; [`super::reader`].
+//! Source: draft-ietf-opsawg-pcapng; where that is silent, Wireshark's `wiretap/pcapng.c`. The
+//! crate pcap-file is not used: it has no offsets, needs every block in memory, even one that it
+//! skips, builds the options of every packet on the heap, and refuses an interface with a name that
+//! is not UTF-8 (Windows), with a reserved field, or with a resolution finer than a nanosecond. The
+//! tests compare with it on files that it accepts. Next: [`super::clock`], the meaning of a time
+//! stamp; [`super::reader`].
 //!
 //! ```text
-//! type u32 | length u32 | body, options, padded to 4 bytes | length u32        length counts all of it
+//! type u32 | length u32 | body, options, padded to 4 bytes | length u32    length counts it all
 //! ```
 
 use sniffer_packet::frame::LinkType;
@@ -88,7 +88,8 @@ impl PcapngReader {
         Ok(new)
     }
 
-    /// Returns the next packet, or `None` at the end. Reads or skips blocks of other types on the way.
+    /// Returns the next packet, or `None` at the end. Reads or skips blocks of other types on the
+    /// way.
     #[inline(always)]
     pub(super) fn next(&mut self, window: &mut Window, before_read: BeforeRead<'_>) -> Result<Option<Record>, Fault> {
         loop {
@@ -137,8 +138,8 @@ impl PcapngReader {
     }
 
     /// Reads a simple packet block (section 4.4): it belongs to interface 0, is cut to its snapshot
-    /// length, and has no time stamp. It gets the time of the packet before it, or zero, because only
-    /// the order of the file is known.
+    /// length, and has no time stamp. It gets the time of the packet before it, or zero, because
+    /// only the order of the file is known.
     fn simple_packet(
         &mut self,
         length: u32,
@@ -162,8 +163,8 @@ impl PcapngReader {
         Ok(Some(Record { time, precision, link: interface.link, wire_len, start, length: captured as usize }))
     }
 
-    /// Reads a section header block (section 4.1): it sets the byte order and forgets all interfaces.
-    /// Its options are not needed.
+    /// Reads a section header block (section 4.1): it sets the byte order and forgets all
+    /// interfaces. Its options are not needed.
     fn section(&mut self, window: &mut Window, before_read: BeforeRead<'_>) -> Result<(), Fault> {
         const FIXED: usize = 16;
         if !window.holds(FIXED, before_read) {
@@ -208,8 +209,8 @@ impl PcapngReader {
     }
 
     /// Reads the options about time of an interface. An option of a wrong length is skipped, as
-    /// Wireshark does. An option that does not fit its block is damage: the options after it cannot be
-    /// found, and times could silently be wrong.
+    /// Wireshark does. An option that does not fit its block is damage: the options after it cannot
+    /// be found, and times could silently be wrong.
     fn clock(&self, mut options: &[u8]) -> Result<TimestampUnit, Fault> {
         let mut clock = TimestampUnit::MICROS;
         while options.len() >= 4 {
@@ -238,9 +239,9 @@ impl PcapngReader {
         self.interfaces.get(number as usize).ok_or(Fault::Interface { wanted: number, described })
     }
 
-    /// Reads a whole block into the window, checks that its two lengths agree, and marks it as used.
-    /// Returns where its byte `from` stands in the window. The caller has checked `length` against
-    /// [`BLOCK_MAX`].
+    /// Reads a whole block into the window, checks that its two lengths agree, and marks it as
+    /// used. Returns where its byte `from` stands in the window. The caller has checked `length`
+    /// against [`BLOCK_MAX`].
     #[inline(always)]
     fn whole(
         &self,

@@ -1,7 +1,7 @@
 //! The raw bytes of a file or pipe, the size of the file, and how many bytes were read.
 //!
-//! It never looks at the bytes. It reads and does not map: a walk from header to header in a mapping
-//! is a chain of cache misses, and a pipe cannot be mapped at all. hot: see NOTES#read
+//! It never looks at the bytes. It reads and does not map: a walk from header to header in a
+//! mapping is a chain of cache misses, and a pipe cannot be mapped at all. hot: see NOTES#read
 //! Next: [`super::window`], for a plain capture; [`super::packed`], for a packed one.
 
 use std::fs::File;
@@ -22,8 +22,8 @@ pub(super) struct Raw {
 pub(super) enum Handle {
     /// Open until the file is read.
     Kept,
-    /// Opened for each read: this costs a few system calls, but any number of files can be read side by
-    /// side.
+    /// Opened for each read: this costs a few system calls, but any number of files can be read
+    /// side by side.
     Borrowed,
 }
 
@@ -42,8 +42,8 @@ impl Raw {
         Ok(Self::from_file(file, metadata.is_file().then_some(metadata.len())))
     }
 
-    /// Standard input, unbuffered: `std::io::Stdin` would copy every byte once more, and hide the size
-    /// of `< file`.
+    /// Standard input, unbuffered: `std::io::Stdin` would copy every byte once more, and hide the
+    /// size of `< file`.
     #[cfg(unix)]
     pub(super) fn standard_input() -> io::Result<Self> {
         use std::os::fd::AsFd;

@@ -23,14 +23,15 @@ pub(super) struct Record {
 /// for "whole packets" (Wireshark's `WTAP_MAX_PACKET_SIZE_STANDARD`).
 const CAPTURED_USUAL: u32 = 262_144;
 
-/// Captured lengths over this are damage, whatever the file's snapshot length is. Bounds the buffer.
+/// Captured lengths over this are damage, whatever the file's snapshot length is. Bounds the
+/// buffer.
 pub(super) const CAPTURED_MAX: u32 = 16 * 1024 * 1024;
 
-/// Returns the largest captured length that is accepted in a file with this snapshot length; 0 stands
-/// for none.
+/// Returns the largest captured length that is accepted in a file with this snapshot length; 0
+/// stands for none.
 ///
-/// Many tools write packets that are longer than the snapshot length they state (often 65 535), so it
-/// only raises the limit.
+/// Many tools write packets that are longer than the snapshot length they state (often 65 535), so
+/// it only raises the limit.
 pub(super) fn captured_limit(snapshot_length: u32) -> u32 {
     snapshot_length.clamp(CAPTURED_USUAL, CAPTURED_MAX)
 }

@@ -1,9 +1,9 @@
 //! Several captures as one: the frame with the earliest time comes next; ties go in argument order.
 //!
 //! The rule is mergecap's: only the next frame of each file is compared, so a file keeps its own
-//! order even if its time goes back. Ties differ: mergecap 4.0 gives them to the file named last. No
-//! file is open before its turn: a rotation set of a thousand files needs one handle and one buffer
-//! at a time. Next: [`super::Source`].
+//! order even if its time goes back. Ties differ: mergecap 4.0 gives them to the file named last.
+//! No file is open before its turn: a rotation set of a thousand files needs one handle and one
+//! buffer at a time. Next: [`super::Source`].
 //!
 //! ```text
 //! Waiting ──its first frame is the earliest──▶ Open ──no more frames, or a fault──▶ Done
@@ -25,15 +25,15 @@ use super::{Input, ReadProgress};
 /// Buffer of each open file. Smaller than that of a single capture, because there can be many.
 const BUFFER: usize = 64 * 1024;
 
-/// Number of open files that keep their handle; further ones are opened for each read. Less than the
-/// 256 handles that macOS grants a process.
+/// Number of open files that keep their handle; further ones are opened for each read. Less than
+/// the 256 handles that macOS grants a process.
 const HANDLES_KEPT: usize = 128;
 
 /// Captures in one order of time.
 pub(super) struct Timeline {
     lanes: Vec<Lane>,
-    /// Time of the next frame of every lane that has one, except `current`. The lane's number breaks
-    /// ties.
+    /// Time of the next frame of every lane that has one, except `current`. The lane's number
+    /// breaks ties.
     next: BinaryHeap<Reverse<(Timestamp, usize)>>,
     /// The lane whose frame was lent last.
     current: Option<usize>,
@@ -54,8 +54,8 @@ enum Lane {
 }
 
 impl Timeline {
-    /// Opens every input for the time of its first frame. A file that cannot be opened is an error. A
-    /// file that is damaged from the start is reported with the other damage.
+    /// Opens every input for the time of its first frame. A file that cannot be opened is an error.
+    /// A file that is damaged from the start is reported with the other damage.
     pub(super) fn open(inputs: &[Input]) -> Result<Self, SourceError> {
         let mut timeline = Self {
             lanes: Vec::with_capacity(inputs.len()),
@@ -91,8 +91,8 @@ impl Timeline {
         Ok(timeline)
     }
 
-    /// Returns the record of the next frame and the reader that has its bytes; `None` after the end of
-    /// all inputs.
+    /// Returns the record of the next frame and the reader that has its bytes; `None` after the end
+    /// of all inputs.
     pub(super) fn next(&mut self, before_read: BeforeRead<'_>) -> Option<(&Record, &Reader)> {
         let number = self.step(before_read)?;
         match &self.lanes[number] {

@@ -1,8 +1,8 @@
 //! The one buffer that a capture passes through: records are found in it and lent out of it.
 //!
 //! It knows no format. It never reads ahead: it reads only when its bytes do not make up the next
-//! record, and only until they do. A caller that needs bytes for longer shares the buffer; the window
-//! then goes on in another one. Next: [`super::pcap`], [`super::pcapng`].
+//! record, and only until they do. A caller that needs bytes for longer shares the buffer; the
+//! window then goes on in another one. Next: [`super::pcap`], [`super::pcapng`].
 //!
 //! ```text
 //!   0        start              end        bytes.len()
@@ -86,8 +86,8 @@ pub(super) struct RecordPosition {
 }
 
 impl Window {
-    /// Opens a window on a capture, and unpacks one layer of gzip or zstd if its first bytes show one.
-    /// The buffer has `capacity` bytes, more only while a record needs it.
+    /// Opens a window on a capture, and unpacks one layer of gzip or zstd if its first bytes show
+    /// one. The buffer has `capacity` bytes, more only while a record needs it.
     pub(super) fn new(raw: Raw, capacity: usize, before_read: BeforeRead<'_>) -> Result<Self, Fault> {
         let size = raw.size;
         let mut window = Self {
@@ -130,7 +130,8 @@ impl Window {
         self.start
     }
 
-    /// Lends bytes that were found earlier, until the next call of [`Self::holds`] or [`Self::skip`].
+    /// Lends bytes that were found earlier, until the next call of [`Self::holds`] or
+    /// [`Self::skip`].
     #[inline]
     pub(super) fn lend(&self, start: usize, length: usize) -> &[u8] {
         &self.buffers.bytes[start..start + length]

@@ -1,9 +1,10 @@
 //! Zstandard frames, one after the other, with skippable frames between them (RFC 8878).
 //!
-//! ruzstd decodes them: it is slower than the C library, but the binary builds with Rust alone. Until
-//! a frame ends, ruzstd holds back as many bytes as its window has. So a pipe through zstd is read
-//! one window late (2 MiB at zstd's default level), and a damaged frame is closed here, so that no
-//! byte before the damage is lost. It never looks at what it unpacks. Next: [`super::window`].
+//! ruzstd decodes them: it is slower than the C library, but the binary builds with Rust alone.
+//! Until a frame ends, ruzstd holds back as many bytes as its window has. So a pipe through zstd is
+//! read one window late (2 MiB at zstd's default level), and a damaged frame is closed here, so
+//! that no byte before the damage is lost. It never looks at what it unpacks. Next:
+//! [`super::window`].
 
 use std::io::Read;
 
@@ -41,8 +42,8 @@ impl Zstd {
         Self { packed, decoder, in_frame: false, fault: None }
     }
 
-    /// Returns as soon as bytes are unpacked; 0 at the end. All bytes before a fault are returned before
-    /// it.
+    /// Returns as soon as bytes are unpacked; 0 at the end. All bytes before a fault are returned
+    /// before it.
     pub(super) fn read(&mut self, into: &mut [u8]) -> Result<usize, Fault> {
         loop {
             if self.decoder.can_collect() > 0 {
@@ -67,7 +68,8 @@ impl Zstd {
             {
                 self.fault = Some(self.fault_of(&error));
                 self.in_frame = false;
-                // Without an end of the frame, the decoder would hold back the last window of good bytes.
+                // Without an end of the frame, the decoder would hold back the last window of good
+                // bytes.
                 if let Err(error) = self.decoder.decode_blocks(&LAST_BLOCK[..], BlockDecodingStrategy::UptoBlocks(1)) {
                     self.fault = Some(self.fault_of(&error));
                 }

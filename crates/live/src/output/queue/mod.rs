@@ -1,8 +1,8 @@
 //! The bounded queue in front of an output, and its accounts.
 //!
-//! **At every instant: emitted = delivered + dropped (by reason) + queued**, where queued counts the
-//! messages that wait and those that the output has in hand. All counts change under one lock. A new
-//! message that does not fit is dropped; offering never waits. Next: [`super`].
+//! **At every instant: emitted = delivered + dropped (by reason) + queued**, where queued counts
+//! the messages that wait and those that the output has in hand. All counts change under one lock.
+//! A new message that does not fit is dropped; offering never waits. Next: [`super`].
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -210,7 +210,8 @@ impl Queue {
         }
     }
 
-    /// Waits, as a task, until the queue is ended. No other task may wait for [`Self::next`] meanwhile.
+    /// Waits, as a task, until the queue is ended. No other task may wait for [`Self::next`]
+    /// meanwhile.
     pub(crate) async fn ended(&self) {
         while !self.has_ended() {
             self.notify.notified().await;
@@ -247,7 +248,8 @@ impl Queue {
         self.wake();
     }
 
-    /// Returns whether the queue was ended, so that an output may abandon the message it has in hand.
+    /// Returns whether the queue was ended, so that an output may abandon the message it has in
+    /// hand.
     pub(crate) fn has_ended(&self) -> bool {
         matches!(self.lock().state, State::Ended(_))
     }

@@ -12,7 +12,7 @@ use crate::output::envelope::Envelope;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A receiver that answers as it is told, and notes when it got which message.
+/// A receiver that gives the answers of a function, and notes when it got which message.
 struct Script<F> {
     answer: F,
     takes: Duration,

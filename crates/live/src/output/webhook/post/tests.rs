@@ -37,7 +37,7 @@ fn retried_for(outcome: &Attempt, words: &str) {
     }
 }
 
-/// Starts a receiver that treats every connection as told, after it has read a request.
+/// Starts a receiver that passes every connection to `serve`, after it has read a request.
 async fn receiver(answer: impl AsyncFn(TcpStream) -> io::Result<()> + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

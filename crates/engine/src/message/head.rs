@@ -1,5 +1,5 @@
-//! A message's copy of its start line and fields, as text. It takes two allocations for any number of
-//! fields.
+//! A message's copy of its start line and fields, as text. It takes two allocations for any number
+//! of fields.
 //!
 //! Knows nothing of JSON. Next: [`super::fields`], then [`super::shape`].
 
@@ -11,8 +11,8 @@ use crate::http::{Head, StartLine, Version};
 pub struct HeadText {
     kind: Kind,
     version: Version,
-    /// The fields. Their text starts with the parts of the start line: method and request-target, or
-    /// the reason phrase.
+    /// The fields. Their text starts with the parts of the start line: method and request-target,
+    /// or the reason phrase.
     fields: Fields,
 }
 
@@ -47,8 +47,8 @@ impl HeadText {
         }
     }
 
-    /// Copies the bytes that the head was read from as a whole. Returns `None` if the copy would not be
-    /// its text.
+    /// Copies the bytes that the head was read from as a whole. Returns `None` if the copy would
+    /// not be its text.
     #[inline(always)]
     fn set_at_once(&mut self, head: &Head<'_>) -> Option<()> {
         let place = |piece| Span::of(piece, head.raw);
@@ -60,8 +60,8 @@ impl HeadText {
         (head.raw.is_ascii() || self.is_utf8()).then_some(())
     }
 
-    /// Returns whether each piece is UTF-8. Checking the whole is not enough: a character may start in
-    /// one piece and end in the next.
+    /// Returns whether each piece is UTF-8. Checking the whole is not enough: a character may start
+    /// in one piece and end in the next.
     #[cold]
     fn is_utf8(&self) -> bool {
         let start = match self.kind {
@@ -164,7 +164,8 @@ mod tests {
         format!("{}{}", start.collect::<Vec<_>>().join(" "), fields.collect::<String>())
     }
 
-    /// RFC 9112 §5 allows optional white space around a value. Each piece that is not UTF-8 is Latin-1.
+    /// RFC 9112 §5 allows optional white space around a value. Each piece that is not UTF-8 is
+    /// Latin-1.
     #[test]
     fn a_head_is_the_same_text_copied_at_once_and_piece_by_piece() {
         let long = "X-".repeat(40);

@@ -81,15 +81,15 @@ pub struct Limits {
     pub head_bytes_max: usize,
     /// Most fields of a head; the rest is dropped. Default 256.
     pub head_fields_max: usize,
-    /// Most bytes that one direction holds after a hole; then the hole is declared lost. Default 8
-    /// MiB: more than the receive window of common systems (Linux `tcp_rmem` has a maximum of 6
-    /// MiB).
+    /// Most bytes that one direction holds after a hole; then the hole is declared lost.
+    /// Default 8 MiB: more than the receive window of common systems (the maximum of Linux
+    /// `tcp_rmem` is 6 MiB).
     pub waiting_bytes_max: usize,
     /// Packets from the acknowledging side, after one that acknowledged past a hole, until the hole
     /// is declared lost (policy 5). Default 3.
     pub hole_packets: u32,
-    /// Time after a packet that acknowledged past a hole until the hole is declared lost (policy
-    /// 5). Default 10 ms.
+    /// Time after a packet that acknowledged past a hole until the hole is declared lost
+    /// (policy 5). Default 10 ms.
     pub hole_time: Duration,
     /// Capture time without a packet after which a connection times out. Default 300 s.
     pub idle_timeout: Duration,
@@ -99,8 +99,8 @@ pub struct Limits {
     /// Most requests of a connection that wait for a response with their method and time. Further
     /// ones are only counted, and paired by number. Default 4096 (arbitrary).
     pub pipeline_max: usize,
-    /// Memory budget of reassembly, heads, bodies and tables together, in accounted bytes. Default
-    /// 128 MiB.
+    /// Memory budget of reassembly, heads, bodies and tables together, in accounted bytes.
+    /// Default 128 MiB.
     pub held_bytes_max: usize,
     /// Most closed connections remembered, so that their late duplicates do not open new ones.
     /// Rounded up to a multiple of 256. Default 16 384; at 16 bytes each, never more than a 32nd of

@@ -1,5 +1,5 @@
-//! Decodes content codings within bounds: gzip, deflate, br, zstd (RFC 9110 §8.4.1, RFC 8878, RFC
-//! 9659).
+//! Decodes content codings within bounds: gzip, deflate, br, zstd (RFC 9110 §8.4.1, RFC 8878,
+//! RFC 9659).
 //!
 //! Policy 20: at most two layers, output capped, ratio bounded, the zstd window at most 8 MiB. On
 //! an error the caller reports the bytes as on the wire, with the reason.
@@ -262,8 +262,7 @@ mod tests {
         to.finish().unwrap()
     }
 
-    /// Makes a zstd frame (RFC 8878 §3.1.1) with this window descriptor and number of RLE blocks of
-    /// 128 KiB.
+    /// Makes a zstd frame (RFC 8878 §3.1.1) with this window and number of 128 KiB RLE blocks.
     fn zstd_rle(window: u8, blocks: usize) -> Vec<u8> {
         let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0, window];
         for n in 1..=blocks {
@@ -274,8 +273,7 @@ mod tests {
         frame
     }
 
-    /// Makes a gibibyte of zeros as deflate: one flushed block 1024 times, which refers only to
-    /// zeros.
+    /// Makes a gibibyte of zeros as deflate: 1024 times one flushed block of zeros.
     fn deflate_gibibyte() -> Vec<u8> {
         let mut compress = flate2::Compress::new(Compression::best(), false);
         let mut block = Vec::with_capacity(8 << 10);

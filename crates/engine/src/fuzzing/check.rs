@@ -1,5 +1,4 @@
-//! Runs frames through the engine as every test does, and checks that the ledger balances after
-//! each.
+//! Runs frames through the engine as all tests do. Checks that the ledger balances after each one.
 //!
 //! Next: [`super::talk`], whose `expect` lines state the expected messages.
 

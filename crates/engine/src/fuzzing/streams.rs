@@ -1,5 +1,4 @@
-//! Fuzzes HTTP/1 with two byte streams, whole and in pieces: the output must not depend on the
-//! pieces.
+//! Fuzzes HTTP/1 with two byte streams. The output must not depend on how they are cut.
 //!
 //! Next: [`crate::http1`].
 
@@ -21,8 +20,7 @@ use crate::ledger::Ledger;
 use crate::message::Message;
 use crate::stream::{Delivery, EndCause, GapCause};
 
-/// Sizes of pieces, besides whole segments: byte by byte, and two that cut line ends in other
-/// places.
+/// Sizes of pieces, besides whole segments: 1, and two that cut line ends in other places.
 const SIZES: [usize; 3] = [1, 3, 17];
 
 /// Runs two streams through the HTTP layer, whole and in pieces.

@@ -1,8 +1,8 @@
 //! Decodes the chunked transfer coding (RFC 9112 §7.1), one piece of input at a time.
 //!
 //! ```text
-//!   Size ──ext──▶ Extension ──LF──▶ Data ──n bytes──▶ DataEnd ──CRLF──▶ Size
-//!     └──────"0" ─────┴──LF──▶ Trailers (read by the caller as field lines)
+//!   Size ──digits──▶ LineEnd ──LF──▶ Data ──n bytes──▶ DataEnd ──CRLF──▶ Size
+//!                       └──LF, size 0──▶ Trailers (read by the caller as field lines)
 //! ```
 
 use memchr::memchr2;
@@ -46,8 +46,8 @@ impl Default for Dechunker {
 }
 
 impl Dechunker {
-    /// Takes bytes from the start of `input`, which must not be empty. Not to be called in
-    /// `Trailers`.
+    /// Takes bytes from the start of `input`, which must not be empty. Must not
+    /// be called in `Trailers`.
     ///
     /// Calls `odd` for what is read leniently: a line ended by LF alone (policy 14), and white
     /// space around a size.
@@ -74,8 +74,7 @@ impl Dechunker {
                     *self = next;
                     at += used;
                 }
-                // The bytes before the bad one are framing, and go first, wherever the input was
-                // cut.
+                // The bytes before the bad one go first, wherever the input was cut.
                 Err(_) if at > 0 => break,
                 Err(anomaly) => return ChunkPiece::Bad(anomaly),
             }

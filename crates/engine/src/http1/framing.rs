@@ -215,8 +215,7 @@ impl Lengths {
     }
 }
 
-/// Parses `1*DIGIT` up to 2⁶³ − 1. No real body is larger, and larger values would overflow
-/// offsets.
+/// Parses `1*DIGIT` up to 2⁶³ − 1: no body is larger, and larger values would overflow offsets.
 fn decimal(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
         return None;
@@ -248,8 +247,7 @@ enum TransferCoding {
 impl TransferCoding {
     fn see(&mut self, values: &[u8]) {
         for value in values.split(|&b| b == b',') {
-            // RFC 9110 §10.1.4: a coding may have parameters. Chunked has none, but with some it is
-            // still chunked.
+            // RFC 9110 §10.1.4: a coding may have parameters. Chunked has none, but stays chunked.
             let coding = trim_ows(value.split(|&b| b == b';').next().unwrap_or(value));
             let before = *self;
             let plain = coding.len() == trim_ows(value).len();
@@ -260,8 +258,7 @@ impl TransferCoding {
             } else if coding.eq_ignore_ascii_case(b"identity") {
                 match before {
                     Self::Absent => Self::Identity,
-                    // Identity does nothing, so the chunked before it still applies, as in Zeek and
-                    // tshark.
+                    // Identity does nothing: the chunked before it applies, as in Zeek and tshark.
                     Self::Chunked => Self::ChunkedLast,
                     before => before,
                 }

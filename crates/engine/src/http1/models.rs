@@ -329,8 +329,7 @@ fn a_head_is_the_same_text_copied_at_once_and_piece_by_piece() {
     }
 }
 
-/// Classified as a start line, ended where `EndFinder` ends it, with normal line ends, and read the
-/// same.
+/// The long way: [`classify`], [`EndFinder`], then the lenient reader.
 #[test]
 fn reading_at_once_gives_what_the_long_way_gives() {
     let mut accepted = 0;

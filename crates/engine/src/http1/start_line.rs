@@ -20,8 +20,7 @@ pub(crate) enum LineKind {
     Neither,
 }
 
-/// Longest method that is recognised (arbitrary). Bounds the work on a long word that may not be
-/// HTTP.
+/// Longest method (arbitrary). Bounds the work on a long word that may not be HTTP.
 pub(crate) const METHOD_MAX: usize = 1024;
 
 /// Classifies the line at the start of `bytes`, whose head may be incomplete.
@@ -67,8 +66,7 @@ fn classify_status(rest: &[u8]) -> LineKind {
 }
 
 /// Methods at which reading may resume: those of the IANA registry, and those of media servers,
-/// caches and UPnP. Any token would not do: a segment may start inside a method, as in `HE`, `AD /
-/// HTTP/1.1`.
+/// caches and UPnP. Not any token: the second segment of `HE`, `AD / HTTP/1.1` starts with one.
 const KNOWN_METHODS: [&[u8]; 50] = [
     b"ACL",
     b"BASELINE-CONTROL",

@@ -48,11 +48,11 @@ pub(super) fn shuffles(level: Level) -> bool {
     return !level.is_fallback();
 }
 
-/// Copies the first `length` bytes of a text if none of them needs an escape. Returns whether it
-/// did.
+/// Copies the first `length` bytes of a text. Returns false, and copies nothing of use, if one of
+/// them needs an escape.
 ///
-/// Reads and writes whole chunks, also past `length`. Returns false where `text` or `room` is too
-/// short for that.
+/// Reads and writes whole chunks, also past `length`. Returns false too where `text` or `room` is
+/// too short for that.
 #[inline(always)]
 pub(super) fn copy_clean<S: Simd>(simd: S, text: &[u8], length: usize, room: &mut [u8]) -> bool {
     let (mut text, mut room, mut left) = (text, room, length);

@@ -74,8 +74,7 @@ fn the_answer_to_a_lost_head_request_does_not_swallow_the_next() {
         let lost = [C(b"HEAD /a HT"), Gap(client, 30), Segment(head.as_bytes()), C(b"GET /b HTTP/1.1\r\n\r\n"), next];
         check(&lost[..3], &["0 200 OK ~end"]);
         let ran = run(&lost, WHOLE, true);
-        // It is not certain that the second answers /b: the first may have been incomplete when /b
-        // was sent.
+        // The second may not answer /b: the first may have been incomplete when /b was sent.
         assert_eq!(ran.messages.done, ["1 GET /b", "0 200 OK", "2 204 None"], "{framing}");
     }
     // After the first bytes of a body of known length it is content.

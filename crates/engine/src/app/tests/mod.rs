@@ -153,7 +153,7 @@ struct Ran {
     messages: Messages,
     ledger: Ledger,
     received: usize,
-    /// Both directions are where a message may start.
+    /// Both directions are at a place where a message may start.
     between: bool,
 }
 
@@ -168,7 +168,7 @@ fn run_with(config: &Config, steps: &[Step<'_>], cut: Cut, end: bool) -> Ran {
 }
 
 /// Delivers a conversation to a stack that reports to `sink`. Returns the ledger, the bytes
-/// received, and whether both directions stand where a message may start.
+/// received, and whether both directions are at a place where a message may start.
 fn run_into(sink: &mut dyn Sink, config: &Config, steps: &[Step<'_>], cut: Cut, end: bool) -> (Ledger, usize, bool) {
     let (mut ledger, mut connection) = (Ledger::default(), Stack::default());
     let port = |port| Endpoint::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
@@ -220,8 +220,7 @@ fn check(steps: &[Step<'_>], want: &[&str]) {
         assert_eq!(ran.messages.frames, whole.messages.frames, "frames, {cut:?}");
         assert_eq!(ran.ledger, whole.ledger, "accounts, {cut:?}");
     }
-    // Followed by other messages: they do not change complete ones, and complete ones do not
-    // swallow them.
+    // Messages that follow do not change complete ones, and are not swallowed by them.
     let before = run(steps, WHOLE, false);
     let behind = [C(b"GET /behind HTTP/1.1\r\n\r\n"), S(b"HTTP/1.1 299 Behind\r\nContent-Length: 0\r\n\r\n")];
     for cut in [WHOLE, Cut::Pieces(1)] {
@@ -291,8 +290,7 @@ fn an_invalid_length_is_named() {
         ("99999999999999999999999", "invalid-content-length"),
     ] {
         let head = format!("Content-Length: {value}\r\n\r\nhello");
-        // A response is read to the close; a request stops until a place to resynchronise (policy
-        // 12).
+        // Policy 12: a response is read to the close, a request stops until it resynchronises.
         response(format!("HTTP/1.1 200 OK\r\n{head}").as_bytes(), &format!("0 200 OK <hello> !{anomaly}"));
         request(format!("POST / HTTP/1.1\r\n{head}").as_bytes(), &format!("0 POST / !{anomaly}"));
     }
@@ -408,8 +406,7 @@ fn blank_lines_are_not_part_of_the_message_after_them() {
     check(&steps, &["0 GET /a", "0 200 OK", &format!("1 GET /b {odd}"), &format!("1 200 OK {odd}")]);
     let ran = run(&steps, WHOLE, true);
     assert_eq!(ran.messages.frames, [vec![1], vec![2], vec![5, 6], vec![8]]);
-    // Latency runs from the request's last byte, not from the blank line, to the response's first
-    // byte.
+    // Latency runs from the request's last byte, not from the blank line before the response.
     assert_eq!(ran.messages.latencies, [None, Some(1_000), None, Some(2_000)]);
     // After the last message they are part of no message.
     let ran = run(&[C(b"GET /a HTTP/1.1\r\n\r\n\r\n")], WHOLE, true);
@@ -450,8 +447,7 @@ fn http_inside_an_http_like_protocol_is_not_reported() {
 
 #[test]
 fn a_long_first_segment_is_decided_without_a_line_end() {
-    // Found by fuzzing: the bytes waited for a line end, and became nothing at the end of the
-    // capture.
+    // Found by fuzzing: the bytes waited for a line end until the end of the capture.
     let mut hello = vec![22, 3, 1, 0x10, 0];
     hello.resize(4_101, b'x');
     let ran = run(&[C(&hello)], WHOLE, true);

@@ -157,8 +157,7 @@ fn a_proxy_preamble_is_skipped() {
 
 #[test]
 fn a_long_preamble_may_be_cut_anywhere() {
-    // Found by fuzzing: with TLVs a PROXY preamble can be longer than a method, and need not hold
-    // an LF.
+    // Found by fuzzing: with TLVs a PROXY preamble can be longer than a method, without any LF.
     let mut bytes = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x09\x00".to_vec();
     bytes.extend([b't'; 0x900]);
     let length = bytes.len();

@@ -134,7 +134,7 @@ pub struct AnomalySet(BitSet<{ Anomaly::ALL.len().div_ceil(64) }>);
 
 impl AnomalySet {
     /// The empty set.
-    pub const EMPTY: Self = Self(BitSet::EMPTY);
+    pub(crate) const EMPTY: Self = Self(BitSet::EMPTY);
 
     /// Adds one anomaly.
     pub const fn insert(&mut self, anomaly: Anomaly) {
@@ -142,7 +142,7 @@ impl AnomalySet {
     }
 
     /// Adds all anomalies of `other`.
-    pub const fn extend(&mut self, other: Self) {
+    pub(crate) const fn extend(&mut self, other: Self) {
         self.0.extend(&other.0);
     }
 
@@ -158,7 +158,7 @@ impl AnomalySet {
 
     /// Empties the set and returns what it had.
     #[must_use]
-    pub const fn take(&mut self) -> Self {
+    pub(crate) const fn take(&mut self) -> Self {
         std::mem::replace(self, Self::EMPTY)
     }
 

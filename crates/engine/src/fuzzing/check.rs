@@ -1,6 +1,6 @@
 //! Runs frames through the engine as all tests do. Checks that the ledger balances after each one.
 //!
-//! Next: [`super::talk`], whose `expect` lines state the expected messages.
+//! Next: [`sniffer_testkit::talk`], whose `expect` lines state the expected messages.
 
 use serde_json::{Map, Value};
 use sniffer_packet::fate::FrameFate;

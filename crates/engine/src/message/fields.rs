@@ -56,7 +56,8 @@ impl Span {
 
 impl Fields {
     /// Copies field lines, names in lower case.
-    pub fn new(fields: &[Field<'_>]) -> Self {
+    #[cfg(test)]
+    pub(crate) fn new(fields: &[Field<'_>]) -> Self {
         let mut copy = Self::default();
         copy.set(fields);
         copy

@@ -25,7 +25,7 @@ enum Kind {
 
 impl HeadText {
     /// Copies a head.
-    pub fn new(head: &Head<'_>) -> Self {
+    pub(crate) fn new(head: &Head<'_>) -> Self {
         let kind = Kind::Response { status: 0, reason: Span::default() };
         let mut copy = Self { kind, version: head.version, fields: Fields::default() };
         copy.set(head);

@@ -7,7 +7,8 @@ use std::fmt;
 
 macro_rules! anomalies {
     ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
-        /// Something odd about a message or its connection. Its name stands in `anomalies` of the output.
+        /// Something odd about a message or its connection. Its name stands in `anomalies` of the
+        /// output.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
         #[repr(u8)]
@@ -35,7 +36,8 @@ anomalies! {
     ConflictingOverlap = "conflicting-overlap",
     /// One of two differing copies, used or not, had a wrong TCP checksum (policy 2).
     BadChecksum = "bad-checksum",
-    /// One of two differing copies, used or not, had a TTL far below its side's usual one (policy 2).
+    /// One of two differing copies, used or not, had a TTL far below its side's usual one (policy
+    /// 2).
     LowTtl = "low-ttl",
     /// Ignored: a segment without ACK inside a connection.
     NoAck = "no-ack",
@@ -58,7 +60,8 @@ anomalies! {
     /// IP fragments overlapped.
     FragmentOverlap = "fragment-overlap",
     // Framing.
-    /// A message has Content-Length and Transfer-Encoding. Transfer-Encoding was used (RFC 9112 §6.3).
+    /// A message has Content-Length and Transfer-Encoding. Transfer-Encoding was used (RFC 9112
+    /// §6.3).
     ClAndTe = "cl-and-te",
     /// Content-Length has several values that differ.
     ConflictingContentLength = "conflicting-content-length",
@@ -131,7 +134,7 @@ pub struct AnomalySet(BitSet<{ Anomaly::ALL.len().div_ceil(64) }>);
 
 impl AnomalySet {
     /// The empty set.
-    pub const EMPTY: Self = Self(BitSet::EMPTY);
+    pub(crate) const EMPTY: Self = Self(BitSet::EMPTY);
 
     /// Adds one anomaly.
     pub const fn insert(&mut self, anomaly: Anomaly) {
@@ -139,7 +142,7 @@ impl AnomalySet {
     }
 
     /// Adds all anomalies of `other`.
-    pub const fn extend(&mut self, other: Self) {
+    pub(crate) const fn extend(&mut self, other: Self) {
         self.0.extend(&other.0);
     }
 
@@ -155,7 +158,7 @@ impl AnomalySet {
 
     /// Empties the set and returns what it had.
     #[must_use]
-    pub const fn take(&mut self) -> Self {
+    pub(crate) const fn take(&mut self) -> Self {
         std::mem::replace(self, Self::EMPTY)
     }
 

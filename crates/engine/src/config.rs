@@ -15,7 +15,8 @@ use crate::ledger::Fate;
 #[non_exhaustive]
 pub struct Config {
     /// Server ports. If empty, HTTP is recognised on any port. Otherwise connections without one of
-    /// these ports are counted as filtered, and if no SYN was seen, the side with one is the server.
+    /// these ports are counted as filtered, and if no SYN was seen, the side with one is the
+    /// server.
     pub ports: Vec<u16>,
     /// Fraction of connections to follow, 0–1. [`FlowKey::stable_hash`] selects them, so both
     /// directions and all machines agree. The others are counted as sampled out. Default 1.
@@ -23,12 +24,13 @@ pub struct Config {
     /// Endpoints whose connections are the sniffer's own traffic: counted, not read. Live mode adds
     /// those of its webhook.
     pub own_traffic: Vec<Endpoint>,
-    /// Decode content codings (gzip, deflate, br, zstd) in [`crate::message::Message`] bodies. Default true.
+    /// Decode content codings (gzip, deflate, br, zstd) in [`crate::message::Message`] bodies.
+    /// Default true.
     pub decode_content: bool,
     /// Record the numbers of the frames that carried each message. Default false.
     pub track_frames: bool,
-    /// Key of the hash maps whose keys come from the wire. A random key keeps attackers from choosing
-    /// collisions. No output depends on it.
+    /// Key of the hash maps whose keys come from the wire. A random key keeps attackers from
+    /// choosing collisions. No output depends on it.
     pub hash_key: [u64; 4],
     /// Limits on everything that grows.
     pub limits: Limits,
@@ -79,27 +81,29 @@ pub struct Limits {
     pub head_bytes_max: usize,
     /// Most fields of a head; the rest is dropped. Default 256.
     pub head_fields_max: usize,
-    /// Most bytes that one direction holds after a hole; then the hole is declared lost. Default 8 MiB:
-    /// more than the receive window of common systems (Linux `tcp_rmem` has a maximum of 6 MiB).
+    /// Most bytes that one direction holds after a hole; then the hole is declared lost.
+    /// Default 8 MiB: more than the receive window of common systems (the maximum of Linux
+    /// `tcp_rmem` is 6 MiB).
     pub waiting_bytes_max: usize,
-    /// Packets from the acknowledging side, after one that acknowledged past a hole, until the hole is
-    /// declared lost (policy 5). Default 3.
+    /// Packets from the acknowledging side, after one that acknowledged past a hole, until the hole
+    /// is declared lost (policy 5). Default 3.
     pub hole_packets: u32,
-    /// Time after a packet that acknowledged past a hole until the hole is declared lost (policy 5).
-    /// Default 10 ms.
+    /// Time after a packet that acknowledged past a hole until the hole is declared lost
+    /// (policy 5). Default 10 ms.
     pub hole_time: Duration,
     /// Capture time without a packet after which a connection times out. Default 300 s.
     pub idle_timeout: Duration,
     /// Most connections tracked at once; one more evicts the least recently active. Default: no cap
     /// besides the memory budget.
     pub connections_max: usize,
-    /// Most requests of a connection that wait for a response with their method and time. Further ones
-    /// are only counted, and paired by number. Default 4096 (arbitrary).
+    /// Most requests of a connection that wait for a response with their method and time. Further
+    /// ones are only counted, and paired by number. Default 4096 (arbitrary).
     pub pipeline_max: usize,
-    /// Memory budget of reassembly, heads, bodies and tables together, in accounted bytes. Default 128 MiB.
+    /// Memory budget of reassembly, heads, bodies and tables together, in accounted bytes.
+    /// Default 128 MiB.
     pub held_bytes_max: usize,
-    /// Most closed connections remembered, so that their late duplicates do not open new ones. Rounded
-    /// up to a multiple of 256. Default 16 384; at 16 bytes each, never more than a 32nd of
+    /// Most closed connections remembered, so that their late duplicates do not open new ones.
+    /// Rounded up to a multiple of 256. Default 16 384; at 16 bytes each, never more than a 32nd of
     /// [`Self::held_bytes_max`].
     pub closed_max: usize,
     /// Limits on IP fragments that wait for others.

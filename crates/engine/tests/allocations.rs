@@ -1,6 +1,7 @@
-//! Allocations, which do not flicker: none for a frame of data in order, a known few for a message.
+//! Counts allocations, which are the same in every run: none for a frame of in-order data, a known
+//! few for a message.
 //!
-//! The first frames of a capture, and the first messages, may allocate: it is what comes after that counts.
+//! The first frames and messages of a capture may allocate, and are not counted.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -23,7 +24,7 @@ const SERVER: Endpoint = Endpoint::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 8
 #[derive(Default)]
 struct Connection {
     frames: Vec<Vec<u8>>,
-    /// Next sequence numbers: of the client, of the server.
+    /// Next sequence numbers of the client and of the server.
     next: [u32; 2],
 }
 
@@ -51,7 +52,7 @@ impl Connection {
     }
 }
 
-/// Takes frames, writes what comes of them, and says how many messages that were.
+/// Pushes frames and writes their messages. Returns the number of messages.
 fn run(extractor: &mut Extractor, lines: &mut Lines, frames: &[Vec<u8>], first: u64) -> u64 {
     let mut messages = 0;
     for (number, bytes) in (first..).zip(frames) {
@@ -65,7 +66,7 @@ fn run(extractor: &mut Extractor, lines: &mut Lines, frames: &[Vec<u8>], first: 
     messages
 }
 
-/// Allocations and messages of all frames behind the first `warm`.
+/// Returns the allocations and messages of all frames after the first `warm`.
 fn allocations(connection: &Connection, warm: usize) -> (u64, u64) {
     let (mut extractor, mut lines) = (Extractor::new(Config::default()), Lines::default());
     run(&mut extractor, &mut lines, &connection.frames[..warm], 1);
@@ -81,7 +82,7 @@ fn a_frame_of_data_in_order_allocates_nothing() {
         let mut connection = Connection::open();
         connection.say(true, b"GET / HTTP/1.1\r\n\r\n");
         connection.say(false, format!("HTTP/1.1 200 OK\r\n{head}").as_bytes());
-        // What a message keeps of its body grows up to a mebibyte.
+        // The kept part of a body grows up to a mebibyte.
         for _ in 0..2_000 {
             connection.say(false, &[b'x'; 1_448]);
             connection.say(true, b"");
@@ -103,17 +104,17 @@ fn a_chunk_allocates_nothing() {
     assert_eq!(allocations(&connection, 2_000), (0, 0));
 }
 
-/// Allocations of a thousand exchanges on a connection that is kept.
+/// Counts the allocations of a thousand exchanges on a persistent connection.
 #[test]
 fn a_message_allocates_a_known_few() {
-    /// For what grows once more than before.
+    /// Room for buffers that still grow.
     const PER_HUNDRED_MESSAGES: u64 = 0;
     let mut connection = Connection::open();
     for n in 0..1_100 {
         let body = format!(r#"{{"order": {n}, "item": "caf\u00e9"}}"#);
         let head = "Host: example.test\r\nAccept: application/json\r\nContent-Type: application/json\r\n";
         let length = body.len();
-        // One that brings no body takes the memory of one that did, and gives it back.
+        // A message without a body reuses the memory of one with a body, and returns it.
         let request = match n % 2 {
             0 => format!("GET /v1/orders HTTP/1.1\r\n{head}\r\n"),
             _ => format!("POST /v1/orders HTTP/1.1\r\n{head}Content-Length: {length}\r\n\r\n{body}"),

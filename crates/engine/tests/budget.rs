@@ -1,5 +1,5 @@
-//! Floods against a small memory budget: it holds at every instant, every byte keeps its fate, and the honest message
-//! that follows comes out whole. Policy 21.
+//! Floods against a small memory budget (policy 21): the budget is never exceeded, every byte keeps
+//! its fate, and the honest exchange after the flood comes out whole.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -20,7 +20,7 @@ const BUDGET: usize = 2 << 20;
 const SERVER: Endpoint = Endpoint::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 80);
 const ACK: Flags = Flags::ACK;
 
-/// An extractor under a small budget, and what came out of it.
+/// An extractor with a small budget, and its messages.
 struct Flood {
     extractor: Extractor,
     number: u64,
@@ -35,7 +35,7 @@ impl Flood {
         Self { extractor: Extractor::new(config), number: 0, messages: Vec::new(), held_max: 0 }
     }
 
-    /// A segment from or to the `n`-th client; a frame every 10 µs, so that nothing is idle.
+    /// Pushes a segment from or to client `n`. Frames are 10 µs apart, so that nothing is idle.
     fn push(&mut self, n: u32, to_server: bool, seq: u32, ack: u32, flags: Flags, payload: &[u8]) {
         let address = Ipv4Addr::from(0x0b00_0000 + n / 60_000);
         let client = Endpoint::new(IpAddr::V4(address), 1024 + (n % 60_000) as u16);
@@ -58,7 +58,7 @@ impl Flood {
         self.push(n, true, 1, 1, ACK, b"");
     }
 
-    /// An honest exchange, the end of the capture, and everything that must hold.
+    /// Pushes an honest exchange, ends the capture, and checks all invariants.
     #[track_caller]
     fn finish(mut self) -> Self {
         self.messages.retain(|message| message.target() != Some("/honest"));
@@ -80,7 +80,7 @@ impl Flood {
 #[test]
 fn a_syn_flood_pushes_out_only_half_open_connections() {
     let mut flood = Flood::new();
-    // A connection that is in the middle of a message when it starts.
+    // A connection that is inside a message when the flood starts.
     flood.open(0);
     flood.push(0, true, 1, 1, ACK, b"POST /slow HTTP/1.1\r\nContent-Length: 4\r\n\r\nab");
     for n in 1..20_000 {
@@ -134,7 +134,7 @@ fn fifty_thousand_holes_in_one_flow_are_bounded() {
 }
 
 #[test]
-fn bodies_give_up_their_bytes_first_and_the_largest_of_them() {
+fn bodies_are_shed_first_and_the_largest_of_them_before_others() {
     let mut flood = Flood::new();
     for n in 0..20 {
         flood.open(n);

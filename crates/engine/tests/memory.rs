@@ -1,6 +1,6 @@
-//! Floods against a small memory budget, with every allocation counted: what is resident stays within twice what may be
-//! accounted for (policy 21), an idle connection costs what it is said to, and the honest exchange behind each flood
-//! comes out.
+//! Floods against a small memory budget, with every allocation counted (policy 21): resident memory
+//! stays within twice the budget, an idle connection costs no more than documented, and the honest
+//! exchange after each flood comes out.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -12,7 +12,7 @@ use sniffer_engine::message::Message;
 use sniffer_packet::key::FlowKey;
 use sniffer_testkit::flood::{ALL, Flood, FloodRow, HONEST};
 
-/// The system's allocator, counting what each thread holds; tests run side by side.
+/// The system's allocator, with counters per thread, because tests run in parallel.
 struct Counting;
 
 thread_local! {
@@ -28,24 +28,24 @@ fn count(bytes: isize) {
     PEAK.set(PEAK.get().max(held));
 }
 
-// SAFETY: every call is handed on to the system's allocator as it came; counting touches nothing but two thread-local cells
-// that need no allocation and no destructor.
+// SAFETY: every call is passed unchanged to the system's allocator. Counting touches only
+// thread-local cells that need no allocation and no destructor.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size() as isize);
-        // SAFETY: the caller's promise is handed on.
+        // SAFETY: the caller keeps the contract.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         count(-(layout.size() as isize));
-        // SAFETY: the caller's promise is handed on.
+        // SAFETY: the caller keeps the contract.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count(size as isize - layout.size() as isize);
-        // SAFETY: the caller's promise is handed on.
+        // SAFETY: the caller keeps the contract.
         unsafe { System.realloc(pointer, layout, size) }
     }
 }
@@ -55,25 +55,25 @@ static ALLOCATOR: Counting = Counting;
 
 const BUDGET: usize = 4 << 20;
 
-/// The budget; what may be added between two looks at it; and what one full waiting room becomes when its hole is filled with
-/// requests of 18 bytes that wait for answers.
+/// Most accounted bytes: the budget, what may be added between two checks of it, and the pending
+/// requests of 18 bytes that one full reassembly buffer becomes when its hole fills.
 const ACCOUNTED_MAX: usize = BUDGET + BUDGET / 16 + 2 * BUDGET / 16;
 
-/// Calls of the allocator a frame, at most: what stands for work that does not depend on how much is held. A message in one
-/// frame makes about 30.
+/// Most calls of the allocator per frame: a measure of work, which must not depend on how much is
+/// held. A message in one frame makes about 30.
 const CALLS_MAX: u64 = 40;
 
-/// What one flood came to.
+/// The result of one flood.
 struct Came {
     ledger: Ledger,
-    /// Most bytes on the heap at once, messages given out aside.
+    /// Most bytes on the heap at once, before the end of the capture.
     peak: usize,
-    /// The same while the capture ended, and everything that was open was given.
+    /// Most bytes on the heap at once, while the end of the capture ends all open messages.
     peak_at_the_end: usize,
     /// Bytes on the heap after the last frame.
     left: usize,
     accounted: usize,
-    /// Calls of the allocator, a frame.
+    /// Calls of the allocator per frame.
     calls: u64,
     honest: Vec<Message>,
 }
@@ -114,7 +114,7 @@ fn small() -> Config {
 }
 
 #[test]
-fn no_flood_is_resident_beyond_twice_the_budget_and_each_leaves_the_honest_exchange() {
+fn no_flood_exceeds_twice_the_budget_or_loses_the_honest_exchange() {
     let mut wrong = Vec::new();
     for row in ALL {
         let n = match row.0 {
@@ -138,9 +138,9 @@ fn no_flood_is_resident_beyond_twice_the_budget_and_each_leaves_the_honest_excha
 }
 
 #[test]
-fn an_idle_connection_costs_at_most_480_bytes_beyond_its_key() {
+fn an_idle_connection_costs_at_most_480_bytes_plus_its_key() {
     let half_open = ALL.iter().find(|(name, _)| *name == "half-open").unwrap();
-    // At any number of connections, not only where tables are just full.
+    // At several numbers of connections, not only where tables are just full.
     for n in [10_000, 15_000, 29_000, 33_000] {
         let came = run(half_open, n, Config::default());
         let each = came.peak / n as usize;

@@ -1,4 +1,4 @@
-//! Every conversation of the corpus, against what its own `expect` lines say must come out.
+//! Checks every conversation of the corpus against its own `expect` lines.
 
 use std::fs;
 use std::path::{Path, PathBuf};

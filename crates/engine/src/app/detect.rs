@@ -1,4 +1,5 @@
-//! Detects the protocol from the first bytes of a direction: HTTP/1, or something else it recognises.
+//! Detects the protocol from the first bytes of a direction: HTTP/1, or something else it
+//! recognises.
 //!
 //! Next: [`super::stack`].
 
@@ -70,13 +71,14 @@ fn is_http_like(bytes: &[u8]) -> bool {
     method > 0 && line.get(method) == Some(&b' ') && VERSIONS.iter().any(|version| line.ends_with(version))
 }
 
-/// Returns whether a PROXY protocol version 2 preamble starts here: its length ends it, so it may hold
-/// no line end.
+/// Returns whether a PROXY protocol version 2 preamble starts here: its length ends it, so it may
+/// hold no line end.
 pub(crate) fn starts_binary_preamble(bytes: &[u8]) -> bool {
     bytes.starts_with(PROXY2)
 }
 
-/// A TLS record header (RFC 8446 §5.1): a content type of 20 to 24, then 0x03 and a minor version up to 4.
+/// A TLS record header (RFC 8446 §5.1): a content type of 20 to 24, then 0x03 and a minor version
+/// up to 4.
 fn tls(bytes: &[u8]) -> Option<Detected> {
     match bytes {
         [20..=24, 3, 0..=4, ..] => Some(Detected::Tls),
@@ -120,7 +122,8 @@ fn preamble(bytes: &[u8]) -> Option<Detected> {
     None
 }
 
-/// Returns whether a stream may begin with these bytes, so that waiting for earlier ones is needless.
+/// Returns whether a stream may begin with these bytes, so that waiting for earlier ones is
+/// needless.
 pub(crate) fn may_begin(bytes: &[u8]) -> bool {
     match detect(bytes, true) {
         Detected::Undecided => start_line::may_become_strict(bytes),

@@ -1,7 +1,8 @@
-//! Decodes content codings within bounds: gzip, deflate, br, zstd (RFC 9110 §8.4.1, RFC 8878, RFC 9659).
+//! Decodes content codings within bounds: gzip, deflate, br, zstd (RFC 9110 §8.4.1, RFC 8878,
+//! RFC 9659).
 //!
-//! Policy 20: at most two layers, output capped, ratio bounded, the zstd window at most 8 MiB. On an
-//! error the caller reports the bytes as on the wire, with the reason.
+//! Policy 20: at most two layers, output capped, ratio bounded, the zstd window at most 8 MiB. On
+//! an error the caller reports the bytes as on the wire, with the reason.
 
 use std::io::{self, Read};
 
@@ -13,8 +14,8 @@ const LAYERS_MAX: usize = 2;
 const BOMB_FLOOR: usize = 1 << 20;
 /// Most bytes out for a byte in. Deflate cannot exceed 1032:1.
 const RATIO_MAX: usize = 1100;
-/// Most members or frames of one coding (arbitrary): each needs a decoder, and a megabyte can hold very
-/// many empty ones.
+/// Most members or frames of one coding (arbitrary): each needs a decoder, and a megabyte can hold
+/// very many empty ones.
 const MEMBERS_MAX: usize = 4096;
 /// RFC 9659: the window that a recipient of "zstd" must support, and need not exceed.
 const ZSTD_WINDOW_MAX: u64 = 8 << 20;
@@ -29,8 +30,8 @@ pub(crate) struct DecodedContent {
 
 /// Decodes the codings in `names`, which are in the order in which they were applied.
 ///
-/// If not `whole`, the bytes are a prefix, and as much as possible of it is decoded. Returns `Ok(None)`
-/// if there is no coding.
+/// If not `whole`, the bytes are a prefix, and as much as possible of it is decoded. Returns
+/// `Ok(None)` if there is no coding.
 pub(crate) fn decode<'a>(
     names: impl Iterator<Item = &'a str>,
     bytes: &[u8],
@@ -91,8 +92,8 @@ impl Coding {
         let end = match self {
             Self::Gzip => gzip(bytes, &mut out),
             Self::Deflate => {
-                // RFC 9110 §8.4.1.2: zlib, but some senders use raw deflate. A zlib header is two bytes
-                // that 31 divides.
+                // RFC 9110 §8.4.1.2: zlib, but some senders use raw deflate. A zlib header is two
+                // bytes that 31 divides.
                 let zlib =
                     matches!(bytes, [a, b, ..] if a & 0x0f == 8 && (u16::from(*a) << 8 | u16::from(*b)) % 31 == 0);
                 if zlib {
@@ -141,8 +142,8 @@ impl Output {
                 Err(error) => return Err(error),
             };
             let room = self.max - self.bytes.len();
-            // Checked before the cap, which may be as low as the bomb's floor: a bomb must not pass for a
-            // long text.
+            // Checked before the cap, which may be as low as the bomb's floor: a bomb must not pass
+            // for a long text.
             if self.bytes.len() + read > self.bomb {
                 return Ok(End::Bomb);
             }
@@ -154,8 +155,8 @@ impl Output {
     }
 }
 
-/// Decodes all members (RFC 1952 §2.2). Ignores anything else after the first as padding, as gzip(1)
-/// does.
+/// Decodes all members (RFC 1952 §2.2). Ignores anything else after the first as padding, as
+/// gzip(1) does.
 fn gzip(bytes: &[u8], out: &mut Output) -> io::Result<End> {
     let mut rest = bytes;
     for _ in 0..MEMBERS_MAX {
@@ -171,8 +172,8 @@ fn gzip(bytes: &[u8], out: &mut Output) -> io::Result<End> {
     Ok(End::Bomb)
 }
 
-/// Decodes all frames (RFC 8878 §3.1), and skips skippable ones. Checks each window before allocating
-/// memory for it.
+/// Decodes all frames (RFC 8878 §3.1), and skips skippable ones. Checks each window before
+/// allocating memory for it.
 fn zstd(bytes: &[u8], out: &mut Output) -> io::Result<End> {
     let mut rest = bytes;
     for _ in 0..MEMBERS_MAX {
@@ -261,8 +262,7 @@ mod tests {
         to.finish().unwrap()
     }
 
-    /// Makes a zstd frame (RFC 8878 §3.1.1) with this window descriptor and number of RLE blocks of
-    /// 128 KiB.
+    /// Makes a zstd frame (RFC 8878 §3.1.1) with this window and number of 128 KiB RLE blocks.
     fn zstd_rle(window: u8, blocks: usize) -> Vec<u8> {
         let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0, window];
         for n in 1..=blocks {
@@ -273,7 +273,7 @@ mod tests {
         frame
     }
 
-    /// Makes a gibibyte of zeros as deflate: one flushed block 1024 times, which refers only to zeros.
+    /// Makes a gibibyte of zeros as deflate: 1024 times one flushed block of zeros.
     fn deflate_gibibyte() -> Vec<u8> {
         let mut compress = flate2::Compress::new(Compression::best(), false);
         let mut block = Vec::with_capacity(8 << 10);
@@ -368,8 +368,8 @@ mod tests {
             assert_eq!(decoded(name, &bomb, 64 << 20), Err(Anomaly::ContentBomb), "{name}");
             assert_eq!(decoded(name, &bomb, 1000), Ok((vec![0; 1000], true)), "{name}");
         }
-        // RFC 9659: a window over 8 MiB is refused before memory is allocated. 0x68 is 8 MiB, 0x69 is
-        // more, 0x88 is 128 MiB.
+        // RFC 9659: a window over 8 MiB is refused before memory is allocated. 0x68 is 8 MiB, 0x69
+        // is more, 0x88 is 128 MiB.
         assert_eq!(decoded("zstd", &zstd_rle(0x68, 1), 1 << 20), Ok((vec![0; 128 << 10], false)));
         for window in [0x69, 0x88, 0xf8] {
             check("zstd", &zstd_rle(window, 1), Err(Anomaly::CorruptContent));

@@ -1,6 +1,6 @@
-//! Runs frames through the engine as every test does, and checks that the ledger balances after each.
+//! Runs frames through the engine as all tests do. Checks that the ledger balances after each one.
 //!
-//! Next: [`super::talk`], whose `expect` lines state the expected messages.
+//! Next: [`sniffer_testkit::talk`], whose `expect` lines state the expected messages.
 
 use serde_json::{Map, Value};
 use sniffer_packet::fate::FrameFate;
@@ -25,8 +25,8 @@ pub struct Checked {
 /// Runs frames through an [`Extractor`] and checks the invariants that hold for any input.
 ///
 /// # Panics
-/// If a payload byte has no fate or two. After each frame, the bytes without a fate must be exactly those
-/// that the engine says it holds; at the end there must be none.
+/// If a payload byte has no fate or two. After each frame, the bytes without a fate must be exactly
+/// those that the engine says it holds; at the end there must be none.
 pub fn run(frames: &[OwnedFrame], config: Config) -> Checked {
     let mut extractor = Extractor::new(config);
     let mut messages = Vec::new();

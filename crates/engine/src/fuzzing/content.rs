@@ -8,8 +8,8 @@ use crate::content::decode;
 const CODINGS: [&str; 8] =
     ["gzip", "deflate", "br", "zstd", "gzip, br", "zstd, gzip", "deflate, identity", "x-gzip,,br, zstd"];
 
-/// Decodes the input. The first byte selects codings and whether the content is whole, the next two the
-/// cap.
+/// Decodes the input. The first byte selects codings and whether the content is whole, the next two
+/// the cap.
 ///
 /// # Panics
 /// If the output exceeds its cap, or depends on it in more than its length.

@@ -1,5 +1,5 @@
-//! Fuzzes end to end: frames of a conversation, changed by the fuzzer and by a bad network, through the
-//! whole engine.
+//! Fuzzes end to end: frames of a conversation, changed by the fuzzer and by a bad network, through
+//! the whole engine.
 //!
 //! Next: [`super::check`], which checks the ledger after every frame.
 
@@ -18,7 +18,8 @@ const BUDGET: usize = 128 << 10;
 /// Runs frames through the engine twice, with different hash keys.
 ///
 /// # Panics
-/// If a byte has no fate or two, if more is held than the budget, or if the output depends on a hash key.
+/// If a byte has no fate or two, if more is held than the budget, or if the output depends on a
+/// hash key.
 pub fn conversation(data: &[u8]) {
     let mut input = FuzzInput(data);
     let (network, seed, limits) = (input.u8(), input.u8(), input.u8());

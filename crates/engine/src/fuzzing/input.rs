@@ -1,5 +1,5 @@
-//! Reads fuzzer input as numbers, slices and frames. After the end everything is zero or empty, so every
-//! input is complete.
+//! Reads fuzzer input as numbers, slices and frames. After the end everything is zero or empty, so
+//! every input is complete.
 //!
 //! Numbers are little-endian and of fixed size, so that a change of one byte changes one thing.
 
@@ -7,8 +7,9 @@ use sniffer_packet::frame::LinkType;
 use sniffer_packet::frame::{OwnedFrame, renumber};
 use sniffer_packet::time::{Precision, Timestamp};
 
-/// Microseconds between a frame and the one before it, by the low four bits of its third byte. They lie on
-/// both sides of the default timeouts: 10 ms for holes, 30 s for fragments, 300 s for idle connections.
+/// Microseconds between a frame and the one before it, by the low four bits of its third byte. They
+/// lie on both sides of the default timeouts: 10 ms for holes, 30 s for fragments, 300 s for idle
+/// connections.
 const STEPS: [i64; 16] = [
     0,
     1,
@@ -58,8 +59,8 @@ impl<'a> FuzzInput<'a> {
         taken
     }
 
-    /// Reads frames of one link type: `link: u16`, then for each `len: u16`, `time and cut: u8`, `len`
-    /// bytes.
+    /// Reads frames of one link type: `link: u16`, then for each `len: u16`, `time and cut: u8`,
+    /// `len` bytes.
     pub(super) fn frames(&mut self) -> Vec<OwnedFrame> {
         let link = LinkType(self.u16());
         let mut micros: i64 = 1_767_225_600_000_000;

@@ -1,9 +1,9 @@
 //! The functions behind the fuzz targets: each takes any bytes and checks a claim about the output.
 //!
 //! Each function accepts every input. A failure is a panic that states the claim. The targets
-//! (`fuzz/fuzz_targets`) have three lines each; their code is here, so that it is compiled, linted and
-//! run on its seeds with everything else (`fuzz/tests/seeds.rs`, which also has the target for capture
-//! files).
+//! (`fuzz/fuzz_targets`) have three lines each; their code is here, so that it is compiled, linted
+//! and run on its seeds with everything else (`fuzz/tests/seeds.rs`, which also has the target for
+//! capture files).
 //!
 //! Next: `input`, which turns bytes into numbers, then one file per target.
 

@@ -1,4 +1,4 @@
-//! Fuzzes HTTP/1 with two byte streams, whole and in pieces: the output must not depend on the pieces.
+//! Fuzzes HTTP/1 with two byte streams. The output must not depend on how they are cut.
 //!
 //! Next: [`crate::http1`].
 
@@ -20,14 +20,14 @@ use crate::ledger::Ledger;
 use crate::message::Message;
 use crate::stream::{Delivery, EndCause, GapCause};
 
-/// Sizes of pieces, besides whole segments: byte by byte, and two that cut line ends in other places.
+/// Sizes of pieces, besides whole segments: 1, and two that cut line ends in other places.
 const SIZES: [usize; 3] = [1, 3, 17];
 
 /// Runs two streams through the HTTP layer, whole and in pieces.
 ///
-/// After a loss, reading resumes only where a segment starts with a start line, and a piece need not have
-/// a whole one. So pieces are compared without any marked start of a segment, where a lost direction
-/// stays lost.
+/// After a loss, reading resumes only where a segment starts with a start line, and a piece need
+/// not have a whole one. So pieces are compared without any marked start of a segment, where a lost
+/// direction stays lost.
 ///
 /// # Panics
 /// If a byte has no fate or two, or if messages, accounts or other events depend on the pieces.
@@ -43,7 +43,7 @@ pub fn http1(data: &[u8]) {
     }
 }
 
-/// How the bytes of a segment are delivered.
+/// The delivery of a segment's bytes: at once or in pieces.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Cuts {
     /// At once, as segments.
@@ -75,8 +75,8 @@ pub(super) enum StreamStep<'a> {
     End(Side, EndCause),
 }
 
-/// Reads `limits: u8`, then steps: `side and kind: u8`, and by kind a segment (`len: u16`, bytes), a gap
-/// (`len: u16`) or an end.
+/// Reads `limits: u8`, then steps: `side and kind: u8`, and by kind a segment (`len: u16`, bytes),
+/// a gap (`len: u16`) or an end.
 pub(super) fn steps(data: &[u8]) -> (Config, Vec<StreamStep<'_>>) {
     let mut input = FuzzInput(data);
     let limits = input.u8();

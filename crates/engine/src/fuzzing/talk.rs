@@ -1,5 +1,5 @@
-//! Fuzzes conversations as text: any text is read or refused, and one that is read can be written and
-//! read again.
+//! Fuzzes conversations as text: any text is read or refused, and one that is read can be written
+//! and read again.
 //!
 //! Next: [`sniffer_testkit::talk`].
 
@@ -17,7 +17,7 @@ pub fn talk(data: &[u8]) {
         return;
     };
     let written = talk.to_string();
-    // `{4000000*x}` is a short text of a long conversation: escaped in full it can be over the limit.
+    // `{4000000*x}` is short text for a long payload: escaped in full it can be over the limit.
     if written.len() > TEXT_MAX {
         assert!(Talk::parse(&written).is_err(), "a text beyond the limit is refused");
         return;

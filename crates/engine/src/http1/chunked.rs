@@ -1,8 +1,8 @@
 //! Decodes the chunked transfer coding (RFC 9112 §7.1), one piece of input at a time.
 //!
 //! ```text
-//!   Size ──ext──▶ Extension ──LF──▶ Data ──n bytes──▶ DataEnd ──CRLF──▶ Size
-//!     └──────"0" ─────┴──LF──▶ Trailers (read by the caller as field lines)
+//!   Size ──digits──▶ LineEnd ──LF──▶ Data ──n bytes──▶ DataEnd ──CRLF──▶ Size
+//!                       └──LF, size 0──▶ Trailers (read by the caller as field lines)
 //! ```
 
 use memchr::memchr2;
@@ -28,7 +28,7 @@ pub(crate) enum Dechunker {
     Trailers,
 }
 
-/// What the first bytes of the input are.
+/// The kind and length of the first bytes of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ChunkPiece {
     /// This many bytes of content.
@@ -46,10 +46,11 @@ impl Default for Dechunker {
 }
 
 impl Dechunker {
-    /// Takes bytes from the start of `input`, which must not be empty. Not to be called in `Trailers`.
+    /// Takes bytes from the start of `input`, which must not be empty. Must not
+    /// be called in `Trailers`.
     ///
-    /// Calls `odd` for what is read leniently: a line ended by LF alone (policy 14), and white space
-    /// around a size.
+    /// Calls `odd` for what is read leniently: a line ended by LF alone (policy 14), and white
+    /// space around a size.
     pub(crate) fn next(&mut self, input: &[u8], mut odd: impl FnMut(Anomaly)) -> ChunkPiece {
         if let Self::Data { left } = *self {
             let taken = usize::try_from(left).unwrap_or(usize::MAX).min(input.len());
@@ -73,7 +74,7 @@ impl Dechunker {
                     *self = next;
                     at += used;
                 }
-                // The bytes before the bad one are framing, and go first, wherever the input was cut.
+                // The bytes before the bad one go first, wherever the input was cut.
                 Err(_) if at > 0 => break,
                 Err(anomaly) => return ChunkPiece::Bad(anomaly),
             }
@@ -123,7 +124,8 @@ fn size(value: u64, seen: u32, digits: bool, byte: u8, odd: &mut impl FnMut(Anom
     Ok((Dechunker::Size { value, seen: seen + 1, digits }, 1))
 }
 
-/// A byte after a size: white space (old servers pad with it), the start of an extension, or the line's end.
+/// A byte after a size: white space (old servers pad with it), the start of an extension, or the
+/// line's end.
 fn line_end(value: u64, seen: u32, cr: bool, byte: u8, odd: &mut impl FnMut(Anomaly)) -> Step {
     if byte == b'\n' {
         if !cr {

@@ -6,7 +6,7 @@ use crate::anomaly::{Anomaly, AnomalySet};
 use crate::http::{Field, Head, StartLine, Version};
 use crate::http1::abnf::trim_ows;
 
-/// How the body of a message is delimited.
+/// The framing of a body: where it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Framing {
     /// The body has exactly this many bytes; 0 means no body.
@@ -23,7 +23,7 @@ pub(crate) enum Framing {
     Unknown,
 }
 
-/// The method of the request that a response answers, as far as it affects framing.
+/// The method of the request that a response answers: only what affects framing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Method {
     /// HEAD: the response has no body.
@@ -66,7 +66,7 @@ impl FramingInput {
     }
 }
 
-/// What the fields read so far say about framing.
+/// The framing fields read so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct FramingFields {
     lengths: Lengths,
@@ -93,7 +93,7 @@ impl FramingFields {
     /// Reads the next field.
     #[inline]
     pub(crate) fn see(&mut self, field: &Field<'_>) {
-        // The length of the name rules out nearly every field, without a call (hot: see NOTES#framing-see).
+        // The length rules out nearly every field, without a call (hot: see NOTES#framing-fields).
         if Self::NAMES.iter().any(|known| known.len() == field.name.len()) {
             self.see_one(field);
         }
@@ -109,8 +109,8 @@ impl FramingFields {
     }
 }
 
-/// Decides how a body is delimited, in the order of RFC 9112 §6.3. For a response,
-/// `request_method` is the method of the request it answers.
+/// Decides the framing of a body, in the order of RFC 9112 §6.3. For a response, `request_method`
+/// is the method of the request it answers.
 pub(crate) fn framing(input: &FramingInput, request_method: Method) -> (Framing, AnomalySet) {
     let mut anomalies = AnomalySet::EMPTY;
     let framing = by_status(input.status, request_method)
@@ -215,7 +215,7 @@ impl Lengths {
     }
 }
 
-/// Parses `1*DIGIT` up to 2⁶³ − 1. No real body is larger, and larger values would overflow offsets.
+/// Parses `1*DIGIT` up to 2⁶³ − 1: no body is larger, and larger values would overflow offsets.
 fn decimal(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
         return None;
@@ -247,7 +247,7 @@ enum TransferCoding {
 impl TransferCoding {
     fn see(&mut self, values: &[u8]) {
         for value in values.split(|&b| b == b',') {
-            // RFC 9110 §10.1.4: a coding may have parameters. Chunked has none, but with some it is still chunked.
+            // RFC 9110 §10.1.4: a coding may have parameters. Chunked has none, but stays chunked.
             let coding = trim_ows(value.split(|&b| b == b';').next().unwrap_or(value));
             let before = *self;
             let plain = coding.len() == trim_ows(value).len();
@@ -258,7 +258,7 @@ impl TransferCoding {
             } else if coding.eq_ignore_ascii_case(b"identity") {
                 match before {
                     Self::Absent => Self::Identity,
-                    // Identity does nothing, so the chunked before it still applies, as in Zeek and tshark.
+                    // Identity does nothing: the chunked before it applies, as in Zeek and tshark.
                     Self::Chunked => Self::ChunkedLast,
                     before => before,
                 }

@@ -20,14 +20,14 @@ use crate::http1::start_line::METHOD_MAX;
 pub(crate) struct EndFinder {
     /// Start of the line that has not ended yet.
     line: usize,
-    /// How many bytes have been searched for a line end.
+    /// Number of bytes already searched for a line end.
     searched: usize,
     pub(crate) anomalies: AnomalySet,
 }
 
 impl EndFinder {
-    /// Returns the length of the head with its blank line once `bytes` holds all of it. Between calls
-    /// `bytes` may only grow.
+    /// Returns the length of the head with its blank line once `bytes` holds all of it. Between
+    /// calls `bytes` may only grow.
     pub(crate) fn find(&mut self, bytes: &[u8]) -> Option<usize> {
         let from = self.searched;
         for found in memchr_iter(b'\n', &bytes[from..]) {
@@ -53,12 +53,12 @@ impl EndFinder {
     }
 }
 
-/// Fields of a head that are read into a small array on the stack: enough for most heads (hot: see NOTES#head).
+/// Fields that fit the small array on the stack: enough for most heads (hot: see NOTES#head).
 const FIELDS_FEW: usize = 16;
-/// Fields of a head that are read into a large array on the stack. Longer heads go to the lenient reader.
+/// Fields that fit the large array. The lenient reader reads heads with more.
 const FIELDS_MANY: usize = 64;
 
-/// Reads a whole, well-formed head at the start of `bytes`, and passes it to `found` with its length.
+/// Reads a whole, well-formed head at the start of `bytes`. Passes it to `found` with its length.
 ///
 /// Handles nearly every head in one pass (hot: see NOTES#head). Returns `None` if
 /// [`super::start_line::classify`], [`EndFinder`] and [`read`] must decide what the bytes are.
@@ -89,8 +89,8 @@ fn has_no_bare_lf(head: &[u8], fields: &[Field<'_>]) -> bool {
 
 /// Reads a whole head, from start line to blank line, and passes it to `found`.
 ///
-/// Returns `None` if the first line is not a start line. Reads at most `fields_max` fields; names and
-/// drops the rest.
+/// Returns `None` if the first line is not a start line. Reads at most `fields_max` fields; names
+/// and drops the rest.
 pub(crate) fn read<T>(bytes: &[u8], fields_max: usize, mut found: impl FnMut(Head<'_>, AnomalySet) -> T) -> Option<T> {
     read_well_formed(bytes, fields_max, |head, _| found(head, AnomalySet::EMPTY))
         .or_else(|| read_lenient(bytes, fields_max, found))
@@ -153,7 +153,7 @@ fn borrow<'s, 'a>(headers: &[httparse::Header<'a>], into: &'s mut [Field<'a>]) -
     &into[..headers.len()]
 }
 
-/// Returns the reason phrase. httparse returns one with obs-text as empty: that is read from the line itself.
+/// Returns the reason phrase. Reads it from the line if httparse hides it because of obs-text.
 fn reason_of<'a>(parsed: Option<&'a str>, bytes: &'a [u8]) -> &'a [u8] {
     if let Some(reason) = parsed.filter(|reason| !reason.is_empty()) {
         return reason.as_bytes();
@@ -234,7 +234,7 @@ pub(crate) fn read_fields<'a>(
         if is_ows(line[0]) {
             match (last, fields.last_mut()) {
                 (Last::Kept { value_at }, Some(field)) => {
-                    // RFC 9112 §5.2: the value continues. It is reported with the fold as on the wire.
+                    // RFC 9112 §5.2: the value continues. The fold is kept as on the wire.
                     anomalies.insert(Anomaly::ObsFold);
                     field.value = trim_ows(&bytes[value_at..at + line.len()]);
                 }

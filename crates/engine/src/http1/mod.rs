@@ -1,4 +1,5 @@
-//! HTTP/1 (RFC 9112): syntax and framing as pure functions, and the state machine of one connection.
+//! HTTP/1 (RFC 9112): syntax and framing as pure functions, and the state machine of one
+//! connection.
 //!
 //! Next: `connection` for the machine, `state` for the states of a direction, `framing` for the
 //! length of a body.

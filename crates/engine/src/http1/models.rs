@@ -25,8 +25,8 @@ enum End {
     More,
 }
 
-/// Decodes all of the bytes line by line, by RFC 9112 §7.1. Lenient as SUPPORTED.md says: LF for CRLF,
-/// white space around a size, anything but CR in extensions.
+/// Decodes all of the bytes line by line, by RFC 9112 §7.1. Lenient as SUPPORTED.md says: LF for
+/// CRLF, white space around a size, anything but CR in extensions.
 fn reference(input: &[u8]) -> Dechunked {
     let (mut content, mut odd, mut at) = (Vec::new(), AnomalySet::EMPTY, 0);
     let end = loop {
@@ -329,7 +329,7 @@ fn a_head_is_the_same_text_copied_at_once_and_piece_by_piece() {
     }
 }
 
-/// Classified as a start line, ended where `EndFinder` ends it, with normal line ends, and read the same.
+/// The long way: [`classify`], [`EndFinder`], then the lenient reader.
 #[test]
 fn reading_at_once_gives_what_the_long_way_gives() {
     let mut accepted = 0;
@@ -406,7 +406,8 @@ fn a_head_ends_at_its_first_empty_line_however_it_is_cut() {
     assert_eq!(finder.complete_lines(), 22);
 }
 
-/// Lines that RFC 9112 forbids and that are read all the same (policy 14), and lines that are no start line.
+/// Lines that RFC 9112 forbids and that are read all the same (policy 14), and lines that are no
+/// start line.
 #[test]
 fn the_lenient_reader_takes_lines_apart_as_they_stand() {
     for (head, want, odd) in [
@@ -441,7 +442,7 @@ fn the_lenient_reader_takes_lines_apart_as_they_stand() {
     }
 }
 
-/// Of the fields over the limit only those that frame the body are read (policy 19).
+/// Fields over the limit are read only if they frame the body (policy 19).
 #[test]
 fn a_limit_on_fields_counts_them_exactly() {
     let head = |fields: &str| format!("GET / HTTP/1.1\r\n{fields}\r\n");

@@ -51,7 +51,7 @@ impl OverlongHead {
         }
     }
 
-    /// Reads the next bytes. Returns the length up to and including the blank line, once it has come.
+    /// Reads the next bytes. Returns how many there are up to and including the blank line, if any.
     pub(crate) fn find_blank(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut at = 0;
         while let Some(&first) = bytes.get(at) {

@@ -1,8 +1,9 @@
 //! Pairs responses with the requests they answer.
 //!
-//! Requests wait in order, and each final response answers the first of them (RFC 9112 §9.3). Once the
-//! capture has lost whole messages the order proves nothing: each response opens an exchange of its own
-//! until a request comes that the client cannot have sent before the earlier ones were answered.
+//! Requests wait in order, and each final response answers the first of them (RFC 9112 §9.3). Once
+//! the capture has lost whole messages the order proves nothing: each response opens an exchange of
+//! its own until a request comes that the client cannot have sent before the earlier ones were
+//! answered.
 //!
 //! ```text
 //!            requests lost                    anything from the server
@@ -54,8 +55,8 @@ pub(super) struct Pairing {
     /// Overflow: first exchange and count of further pending requests. Their exchanges are
     /// consecutive, because nothing else opens one while requests wait.
     overflow: (u32, u32),
-    /// Exchange of an interim response whose request was never seen. Stored as its complement, which
-    /// is never 0, so that `None` takes no room.
+    /// Exchange of an interim response whose request was never seen. Stored as its complement,
+    /// which is never 0, so that `None` takes no room.
     interim: Option<NonZero<u32>>,
     certainty: Certainty,
     /// Exchange of the last interim response, and how many it has had.
@@ -82,7 +83,8 @@ enum Certainty {
 }
 
 impl Pairing {
-    /// Takes a request's head; `answering` while the server is inside a response. Returns its exchange.
+    /// Takes a request's head; `answering` if the server is inside a response. Returns the
+    /// exchange.
     pub(super) fn request(&mut self, method: Method, answering: bool, pipeline_max: usize) -> u32 {
         let exchange = self.take_number();
         let busy = answering || !self.waiting.is_empty() || self.overflow.1 > 0 || self.unpaired > 0;
@@ -90,11 +92,11 @@ impl Pairing {
         match self.certainty {
             Certainty::Certain => self.pipelines |= busy,
             Certainty::ResponsesLost if waits => {}
-            // A client that waits for its answers has had them all, so the next response answers this.
+            // A client that waits for its answers has had them all: the next response is for this.
             Certainty::ServerSpoke if waits => self.certainty = Certainty::Certain,
             pairing => {
                 match pairing {
-                    // Either the answer to the pending request was lost, or this one did not wait for it.
+                    // Either the pending request's answer was lost, or this did not wait for it.
                     Certainty::ResponsesLost => self.lost(false),
                     // The client sent it although the requests before had no answer yet.
                     Certainty::RequestsLost => self.pipelines = true,
@@ -127,7 +129,7 @@ impl Pairing {
 
     /// Takes a response's head, whose first byte came `at`.
     pub(super) fn response(&mut self, status: u16, at: Timestamp) -> Answer {
-        // RFC 9110 §15.2: an interim response precedes the final one. A 101 is the last HTTP/1 message.
+        // RFC 9110 §15.2: interim responses precede the final one. A 101 is the last of HTTP/1.
         let is_final = !(100..=199).contains(&status) || status == 101;
         let mut answer = self.answer(is_final, at);
         if self.interims.0 == answer.exchange {
@@ -281,7 +283,8 @@ mod tests {
 
     #[test]
     fn the_answer_to_a_request_may_be_among_the_lost_responses() {
-        // Two responses were lost at once: both requests come before the next response, which answers the second.
+        // Two responses were lost at once: both requests come before the next response, which
+        // answers the second.
         let mut exchanges = Pairing::default();
         ask(&mut exchanges);
         exchanges.lost(true);
@@ -291,7 +294,7 @@ mod tests {
         assert!(answer != answered && answer != asked, "it is not certain which it answers");
         let next = ask(&mut exchanges);
         assert_eq!(exchanges.response(200, AT).exchange, next);
-        // The same if the second request was lost too, or if the rest of the first response is seen.
+        // Nor if the second request was lost too, or if the rest of the first response is seen.
         exchanges.lost(true);
         let answered = ask(&mut exchanges);
         exchanges.lost(false);
@@ -370,7 +373,7 @@ mod tests {
                 let answer = exchanges.response(status, at);
                 let is_final = status == 101 || status >= 200;
                 let Some(&(exchange, method, sent)) = queue.front() else {
-                    // Without a request: an exchange of its own, from its first interim response to its final one.
+                    // Without a request: an exchange of its own, shared by its interim responses.
                     let exchange = own.take().unwrap_or(opened);
                     opened = opened.max(exchange + 1);
                     own = (!is_final).then_some(exchange);

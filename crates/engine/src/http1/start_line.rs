@@ -21,7 +21,7 @@ pub(crate) enum LineKind {
     Neither,
 }
 
-/// Longest method that is recognised (arbitrary). Bounds the work on a long word that may not be HTTP.
+/// Longest method (arbitrary). Bounds the work on a long word that may not be HTTP.
 pub(crate) const METHOD_MAX: usize = 1024;
 
 /// Classifies the line at the start of `bytes`, whose head may be incomplete.
@@ -66,8 +66,8 @@ fn classify_status(rest: &[u8]) -> LineKind {
     }
 }
 
-/// Methods at which reading may resume: those of the IANA registry, and those of media servers, caches
-/// and UPnP. Any token would not do: a segment may start inside a method, as in `HE`, `AD / HTTP/1.1`.
+/// Methods at which reading may resume: those of the IANA registry, and those of media servers,
+/// caches and UPnP. Not any token: the second segment of `HE`, `AD / HTTP/1.1` starts with one.
 const KNOWN_METHODS: [&[u8]; 50] = [
     b"ACL",
     b"BASELINE-CONTROL",
@@ -140,8 +140,8 @@ pub(crate) fn is_strict_start(bytes: &[u8]) -> bool {
     }
 }
 
-/// Returns whether `bytes`, which hold no whole line, may be the beginning of a strict start line: a
-/// segment can be shorter than the line.
+/// Returns whether `bytes`, which hold no whole line, may be the beginning of a strict start line:
+/// a segment can be shorter than the line.
 pub(crate) fn may_become_strict(bytes: &[u8]) -> bool {
     const RESPONSE: &[u8] = b"HTTP/1.";
     if classify(bytes) != LineKind::Undecided {

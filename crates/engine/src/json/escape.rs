@@ -48,10 +48,11 @@ pub(super) fn shuffles(level: Level) -> bool {
     return !level.is_fallback();
 }
 
-/// Copies the first `length` bytes of a text if none of them needs an escape. Returns whether it did.
+/// Copies the first `length` bytes of a text. Returns false, and copies nothing of use, if one of
+/// them needs an escape.
 ///
-/// Reads and writes whole chunks, also past `length`. Returns false where `text` or `room` is too short
-/// for that.
+/// Reads and writes whole chunks, also past `length`. Returns false too where `text` or `room` is
+/// too short for that.
 #[inline(always)]
 pub(super) fn copy_clean<S: Simd>(simd: S, text: &[u8], length: usize, room: &mut [u8]) -> bool {
     let (mut text, mut room, mut left) = (text, room, length);
@@ -131,8 +132,8 @@ fn with_backslashes<S: Simd>(simd: S, bytes: u8x16<S>) -> [u8x16<S>; 2] {
     [u8x16::from_bytes(first.to_bytes()), u8x16::from_bytes(last.to_bytes())]
 }
 
-/// The source of each output byte, by the mask of the eight bytes that need an escape. Source 8 is a
-/// backslash.
+/// The source of each output byte, by the mask of the eight bytes that need an escape. Source 8 is
+/// a backslash.
 static GAPS: [[u8; 16]; 256] = {
     let mut table = [[0; 16]; 256];
     let mut dirty = 0;

@@ -4,8 +4,8 @@
 
 use fearless_simd::Level;
 
-/// A buffer of JSON lines. It stays filled past its end, so that wide stores need one check for room
-/// per block instead of one per byte.
+/// A buffer of JSON lines. It stays filled past its end, so that wide stores need one check for
+/// room per block instead of one per byte.
 #[derive(Debug)]
 pub struct Lines {
     bytes: Vec<u8>,

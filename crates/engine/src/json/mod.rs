@@ -1,9 +1,9 @@
 //! Writes a message as one line of JSON.
 //!
-//! U+0085, U+2028 and U+2029 are escaped, which JSON does not require: many readers end a line there
-//! too (Python's `splitlines`, JavaScript before 2019). Everything else is what serde_json writes, byte
-//! for byte; a test compares the two. [`crate::message::shape`] defines the keys. Next: [`escape`],
-//! where most of the time goes.
+//! U+0085, U+2028 and U+2029 are escaped, which JSON does not require: many readers end a line
+//! there too (Python's `splitlines`, JavaScript before 2019). Everything else is what serde_json
+//! writes, byte for byte; a test compares the two. [`crate::message::shape`] defines the keys.
+//! Next: [`escape`], where most of the time goes.
 
 mod escape;
 mod fields;
@@ -111,8 +111,8 @@ impl Lines {
 
     /// Escapes the additional line ends in the JSON that starts at `start`.
     ///
-    /// JSON is ASCII outside strings, so these bytes can only stand in a string. One pass over the line
-    /// is cheaper than a check of each piece between two escapes (see NOTES#line-ends).
+    /// JSON is ASCII outside strings, so these bytes can only stand in a string. One pass over the
+    /// line is cheaper than a check of each piece between two escapes (see NOTES#line-ends).
     fn escape_line_ends(&mut self, start: usize) {
         let json = &self.as_bytes()[start..];
         let escapes: Vec<_> = memchr2_iter(0xc2, 0xe2, json)

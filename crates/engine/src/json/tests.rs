@@ -128,8 +128,8 @@ proptest! {
     }
 }
 
-/// Returns this processor's SIMD level and all lower ones. The last is the table, if there is a level
-/// without shuffles.
+/// Returns this processor's SIMD level and all lower ones. The last is the table, if there is a
+/// level without shuffles.
 fn levels() -> Vec<Level> {
     let best = Level::new();
     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]

@@ -45,7 +45,8 @@ impl Lines {
         }
     }
 
-    /// Appends a string shorter than a chunk, as its first and its last eight bytes, which may overlap.
+    /// Appends a string shorter than a chunk, as its first and its last eight bytes, which may
+    /// overlap.
     #[inline]
     fn short(&mut self, text: &[u8]) {
         let length = text.len();
@@ -101,8 +102,8 @@ const fn is_clean_word(word: u64) -> bool {
 /// A one in each byte.
 const EACH: u64 = 0x0101_0101_0101_0101;
 
-/// Returns fewer than eight bytes as the low bytes of an integer. Overlapping loads avoid a loop with
-/// an unpredictable branch.
+/// Returns fewer than eight bytes as the low bytes of an integer. Overlapping loads avoid a loop
+/// with an unpredictable branch.
 #[inline(always)]
 fn few(bytes: &[u8]) -> u64 {
     if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {

@@ -2,7 +2,7 @@
 //!
 //! Knows neither fields nor start lines. Next: [`super::fields`].
 
-/// Appends bytes as text: as UTF-8 if they are, otherwise as Latin-1, where every byte is a character.
+/// Appends bytes as text: UTF-8 if they are valid, otherwise Latin-1 (every byte is a character).
 pub(super) fn push_text(text: &mut Vec<u8>, bytes: &[u8]) {
     if bytes.is_ascii() || simdutf8::basic::from_utf8(bytes).is_ok() {
         return text.extend_from_slice(bytes);
@@ -11,7 +11,7 @@ pub(super) fn push_text(text: &mut Vec<u8>, bytes: &[u8]) {
     text.extend_from_slice(latin.as_bytes());
 }
 
-/// Appends a value. Each fold becomes a space, as RFC 9112 §5.2 says for recipients that accept folds.
+/// Appends a value. Each fold becomes a space (RFC 9112 §5.2).
 pub(super) fn push_value(text: &mut Vec<u8>, bytes: &[u8]) {
     let start = text.len();
     push_text(text, bytes);

@@ -6,7 +6,8 @@
 //!                 start   └──┘ ends[0]
 //! ```
 //!
-//! Next: [`super::names`] and [`super::copying`], which fill them; [`super::shape`], which writes them.
+//! Next: [`super::names`] and [`super::copying`], which fill them; [`super::shape`], which writes
+//! them.
 
 use sniffer_packet::block::position;
 
@@ -20,12 +21,12 @@ use crate::http::Field;
 pub struct Fields {
     /// Names and values, each UTF-8, then [`BEHIND`].
     text: Vec<u8>,
-    /// Where the first name starts. The text before it belongs to the start line.
+    /// Start of the first name. The text before it belongs to the start line.
     start: u32,
     /// Number of bytes between a name, its value and the next name: [`BETWEEN`] or 0.
     between: u32,
-    /// Ends of the name and the value of each line in `text`. Invariant: ascending, and at character
-    /// boundaries.
+    /// Ends of the name and the value of each line in `text`. Invariant: ascending, and at
+    /// character boundaries.
     ends: Vec<(u32, u32)>,
     /// A name may occur more than once.
     may_repeat: bool,
@@ -55,7 +56,8 @@ impl Span {
 
 impl Fields {
     /// Copies field lines, names in lower case.
-    pub fn new(fields: &[Field<'_>]) -> Self {
+    #[cfg(test)]
+    pub(crate) fn new(fields: &[Field<'_>]) -> Self {
         let mut copy = Self::default();
         copy.set(fields);
         copy
@@ -67,11 +69,11 @@ impl Fields {
         self.push(fields);
     }
 
-    /// Copies the whole head that has these fields, start line included, in one copy. Then makes the
-    /// names lower case in it.
+    /// Copies the whole head that has these fields, start line included, in one copy. Then makes
+    /// the names lower case in it.
     ///
-    /// Returns `None` if the distances between names and values are not the usual ones, or if some are
-    /// not parts of `head`, by their addresses. Does not check for UTF-8.
+    /// Returns `None` if the distances between names and values are not the usual ones, or if some
+    /// are not parts of `head`, by their addresses. Does not check for UTF-8.
     #[inline(always)]
     pub(super) fn set_at_once(&mut self, head: &[u8], fields: &[Field<'_>]) -> Option<()> {
         self.clear();

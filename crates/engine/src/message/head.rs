@@ -1,5 +1,5 @@
-//! A message's copy of its start line and fields, as text. It takes two allocations for any number of
-//! fields.
+//! A message's copy of its start line and fields, as text. It takes two allocations for any number
+//! of fields.
 //!
 //! Knows nothing of JSON. Next: [`super::fields`], then [`super::shape`].
 
@@ -15,8 +15,8 @@ pub struct HeadText {
     scheme: Option<Span>,
     /// Authority of a request in HTTP/2 or HTTP/3.
     authority: Option<Span>,
-    /// The fields. Their text starts with the parts of the start line: method and request-target, or
-    /// the reason phrase.
+    /// The fields. Their text starts with the parts of the start line: method and request-target,
+    /// or the reason phrase.
     fields: Fields,
 }
 
@@ -29,7 +29,7 @@ enum Kind {
 
 impl HeadText {
     /// Copies a head.
-    pub fn new(head: &Head<'_>) -> Self {
+    pub(crate) fn new(head: &Head<'_>) -> Self {
         let kind = Kind::Response { status: 0, reason: Span::default() };
         let mut copy = Self { kind, version: head.version, scheme: None, authority: None, fields: Fields::default() };
         copy.set(head);
@@ -51,8 +51,8 @@ impl HeadText {
         }
     }
 
-    /// Copies the bytes that the head was read from as a whole. Returns `None` if the copy would not be
-    /// its text.
+    /// Copies the bytes that the head was read from as a whole. Returns `None` if the copy would
+    /// not be its text.
     #[inline(always)]
     fn set_at_once(&mut self, head: &Head<'_>) -> Option<()> {
         if head.scheme.is_some() || head.authority.is_some() {
@@ -68,8 +68,8 @@ impl HeadText {
         (head.raw.is_ascii() || self.is_utf8()).then_some(())
     }
 
-    /// Returns whether each piece is UTF-8. Checking the whole is not enough: a character may start in
-    /// one piece and end in the next.
+    /// Returns whether each piece is UTF-8. Checking the whole is not enough: a character may start
+    /// in one piece and end in the next.
     #[cold]
     fn is_utf8(&self) -> bool {
         let start = match self.kind {
@@ -184,7 +184,8 @@ mod tests {
         format!("{}{}", start.collect::<Vec<_>>().join(" "), fields.collect::<String>())
     }
 
-    /// RFC 9112 §5 allows optional white space around a value. Each piece that is not UTF-8 is Latin-1.
+    /// RFC 9112 §5 allows optional white space around a value. Each piece that is not UTF-8 is
+    /// Latin-1.
     #[test]
     fn a_head_is_the_same_text_copied_at_once_and_piece_by_piece() {
         let long = "X-".repeat(40);

@@ -4,12 +4,12 @@
 
 use fearless_simd::{Level, dispatch, prelude::*, u8x16};
 
-/// Bytes that are handled at once: as many as any processor compares at once, and more than most names
-/// have.
+/// Bytes that are handled at once: as many as any processor compares at once, and more than most
+/// names have.
 const CHUNK: usize = 16;
 
-/// Makes a name, the first `length` bytes of `text`, lower case. Returns its hash. At least one more
-/// chunk must follow the name in `text`.
+/// Makes a name, the first `length` bytes of `text`, lower case. Returns its hash. At least one
+/// more chunk must follow the name in `text`.
 #[inline(always)]
 pub(super) fn lower(text: &mut [u8], length: usize) -> Hash {
     let (mut rest, mut left, mut hash) = (text, length, Hash::default());

@@ -1,8 +1,8 @@
 //! The one shape of a message in JSON: its keys, their order and their values.
 //!
 //! A key without a value is left out, never `null`; `message.schema.json` describes the shape.
-//! [`Message::visit`] defines it, and has two visitors: serde here, and [`crate::json`], which writes
-//! lines faster.
+//! [`Message::visit`] defines it, and has two visitors: serde here, and [`crate::json`], which
+//! writes lines faster.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -131,14 +131,15 @@ impl Millis {
         if nanos.is_multiple_of(1_000_000) {
             return Self::Whole(nanos / 1_000_000);
         }
-        // Nanoseconds below 2⁵³ divide to the nearest double, whose shortest text has exactly their digits.
+        // Nanoseconds below 2⁵³ divide to the nearest double, whose shortest text has exactly their
+        // digits.
         Self::Part(nanos as f64 / 1e6)
     }
 }
 
 impl Fields {
-    /// Iterates over distinct names in order of first appearance, each with its first value and whether
-    /// it repeats.
+    /// Iterates over distinct names in order of first appearance, each with its first value and
+    /// whether it repeats.
     pub(crate) fn distinct(&self) -> impl Iterator<Item = (&[u8], &[u8], bool)> {
         let repeated = self.repeated();
         let mut lines = self.lines().enumerate();

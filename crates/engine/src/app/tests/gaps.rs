@@ -1,4 +1,6 @@
-//! Holes in a direction, and its end (policies 15 and 16). Next: `losses.rs` of the replay crate, which tries every place.
+//! Gaps in a direction, and its end (policies 15 and 16).
+//!
+//! Next: `losses.rs` of the replay crate, which puts a gap at every place.
 
 use super::*;
 
@@ -12,18 +14,18 @@ fn a_gap_inside_a_body_of_known_length_is_counted_and_passed() {
         &[ask, S(head), Gap(server, 5), S(b"hij"), next],
         &["0 GET /a", "1 GET /b", "0 200 OK <abhij> ~gap -5", "1 201 Created"],
     );
-    // Up to its end: the message is cut, the place is known.
+    // Up to the end of the body: the message is cut, and the next one starts at a known place.
     check(&[ask, S(head), Gap(server, 8), next], &["0 GET /a", "1 GET /b", "0 200 OK <ab> ~gap -8", "1 201 Created"]);
-    // Beyond it: how many messages were in the hole is not known, so what follows answers nobody.
+    // Past the end: the number of messages in the gap is unknown, so the next response is unpaired.
     check(&[ask, S(head), Gap(server, 9), next], &["0 GET /a", "1 GET /b", "0 200 OK <ab> ~gap -8", "2 201 Created"]);
-    // In a chunk.
+    // Inside a chunk.
     let chunked = S(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\nab");
     check(
         &[ask, chunked, Gap(server, 4), S(b"gh\r\n0\r\n\r\n"), next],
         &["0 GET /a", "1 GET /b", "0 200 OK <abgh> ~gap -4", "1 201 Created"],
     );
     check(&[ask, chunked, Gap(server, 9), next], &["0 GET /a", "1 GET /b", "0 200 OK <ab> ~gap", "2 201 Created"]);
-    // Until close there is no other end.
+    // A body until close has no other end.
     check(
         &[ask, S(b"HTTP/1.0 200 OK\r\n\r\nab"), Gap(server, 4), S(b"cd"), FIN],
         &["0 GET /a", "1 GET /b", "0 200 OK <abcd> ~gap -4"],
@@ -53,7 +55,8 @@ fn the_start_line_after_a_gap_may_be_split_over_segments() {
     let before = [ask, S(b"HTTP/1.1 200 OK\r\nA"), Gap(server, 50), C(b"GET /b HTTP/1.1\r\n\r\n")];
     let pieces = [Segment(b"HTT"), Segment(b"P/1.1 20"), Segment(b"4 No Content\r"), Segment(b"\n\r\n")];
     check(&[&before[..], &pieces].concat(), &["0 GET /a", "1 GET /b", "1 204 No Content"]);
-    // What only looked like one is counted, and the search goes on; it may have been the answer to /b.
+    // Bytes that only looked like a start line are counted, and the search goes on. They may have
+    // been the answer to /b.
     let noise = [
         Segment(b"HTTP/1."),
         Segment(b"x is what it said\r\n"),
@@ -64,17 +67,17 @@ fn the_start_line_after_a_gap_may_be_split_over_segments() {
 }
 
 #[test]
-fn the_answer_to_a_head_that_was_lost_does_not_swallow_the_next() {
+fn the_answer_to_a_lost_head_request_does_not_swallow_the_next() {
     let (client, next) = (CLIENT, Segment(b"HTTP/1.1 204 None\r\n\r\n"));
     for framing in ["", "Content-Length: 500\r\n"] {
         let head = format!("HTTP/1.1 200 OK\r\n{framing}\r\n");
         let lost = [C(b"HEAD /a HT"), Gap(client, 30), Segment(head.as_bytes()), C(b"GET /b HTTP/1.1\r\n\r\n"), next];
         check(&lost[..3], &["0 200 OK ~end"]);
         let ran = run(&lost, WHOLE, true);
-        // Whether the second answers /b is not certain: the first might have been still under way when it was sent.
+        // The second may not answer /b: the first may have been incomplete when /b was sent.
         assert_eq!(ran.messages.done, ["1 GET /b", "0 200 OK", "2 204 None"], "{framing}");
     }
-    // Behind the first bytes of a body of known length it is content.
+    // After the first bytes of a body of known length it is content.
     let quoted = Segment(b"HTTP/1.1 204 None\r\n\r\n");
     check(
         &[Segment(b"HTTP/1.1 200 OK\r\nContent-Length: 23\r\n\r\nab"), quoted],
@@ -101,7 +104,7 @@ fn a_message_cut_by_the_end_says_why() {
         &[ask, S(b"HTTP/1.1 200 OK\r\n\r\nab"), End(server, EndCause::Reset)],
         &["0 GET /a", "0 200 OK <ab> ~closed"],
     );
-    // A head that was never whole is counted only.
+    // A head that was never complete is only counted.
     let ran = run(&[ask, S(b"HTTP/1.1 200 OK\r\nContent-Le"), FIN], WHOLE, true);
     assert_eq!((ran.messages.done.len(), ran.ledger.bytes(Fate::Unparseable)), (1, 27));
 }

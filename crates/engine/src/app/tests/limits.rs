@@ -1,12 +1,12 @@
-//! Heads beyond the limits (policy 19).
+//! Heads over the limits (policy 19).
 
 use super::*;
 
 #[test]
-fn a_head_beyond_the_limits_is_cut_and_named() {
+fn a_head_over_the_limits_is_cut_and_named() {
     let many = format!("GET /a HTTP/1.1\r\n{}\r\n", "Host: a\r\n".repeat(300));
     request(many.as_bytes(), "0 GET /a !too-many-fields");
-    // Policy 19: 256 fields and 64 KiB at least.
+    // Policy 19: at least 256 fields and 64 KiB.
     for (fields, odd) in [(256, ""), (257, " !too-many-fields")] {
         request(
             format!("GET /a HTTP/1.1\r\n{}\r\n", "Host: a\r\n".repeat(fields)).as_bytes(),
@@ -31,8 +31,8 @@ fn a_head_beyond_the_limits_is_cut_and_named() {
 }
 
 #[test]
-fn a_limit_of_ours_does_not_move_the_end_of_a_body() {
-    // Fields beyond the limit are not reported, but the peer read them (RFC 9112 §6.3).
+fn our_limits_do_not_move_the_end_of_a_body() {
+    // Fields over the limit are not reported, but the peer reads them (RFC 9112 §6.3).
     let fields = "Host: a\r\n".repeat(300);
     request(
         format!("POST /a HTTP/1.1\r\n{fields}Content-Length: 2\r\nX: y\r\n\r\nok").as_bytes(),
@@ -51,7 +51,7 @@ fn a_limit_of_ours_does_not_move_the_end_of_a_body() {
         format!("HTTP/1.1 200 OK\r\n{fields} folded\r\nContent-Length: 2\r\n\r\nok").as_bytes(),
         "0 200 OK <ok> !obs-fold !too-many-fields",
     );
-    // A head is cut at 64 KiB; what stands behind is looked at for what delimits the body.
+    // A head is cut at 64 KiB. The rest is searched for the fields that frame the body.
     let long = format!("Host: {}\r\n", "x".repeat(66_000));
     for (fields, body, want) in [
         ("Content-Length: 2\r\n", "ok", "<ok> !head-too-large"),
@@ -65,7 +65,7 @@ fn a_limit_of_ours_does_not_move_the_end_of_a_body() {
         let head = format!("POST /a HTTP/1.1\r\n{long}{fields}\r\n{body}");
         request(head.as_bytes(), &format!("0 POST /a {want}"));
     }
-    // Also when it stands on both sides of the cut, or across it.
+    // The same if such a field stands on both sides of the cut, or across it.
     for padding in (65_484..65_520).step_by(4) {
         let fill = "x".repeat(padding);
         let head = format!("POST /a HTTP/1.1\r\nHost: {fill}\r\nContent-Length: 2\r\nHost: {fill}\r\n\r\nok");
@@ -73,7 +73,7 @@ fn a_limit_of_ours_does_not_move_the_end_of_a_body() {
     }
     let head = format!("POST /a HTTP/1.1\r\nContent-Length: 2\r\n{long}Content-Length: 2\r\n\r\nok");
     request(head.as_bytes(), "0 POST /a <ok> !repeated-content-length !head-too-large");
-    // What a 101 or a 2xx to CONNECT does, it does with a long head too.
+    // A 101 or a 2xx to CONNECT takes effect with a long head too.
     check(
         &[
             C(b"CONNECT a:1 HTTP/1.1\r\n\r\n"),

@@ -1,5 +1,7 @@
-//! Conversations and the messages they are. Every case runs whole, byte by byte, cut at every place, and with messages
-//! behind it, inside the helper, so that nobody forgets. Expected values come from RFC 9112 and the stated policies.
+//! Conversations and their messages.
+//!
+//! The helper runs every case whole, byte by byte, cut at every place, and followed by other
+//! messages. Expected values come from RFC 9112 and the stated policies.
 
 mod gaps;
 mod limits;
@@ -25,14 +27,15 @@ use crate::stream::{Delivery, EndCause, GapCause, Retention};
 
 const CLIENT: Side = Side::Low;
 
-/// Messages as text, one a line: `0 GET /a [name=value] <body> {trailers} !anomaly ~incomplete -missing`.
+/// Collects messages as text, one per line:
+/// `0 GET /a [name=value] <body> {trailers} !anomaly ~incomplete -missing`.
 #[derive(Default)]
 struct Messages {
     open: [String; 2],
     body: [Vec<u8>; 2],
     missing: [u64; 2],
     done: Vec<String>,
-    /// Of each message's head: numbers of its frames.
+    /// Frame numbers of each message's head.
     frames: Vec<Vec<u64>>,
     latencies: Vec<Option<u64>>,
     other: Vec<String>,
@@ -103,12 +106,13 @@ impl Messages {
     }
 }
 
-/// What one side sends, or what is missing of it, or its end.
+/// One step of a conversation: bytes from one side, a gap in them, or their end.
 #[derive(Debug, Clone, Copy)]
 enum Step<'a> {
     C(&'a [u8]),
     S(&'a [u8]),
-    /// From the server, in one segment whatever the pieces: where to go on after a gap depends on where segments start.
+    /// Bytes from the server, always in one segment: after a gap, reading resumes where a segment
+    /// starts.
     Segment(&'a [u8]),
     Gap(Side, u64),
     End(Side, EndCause),
@@ -117,23 +121,23 @@ use Step::{C, End, Gap, S, Segment};
 
 const FIN: Step<'_> = End(Side::High, EndCause::Fin);
 
-/// How the bytes of a step are delivered; a step begins a segment.
+/// The delivery of a step's bytes. Each step starts a segment.
 #[derive(Debug, Clone, Copy)]
 enum Cut {
-    /// At most so many at a time.
+    /// In pieces of at most this size.
     Pieces(usize),
-    /// In two, so many bytes into the conversation.
+    /// In two pieces, cut at this offset into the conversation.
     At(usize),
 }
 
 impl Cut {
-    /// The pieces of a step whose first byte is the conversation's `start`th.
+    /// Returns the pieces of a step that starts at offset `start` into the conversation.
     fn of(self, bytes: &[u8], start: usize) -> Vec<&[u8]> {
         match self {
             Self::Pieces(size) => bytes.chunks(size).collect(),
             Self::At(place) if place > start && place < start + bytes.len() => {
-                let (before, behind) = bytes.split_at(place - start);
-                vec![before, behind]
+                let (before, after) = bytes.split_at(place - start);
+                vec![before, after]
             }
             Self::At(_) => vec![bytes],
         }
@@ -141,15 +145,15 @@ impl Cut {
 }
 
 const WHOLE: Cut = Cut::Pieces(1 << 20);
-/// Conversations up to this many bytes are cut at every place: the work is quadratic.
+/// Longest conversation that is cut at every place: the work is quadratic.
 const EVERY_PLACE_MAX: usize = 2_000;
 
-/// What came of a conversation.
+/// The result of a conversation.
 struct Ran {
     messages: Messages,
     ledger: Ledger,
     received: usize,
-    /// Both directions stand where a message may start.
+    /// Both directions are at a place where a message may start.
     between: bool,
 }
 
@@ -163,8 +167,8 @@ fn run_with(config: &Config, steps: &[Step<'_>], cut: Cut, end: bool) -> Ran {
     Ran { messages, ledger, received, between }
 }
 
-/// Delivers a conversation to a stack that reports to `sink`. Returns the ledger, the bytes received,
-/// and whether both directions stand where a message may start.
+/// Delivers a conversation to a stack that reports to `sink`. Returns the ledger, the bytes
+/// received, and whether both directions are at a place where a message may start.
 fn run_into(sink: &mut dyn Sink, config: &Config, steps: &[Step<'_>], cut: Cut, end: bool) -> (Ledger, usize, bool) {
     let (mut ledger, mut connection) = (Ledger::default(), Stack::default());
     let port = |port| Endpoint::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
@@ -205,7 +209,7 @@ fn run_into(sink: &mut dyn Sink, config: &Config, steps: &[Step<'_>], cut: Cut, 
     (ledger, received, between)
 }
 
-/// Every message of a conversation, in the order in which they end.
+/// Checks every message of a conversation, in the order in which they end.
 #[track_caller]
 fn check(steps: &[Step<'_>], want: &[&str]) {
     let whole = run(steps, WHOLE, true);
@@ -217,7 +221,7 @@ fn check(steps: &[Step<'_>], want: &[&str]) {
         assert_eq!(ran.messages.frames, whole.messages.frames, "frames, {cut:?}");
         assert_eq!(ran.ledger, whole.ledger, "accounts, {cut:?}");
     }
-    // With bytes behind: what was whole is not changed by what follows it, and what is delimited does not swallow it.
+    // Messages that follow do not change complete ones, and are not swallowed by them.
     let before = run(steps, WHOLE, false);
     let behind = [C(b"GET /behind HTTP/1.1\r\n\r\n"), S(b"HTTP/1.1 299 Behind\r\nContent-Length: 0\r\n\r\n")];
     for cut in [WHOLE, Cut::Pieces(1)] {
@@ -231,13 +235,13 @@ fn check(steps: &[Step<'_>], want: &[&str]) {
     }
 }
 
-/// One request, alone.
+/// Checks a single request.
 #[track_caller]
 fn request(bytes: &[u8], want: &str) {
     check(&[C(bytes)], &[want]);
 }
 
-/// One response to a plain GET; the connection then ends in order.
+/// Checks a response to a plain GET, followed by an orderly close.
 #[track_caller]
 fn response(bytes: &[u8], want: &str) {
     check(&[C(b"GET /\x20HTTP/1.1\r\n\r\n"), S(bytes), FIN], &["0 GET /", want]);
@@ -275,7 +279,7 @@ fn a_body_is_as_long_as_rfc_9112_6_3_says() {
 }
 
 #[test]
-fn a_length_that_is_none_is_named() {
+fn an_invalid_length_is_named() {
     for (value, anomaly) in [
         ("5, 6", "conflicting-content-length"),
         ("+5", "invalid-content-length"),
@@ -287,7 +291,7 @@ fn a_length_that_is_none_is_named() {
         ("99999999999999999999999", "invalid-content-length"),
     ] {
         let head = format!("Content-Length: {value}\r\n\r\nhello");
-        // A response is read to close, a request stops until it is resynchronised (policy 12).
+        // Policy 12: a response is read to the close, a request stops until it resynchronises.
         response(format!("HTTP/1.1 200 OK\r\n{head}").as_bytes(), &format!("0 200 OK <hello> !{anomaly}"));
         request(format!("POST / HTTP/1.1\r\n{head}").as_bytes(), &format!("0 POST / !{anomaly}"));
     }
@@ -329,7 +333,7 @@ fn chunks_are_read_as_rfc_9112_7_1_says() {
     ] {
         request(format!("{HEAD}{body}").as_bytes(), &format!("0 POST / {want}"));
     }
-    // A chunk line may have 16 KiB.
+    // A chunk line may be 16 KiB long.
     for (before, filler, behind, most) in
         [("5;", "x", "", 16_382), ("5", " ", "", 16_383), ("", " ", "5", 16_000), ("", "0", "5", 16_000)]
     {
@@ -364,7 +368,7 @@ fn head_and_interim_responses_do_not_upset_the_pairing() {
 }
 
 #[test]
-fn what_syntax_forbids_is_read_and_named() {
+fn forbidden_syntax_is_read_and_named() {
     request(b"GET /a HTTP/1.1\nHost: x\nA: b\n\n", "0 GET /a [A=b] !bare-lf");
     request(
         b"GET /a HTTP/1.1\r\nA: b\r\n  c\r\n\td\r\nE: f\r\n\r\n",
@@ -387,8 +391,8 @@ fn what_syntax_forbids_is_read_and_named() {
 }
 
 #[test]
-fn blank_lines_are_no_part_of_the_message_behind_them() {
-    // Numbers of frames are those of the steps, which come 1000 ns apart.
+fn blank_lines_are_not_part_of_the_message_after_them() {
+    // Frames are numbered as the steps, which are 1000 ns apart.
     let steps = [
         C(b"GET /a HTTP/1.1\r\n\r\n"),
         S(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n\r\n"),
@@ -403,9 +407,9 @@ fn blank_lines_are_no_part_of_the_message_behind_them() {
     check(&steps, &["0 GET /a", "0 200 OK", &format!("1 GET /b {odd}"), &format!("1 200 OK {odd}")]);
     let ran = run(&steps, WHOLE, true);
     assert_eq!(ran.messages.frames, [vec![1], vec![2], vec![5, 6], vec![8]]);
-    // From the request's last byte, not from the blank line, to the response's first.
+    // Latency runs from the request's last byte, not from the blank line before the response.
     assert_eq!(ran.messages.latencies, [None, Some(1_000), None, Some(2_000)]);
-    // Behind the last message there is nothing they could be part of.
+    // After the last message they are part of no message.
     let ran = run(&[C(b"GET /a HTTP/1.1\r\n\r\n\r\n")], WHOLE, true);
     assert_eq!((ran.ledger.bytes(Fate::Framing), ran.ledger.bytes(Fate::Unparseable)), (2, 0));
 }
@@ -429,8 +433,8 @@ fn other_protocols_are_not_reported() {
 }
 
 #[test]
-fn what_a_relative_of_http_carries_is_not_reported() {
-    // ICAP (RFC 3507 §4.4) encapsulates whole HTTP heads, and a segment may start with one.
+fn http_inside_an_http_like_protocol_is_not_reported() {
+    // ICAP (RFC 3507 §4.4) encapsulates whole HTTP heads, with which a segment may start.
     let steps = [
         C(b"RESPMOD icap://a/ ICAP/1.0\r\nEncapsulated: req-hdr=0, res-hdr=20, null-body=60\r\n\r\n"),
         C(b"GET / HTTP/1.1\r\n\r\n"),
@@ -443,8 +447,8 @@ fn what_a_relative_of_http_carries_is_not_reported() {
 }
 
 #[test]
-fn a_long_first_segment_is_looked_at_although_no_line_ends_in_it() {
-    // Found by fuzzing: it waited for a line end, and at the end of the capture was nothing.
+fn a_long_first_segment_is_decided_without_a_line_end() {
+    // Found by fuzzing: the bytes waited for a line end until the end of the capture.
     let mut hello = vec![22, 3, 1, 0x10, 0];
     hello.resize(4_101, b'x');
     let ran = run(&[C(&hello)], WHOLE, true);

@@ -1,11 +1,12 @@
-//! The catalogue of framing attacks: what makes one reader see another message than the next.
+//! A catalogue of framing attacks: messages that two readers read differently.
 //!
-//! Each row is read as RFC 9112 §6.3 and policies 12 to 14 say, and named. The cases are those of published research on
-//! request smuggling, of llhttp's and h11's tests, and their neighbours.
+//! Each row is read as RFC 9112 §6.3 and policies 12 to 14 say, and its anomalies are named. The
+//! cases come from published research on request smuggling, from the tests of llhttp and h11, and
+//! variations.
 
 use super::*;
 
-/// A request with these fields (lines with their ends) and this body, and what it is read as.
+/// Checks a request with these fields (lines with their ends) and this body.
 #[track_caller]
 fn post(fields: &str, body: &str, want: &str) {
     let bytes = format!("POST / HTTP/1.1\r\n{fields}\r\n{body}");
@@ -15,7 +16,7 @@ fn post(fields: &str, body: &str, want: &str) {
 const CHUNKED: &str = "2\r\nok\r\n0\r\n\r\n";
 
 #[test]
-fn a_transfer_encoding_that_is_one_is_found() {
+fn a_valid_transfer_encoding_is_found() {
     for (field, odd) in [
         ("Transfer-Encoding: chunked", ""),
         ("tRANSFER-eNCODING: cHUNKED", ""),
@@ -28,14 +29,14 @@ fn a_transfer_encoding_that_is_one_is_found() {
         ("Transfer-Encoding: gzip, chunked", "!unusual-transfer-encoding"),
         ("Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked", "!unusual-transfer-encoding"),
         ("Transfer-Encoding: identity, chunked", "!unusual-transfer-encoding"),
-        // Identity does nothing, so chunked is the last coding that does something.
+        // Identity does nothing, so chunked is the last effective coding.
         ("Transfer-Encoding: chunked, identity", "!unusual-transfer-encoding"),
         ("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity", "!unusual-transfer-encoding"),
         ("Transfer-Encoding: chunked, chunked", "!unusual-transfer-encoding"),
         ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", "!unusual-transfer-encoding"),
         ("Transfer-Encoding:\r\nTransfer-Encoding: chunked", "!unusual-transfer-encoding"),
         ("Transfer-Encoding: , chunked", "!unusual-transfer-encoding"),
-        // RFC 9110 §5.6.1: empty elements of a list mean nothing.
+        // RFC 9110 §5.6.1: recipients ignore empty elements of a list.
         ("Transfer-Encoding: chunked,", ""),
         ("Transfer-Encoding: chunked;q=1", "!unusual-transfer-encoding"),
         ("Content-Length: 3\r\nTransfer-Encoding: chunked", "!cl-and-te"),
@@ -46,7 +47,7 @@ fn a_transfer_encoding_that_is_one_is_found() {
     }
 }
 
-/// What the helper shows: fields that do not delimit, the body, the anomalies.
+/// Returns the expected text: the field `X` if `field` starts with it, the body, the anomalies.
 fn fields_then(body: &str, field: &str, odd: &str) -> String {
     let shown = if field.starts_with("X: y\n") { "[X=y] " } else { "" };
     format!("{shown}{body} {odd}")
@@ -75,7 +76,7 @@ fn a_transfer_encoding_that_is_not_chunked_stops_a_request() {
     ] {
         let odd = "!te-not-chunked";
         post(&format!("{field}\r\n"), CHUNKED, odd);
-        // A response has no body's end but the connection's.
+        // The body of such a response ends only with the connection.
         let bytes = format!("HTTP/1.1 200 OK\r\n{field}\r\n\r\n{CHUNKED}");
         response(bytes.as_bytes(), &format!("0 200 OK <{}> {odd}", CHUNKED.escape_default()));
         post(&format!("{field}\r\nContent-Length: 3\r\n"), CHUNKED, &format!("!cl-and-te {odd}"));
@@ -86,7 +87,7 @@ fn a_transfer_encoding_that_is_not_chunked_stops_a_request() {
 }
 
 #[test]
-fn a_field_of_another_name_delimits_nothing() {
+fn a_field_of_another_name_frames_nothing() {
     for (field, shown) in [
         ("Transfer_Encoding: chunked", "[Transfer_Encoding=chunked]"),
         ("Transfer-Encodin: chunked", "[Transfer-Encodin=chunked]"),
@@ -116,7 +117,7 @@ fn a_field_of_another_name_delimits_nothing() {
 }
 
 #[test]
-fn a_content_length_is_digits() {
+fn a_content_length_is_digits_only() {
     for (value, length) in
         [("2", 2), ("02", 2), ("0000000000000000000000000000002", 2), (" \t2 \t", 2), ("0", 0), ("00", 0)]
     {
@@ -220,8 +221,8 @@ fn chunk_lines_are_not_guessed_at() {
 }
 
 #[test]
-fn what_has_no_body_has_none_whatever_its_fields_say() {
-    // RFC 9112 §6.3, 1 and 2; what follows is the next message.
+fn a_response_without_a_body_has_none_whatever_its_fields_say() {
+    // RFC 9112 §6.3, rules 1 and 2: the next bytes are the next message.
     let next = b"HTTP/1.1 200 Next\r\nContent-Length: 0\r\n\r\n";
     for fields in ["", "Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n", "Content-Length: x\r\n"] {
         for (ask, status) in [("GET", 204), ("GET", 304), ("HEAD", 200), ("HEAD", 404), ("POST", 204)] {
@@ -233,11 +234,11 @@ fn what_has_no_body_has_none_whatever_its_fields_say() {
         let answer = [format!("HTTP/1.1 102 X\r\n{fields}\r\n").as_bytes(), next].concat();
         check(&[C(b"GET / HTTP/1.1\r\n\r\n"), S(&answer)], &["0 GET /", "0 102 X", "0 200 Next"]);
     }
-    // A request has the body that its fields say, whatever its method (RFC 9112 §6).
+    // The fields of a request decide on its body, whatever its method (RFC 9112 §6).
     request(b"GET / HTTP/1.1\r\nContent-Length: 2\r\n\r\nok", "0 GET / <ok>");
     request(b"HEAD / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", "0 HEAD / <ok>");
     request(b"CONNECT a:1 HTTP/1.1\r\nContent-Length: 2\r\n\r\nok", "0 CONNECT a:1 <ok>");
-    // 205 has no content, but is framed as any other (RFC 9110 §15.3.6).
+    // A 205 has no content, but is framed like any other (RFC 9110 §15.3.6).
     response(b"HTTP/1.1 205 Reset\r\nContent-Length: 2\r\n\r\nok", "0 205 Reset <ok>");
 }
 
@@ -284,7 +285,7 @@ fn start_lines_are_read_leniently_and_named() {
 }
 
 #[test]
-fn what_is_no_start_line_is_none() {
+fn other_lines_are_not_start_lines() {
     for line in [
         "GET / HTTP/1.10",
         "GET / HTTP/1.",
@@ -321,7 +322,7 @@ fn what_is_no_start_line_is_none() {
     ] {
         let bytes = format!("{line}\r\nContent-Length: 0\r\n\r\n");
         check(&[C(bytes.as_bytes())], &[]);
-        // In the place of a second message it is named, and what starts a segment is found again.
+        // Instead of a second message it is named, and the next segment with a start line is found.
         let then = [C(b"GET /a HTTP/1.1\r\n\r\n"), C(bytes.as_bytes())];
         let ran = run(&then, WHOLE, true);
         assert_eq!(

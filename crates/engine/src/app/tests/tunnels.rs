@@ -1,4 +1,4 @@
-//! What goes through HTTP and is not: tunnels, upgrades, preambles (policy 17).
+//! Other protocols on an HTTP connection: tunnels, upgrades, preambles (policy 17).
 
 use super::*;
 
@@ -7,7 +7,7 @@ const OK: Step<'_> = S(b"HTTP/1.1 200 Connected\r\n\r\n");
 const REFUSED: Step<'_> = S(b"HTTP/1.1 407 Who\r\nContent-Length: 2\r\n\r\nno");
 const NEXT: [Step<'_>; 2] = [C(b"GET /b HTTP/1.1\r\n\r\n"), S(b"HTTP/1.1 200 Next\r\nContent-Length: 2\r\n\r\nok")];
 
-/// What else was said, and the bytes of this fate.
+/// Checks the other events, and the number of bytes with this fate.
 #[track_caller]
 fn others(steps: &[Step<'_>], fate: Fate, bytes: u64, want: &[&str]) {
     for cut in [WHOLE, Cut::Pieces(1)] {
@@ -18,14 +18,14 @@ fn others(steps: &[Step<'_>], fate: Fate, bytes: u64, want: &[&str]) {
 }
 
 #[test]
-fn what_is_sent_before_a_connect_is_answered_is_of_the_tunnel() {
+fn bytes_before_the_answer_to_a_connect_belong_to_the_tunnel() {
     let tls = C(b"CONNECT a:443 HTTP/1.1\r\n\r\n\x16\x03\x01\0\x05hello");
     check(&[tls, OK, C(b"more")], &["0 CONNECT a:443", "0 200 Connected"]);
     others(&[tls, OK], Fate::Tls, 10, &["Tls", "Tunnel"]);
     let binary = C(b"CONNECT a:443 HTTP/1.1\r\n\r\n\x05\x01\0");
     check(&[binary, OK, C(b"more"), S(b"\x05")], &["0 CONNECT a:443", "0 200 Connected"]);
     others(&[binary, OK], Fate::Tunnel, 3, &["Tunnel"]);
-    // Plain HTTP inside goes on with the exchanges.
+    // Plain HTTP inside continues the numbering of exchanges.
     let plain = C(b"CONNECT a:80 HTTP/1.1\r\n\r\nGET /in HTTP/1.1\r\n\r\n");
     let inside = S(b"HTTP/1.1 204 In\r\n\r\n");
     check(&[plain, OK, inside], &["0 CONNECT a:80", "1 GET /in", "0 200 Connected", "1 204 In"]);
@@ -52,7 +52,7 @@ fn a_connect_may_be_one_of_many() {
         ],
         &["0 GET /a", "1 CONNECT b:1", "0 200 A", "1 100 Wait", "1 299 In"],
     );
-    // Through a proxy to a proxy.
+    // A CONNECT through a tunnel to a second proxy.
     let second = [C(b"CONNECT b:1 HTTP/1.1\r\n\r\n"), S(b"HTTP/1.1 200 Again\r\n\r\n\x05"), C(b"\x05")];
     check(
         &[&[CONNECT, OK], &second[..]].concat(),
@@ -61,7 +61,7 @@ fn a_connect_may_be_one_of_many() {
 }
 
 #[test]
-fn a_101_may_come_unasked_and_to_one_of_many() {
+fn a_101_may_come_without_a_request_or_to_one_of_many() {
     let asked = C(b"GET /a HTTP/1.1\r\n\r\nGET /b HTTP/1.1\r\nUpgrade: x\r\n\r\n");
     let answer = S(b"HTTP/1.1 200 A\r\nContent-Length: 0\r\n\r\nHTTP/1.1 101 Go\r\n\r\nHTTP/1.1 200 Not\r\n\r\n");
     check(
@@ -100,13 +100,13 @@ fn preambles_of_every_kind_are_skipped() {
         let tls = [preamble, b"\x16\x03\x01\0\x01x"].concat();
         others(&[C(&tls)], Fate::Tls, 6, &["Tls"]);
     }
-    // It stands first or is none.
+    // A preamble must come first.
     let late = [C(b"GET /a HTTP/1.1\r\n\r\n"), C(b"PROXY UNKNOWN\r\n")];
     others(&late, Fate::Unparseable, 15, &["bad-start-line"]);
 }
 
 #[test]
-fn what_looks_like_tls_between_messages_does_not_blind() {
+fn bytes_like_tls_between_messages_do_not_hide_the_next_message() {
     let steps = [C(b"GET /a HTTP/1.1\r\n\r\n"), C(b"\x16\x03\x01x"), NEXT[0]];
     let ran = run(&steps, WHOLE, true);
     assert_eq!(ran.messages.done, ["0 GET /a", "1 GET /b"]);
@@ -127,12 +127,12 @@ fn a_tunnel_carries_no_messages_unless_they_are_plain() {
         &[CONNECT, OK, C(b"GET / HTTP/1.1\r\n\r\n"), S(b"HTTP/1.1 204 None\r\n\r\n")],
         &["0 CONNECT a:443", "0 200 Connected", "1 GET /", "1 204 None"],
     );
-    // A refusal is a response like any other.
+    // A refusal is an ordinary response.
     check(&[CONNECT, S(b"HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno")], &["0 CONNECT a:443", "0 403 No <no>"]);
 }
 
 #[test]
-fn behind_a_101_nothing_is_http() {
+fn after_a_101_nothing_is_http() {
     let steps = [
         C(b"GET /chat HTTP/1.1\r\nUpgrade: websocket\r\n\r\n"),
         S(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\nGET / HTTP/1.1\r\n\r\n"),
@@ -157,7 +157,7 @@ fn a_proxy_preamble_is_skipped() {
 
 #[test]
 fn a_long_preamble_may_be_cut_anywhere() {
-    // With TLVs a PROXY preamble is longer than a method can be, and need hold no LF. Found by fuzzing.
+    // Found by fuzzing: with TLVs a PROXY preamble can be longer than a method, without any LF.
     let mut bytes = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x09\x00".to_vec();
     bytes.extend([b't'; 0x900]);
     let length = bytes.len();

@@ -64,7 +64,7 @@ fn what_waits_for_time_is_listed_once_though_time_stands_still() {
         push(&mut flows, &mut ledger, number, 0, None, Flags::SYN, b"");
         push(&mut flows, &mut ledger, number, 1_000_000, Some(1), Flags::SYN, b"");
         // An acknowledged hole, and a reset before its allowance is over.
-        push(&mut flows, &mut ledger, number, 101, Some(1_000_001), none, b"behind a hole");
+        push(&mut flows, &mut ledger, number, 101, Some(1_000_001), none, b"after a hole.");
         push(&mut flows, &mut ledger, number, 1_000_001, Some(114), none, b"");
         assert!(flows.table.iter().all(|entry| flows.table.is_listed(entry.flow.slot)), "it waits");
         push(&mut flows, &mut ledger, number, 114, Some(1_000_001), Flags::RST, b"");

@@ -1,8 +1,8 @@
--- What wrk sends for `benches/real.sh`: JSON of 0.3–4 KiB, three GET to two POST; with `close`, GET alone and the smaller answers.
--- After `--`: REQUESTS [close], for each thread.
+-- Requests of wrk for `benches/real.sh`: JSON of 0.3–4 KiB, three GET to two POST; with `close`, only
+-- GET and the smaller responses. Arguments after `--`: REQUESTS [close], for each thread.
 --
--- A thread sends so many requests and no more, hears every answer, and says so: a client that stops in mid-air leaves exchanges
--- of which nobody can say whether they belong to the capture.
+-- A thread sends exactly this many requests, waits for every response, and prints when it is done: if
+-- a client stopped in the middle, it would be unclear which exchanges belong to the capture.
 
 local limit, close = 0, false
 local bodies, heads = {}, nil
@@ -29,7 +29,7 @@ function init(args)
     .. (close and "Connection: close\r\n" or "") .. "X-Trace-Id: "
 end
 
--- Asked before each request: later than wrk runs means never.
+-- Called before each request. A delay longer than the run of wrk means never.
 function delay()
   granted = granted + 1
   return granted > limit and 3600000 or 0

@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# Captures of real programs that talk, for `cargo xtask bench`: nginx with wrk, curl and iperf3 in network namespaces of their
-# own, MTU 1500, offloads off. Needs root, a minute, and 3 GB of which 2 stay.
+# Makes captures of real programs for `cargo xtask bench`: nginx with wrk, curl and iperf3, in
+# network namespaces of their own, MTU 1500, offloads off. Needs root, a minute, and 3 GB, of which
+# 2 remain.
 #
 #   benches/real.sh FOLDER BRIDGE      BRIDGE is the program of benches/src/bin/bridge.rs
 #
-# Makes api.pcap, churn.pcap, bulk.pcap, lossy.pcap and mixed.pcapng where they are not there, and beside each NAME.truth: how
-# many requests nginx served in clear. A capture is complete or it is not there: it begins before the first SYN, and where the
-# kernel dropped a packet or nginx refused a request, this ends with an error. Ends with 69 where it lacks a program or root,
-# having said which.
+# Makes api.pcap, churn.pcap, bulk.pcap, lossy.pcap and mixed.pcapng if they do not exist, and for
+# each a file NAME.truth with the number of requests that nginx served in clear. A capture is
+# complete or does not exist: it begins before the first SYN, and if the kernel drops a packet or
+# nginx refuses a request, this script fails. Exits with 69 if a program or root is missing, after
+# printing which.
 set -euo pipefail
 
 folder=$(realpath -m "$1") bridge=$(realpath "$2")
@@ -27,11 +29,11 @@ done
 mkdir -p "$folder"
 work=$(mktemp -d)
 client=real-$$-client server=real-$$-server line=real-$$-line
-# Whatever hangs is ended: nothing here takes half as long.
+# Kills whatever hangs: a normal run takes less than half as long.
 bound=240
 at_client=(timeout $bound ip netns exec $client)
 at_server=(timeout $bound ip netns exec $server)
-# Rates are limited below: not faster than the capture can be written.
+# Rates are limited below, so that the capture can be written as fast.
 fetch=("${at_client[@]}" curl -sSfk --limit-rate)
 
 leave() {
@@ -52,7 +54,7 @@ fail() {
   exit 1
 }
 
-# Waits for a condition, as long as the job that is to bring it about runs.
+# Waits for a condition while the job that should fulfil it runs.
 await() { # PID COMMAND...
   local pid=$1
   shift
@@ -76,7 +78,7 @@ interface() { # NAMESPACE INTERFACE [ADDRESS...]
   ip -n "$namespace" link set lo up
 }
 
-# The client's interface is `near`, the server's `far`; between them is a cable, or the line that spoils.
+# The client's interface is `near`, the server's is `far`; between them is a cable, or the bad line.
 set_up() { # cable | line
   ip netns add $client
   ip netns add $server
@@ -90,7 +92,7 @@ set_up() { # cable | line
     interface $line other
   fi
   interface $client near 10.9.0.1
-  # Several, because a client has no more than 64 k ports for each.
+  # Several addresses, because a client has no more than 64 k ports for each.
   interface $server far 10.9.0.2 10.9.0.3 10.9.0.4 10.9.0.5
   ip netns exec $client sysctl -qw net.ipv4.ip_local_port_range="1024 65535"
   ip netns exec $server sysctl -qw net.core.somaxconn=4096 net.ipv4.tcp_max_syn_backlog=4096
@@ -103,7 +105,7 @@ take_down() {
   done
 }
 
-# What nginx serves: answers of 0.3–4 KiB, and files of so many megabytes.
+# nginx serves responses of 0.3–4 KiB, and files of several megabytes.
 make_files() {
   mkdir -p "$work/www"
   awk -v folder="$work/www" 'BEGIN {
@@ -155,9 +157,9 @@ http {
       default_type application/json;
       return 201 '{"id":"\$request_id","status":"created","length":\$content_length,"links":{"self":"/v1/orders/\$request_id"}}';
     }
-    # Server-side includes take the length away: chunks.
+    # Server-side includes remove the length, so the response is chunked.
     location /chunked/ { alias $work/www/; ssi on; ssi_types application/octet-stream; }
-    # Reads all of a body before it answers, and throws it away.
+    # Reads all of a body before it responds, and discards it.
     location /upload/ { proxy_pass http://127.0.0.1:8081; proxy_pass_request_body off; proxy_set_header Content-Length ""; }
   }
   server { listen 127.0.0.1:8081; default_type application/json; return 201 '{"ok":true}'; }
@@ -170,14 +172,14 @@ CONF
 }
 
 start_capture() {
-  # A buffer that holds a whole capture: tcpdump shares two cores with those that talk.
+  # A buffer that holds a whole capture, because tcpdump shares two cores with the traffic.
   : >"$work/tcpdump"
   "${at_server[@]}" tcpdump -i far -B 1048576 -Z root -w "$work/capture" tcp 2>"$work/tcpdump" &
   tcpdump=$!
   await $tcpdump grep -q 'listening on' "$work/tcpdump"
 }
 
-# Ends all, and leaves the capture with its truth in the folder.
+# Ends everything, and leaves the capture and its truth in the folder.
 finish() { # CAPTURE
   sleep 2
   stop $tcpdump
@@ -221,7 +223,7 @@ bulk() {
     "${fetch[@]}" 120M -T "$work/www/$megabytes" $at/upload/ >/dev/null
     "${fetch[@]}" 120M -T "$work/www/$megabytes" -H 'Transfer-Encoding: chunked' $at/upload/ >/dev/null
   done
-  # Three side by side.
+  # Three at the same time.
   local transfers=() transfer
   for _ in 1 2 3; do
     "${fetch[@]}" 40M $at/50 >/dev/null &

@@ -1,6 +1,6 @@
-//! Whole captures in memory, for what must see all of one: read up to a bound, written as pcap or pcapng.
+//! Whole captures in memory, read up to a bound and written as pcap or pcapng.
 //!
-//! It never looks into a frame. Replay does without it. Next: `talk` and `perturb`.
+//! It never looks into a frame. `talk` and `perturb` need it; replay does not.
 
 use std::io::{self, IsTerminal};
 use std::path::Path;
@@ -14,14 +14,14 @@ use crate::exit::{Exit, say};
 use crate::output::OutputWriter;
 use crate::progress::Progress;
 
-/// Frames of a capture, and how reading them ended.
+/// The frames of a capture, and the exit code of reading them.
 pub(crate) struct Capture {
     pub(crate) frames: Vec<OwnedFrame>,
-    /// [`Exit::Failed`] when it broke off; that has been said.
+    /// [`Exit::Failed`] if it is damaged; that has been reported.
     pub(crate) exit: Exit,
 }
 
-/// Reads a capture of at most so many frames and bytes in them.
+/// Reads a capture of at most `frames_max` frames with `bytes_max` bytes.
 pub(crate) fn read(path: &Path, frames_max: usize, bytes_max: usize) -> Result<Capture, (Exit, String)> {
     let input = Input::from(path.as_os_str().to_owned());
     let mut source = Source::open(std::slice::from_ref(&input)).map_err(|error| (Exit::Failed, error.to_string()))?;
@@ -46,7 +46,7 @@ pub(crate) fn read(path: &Path, frames_max: usize, bytes_max: usize) -> Result<C
     Ok(Capture { frames, exit })
 }
 
-/// Writes frames: pcapng when the name says so or pcap cannot hold them, else pcap.
+/// Writes frames as pcap; as pcapng if the name ends in that or pcap cannot hold them.
 pub(crate) fn write(frames: &[OwnedFrame], output: Option<&Path>) -> Result<Exit, (Exit, String)> {
     let stdout = output.is_none_or(|path| path.as_os_str() == "-");
     if stdout && io::stdout().is_terminal() {
@@ -65,7 +65,7 @@ pub(crate) fn write(frames: &[OwnedFrame], output: Option<&Path>) -> Result<Exit
     put(&bytes, output)
 }
 
-/// Writes bytes to where they are wanted.
+/// Writes bytes to a file, or to standard output without a path or with `-`.
 pub(crate) fn put(bytes: &[u8], output: Option<&Path>) -> Result<Exit, (Exit, String)> {
     let path = output.filter(|path| path.as_os_str() != "-");
     let failed = |error: io::Error| {
@@ -76,7 +76,7 @@ pub(crate) fn put(bytes: &[u8], output: Option<&Path>) -> Result<Exit, (Exit, St
     sink.append(|buffer| buffer.extend_from_slice(bytes));
     match sink.finish() {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(failed(error)),
-        // A reader that had enough is no error.
+        // A reader that closes the pipe is no error.
         _ => Ok(Exit::Success),
     }
 }

@@ -1,6 +1,6 @@
-//! What can be asked on the command line, and what is said when it is asked wrongly.
+//! The command line: subcommands, the options of `replay`, and the message for a usage error.
 //!
-//! It never looks at a file. Next: `replay`, which does what was asked.
+//! It never opens a file. Next: `replay`, which runs these options.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use sniffer_engine::http::is_token;
 use sniffer_formats::{FormatWriter, Pretty};
 
 use crate::exit::{Exit, say};
@@ -46,7 +47,7 @@ struct Cli {
     command: Command,
 }
 
-/// What to do.
+/// The subcommands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Read captures (pcap, pcapng; plain, gzip or zstd) and print the HTTP messages in them
@@ -65,7 +66,8 @@ pub(crate) enum Command {
     #[command(after_help = talk::EXAMPLES)]
     Talk(talk::TalkOptions),
 
-    /// Put a capture through a worse network: reordered, doubled, cut anew, fragmented, tunnelled, lossy
+    /// Put a capture through a worse network: reordered, doubled, cut anew, fragmented, tunnelled,
+    /// lossy
     #[command(after_help = perturb::EXAMPLES)]
     Perturb(perturb::PerturbOptions),
 
@@ -84,7 +86,8 @@ pub(crate) struct Replay {
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<OsString>,
 
-    /// Only connections with a side on this port; repeat it, or separate several by commas [default: any port]
+    /// Only connections with a side on this port; repeat it, or separate several by commas
+    /// [default: any port]
     #[arg(short, long = "port", value_name = "PORT", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) ports: Vec<u16>,
 
@@ -92,7 +95,8 @@ pub(crate) struct Replay {
     #[arg(short, long, value_name = "FORMAT")]
     pub(crate) format: Option<Format>,
 
-    /// Write here instead of to standard output; a regular file appears under its name once it is complete
+    /// Write here instead of to standard output; a regular file appears under its name once it is
+    /// complete
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
@@ -104,11 +108,13 @@ pub(crate) struct Replay {
     #[arg(long)]
     pub(crate) no_decode: bool,
 
-    /// Header and trailer whose values become "[REDACTED]"; repeat it, or separate several by commas
+    /// Header and trailer whose values become "[REDACTED]"; repeat it, or separate several by
+    /// commas
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = field_name)]
     pub(crate) redact: Vec<String>,
 
-    /// Redact with tokens that are equal for equal secrets, made with the key in this file (HMAC-SHA256)
+    /// Redact with tokens that are equal for equal secrets, made with the key in this file
+    /// (HMAC-SHA256)
     #[arg(long, value_name = "KEYFILE", requires = "redact")]
     pub(crate) redact_keyed: Option<PathBuf>,
 
@@ -158,17 +164,19 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// Whether it shows bodies; where it does not, none are kept.
+    /// Returns whether the format shows bodies. If not, none are kept.
     pub(crate) const fn wants_bodies(self) -> bool {
         !matches!(self, Self::Summary | Self::Html)
     }
 
-    /// Whether it shows content without its codings; a request that is sent again must be as it was.
+    /// Returns whether the format shows content without its codings. A request to repeat keeps
+    /// them.
     pub(crate) const fn wants_decoded(self) -> bool {
         !matches!(self, Self::Curl)
     }
 
-    /// What writes it; `pretty` is made by the caller, who knows the terminal, and `names` are the inputs.
+    /// Makes the writer. The caller makes `pretty`, since it knows the terminal; `names` are the
+    /// inputs.
     pub(crate) fn writer(self, names: String, pretty: impl FnOnce() -> Pretty) -> FormatWriter {
         match self {
             Self::Jsonl => FormatWriter::jsonl(),
@@ -181,7 +189,7 @@ impl Format {
     }
 }
 
-/// How the accounts are written.
+/// The form of the accounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Stats {
     /// For people
@@ -190,11 +198,11 @@ pub(crate) enum Stats {
     Json,
 }
 
-/// Reads the arguments. The error has been told already.
+/// Parses the arguments. An error has already been printed when this returns.
 pub(crate) fn parse() -> Result<Command, Exit> {
     Cli::try_parse().map(|cli| cli.command).map_err(|error| {
         if !error.use_stderr() {
-            // Help and version; a reader that closes the pipe early (`--help | head`) is no error.
+            // Help or version. A reader that closes the pipe early (`--help | head`) is no error.
             let _ = error.print();
             return Exit::Success;
         }
@@ -207,7 +215,7 @@ pub(crate) fn parse() -> Result<Command, Exit> {
     })
 }
 
-/// clap's words in one line: what is wrong and its tips, without the usage.
+/// Puts clap's error and its tips on one line, without the usage.
 fn one_line(error: &clap::Error) -> String {
     let rendered = error.render().to_string();
     let what = rendered
@@ -231,10 +239,9 @@ fn one_line(error: &clap::Error) -> String {
     }
 }
 
-/// A field name is a token (RFC 9110 §5.6.2); anything else would silently redact nothing.
+/// Parses a field name (a token, RFC 9110 §5.6.2). Any other name would silently redact nothing.
 fn field_name(name: &str) -> Result<String, String> {
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    match !name.is_empty() && name.bytes().all(token) {
+    match is_token(name.as_bytes()) {
         true => Ok(name.to_ascii_lowercase()),
         false => Err("not the name of a header; give the name alone, such as authorization".to_owned()),
     }

@@ -1,6 +1,7 @@
-//! How a run may end, and the one way anything is said about it: a line on stderr.
+//! The exit codes, and the only way to report anything: a line on stderr.
 //!
-//! It never exits by itself: every exit code is returned from `main`, so that everything is dropped in order.
+//! It never exits by itself: `main` returns every exit code, so that everything is dropped in
+//! order.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -8,14 +9,14 @@ use std::process::ExitCode;
 
 use sniffer_formats::text::escape;
 
-/// The end of a run. README.md lists the codes.
+/// The outcome of a run. docs/use.md lists the codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// All well, or the reader of our output had enough.
+    /// It succeeded, or the reader of the output closed the pipe.
     Success,
-    /// What was asked for is wrong: arguments, configuration.
+    /// The arguments or the configuration are wrong.
     Usage,
-    /// It failed while running: cannot open, cannot write, damaged.
+    /// It failed: cannot open, cannot write, or damaged.
     Failed,
     /// `verify` found a difference.
     Differs,
@@ -35,8 +36,9 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// One line on stderr. File names and operating system messages pass through here, so control characters are escaped.
+/// Prints a line on stderr. It may hold a file name or an operating system's message, so control
+/// characters are escaped.
 pub(crate) fn say(line: impl Display) {
-    // Nobody is left to be told when stderr itself fails; `eprintln!` would panic.
+    // If stderr fails there is nowhere to report it; `eprintln!` would panic.
     let _ = writeln!(io::stderr(), "sniffer: {}", escape(&line.to_string()));
 }

@@ -1,20 +1,21 @@
-//! SIGINT and SIGTERM: the first ends the reading and lets everything else end well, the second ends at once.
+//! SIGINT and SIGTERM: the first signal stops the reading and the rest ends in order, the second
+//! signal ends the process at once.
 //!
-//! Nothing runs inside the signal handler but stores to atomics and a byte into a pipe. Next: `replay`.
+//! The signal handler only stores to atomics and writes a byte to a pipe. Next: `replay`.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Whether a signal came, and which.
+/// The signal that came, if any.
 #[derive(Debug, Clone)]
 pub(crate) struct Interrupt {
     signal: Arc<AtomicUsize>,
 }
 
 impl Interrupt {
-    /// Takes over the two signals.
+    /// Installs the handlers of both signals.
     pub(crate) fn install() -> io::Result<Self> {
         let signal = Arc::new(AtomicUsize::new(0));
         #[cfg(unix)]
@@ -22,7 +23,7 @@ impl Interrupt {
         Ok(Self { signal })
     }
 
-    /// The first signal that came.
+    /// Returns the signal that came, if any.
     pub(crate) fn signal(&self) -> Option<u8> {
         match self.signal.load(Ordering::Relaxed) {
             0 => None,
@@ -30,7 +31,7 @@ impl Interrupt {
         }
     }
 
-    /// Calls when the first signal comes, in a thread of its own.
+    /// Calls `call` on a thread of its own when the first signal comes.
     #[cfg(feature = "live")]
     pub(crate) fn then(&self, call: impl FnOnce() + Send + 'static) -> io::Result<()> {
         #[cfg(unix)]
@@ -38,7 +39,7 @@ impl Interrupt {
         Ok(())
     }
 
-    /// A pipe as a reader whose waiting ends when a signal comes.
+    /// Wraps a pipe in a reader that a signal wakes.
     pub(crate) fn reader(&self, pipe: File) -> io::Result<impl Read + Send + 'static> {
         #[cfg(unix)]
         return unix::PipeReader::new(pipe, self.clone());
@@ -64,12 +65,13 @@ mod unix {
 
     const SIGNALS: [i32; 2] = [SIGINT, SIGTERM];
 
-    /// How long the other end of a pipe may still write after the signal. Ctrl-C reaches `tcpdump -w -` as well, which
-    /// then hands over what it has buffered; it does so in milliseconds, the rest is for loaded machines.
+    /// Time for the other end of a pipe to finish after the signal. Ctrl-C also reaches
+    /// `tcpdump -w -`, which then writes its buffer: in milliseconds, except on a loaded machine.
     const GRACE: Duration = Duration::from_secs(1);
 
     pub(super) fn install(signal: &Arc<AtomicUsize>) -> io::Result<()> {
-        // Order matters: a handler that found itself armed by the same signal would end at the first one.
+        // Order matters: the shutdown must be registered before the store that arms it, or the
+        // first signal would arm it and then trigger it.
         let armed = Arc::new(AtomicBool::new(false));
         for number in SIGNALS {
             flag::register_conditional_shutdown(number, 128 + number, Arc::clone(&armed))?;
@@ -88,7 +90,7 @@ mod unix {
             low_level::pipe::register(number, waker.try_clone()?)?;
         }
         let wait = move || {
-            // One byte a signal; the first is enough.
+            // Each signal writes a byte; the first is enough.
             if wake.read_exact(&mut [0]).is_ok() {
                 call();
             }
@@ -97,10 +99,12 @@ mod unix {
         Ok(())
     }
 
-    /// Waits for the pipe or a signal, whichever comes first; after a signal reads on for [`GRACE`] at most.
+    /// A reader that waits for the pipe or a signal; after a signal it reads on for at most
+    /// [`GRACE`].
     pub(super) struct PipeReader {
         pipe: File,
-        /// Becomes readable with the signal, also when that comes between the look at the flag and the wait.
+        /// Becomes readable with the signal, even if it comes between the check of the flag and the
+        /// wait.
         wake: UnixStream,
         interrupt: Interrupt,
         until: Option<Instant>,
@@ -128,7 +132,7 @@ mod unix {
                 }
                 let timeout = rest.and_then(|rest| Timespec::try_from(rest).ok());
                 let mut fds = [PollFd::new(&self.pipe, PollFlags::IN), PollFd::new(&self.wake, PollFlags::IN)];
-                // Once the signal is known the wake-up call would only end every wait at once.
+                // After the signal, `wake` stays readable and would end every wait at once.
                 let watched = if rest.is_some() { &mut fds[..1] } else { &mut fds[..] };
                 match poll(watched, timeout.as_ref()) {
                     Ok(_) => {}
@@ -137,7 +141,7 @@ mod unix {
                 }
                 if !fds[0].revents().is_empty() {
                     match self.pipe.read(into) {
-                        // Somebody else reads from the same non-blocking pipe and was faster.
+                        // Another process read the data from the same non-blocking pipe first.
                         Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
                         read => return read,
                     }

@@ -1,6 +1,7 @@
-//! `sniffer live` and `sniffer interfaces`: arguments and environment into a configuration, then the sniffer runs.
+//! `sniffer live` and `sniffer interfaces`: builds the configuration from arguments and
+//! environment, then runs the sniffer.
 //!
-//! No rule about a value lives here: the configuration has them. Next: the crate `sniffer-live`.
+//! The configuration checks the values, not this file. Next: the crate `sniffer-live`.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use crate::cli::live::LiveOptions;
 use crate::exit::{Exit, say};
 use crate::interrupt::Interrupt;
 
-/// Runs until it is stopped; everything there is to say has been said when it returns.
+/// Runs `sniffer live` until it is stopped. All errors are on stderr when it returns.
 pub(crate) fn run(options: &LiveOptions) -> Exit {
     let environment = |name: &str| std::env::var(name).ok();
     let config = match LiveConfig::new(&values(options, &environment), &environment) {
@@ -25,7 +26,7 @@ pub(crate) fn run(options: &LiveOptions) -> Exit {
             return Exit::Usage;
         }
     };
-    // Lines still on their way are written when it is dropped.
+    // Dropping it writes the queued lines.
     let _logging = Logging::to_stderr();
     let mut extras = Extras::default();
     extras.record = options.write_pcap.clone();
@@ -44,7 +45,7 @@ pub(crate) fn run(options: &LiveOptions) -> Exit {
     if let Err(error) = sniffer.start() {
         return refused(&error);
     }
-    // A signal that came before there was anything to stop.
+    // The signal may have come before the start, when there was nothing to stop.
     if interrupt.signal().is_some() {
         sniffer.stop();
     }
@@ -54,7 +55,7 @@ pub(crate) fn run(options: &LiveOptions) -> Exit {
     }
 }
 
-/// Lists what can be captured on.
+/// Runs `sniffer interfaces`.
 pub(crate) fn interfaces() -> Exit {
     let interfaces = match sniffer_live::interfaces() {
         Ok(interfaces) => interfaces,
@@ -75,12 +76,12 @@ pub(crate) fn interfaces() -> Exit {
         text.push_str(&escape(line.trim_end()));
         text.push('\n');
     }
-    // A reader that has enough is no error.
+    // A reader that closes the pipe early is no error.
     let _ = io::stdout().write_all(text.as_bytes());
     Exit::Success
 }
 
-/// Environment first, then arguments, which win.
+/// Collects the values of the environment, overridden by those of the arguments.
 fn values(options: &LiveOptions, environment: &dyn Fn(&str) -> Option<String>) -> Values {
     let mut values = Values::from_environment(environment);
     let lists =
@@ -109,7 +110,7 @@ fn values(options: &LiveOptions, environment: &dyn Fn(&str) -> Option<String>) -
     if options.promiscuous {
         values.set_text(ConfigField::Promiscuous, "true", "--promiscuous");
     }
-    // Somebody who says nothing about outputs wants to see something.
+    // Without any output configured, messages go to standard output.
     if options.stdout || !values.has(ConfigField::OutputUrl) && !values.has(ConfigField::OutputStdout) {
         values.set_text(ConfigField::OutputStdout, "true", "--stdout");
     }

@@ -1,6 +1,6 @@
-//! The `sniffer` binary: options in, exit code out; all else lives in the crates.
+//! The `sniffer` binary: options in, exit code out; the rest is in the crates.
 //!
-//! Next: `cli` for what can be asked, `replay` and `live` for the subcommands, `exit` for how a run may end.
+//! Next: `cli` for the options, `replay` and `live` for the subcommands, `exit` for the exit codes.
 #![forbid(unsafe_code)]
 
 mod capture;

@@ -1,7 +1,7 @@
-//! Where the data goes: standard output, a file that appears when it is complete, or a device.
+//! The output: standard output, a file that appears once it is complete, or a device.
 //!
-//! It never formats anything: whoever writes appends bytes to the buffer. One write of [`BUFFER`] bytes at a time, or
-//! what there is before a read that may wait. Next: `replay`.
+//! It never formats anything: callers append bytes to the buffer. Writes are of [`BUFFER`] bytes,
+//! or fewer before a read that may block. Next: `replay`.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice, IsTerminal, Write};
@@ -9,27 +9,29 @@ use std::path::{Path, PathBuf};
 
 use sniffer_engine::json::Lines;
 
-/// Size of one write: large enough that system calls do not show, small enough for the second-level cache.
+/// Size of one write: large enough that system calls cost little, small enough for the second-level
+/// cache.
 const BUFFER: usize = 256 * 1024;
 
-/// Memory that the buffer keeps. One message of many MiB must not hold its memory for good; those of 1 MiB, which is what is kept
-/// of a body unless asked otherwise, must not ask for it one by one: that was a tenth of a replay of large bodies.
+/// Capacity that the buffer keeps after a write. A message of many MiB must not hold its memory
+/// until the end, but one of 1 MiB, the default limit of a body, must not allocate each time.
+/// hot: see NOTES#output-buffer
 const KEPT: usize = 4 << 20;
 
-/// Data on its way out.
+/// A buffered writer to the output.
 pub(crate) struct OutputWriter {
     sink: File,
     buffer: Lines,
     terminal: bool,
-    /// What to call it in errors.
+    /// Name of the output in errors.
     name: String,
-    /// Set while the file has its temporary name.
+    /// The file, while it has its temporary name.
     unfinished: Option<Unfinished>,
     /// The first write that failed; nothing is written after it.
     failure: Option<io::Error>,
 }
 
-/// A file under a temporary name beside its final one. Dropped before [`OutputWriter::finish`], it is removed.
+/// A file under a temporary name beside its final one. Dropping it removes the temporary file.
 struct Unfinished {
     temporary: PathBuf,
     path: PathBuf,
@@ -37,16 +39,16 @@ struct Unfinished {
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        // After the rename there is nothing to remove; before it, nobody can do anything about an error.
+        // After the rename there is nothing to remove; before it, an error has no remedy.
         let _ = fs::remove_file(&self.temporary);
     }
 }
 
 impl OutputWriter {
-    /// Standard output.
+    /// Opens standard output.
     pub(crate) fn stdout() -> io::Result<Self> {
         let terminal = io::stdout().is_terminal();
-        // Not `io::stdout()` itself: it would write at every line.
+        // `io::stdout()` itself would write every line separately.
         #[cfg(unix)]
         let sink = File::from(std::os::fd::AsFd::as_fd(&io::stdout()).try_clone_to_owned()?);
         #[cfg(windows)]
@@ -54,11 +56,14 @@ impl OutputWriter {
         Ok(Self::new(sink, terminal, "standard output".to_owned(), None))
     }
 
-    /// A regular file is written beside under a temporary name, so that nobody ever reads half of one, and what stood
-    /// there before stays until then; devices, pipes and terminals are written directly.
+    /// Opens an output file.
+    ///
+    /// A regular file is written under a temporary name beside it and renamed at the end: nobody
+    /// reads half of it, and the old file stays until then. Devices, pipes and terminals are
+    /// written directly.
     pub(crate) fn file(path: &Path) -> io::Result<Self> {
         let name = path.display().to_string();
-        // The file behind a symbolic link is replaced, not the link.
+        // Replaces the target of a symbolic link, not the link.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         match fs::metadata(&path) {
             Ok(metadata) if metadata.is_dir() => Err(io::Error::from(io::ErrorKind::IsADirectory)),
@@ -71,7 +76,7 @@ impl OutputWriter {
                 let (temporary, file) = beside(&path)?;
                 let unfinished = Unfinished { temporary, path };
                 if let Ok(metadata) = existing {
-                    // A rename must not change who may read it; where it cannot be kept, ours is as good as any.
+                    // The new file should keep the old one's permissions. Failing to is no error.
                     let _ = file.set_permissions(metadata.permissions());
                 }
                 Ok(Self::new(file, false, name, Some(unfinished)))
@@ -84,17 +89,17 @@ impl OutputWriter {
         Self { sink, buffer, terminal, name, unfinished, failure: None }
     }
 
-    /// Whether a person sees it as it comes.
+    /// Returns whether the output is a terminal.
     pub(crate) const fn is_terminal(&self) -> bool {
         self.terminal
     }
 
-    /// What to call it in errors.
+    /// Returns the name of the output in errors.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Lets `write` append to the buffer.
+    /// Lets `write` append bytes to the buffer.
     pub(crate) fn append(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         self.append_lines(|lines| lines.append(write));
     }
@@ -110,7 +115,7 @@ impl OutputWriter {
         }
     }
 
-    /// Hands on what there is.
+    /// Writes the buffer.
     pub(crate) fn flush(&mut self) {
         if self.failure.is_none() && !self.buffer.is_empty() {
             self.failure = write(&self.sink, &mut [IoSlice::new(self.buffer.as_bytes())]).err();
@@ -118,9 +123,9 @@ impl OutputWriter {
         }
     }
 
-    /// Hands on pieces that stand elsewhere behind what there is; few bytes are put into the buffer.
+    /// Writes pieces after the buffer without copying them, unless they are few bytes.
     ///
-    /// Not to copy the lines of other threads, which lie in their caches, took a tenth of a replay's time.
+    /// hot: see NOTES#output-pieces
     pub(crate) fn write_pieces(&mut self, pieces: &mut [IoSlice<'_>]) {
         if pieces.iter().map(|piece| piece.len()).sum::<usize>() < BUFFER / 4 {
             return self.append(|buffer| pieces.iter().for_each(|piece| buffer.extend_from_slice(piece)));
@@ -131,12 +136,12 @@ impl OutputWriter {
         }
     }
 
-    /// Whether a write has failed.
+    /// Returns whether a write has failed.
     pub(crate) const fn has_failed(&self) -> bool {
         self.failure.is_some()
     }
 
-    /// Writes the rest and gives the file its name.
+    /// Writes the rest and gives the file its final name.
     pub(crate) fn finish(mut self) -> io::Result<()> {
         self.flush();
         if let Some(error) = self.failure.take() {
@@ -149,10 +154,12 @@ impl OutputWriter {
     }
 }
 
-/// Writes all of it, and waits where the other end left the pipe in non-blocking mode (Node and some shells do) and it is
-/// full: that is no failure.
+/// Writes all pieces.
+///
+/// If the other end left the pipe in non-blocking mode, as Node and some shells do, a full pipe is
+/// no failure: this waits for room.
 fn write(mut sink: &File, mut pieces: &mut [IoSlice<'_>]) -> io::Result<()> {
-    // Empty ones in front would look like a full disk.
+    // Drops empty pieces in front: writing only those would return 0, as if the disk were full.
     IoSlice::advance_slices(&mut pieces, 0);
     while !pieces.is_empty() {
         match sink.write_vectored(pieces) {
@@ -173,7 +180,7 @@ fn write(mut sink: &File, mut pieces: &mut [IoSlice<'_>]) -> io::Result<()> {
     Ok(())
 }
 
-/// A new file in the same folder, so that the rename stays within one file system.
+/// Creates a temporary file in the same folder, so that the rename stays within one file system.
 fn beside(path: &Path) -> io::Result<(PathBuf, File)> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
     let process = std::process::id();
@@ -184,7 +191,7 @@ fn beside(path: &Path) -> io::Result<(PathBuf, File)> {
         let temporary = path.with_file_name(temporary);
         match OpenOptions::new().write(true).create_new(true).open(&temporary) {
             Ok(file) => return Ok((temporary, file)),
-            // Left over from a run that was killed and had our number.
+            // Left over from a killed run with the same process id.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }

@@ -1,8 +1,9 @@
 //! `sniffer perturb`: the same conversations under a worse network, seeded.
 //!
-//! The network is the engine's test kit's, which its own properties are checked with; here is only what is asked and what is
-//! written. The whole capture is held, up to [`BYTES_MAX`]: reordering and cutting anew look at all of it. Next: the engine's
-//! `testkit::net`, which says what each kind promises.
+//! The network is the test kit's, which also checks the engine's properties; this file reads
+//! options and writes frames. It holds the whole capture, up to [`BYTES_MAX`], because reordering
+//! and resegmenting need all of it. Next: the test kit's `net`, which states the promise of each
+//! kind.
 
 use std::path::PathBuf;
 
@@ -13,9 +14,9 @@ use sniffer_testkit::wire::Wrap;
 use crate::capture;
 use crate::exit::{Exit, say};
 
-/// Bytes of frames that are held at most. Arbitrary; the network needs about three times that.
+/// Most bytes of frames that are held. Arbitrary; the network needs about three times that.
 const BYTES_MAX: usize = 1 << 30;
-/// Frames that are held at most.
+/// Most frames that are held.
 const FRAMES_MAX: usize = 10_000_000;
 
 /// Shown below the options.
@@ -55,7 +56,8 @@ pub(crate) struct PerturbOptions {
     #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "6")]
     reorder: Option<usize>,
 
-    /// Acknowledgements show before what they acknowledge, as from a tap that captures the directions apart
+    /// Acknowledgements show before what they acknowledge, as from a tap that captures the
+    /// directions apart
     #[arg(long)]
     reorder_acks: bool,
 
@@ -67,8 +69,8 @@ pub(crate) struct PerturbOptions {
     #[arg(long, value_name = "SHARE", num_args = 0..=1, require_equals = true, default_missing_value = "0.3", value_parser = share)]
     fragment: Option<f64>,
 
-    /// Layers around every packet, outermost first: vlan, qinq, mpls, pppoe, gre, erspan, vxlan, geneve, ipip, 6in4, 4in6,
-    /// gtpu, l2tp, teredo; an id may follow, as in vlan:7
+    /// Layers around every packet, outermost first: vlan, qinq, mpls, pppoe, gre, erspan, vxlan,
+    /// geneve, ipip, 6in4, 4in6, gtpu, l2tp, teredo; an id may follow, as in vlan:7
     #[arg(long, value_name = "LAYER", value_delimiter = ',', value_parser = layer)]
     tunnel: Vec<Wrap>,
 
@@ -81,7 +83,7 @@ pub(crate) struct PerturbOptions {
     output: Option<PathBuf>,
 }
 
-/// Does what was asked; everything there is to say has been said when it returns.
+/// Runs the command; it has printed every message when it returns.
 pub(crate) fn run(options: &PerturbOptions) -> Exit {
     try_run(options).unwrap_or_else(|(exit, line)| {
         say(line);
@@ -102,7 +104,8 @@ fn try_run(options: &PerturbOptions) -> Result<Exit, (Exit, String)> {
 }
 
 impl PerturbOptions {
-    /// In the order of their effect: what changes segments first, then their order, then what is around them.
+    /// The kinds in the order of their effect: first segments, then their order, then the layers
+    /// around them.
     fn kinds(&self) -> Vec<Perturbation> {
         /// Places between a frame and its copy.
         const COPY_WINDOW: usize = 4;
@@ -128,7 +131,7 @@ fn share(text: &str) -> Result<f64, String> {
     share.ok_or_else(|| "a share is a number from 0 to 1, such as 0.01".to_owned())
 }
 
-/// A layer, with an id of ours where it wants one and has none.
+/// Parses a layer; one that needs an id and has none gets 100.
 fn layer(text: &str) -> Result<Wrap, String> {
     text.parse()
         .or_else(|error: sniffer_testkit::wire::WireError| format!("{text}:100").parse().map_err(|_| error.to_string()))

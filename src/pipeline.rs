@@ -1,7 +1,7 @@
-//! What happens to a message on its way out: chosen, noted for the slice, redacted, written.
+//! The way of a message to the output: filtered, noted for the slice, redacted, written.
 //!
-//! It never reads a frame and never writes to a file: bytes are appended to the caller's buffer. Next: `filter`,
-//! `redact`, `format`.
+//! It never reads a frame and never writes to a file: it appends bytes to the caller's buffer.
+//! Next: `filter`, `redact`, and the crate `sniffer-formats`.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ use crate::redact::Redaction;
 /// The stages, in order.
 pub(crate) struct Pipeline {
     filtering: Option<Filtering>,
-    /// Endpoints of the messages that were written, when somebody wants to know.
+    /// Endpoints of the connections whose messages were written, if a slice is wanted.
     chosen: Option<BTreeSet<FlowKey>>,
     redaction: Redaction,
     form: FormatWriter,
@@ -28,17 +28,17 @@ impl Pipeline {
         Self { filtering, chosen: slice.then(BTreeSet::new), redaction, form }
     }
 
-    /// Whether what is written of a message depends on that message alone.
+    /// Returns whether the output of a message depends on that message alone.
     pub(crate) const fn is_by_message(&self) -> bool {
         self.filtering.is_none() && self.chosen.is_none() && self.form.is_jsonl()
     }
 
-    /// What becomes of secrets.
+    /// Returns the redaction.
     pub(crate) const fn redaction(&self) -> &Redaction {
         &self.redaction
     }
 
-    /// Takes a message and appends what can be written now.
+    /// Takes a message and appends everything that can be written now.
     #[inline]
     pub(crate) fn message(&mut self, message: &mut Message, out: &mut Lines) {
         let Self { filtering, chosen, redaction, form } = self;
@@ -50,19 +50,20 @@ impl Pipeline {
         }
     }
 
-    /// Nothing more comes: appends what was waiting. How many exchanges a filter could not follow to their end.
+    /// Appends the messages that still wait. Returns the number of exchanges that the filter
+    /// evicted before they were whole.
     pub(crate) fn finish(&mut self, summary: &Summary, damaged: bool, out: &mut Lines) -> u64 {
         let Self { filtering, chosen, redaction, form } = self;
-        let mut given_up = 0;
+        let mut evicted = 0;
         if let Some(filtering) = filtering {
             filtering.finish(&mut |message| written(message, chosen, redaction, form, out));
-            given_up = filtering.given_up();
+            evicted = filtering.evicted();
         }
         form.finish(&summary.ledger, damaged, out);
-        given_up
+        evicted
     }
 
-    /// Endpoints of the connections whose messages were written.
+    /// Returns the endpoints of the connections whose messages were written.
     pub(crate) fn into_chosen(self) -> BTreeSet<FlowKey> {
         self.chosen.unwrap_or_default()
     }

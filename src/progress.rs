@@ -1,6 +1,6 @@
-//! A progress bar on stderr, for files that take a while.
+//! A progress bar on stderr, for large files.
 //!
-//! It never shows unless somebody can see it and nothing else writes to the same screen. Next: `replay`.
+//! It shows only on a terminal that nothing else writes to. Next: `replay`.
 
 use std::io::{self, IsTerminal};
 use std::time::Duration;
@@ -8,20 +8,20 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use sniffer_replay::source::Source;
 
-/// Below this a replay is over before a bar has been read.
+/// Minimum size of the input in bytes. A smaller replay ends before anybody has read the bar.
 const LARGE: u64 = 64 * 1024 * 1024;
 
-/// Frames between two looks at how far it is: about a millisecond's worth.
+/// Frames between two updates: about a millisecond.
 const FRAMES: u32 = 4096;
 
-/// A bar, or nothing.
+/// A progress bar, or nothing.
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
     frames: u32,
 }
 
 impl Progress {
-    /// A bar when `wanted` and of use.
+    /// Shows a bar if `wanted`, the input is large and stderr is a terminal.
     pub(crate) fn new(source: &Source, wanted: bool) -> Self {
         let total = source.progress().total.filter(|&total| wanted && total >= LARGE && io::stderr().is_terminal());
         let bar = total.map(|total| {
@@ -36,7 +36,7 @@ impl Progress {
         Self { bar, frames: 0 }
     }
 
-    /// Called for every frame.
+    /// Counts a frame, and updates the bar now and then.
     #[inline]
     pub(crate) fn frame(&mut self, source: &Source) {
         let Some(bar) = &self.bar else { return };

@@ -1,8 +1,9 @@
-//! What becomes of the values of redacted fields: `[REDACTED]`, or with a key a token that is equal for equal secrets.
+//! Redaction: replaces the values of fields by `[REDACTED]`, or with a key by a token.
 //!
-//! A token is HMAC-SHA256 of the value under the key, cut to 128 bits: without the key it cannot be guessed back, with the
-//! same key it is the same in every capture. Cookies are replaced one by one, so that what a `Set-Cookie` gave can be
-//! found in later `Cookie` fields whatever stands beside it; the names of cookies and the attributes stay.
+//! A token is the HMAC-SHA256 of the value under the key, cut to 128 bits. Equal secrets get equal
+//! tokens in every capture, and without the key a token does not reveal its value. Cookies are
+//! replaced one by one, so that the value of a `Set-Cookie` can be found in later `Cookie` fields;
+//! the names of cookies and the attributes stay.
 
 use std::fs;
 use std::path::Path;
@@ -11,34 +12,34 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use sniffer_engine::message::Message;
 
-/// Below this a key can be tried out. 128 bits as text in hexadecimal are 32 bytes.
+/// Minimum bytes of a key. A shorter key can be found by trying all.
 const KEY_MIN: usize = 16;
 
-/// Bytes of a token.
+/// Length of a token in bytes.
 const TOKEN: usize = 16;
 
-/// Which fields, and how.
+/// The fields to redact, and the key if their values become tokens.
 #[derive(Clone)]
 pub(crate) struct Redaction {
     names: Vec<String>,
     key: Option<Key>,
 }
 
-/// The key, ready for use.
+/// The key, as an initialised HMAC.
 #[derive(Clone)]
 struct Key(Hmac<Sha256>);
 
 impl Redaction {
-    /// Fields with these names; without a key their values are all alike.
+    /// Redacts the fields with these names, with the key in a file if one is given.
     ///
     /// # Errors
-    /// The file with the key cannot be read, or holds too little; in one line.
+    /// The key file cannot be read, or the key is too short. The error is one line.
     pub(crate) fn new(names: &[String], key: Option<&Path>) -> Result<Self, String> {
         let key = key.map(Key::read).transpose()?;
         Ok(Self { names: names.to_vec(), key })
     }
 
-    /// Replaces the values.
+    /// Replaces the values of the fields in a message.
     #[inline]
     pub(crate) fn apply(&self, message: &mut Message) {
         if self.names.is_empty() {
@@ -54,7 +55,7 @@ impl Redaction {
 impl Key {
     fn read(path: &Path) -> Result<Self, String> {
         let bytes = fs::read(path).map_err(|error| format!("cannot read the key {}: {error}", path.display()))?;
-        // An editor's line end is not part of the key.
+        // The line end that an editor adds is not part of the key.
         let key = bytes.trim_ascii_end();
         if key.len() < KEY_MIN {
             return Err(format!(
@@ -79,7 +80,7 @@ impl Key {
         }
     }
 
-    /// `name=value`, or what a server that cares for no grammar made of it.
+    /// Redacts `name=value`. Text without a `=`, which breaks the grammar, is redacted whole.
     fn pair(&self, pair: &str) -> String {
         match pair.trim().split_once('=') {
             Some((name, value)) => format!("{name}={}", self.token(value.trim_matches('"'))),

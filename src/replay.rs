@@ -1,6 +1,8 @@
-//! `sniffer replay`: opens what was named, runs it through the engine, writes the messages, says what went wrong.
+//! `sniffer replay`: opens the captures, runs them through the engine, writes the messages and
+//! reports errors.
 //!
-//! It never looks into a packet. Next: `output` for where data goes, `pretty` and `stats` for what people read.
+//! It never looks into a packet. Next: `pipeline` for the way of a message to the output, `output`
+//! for where the bytes go.
 
 use std::collections::hash_map::RandomState;
 use std::fmt::Write as _;
@@ -30,7 +32,10 @@ use crate::progress::Progress;
 use crate::redact::Redaction;
 use crate::slice;
 
-/// Does what was asked; everything there is to say has been said when it returns.
+/// An error that ends a run: its exit code, and the line for stderr.
+type Failure = (Exit, String);
+
+/// Runs `sniffer replay`. All errors are on stderr when it returns.
 pub(crate) fn run(options: &Replay) -> Exit {
     match try_run(options) {
         Ok(exit) => exit,
@@ -41,30 +46,19 @@ pub(crate) fn run(options: &Replay) -> Exit {
     }
 }
 
-fn try_run(options: &Replay) -> Result<Exit, (Exit, String)> {
+fn try_run(options: &Replay) -> Result<Exit, Failure> {
     let inputs: Vec<Input> = options.files.iter().cloned().map(Input::from).collect();
     let streams = inputs.contains(&Input::StandardInput);
-    if streams && io::stdin().is_terminal() {
-        let line = "standard input is a terminal; pipe a capture in, as in `tcpdump -U -w - | sniffer replay -`";
-        return Err((Exit::Usage, line.to_owned()));
-    }
+    refuse_a_terminal(streams)?;
     refuse_to_replace_an_input(options.output.as_deref(), &inputs)?;
     refuse_to_replace_an_input(options.write_pcap.as_deref(), &inputs)?;
     let redaction =
         Redaction::new(&options.redact, options.redact_keyed.as_deref()).map_err(|line| (Exit::Usage, line))?;
     let interrupt =
         Interrupt::install().map_err(|error| (Exit::Failed, format!("cannot watch for signals: {error}")))?;
-    let pipes = || inputs.iter().any(|input| !matches!(input, Input::File(path) if path.is_file()));
-    if options.write_pcap.is_some() && pipes() {
-        let line = "--write-pcap reads the input twice, which a pipe is not there for: save it to a file first";
-        return Err((Exit::Usage, line.to_owned()));
-    }
+    refuse_to_slice_a_pipe(options, &inputs)?;
     let (mut source, pipe) = open(&inputs, &interrupt).map_err(|error| (exit_of(&error), error.to_string()))?;
-    let output = match &options.output {
-        Some(path) if path.as_os_str() != "-" => OutputWriter::file(path),
-        _ => OutputWriter::stdout(),
-    };
-    let output = output.map_err(|error| (Exit::Failed, cannot_write(options.output.as_deref(), &error)))?;
+    let output = open_output(options.output.as_deref())?;
 
     let format = options.format.unwrap_or(match options.output {
         None if output.is_terminal() => Format::Pretty,
@@ -78,66 +72,115 @@ fn try_run(options: &Replay) -> Result<Exit, (Exit, String)> {
         pipeline: Pipeline::new(filtering, options.write_pcap.is_some(), redaction, form),
         progress: Progress::new(&source, wanted),
         output,
-        // A pipe's reader ends by itself when a signal comes, after what is still on its way.
+        // A pipe's reader ends by itself after a signal, once it has delivered what is in flight.
         interrupt: (!pipe).then_some(&interrupt),
     };
-    let config = config(options, format);
-    let summary = match threads(options, &writer.pipeline) {
-        NonZeroUsize::MIN => sniffer_replay::replay(&mut source, config, &mut writer),
+    let summary = extract(options, config(options, format), &mut source, &mut writer);
+
+    let Writer { mut output, mut pipeline, progress, .. } = writer;
+    drop(progress);
+    let mut evicted = 0;
+    output.append_lines(|lines| evicted = pipeline.finish(&summary, !source.damages().is_empty(), lines));
+    if !close(output)? {
+        return Ok(Exit::Success);
+    }
+    if let Some(path) = &options.write_pcap {
+        let passes = slice::Passes { interrupt: &interrupt, progress: !options.no_progress };
+        write_slice(path, &inputs, pipeline, &summary, &passes)?;
+    }
+    if let Some(form) = options.stats {
+        print_accounts(&summary.ledger, form, !source.damages().is_empty());
+    }
+    if evicted > 0 {
+        say(format_args!("{} waited too long to be decided by the filters", text::count(evicted, "exchange")));
+    }
+    Ok(conclude(&summary, &source, pipe, interrupt.signal()))
+}
+
+fn refuse_a_terminal(streams: bool) -> Result<(), Failure> {
+    if streams && io::stdin().is_terminal() {
+        let line = "standard input is a terminal; pipe a capture in, as in `tcpdump -U -w - | sniffer replay -`";
+        return Err((Exit::Usage, line.to_owned()));
+    }
+    Ok(())
+}
+
+fn refuse_to_slice_a_pipe(options: &Replay, inputs: &[Input]) -> Result<(), Failure> {
+    let pipes = || inputs.iter().any(|input| !matches!(input, Input::File(path) if path.is_file()));
+    if options.write_pcap.is_some() && pipes() {
+        let line = "--write-pcap reads the input twice, which a pipe is not there for: save it to a file first";
+        return Err((Exit::Usage, line.to_owned()));
+    }
+    Ok(())
+}
+
+fn open_output(path: Option<&Path>) -> Result<OutputWriter, Failure> {
+    let output = match path {
+        Some(path) if path.as_os_str() != "-" => OutputWriter::file(path),
+        _ => OutputWriter::stdout(),
+    };
+    output.map_err(|error| (Exit::Failed, cannot_write(path, &error)))
+}
+
+/// Runs the source through the engine, on as many threads as the options and the output allow.
+fn extract(options: &Replay, config: Config, source: &mut Source, writer: &mut Writer<'_>) -> Summary {
+    match threads(options, &writer.pipeline) {
+        NonZeroUsize::MIN => sniffer_replay::replay(source, config, writer),
         threads => {
             let redaction = writer.pipeline.redaction().clone();
             let write = |message: &mut Message, lines: &mut Lines| {
                 redaction.apply(message);
                 lines.push(message);
             };
-            parallel::replay(&mut source, &config, threads, &write, &mut writer).unwrap_or_else(|error| {
+            parallel::replay(source, &config, threads, &write, writer).unwrap_or_else(|error| {
                 say(format_args!("cannot start {threads} threads, goes on with one: {error}"));
-                sniffer_replay::replay(&mut source, config, &mut writer)
+                sniffer_replay::replay(source, config, writer)
             })
         }
-    };
-    let Writer { mut output, mut pipeline, progress, .. } = writer;
-    drop(progress);
-    let mut given_up = 0;
-    output.append_lines(|lines| given_up = pipeline.finish(&summary, !source.damages().is_empty(), lines));
-
-    let name = output.name().to_owned();
-    match output.finish() {
-        // `| head`: the reader has what it wanted.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Exit::Success),
-        Err(error) => return Err((Exit::Failed, cannot_write(Some(Path::new(&name)), &error))),
-        Ok(()) => {}
     }
-    if let Some(path) = &options.write_pcap {
-        let fragmented = summary.ledger.frames_with(FrameFate::Fragment) > 0;
-        let passes = slice::Passes { interrupt: &interrupt, progress: !options.no_progress };
-        let written = slice::write(&inputs, &pipeline.into_chosen(), fragmented, path, &passes);
-        // After a signal its number is the exit code.
-        match written {
-            Err(line) if interrupt.signal().is_some() => say(line),
-            written => written.map_err(|line| (Exit::Failed, line))?,
-        }
-    }
-    if let Some(form) = options.stats {
-        print_accounts(&summary.ledger, form, !source.damages().is_empty());
-    }
-    if given_up > 0 {
-        say(format_args!("{} waited too long to be decided by the filters", text::count(given_up, "exchange")));
-    }
-    Ok(conclude(&summary, &source, pipe, interrupt.signal()))
 }
 
-/// Prints the accounts on stderr; `damaged` when a file broke off.
+/// Finishes the output. Returns false when its reader closed the pipe early, as `| head` does.
+fn close(output: OutputWriter) -> Result<bool, Failure> {
+    let name = output.name().to_owned();
+    match output.finish() {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err((Exit::Failed, cannot_write(Some(Path::new(&name)), &error))),
+        Ok(()) => Ok(true),
+    }
+}
+
+/// Writes the frames of the connections whose messages were written.
+fn write_slice(
+    path: &Path,
+    inputs: &[Input],
+    pipeline: Pipeline,
+    summary: &Summary,
+    passes: &slice::Passes<'_>,
+) -> Result<(), Failure> {
+    let fragmented = summary.ledger.frames_with(FrameFate::Fragment) > 0;
+    match slice::write(inputs, &pipeline.into_chosen(), fragmented, path, passes) {
+        // The signal decides the exit code.
+        Err(line) if passes.interrupt.signal().is_some() => {
+            say(line);
+            Ok(())
+        }
+        written => written.map_err(|line| (Exit::Failed, line)),
+    }
+}
+
+/// Prints the accounts on stderr. `damaged` says that an input ended early.
 fn print_accounts(ledger: &Ledger, form: Stats, damaged: bool) {
     let text = match form {
         Stats::Table => accounts::table(ledger, damaged),
         Stats::Json => accounts::json(ledger),
     };
-    // In one piece, so that other programs on the same terminal cannot come between. If stderr is gone, nobody asked.
+    // One write, so that other programs on the same terminal cannot interleave. Without a stderr
+    // there is nowhere to report the error.
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
-/// What is said at the end, and with which code.
+/// Reports unknown link types, damage and an empty result, and chooses the exit code.
 fn conclude(summary: &Summary, source: &Source, pipe: bool, signal: Option<u8>) -> Exit {
     let mut exit = Exit::Success;
     let frames = summary.ledger.frames();
@@ -151,7 +194,7 @@ fn conclude(summary: &Summary, source: &Source, pipe: bool, signal: Option<u8>) 
     if frames > 0 && summary.ledger.frames_with(FrameFate::UnknownLinkType) == frames {
         exit = Exit::Failed;
     }
-    // A pipe that we stopped reading is cut wherever it was.
+    // After a signal we stop reading a pipe at any byte, so its damage is ours.
     if !(pipe && signal.is_some()) {
         for damage in source.damages() {
             say(damage);
@@ -167,9 +210,9 @@ fn conclude(summary: &Summary, source: &Source, pipe: bool, signal: Option<u8>) 
     exit
 }
 
-/// Opens the inputs; also tells whether it is a single pipe, which a signal can stop while it waits.
+/// Opens the inputs. Also returns whether the input is a single pipe, whose reader a signal wakes.
 ///
-/// Pipes among several inputs are read by the timeline itself: there the first signal counts once a frame has come.
+/// Among several inputs, a pipe is read without that: a signal takes effect with the next frame.
 fn open(inputs: &[Input], interrupt: &Interrupt) -> Result<(Source, bool), SourceError> {
     let [input] = inputs else { return Ok((Source::open(inputs)?, false)) };
     let failed = |source| SourceError::Open { input: input.to_string(), source };
@@ -182,7 +225,7 @@ fn open(inputs: &[Input], interrupt: &Interrupt) -> Result<(Source, bool), Sourc
     }
 }
 
-/// The input when it is neither a regular file nor a directory.
+/// Opens the input if it is neither a regular file nor a directory: a pipe, socket or device.
 fn pipe(input: &Input) -> io::Result<Option<File>> {
     let waits = |metadata: std::fs::Metadata| !metadata.is_file() && !metadata.is_dir();
     match input {
@@ -197,8 +240,8 @@ fn pipe(input: &Input) -> io::Result<Option<File>> {
     }
 }
 
-/// `-o` naming an input would lose the capture.
-fn refuse_to_replace_an_input(output: Option<&Path>, inputs: &[Input]) -> Result<(), (Exit, String)> {
+/// Refuses an output that is also an input: writing it would destroy the capture.
+fn refuse_to_replace_an_input(output: Option<&Path>, inputs: &[Input]) -> Result<(), Failure> {
     let Some(output) = output.and_then(|path| std::fs::canonicalize(path).ok()) else {
         return Ok(());
     };
@@ -241,13 +284,13 @@ fn config(options: &Replay, format: Format) -> Config {
     config.track_frames = options.frames;
     let body_bytes_max = usize::try_from(options.max_body_size).unwrap_or(usize::MAX);
     config.limits.body_bytes_max = if format.wants_bodies() { body_bytes_max } else { 0 };
-    // Random, so that nobody can choose addresses that collide; nothing that is output depends on it.
+    // Random, so that nobody can choose addresses that collide. No output depends on it.
     let random = RandomState::new();
     config.hash_key = [0_u64, 1, 2, 3].map(|word| random.hash_one(word));
     config
 }
 
-/// How many threads work on connections: one, where what is written of a message depends on those before it.
+/// The number of threads for connections: one if the text of a message depends on earlier ones.
 fn threads(options: &Replay, pipeline: &Pipeline) -> NonZeroUsize {
     if !pipeline.is_by_message() {
         return NonZeroUsize::MIN;
@@ -255,7 +298,7 @@ fn threads(options: &Replay, pipeline: &Pipeline) -> NonZeroUsize {
     options.threads.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN)
 }
 
-/// Takes messages and writes them.
+/// Sends each message through the pipeline to the output.
 struct Writer<'a> {
     output: OutputWriter,
     pipeline: Pipeline,

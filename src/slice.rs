@@ -1,17 +1,17 @@
 //! Slices: the frames of the connections whose messages were chosen, as a capture of their own.
 //!
-//! The capture is read again, because which connections are wanted is known when it has been read once; where IP fragments
-//! stand in it, once more before that, for what a fragment belongs to shows only when its datagram is whole. What is kept
-//! is the list of endpoints and of fragments. A connection is taken with all that was between the same two endpoints, so
-//! that a reused port shows as it did. Next: `pcapng`.
+//! It reads the capture again, because the first reading finds the chosen connections. With IP
+//! fragments it reads once more before that, because only a whole datagram shows its connection. It
+//! keeps the endpoints and the numbers of fragments. It takes all frames between two endpoints, so
+//! that a reused port looks as it did. Next: the packet crate's `file::pcapng`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use sniffer_engine::config::Config;
 use sniffer_packet::clock::Clock;
-use sniffer_packet::decode::{Decoded, decode_datagram, decode_each};
-use sniffer_packet::defrag::{Defrag, FragmentOutcome};
+use sniffer_packet::decode::{Decoded, decode_each};
+use sniffer_packet::defrag::Defrag;
 use sniffer_packet::file::pcapng::PcapngWriter;
 use sniffer_packet::frame::Frame;
 use sniffer_packet::key::FlowKey;
@@ -22,14 +22,15 @@ use crate::interrupt::Interrupt;
 use crate::output::OutputWriter;
 use crate::progress::Progress;
 
-/// What surrounds every pass over the capture.
+/// Shared by every pass over the capture.
 pub(crate) struct Passes<'a> {
     pub(crate) interrupt: &'a Interrupt,
-    /// Whether a bar is wanted.
+    /// Show a progress bar.
     pub(crate) progress: bool,
 }
 
-/// Writes the frames between these endpoints; `fragmented` when there are IP fragments among all. An error in one line.
+/// Writes the frames between these endpoints. `fragmented` if the capture has IP fragments. An
+/// error is one line.
 pub(crate) fn write(
     inputs: &[Input],
     chosen: &BTreeSet<FlowKey>,
@@ -53,38 +54,28 @@ pub(crate) fn write(
     output.finish().map_err(failed)
 }
 
-/// Numbers of the frames whose fragments, put together, are segments between these endpoints.
+/// Collects the numbers of frames whose fragments make segments between these endpoints.
 fn fragments(inputs: &[Input], chosen: &BTreeSet<FlowKey>, passes: &Passes<'_>) -> Result<BTreeSet<u64>, String> {
     let config = Config::default();
     let mut wanted = BTreeSet::new();
-    // Frames of datagrams that hold a fragment of one further in, by the first of them, which stands for all there.
+    // Frames of each datagram that holds a fragment of one further in, by its first frame. The
+    // inner datagram knows only that one.
     let mut fragment_frames: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
     let mut defrag = Defrag::new(config.limits.defrag, config.hash_key);
     let mut clock = Clock::default();
     each_frame(inputs, passes, |frame| {
         let now = clock.read(frame.time).now;
-        decode_each(frame, |decoded| {
-            let Decoded::Fragment(fragment) = decoded else { return };
-            let mut outcome = defrag.push(fragment, now, frame.stamp());
-            while let FragmentOutcome::Whole(datagram) = outcome {
-                let parts: Vec<_> = datagram
-                    .frames
-                    .iter()
-                    .flat_map(|part| fragment_frames.remove(part).unwrap_or_else(|| vec![*part]))
-                    .collect();
-                outcome = match decode_datagram(&datagram.facts, &datagram.bytes) {
-                    Decoded::Segment(segment) => {
-                        if chosen.contains(&key(&segment)) {
-                            wanted.extend(parts);
-                        }
-                        return;
-                    }
-                    Decoded::Fragment(fragment) => {
-                        fragment_frames.insert(datagram.first.number, parts);
-                        defrag.push(&fragment, now, datagram.first)
-                    }
-                    _ => return,
-                };
+        defrag.packets(frame, now, |packet| {
+            let Some(datagram) = packet.datagram else { return };
+            let frames = datagram.frames.iter();
+            let parts = frames.flat_map(|part| fragment_frames.remove(part).unwrap_or_else(|| vec![*part]));
+            let parts: Vec<_> = parts.collect();
+            match packet.decoded {
+                Decoded::Segment(segment) if chosen.contains(&key(segment)) => wanted.extend(parts),
+                Decoded::Fragment(_) => {
+                    fragment_frames.insert(datagram.first.number, parts);
+                }
+                _ => {}
             }
         });
         true
@@ -96,7 +87,8 @@ fn key(segment: &Segment<'_>) -> FlowKey {
     FlowKey::of(&segment.src, &segment.dst).0
 }
 
-/// Every frame of the inputs until `each` has enough or a signal comes. Damage was told when they were read first.
+/// Reads the frames of the inputs until `each` returns false or a signal comes. The first reading
+/// has reported damage.
 fn each_frame(inputs: &[Input], passes: &Passes<'_>, mut each: impl FnMut(&Frame<'_>) -> bool) -> Result<(), String> {
     let mut source = Source::open(inputs).map_err(|error| error.to_string())?;
     let mut progress = Progress::new(&source, passes.progress);

@@ -1,7 +1,7 @@
-//! The command line from outside: options, exit codes, what is said when something is wrong.
+//! The command line: options, exit codes, error messages.
 //!
-//! Nothing here waits for time: a test that streams goes on when the line it needs has come. Wrong files are in
-//! `tests/files.rs`, pipes and signals in `tests/streams.rs`.
+//! No test waits for time to pass. Broken files are in `tests/files.rs`, pipes and signals in
+//! `tests/streams.rs`.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -11,7 +11,7 @@ use std::fs;
 use common::{capture, messages, replay, text};
 use serde_json::{Map, Value};
 
-/// Runs on one capture of the corpus; panics unless it went well.
+/// Replays one capture of the corpus, which must succeed without a word on stderr.
 #[track_caller]
 fn on(name: &str, options: &[&str]) -> Vec<Map<String, Value>> {
     let path = capture(name);
@@ -21,7 +21,7 @@ fn on(name: &str, options: &[&str]) -> Vec<Map<String, Value>> {
     messages(&output.stdout)
 }
 
-/// What a wrong call says: one line, which starts like all of ours.
+/// Checks that a wrong call prints one line on stderr with these words, and nothing else.
 #[track_caller]
 fn refused(arguments: &[&str], code: i32, words: &[&str]) {
     let output = common::sniffer().args(arguments).output().unwrap();
@@ -109,7 +109,7 @@ fn frames_come_only_when_asked_for_and_count_from_1() {
 }
 
 #[test]
-fn max_body_size_cuts_what_is_kept_and_nothing_else() {
+fn max_body_size_cuts_only_the_kept_body() {
     let whole = on(KEEPALIVE, &[]);
     for (limit, kept) in [("0", 0), ("5", 5), ("48", 48), ("1000000", 4096)] {
         let cut = on(KEEPALIVE, &["--max-body-size", limit]);
@@ -162,7 +162,7 @@ fn several_files_are_one_timeline() {
 }
 
 #[test]
-fn pretty_is_a_line_a_message_without_colours_in_a_file() {
+fn pretty_is_a_line_per_message_without_colours_in_a_file() {
     let path = capture(KEEPALIVE);
     let output = replay(["-f", "pretty", path.to_str().unwrap()]);
     let lines: Vec<_> = text(&output.stdout).lines().collect();
@@ -183,7 +183,7 @@ fn verbose_adds_headers_and_bodies() {
 }
 
 #[test]
-fn pretty_never_passes_on_what_a_terminal_would_obey() {
+fn pretty_escapes_what_a_terminal_would_interpret() {
     let request = b"GET /a\x1b[2J\xc2\x9b1m HTTP/1.1\r\nhost: x\r\nx-evil: \x1b]0;owned\x07\r\ncontent-length: 8\r\n\r\n\x1b[31m\tb\r";
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("evil.pcap");

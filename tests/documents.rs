@@ -1,5 +1,4 @@
-//! The documents are true: names, policies, links, commands and shown output are checked against the
-//! project.
+//! The documents are true: names, policies, links, commands and shown output match the project.
 //!
 //! The pages are read as text. Next: `docs/README.md`, which lists the pages.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
@@ -136,7 +135,7 @@ fn every_option_of_a_command_is_on_its_page() {
         ("talk", "docs/talk.md"),
         ("verify", "docs/talk.md"),
     ];
-    // The same in every command, or explained where output is.
+    // The same in every command, or explained with the outputs.
     let left_to_the_help = ["--help", "--version", "--verbose", "--output"];
     for (command, page) in pages {
         let text = read(page);
@@ -172,7 +171,7 @@ fn the_message_that_is_shown_is_one_that_comes_out() {
     for name in ["README.md", "docs/message.md"] {
         let page = read(name);
         let block = blocks(&page).find(|block| block.language == "json").unwrap();
-        // The order of keys is part of it; where the line is broken is not.
+        // The order of keys counts; line breaks do not.
         let shown = block.lines.iter().map(|line| line.trim_start()).collect::<String>();
         let shown: serde_json::Map<_, _> = serde_json::from_str(&shown).unwrap();
         let same = |message: &serde_json::Map<_, _>| *message == shown && message.keys().eq(shown.keys());
@@ -182,7 +181,7 @@ fn the_message_that_is_shown_is_one_that_comes_out() {
 
 // Citations of policies.
 
-/// Numbers of the policies that a text cites: "policy 5", "policies 1–4, 7", "policies 15 and 16".
+/// Returns the policies that a text cites: "policy 5", "policies 1–4, 7", "policies 15 and 16".
 fn cited(text: &str) -> Vec<u32> {
     let text = joined(text);
     let lower = text.to_lowercase();
@@ -206,7 +205,7 @@ fn cited(text: &str) -> Vec<u32> {
     found
 }
 
-/// A text without its line ends, and without the marks of comments at the start of lines.
+/// Joins the lines of a text, without comment marks at the start of lines.
 fn joined(text: &str) -> String {
     let lines = text.lines().map(|line| line.trim_start().trim_start_matches(['/', '!', '#']).trim());
     lines.collect::<Vec<_>>().join(" ")
@@ -217,7 +216,7 @@ fn leading_number(text: &str) -> Option<(u32, &str)> {
     Some((text[..digits].parse().ok()?, &text[digits..]))
 }
 
-/// Everything that may cite a policy.
+/// Returns the files that may cite a policy.
 fn sources() -> Vec<PathBuf> {
     let folders = ["crates", "src", "tests", "benches", "xtask", "fuzz", "corpus"];
     let mut found = Vec::new();
@@ -225,7 +224,7 @@ fn sources() -> Vec<PathBuf> {
     found
 }
 
-/// The number of a heading "Policy 5: …".
+/// Returns the number in a heading "Policy 5: …".
 fn policy_of(heading: &str) -> Option<u32> {
     heading.strip_prefix("Policy ")?.split_once(": ")?.0.parse().ok()
 }
@@ -236,7 +235,7 @@ fn read(page: &str) -> String {
     fs::read_to_string(common::top().join(page)).unwrap_or_else(|error| panic!("{page}: {error}"))
 }
 
-/// The headings of a page, without their marks.
+/// Returns the headings of a page, without their marks.
 fn headings(page: &str) -> impl Iterator<Item = &str> {
     let mut fenced = false;
     page.lines().filter_map(move |line| {
@@ -246,12 +245,12 @@ fn headings(page: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// A path from the top of the project.
+/// Returns a path relative to the top of the project.
 fn inside(path: &Path) -> String {
     path.strip_prefix(common::top()).unwrap_or(path).display().to_string()
 }
 
-/// Files below a folder whose names end so, in order; build output is left out.
+/// Finds the files under a folder with these extensions, sorted. Skips build output.
 fn files(folder: &Path, extensions: &[&str], found: &mut Vec<PathBuf>) {
     let mut entries: Vec<_> = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     entries.sort();
@@ -265,7 +264,7 @@ fn files(folder: &Path, extensions: &[&str], found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The pages that are checked, by their path from the top.
+/// Returns the paths of the pages that are checked, relative to the top.
 fn pages() -> Vec<String> {
     let mut found = Vec::new();
     files(&common::top().join("docs"), &["md"], &mut found);
@@ -273,7 +272,7 @@ fn pages() -> Vec<String> {
     top.into_iter().map(str::to_owned).chain(found.iter().map(|path| inside(path))).collect()
 }
 
-/// A fenced block.
+/// A fenced code block.
 struct Block<'a> {
     language: &'a str,
     lines: Vec<&'a str>,
@@ -289,8 +288,8 @@ fn blocks(page: &str) -> impl Iterator<Item = Block<'_>> {
 
 // Links.
 
-/// Targets of the links of a page: `[text](target)` and `[id]: target`, outside of code. Links to
-/// other sites are left out.
+/// Returns the targets of the links of a page: `[text](target)` and `[id]: target`, outside of
+/// code. Skips links to other sites.
 fn links_of(page: &str) -> impl Iterator<Item = &str> {
     let mut fenced = false;
     let lines = page.lines().filter(move |line| {
@@ -304,13 +303,13 @@ fn targets(line: &str) -> Vec<&str> {
     if let Some((_, target)) = line.strip_prefix('[').and_then(|rest| rest.split_once("]: ")) {
         return vec![target.trim()];
     }
-    // Every second part stands between back ticks.
+    // Every second part is between back ticks.
     let plain = line.split('`').step_by(2);
     let ends = plain.flat_map(|part| part.split("](").skip(1)).chain(line.split("`](").skip(1));
     ends.filter_map(|rest| rest.split(')').next()).collect()
 }
 
-/// Identifiers of `[text][id]` without a definition.
+/// Returns the identifiers of `[text][id]` without a definition.
 fn undefined_references(page: &str) -> impl Iterator<Item = &str> {
     let used = page.split("][").skip(1).filter_map(|rest| rest.split(']').next());
     used.filter(move |id| !page.contains(&format!("\n[{id}]: ")))
@@ -330,7 +329,7 @@ fn follow(page: &str, link: &str) -> Result<(), String> {
     if found { Ok(()) } else { Err("there is no such heading".to_owned()) }
 }
 
-/// The fragment that a heading gets: lower case, punctuation left out, spaces as hyphens.
+/// Returns the fragment of a heading: lower case, without punctuation, spaces as hyphens.
 fn anchor(heading: &str) -> String {
     let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
     kept.collect::<String>().to_lowercase().replace(' ', "-")
@@ -338,7 +337,7 @@ fn anchor(heading: &str) -> String {
 
 // Commands.
 
-/// Commands of this project in the shell blocks of a page, in words.
+/// Returns the words of the commands of this project in the shell blocks of a page.
 fn commands(page: &str) -> Vec<Vec<String>> {
     let lines = blocks(page).flat_map(|block| match block.language {
         "sh" => block.lines,
@@ -353,7 +352,7 @@ fn xtask() -> [String; 2] {
     ["cargo".to_owned(), "xtask".to_owned()]
 }
 
-/// The sniffer's arguments, if the command runs the sniffer.
+/// Returns the sniffer's arguments, if the command runs the sniffer.
 fn arguments_of(command: &[String]) -> Option<&[String]> {
     match command {
         [program, rest @ ..] if program == "sniffer" => Some(rest),
@@ -366,7 +365,7 @@ fn arguments_of(command: &[String]) -> Option<&[String]> {
     }
 }
 
-/// Splits a line into words as a shell does: without quotes and comments. A bar is a word.
+/// Splits a line into words as a shell does, without quotes and comments. A bar is a word.
 fn words(line: &str) -> Vec<String> {
     let (mut words, mut word, mut quote, mut open) = (Vec::new(), String::new(), None, false);
     for c in line.chars() {
@@ -411,7 +410,7 @@ fn is_understood(command: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// The options that the help of a command lists; none when there is no such command.
+/// Returns the options in the help of a command; none if there is no such command.
 fn options_of(command: &str) -> BTreeSet<String> {
     let output = common::sniffer().args([command, "--help"]).output().unwrap();
     if !output.status.success() {
@@ -426,7 +425,7 @@ fn options_of(command: &str) -> BTreeSet<String> {
 
 // Shown output.
 
-/// Commands of a page with the output that is shown below them.
+/// Returns the commands of a page with the output shown below them.
 fn sessions(page: &str) -> Vec<(String, String)> {
     let mut sessions = Vec::new();
     for block in blocks(page).filter(|block| block.language == "console") {
@@ -444,7 +443,7 @@ fn sessions(page: &str) -> Vec<(String, String)> {
     sessions
 }
 
-/// Output as a person sees it: messages as on a terminal, then stderr.
+/// Runs the sniffer and returns its output: messages as on a terminal, then stderr.
 fn output(arguments: &[String]) -> String {
     let mut command = common::sniffer();
     command.args(arguments).current_dir(common::top());
@@ -456,7 +455,7 @@ fn output(arguments: &[String]) -> String {
     [common::text(&output.stdout), common::text(&output.stderr)].concat()
 }
 
-/// Compares shown output with real output; a last line `…` stands for the rest.
+/// Compares shown output with real output. A last line `…` stands for the rest.
 fn is_shown(want: &str, have: &str) -> bool {
     match want.strip_suffix("…\n") {
         Some(start) => have.starts_with(start) && have.len() > start.len(),

@@ -1,4 +1,5 @@
-//! Files that are wrong, and where output goes: what came before the damage is still there, and one line says the rest.
+//! Broken input files, and output files: the messages before the damage come out, and one line
+//! reports the rest.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -10,7 +11,8 @@ use common::{capture, messages, replay, text};
 
 const KEEPALIVE: &str = "real/nginx-keepalive.pcap";
 
-/// What a run on a file nobody can use says, in one line.
+/// Checks that a replay of this file fails with one line that contains these words and the file
+/// name.
 #[track_caller]
 fn fails(path: &Path, words: &[&str]) {
     let output = replay([path]);
@@ -50,7 +52,7 @@ fn a_file_that_may_not_be_read_is_named() {
     if fs::File::open(&path).is_err() {
         fails(&path, &["cannot open", "ermission"]);
     }
-    // Else this is root, who may read everything.
+    // Root may read every file, so there is nothing to check.
 }
 
 #[test]
@@ -117,11 +119,11 @@ fn an_unknown_link_type_is_an_error_only_when_nothing_else_is_there() {
 }
 
 #[test]
-fn packing_does_not_show() {
+fn compression_does_not_change_the_output() {
     let whole = fs::read(capture(KEEPALIVE)).unwrap();
     let want = replay([capture(KEEPALIVE)]).stdout;
     let folder = tempfile::tempdir().unwrap();
-    // By content, not by name.
+    // The name does not show the compression; the content does.
     let path = folder.path().join("packed");
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     std::io::Write::write_all(&mut gzip, &whole).unwrap();
@@ -141,7 +143,7 @@ fn output_to_a_file_is_what_standard_output_gets() {
         assert_eq!(fs::read(&path).unwrap(), want);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing temporary is left");
     }
-    // Damage or not, the file is there.
+    // A damaged input gives an output file too.
     let cut = folder.path().join("cut.pcap");
     fs::write(&cut, &fs::read(capture(KEEPALIVE)).unwrap()[..2000]).unwrap();
     fs::remove_file(&path).unwrap();

@@ -1,4 +1,4 @@
-//! Filters and slices from outside: which exchanges are chosen, and that a slice gives them again.
+//! Filters and slices: which exchanges are chosen, and that a replay of a slice gives them again.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -6,14 +6,14 @@ mod common;
 use common::{capture, messages, replay, sniffer, text};
 use serde_json::{Map, Value};
 
-/// Two connections, seven exchanges: one of each kind that a filter may stumble over.
+/// Two connections for seven exchanges, each a case of its own for the filters.
 const CONVERSATION: &str = "\
 # Exchanges to choose from
 connection [a] client=10.0.0.1:40000 server=10.0.0.2:80
 connection [b] client=10.1.0.1:40001 server=10.0.0.3:8080
 ";
 
-/// Its lines, by who speaks; a minute between the two halves.
+/// The conversation on them, with a pause of a minute in the middle.
 fn conversation() -> String {
     CONVERSATION.to_owned()
         + r"
@@ -81,7 +81,7 @@ pause 60s
 "
 }
 
-/// Method and path, or status, of each message.
+/// Returns method and path, or the status, of each message.
 fn said(messages: &[Map<String, Value>]) -> Vec<String> {
     let said = |message: &Map<String, Value>| match message.get("statusCode") {
         Some(status) => status.to_string(),
@@ -111,7 +111,7 @@ fn a_filter_on_requests_takes_their_responses_along() {
 fn a_filter_on_statuses_takes_their_requests_along() {
     chosen(&["--status", "5xx"], &["POST /api/2", "503"]);
     chosen(&["--status", "404,500-599"], &["POST /api/2", "503", "GET /other", "404"]);
-    // Whole before its request is, so it comes first when nothing has to wait.
+    // The interim response is complete before its request, so it is output first.
     chosen(&["--status", "100"], &["100", "PUT /continued", "201"]);
     chosen(&["--status", "201"], &["PUT /continued", "100", "201"]);
 }
@@ -123,14 +123,14 @@ fn a_response_that_is_complete_before_its_request_is_not_lost() {
 }
 
 #[test]
-fn different_options_must_all_match_and_one_of_each_ones_values() {
+fn all_options_must_match_each_with_one_of_its_values() {
     chosen(&["--method", "GET,POST", "--status", "4xx"], &["GET /other", "404"]);
     chosen(&["--host", "api.test", "--status", "404"], &[]);
     chosen(&["--host", "*.test", "--method", "PUT", "--path", "/c*"], &["PUT /continued", "100", "201"]);
 }
 
 #[test]
-fn ends_and_times_choose_too() {
+fn endpoints_and_times_filter_too() {
     let b = ["GET /other", "404", "100", "PUT /continued", "201", "413", "PUT /refused"];
     chosen(&["--server", "10.0.0.3"], &b);
     chosen(&["--server", ":8080"], &b);
@@ -171,7 +171,7 @@ fn a_wrong_value_says_what_is_allowed() {
 }
 
 #[test]
-fn messages_that_are_chosen_are_those_that_come_without_a_filter() {
+fn filters_choose_messages_and_never_change_them() {
     for name in common::captures() {
         let path = capture(&name);
         let path = path.to_str().unwrap();
@@ -208,13 +208,13 @@ fn a_slice_replayed_with_the_same_filter_gives_the_same_messages() {
 }
 
 #[test]
-fn a_slice_holds_the_frames_of_the_chosen_connections_alone() {
+fn a_slice_holds_only_the_frames_of_the_chosen_connections() {
     let file = common::talk(&conversation());
     let folder = tempfile::tempdir().unwrap();
     let slice = folder.path().join("only.pcapng");
     let (from, to) = (file.path().to_str().unwrap(), slice.to_str().unwrap());
     assert!(replay(["--status", "503", "--write-pcap", to, from]).status.success());
-    // The whole connection [a], handshake and the request that hangs included, and nothing of [b].
+    // All of connection [a], with its handshake and the unanswered request, and nothing of [b].
     let all = said(&messages(&replay([to]).stdout));
     assert_eq!(all, ["GET /api/1?full=1", "200", "POST /api/2", "503", "GET /hangs"]);
     let none = replay(["--status", "599", "--write-pcap", to, from]);
@@ -242,7 +242,7 @@ fn keyed_redaction_is_equal_for_equal_secrets_over_captures() {
         std::fs::write(&path, bytes).unwrap();
         path.to_str().unwrap().to_owned()
     };
-    // HMAC-SHA256 of "Bearer one" under this key, first 16 bytes, by `openssl dgst -sha256 -hmac`.
+    // `TOKEN` is the HMAC-SHA256 of "Bearer one" under the first key.
     let (one, other) = (key("one", "0123456789abcdef\n"), key("other", "another key of ours"));
     let file = common::talk(&conversation());
     let tokens = |key: &str, path: &str| -> Vec<Value> {
@@ -284,5 +284,5 @@ fn a_key_that_can_be_guessed_is_refused() {
     }
 }
 
-/// See where it is used.
+/// The first 16 bytes of an HMAC-SHA256, computed with `openssl dgst -sha256 -hmac`.
 const TOKEN: &str = "[REDACTED:b56295c6eb477c508bfcfee3492abb55]";

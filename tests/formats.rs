@@ -1,5 +1,5 @@
-//! The formats beside JSON lines, from outside: HAR against its schema and an independent reader, curl's commands run in a
-//! shell, what the summary counts, what `pretty` shows together.
+//! The formats beside JSON lines: HAR against its schema and an independent reader, curl commands
+//! run in a shell, the counts of the summary, the order of `pretty`.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -11,7 +11,7 @@ use std::process::Command;
 use common::{capture, replay, text};
 use serde_json::Value;
 
-/// Runs on a capture; panics unless it went well.
+/// Replays a capture, which must succeed, and returns its output.
 #[track_caller]
 fn shown(format: &str, path: &std::path::Path) -> String {
     let output = replay(["-f", format, path.to_str().unwrap()]);
@@ -19,7 +19,7 @@ fn shown(format: &str, path: &std::path::Path) -> String {
     text(&output.stdout).to_owned()
 }
 
-/// What a HAR, a curl command and a page may stumble over.
+/// A conversation with everything that is hard for a HAR, a curl command or a page.
 const AWKWARD: &str = r##"# Awkward
 >>>
 | GET /a?x=1&y&z=%20#no HTTP/1.1
@@ -101,7 +101,7 @@ fn check_har(har: &str, name: &str) -> Value {
 }
 
 #[test]
-fn every_capture_is_a_har_that_the_schema_and_another_reader_take() {
+fn every_capture_is_a_har_that_the_schema_and_another_reader_accept() {
     for name in common::captures() {
         let path = capture(&name);
         let output = replay(["-f", "har", path.to_str().unwrap()]);
@@ -115,7 +115,7 @@ fn every_capture_is_a_har_that_the_schema_and_another_reader_take() {
 }
 
 #[test]
-fn a_har_says_what_was_said() {
+fn a_har_has_requests_responses_and_remarks() {
     let file = common::talk(AWKWARD);
     let value = check_har(&shown("har", file.path()), "awkward");
     let entries = value["log"]["entries"].as_array().unwrap();
@@ -136,7 +136,7 @@ fn a_har_says_what_was_said() {
     );
     assert_eq!(post["response"]["content"]["encoding"], "base64");
     assert_eq!(post["response"]["redirectURL"], "/elsewhere");
-    // One frame every millisecond: the request and its answer follow each other, and the acknowledgement is in the answer.
+    // Frames are a millisecond apart, and the response follows the request directly.
     assert_eq!((post["time"].as_f64(), post["timings"]["wait"].as_f64()), (Some(1.0), Some(1.0)));
     assert_eq!(entries[2]["comment"], "interim response 100");
     assert_eq!(entries[2]["request"]["httpVersion"], "HTTP/1.0");
@@ -157,9 +157,9 @@ fn an_empty_capture_is_an_empty_har() {
     assert_eq!(value["log"]["entries"].as_array().unwrap().len(), 0);
 }
 
-/// The words of the first command, as a shell takes them apart.
+/// Returns the words of each command, as a shell parses them.
 fn words(script: &str) -> Vec<Vec<u8>> {
-    // A stub in place of curl prints each of its arguments and a NUL; arguments cannot hold one.
+    // A stub of curl prints each argument and a NUL, which no argument can contain.
     let script = format!("curl() {{ printf '%s\\0' \"$@\"; printf 'END\\0'; }}\n{script}");
     let output = Command::new("sh").arg("-c").arg(script).output().unwrap();
     assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -167,7 +167,7 @@ fn words(script: &str) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn a_shell_takes_every_command_apart_as_it_was_meant() {
+fn a_shell_parses_every_command_as_intended() {
     let file = common::talk(AWKWARD);
     let script = shown("curl", file.path());
     assert!(script.chars().all(|c| !c.is_control() || c == '\n'), "nothing that a terminal would obey: {script:?}");
@@ -199,7 +199,7 @@ fn no_field_makes_curl_read_a_file() {
     assert!(words.iter().all(|word| !word.starts_with(b"@/")), "{words:?}");
 }
 
-/// Takes one request and answers it; gives what came.
+/// Accepts one request, answers it and returns it.
 fn served(listener: &TcpListener) -> Vec<u8> {
     let (mut stream, _) = listener.accept().unwrap();
     let (mut request, mut piece) = (Vec::new(), [0; 4096]);
@@ -222,10 +222,11 @@ fn served(listener: &TcpListener) -> Vec<u8> {
 
 #[test]
 #[ignore = "needs curl"]
-fn curl_sends_again_what_was_sent() {
+fn curl_repeats_the_captured_requests() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    // The same conversation with our listener as the server; what curl cannot write at all is left out.
+    // The same conversation with this listener as the server, without the fields that curl cannot
+    // send.
     let text = AWKWARD.replace("\n| X-Esc: a\\x1b[2Jb", "").replace("Host: <i>.test", "Host: i.test");
     let text = text.replacen("\n>>>", &format!("\nconnection server=127.0.0.1:{port}\n>>>"), 1);
     let file = common::talk(&text);
@@ -254,7 +255,7 @@ fn curl_sends_again_what_was_sent() {
             .iter()
             .map(|(n, v)| (n.clone(), v.as_str().unwrap().to_owned()))
             .collect();
-        // curl can be kept from naming a host, but not from writing an empty field (RFC 9112 §3.2 asks for one).
+        // curl can leave out the host's name, but not the Host field (RFC 9112 §3.2 requires it).
         fields.retain(|(name, value)| name != "host" || !value.is_empty());
         fields.sort();
         wanted.sort();
@@ -267,7 +268,7 @@ fn curl_sends_again_what_was_sent() {
 fn the_summary_counts_exchanges_by_endpoint_with_ids_left_out() {
     let mut conversation = String::from("# Orders\n");
     for n in 0..10 {
-        // A pause is what the request waits for its answer.
+        // The pause makes the latency.
         conversation +=
             &format!(">>>\n| GET /orders/{n}?a={n} HTTP/1.1\n| Host: shop.test\n|\npause {}ms\n", (n + 1) * 10);
         let status = if n == 9 { "503 Oh" } else { "200 OK" };
@@ -279,7 +280,7 @@ fn the_summary_counts_exchanges_by_endpoint_with_ids_left_out() {
     assert!(page.contains("\n  2xx") && page.contains("200×9") && page.contains("503×1"), "{page}");
     let row = page.lines().find(|line| line.contains("/orders/{n}")).unwrap_or_else(|| panic!("{page}"));
     let cells: Vec<_> = row.split_whitespace().collect();
-    // Requests waited 10, 20 … 100 ms, and one or two for the frames in between (an acknowledgement before the pause).
+    // Latencies are 10, 20 … 100 ms, plus 1 or 2 ms for the frames in between.
     assert_eq!(cells[..2], ["GET", "shop.test/orders/{n}"]);
     assert_eq!(cells[2..5], ["10", "–", "1"], "exchanges, 4xx, 5xx: {row}");
     let millis: Vec<f64> = [5, 7, 9].map(|at| cells[at].parse().unwrap()).to_vec();
@@ -324,7 +325,7 @@ fn pretty_puts_a_response_below_its_request() {
 }
 
 #[test]
-fn a_reader_that_had_enough_is_no_error() {
+fn a_reader_that_closes_the_pipe_early_is_no_error() {
     let keepalive = capture("real/nginx-keepalive.pcap");
     let keepalive = keepalive.to_str().unwrap();
     let talk = capture("tcp/a-hole-in-a-body-is-a-gap-of-its-length.talk");
@@ -350,7 +351,7 @@ fn a_reader_that_had_enough_is_no_error() {
 }
 
 #[test]
-fn verbose_lays_json_out() {
+fn verbose_indents_json() {
     let file = common::talk("# JSON\n<<<\n| HTTP/1.1 200 OK\n| Content-Length: 16\n|\n| {\"b\":1.0,\"a\":[]}\\\n");
     let output = replay(["-f", "pretty", "-v", file.path().to_str().unwrap()]);
     assert!(

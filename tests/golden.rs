@@ -1,7 +1,7 @@
-//! Every capture of the corpus through the built binary, compared with its snapshot.
+//! Replays every capture of the corpus and compares the output with its snapshot.
 //!
-//! A snapshot is for people: what they must check it against is the page beside the capture. Long bodies stand in it as
-//! length and SHA-256, long frame lists as ranges; nothing else is changed. Read before you accept.
+//! Check a snapshot against the page of its capture before you accept it. Long bodies are shown as
+//! length and SHA-256, frame lists as ranges; nothing else is changed.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -11,7 +11,7 @@ use std::fs;
 
 use serde_json::{Map, Value};
 
-/// Characters of a body that a snapshot shows.
+/// Maximum characters of a body in a snapshot.
 const BODY: usize = 200;
 
 #[test]
@@ -22,7 +22,8 @@ fn every_capture_gives_what_its_snapshot_says() {
     settings.set_omit_expression(true);
     let mut wrong = Vec::new();
     for capture in common::captures() {
-        // Not insta's `glob!`: it names snapshots from the folder that all matches share, which changes with the corpus.
+        // insta's `glob!` would name snapshots by the common folder of all matches, which changes
+        // with the corpus.
         let name = capture.replace('/', "__");
         let compare = || settings.bind(|| insta::assert_snapshot!(name.as_str(), run(&capture)));
         let compared = std::panic::catch_unwind(std::panic::AssertUnwindSafe(compare));
@@ -73,14 +74,14 @@ fn run(capture: &str) -> String {
         let _ = writeln!(shown, "  {key}: {value}");
     }
     for line in common::text(&output.stderr).lines().filter(|line| !line.starts_with('{')) {
-        // Where the project lies on this machine is nobody's business.
+        // The path of the project depends on the machine.
         let _ = writeln!(shown, "stderr\n  {}", line.replace(path.to_str().unwrap(), capture));
     }
     let _ = writeln!(shown, "exit {}", output.status.code().unwrap());
     shown
 }
 
-/// A message in a few lines: start, headers, body, connection.
+/// Writes a message on a few lines: start line, headers, body, connection.
 fn show(mut message: Map<String, Value>, shown: &mut String) {
     if let Some(Value::String(body)) = message.get("body")
         && body.chars().count() > BODY
@@ -108,7 +109,7 @@ fn show(mut message: Map<String, Value>, shown: &mut String) {
     shown.push('\n');
 }
 
-/// `[4, 5, 6, 9]` as `4-6 9`.
+/// Formats `[4, 5, 6, 9]` as `4-6 9`.
 fn ranges(numbers: &[u64]) -> String {
     let mut runs: Vec<(u64, u64)> = Vec::new();
     for &number in numbers {

@@ -1,6 +1,7 @@
-//! Real captures against what tshark finds in them: the expectation that does not come from our own tool.
+//! Compares real captures with lists of the messages that tshark finds, an independent expectation.
 //!
-//! `corpus/real/expect.py` writes the lists; where tshark is wrong, it has the correction and the capture's page the reason.
+//! `corpus/real/expect.py` writes the lists. Where tshark is wrong, it corrects the list, and the
+//! page of the capture has the reason.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -10,7 +11,8 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-/// Rows of tshark's that we report otherwise by decision: capture, row, how many, and why. The capture's page allows it.
+/// Rows of tshark that we do not report by decision: capture, row, count and reason. The page of
+/// the capture documents it.
 const DECIDED: &[(&str, &str, usize, &str)] = &[(
     "nginx-snaplen.pcap",
     "response 200 OK 0 -",
@@ -18,7 +20,8 @@ const DECIDED: &[(&str, &str, usize, &str)] = &[(
     "a head whose end was cut off is counted as unparseable, never reported in part",
 )];
 
-/// Direction, method or status, target or reason, body length, SHA-256 of the body or `-`.
+/// The columns of a row: direction, method or status, target or reason, body length, and SHA-256 of
+/// the body or `-`.
 type Row = [String; 5];
 
 #[test]
@@ -49,7 +52,7 @@ fn messages_are_those_that_tshark_finds() {
     assert!(disagreements.is_empty(), "\n{disagreements}");
 }
 
-/// As a multiset: tshark's order is by dissection, ours by last byte.
+/// Reads a list as a multiset: tshark orders messages by dissection, we by their last byte.
 fn expected(list: &Path) -> BTreeMap<Row, usize> {
     let mut rows = BTreeMap::new();
     for line in fs::read_to_string(list).unwrap().lines() {

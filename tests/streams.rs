@@ -1,4 +1,5 @@
-//! Pipes and signals: a message comes out when it is complete, whatever the other end does next.
+//! Pipes and signals: a message is written as soon as it is complete, whatever the other end does
+//! next.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 #![cfg(unix)]
 
@@ -12,7 +13,7 @@ use common::{capture, message, messages, text};
 
 const KEEPALIVE: &str = "real/nginx-keepalive.pcap";
 
-/// The binary with pipes at all three ends.
+/// Starts the binary with pipes for standard input, output and error.
 fn start(arguments: &[&str]) -> Child {
     Command::new(common::binary())
         .arg("replay")
@@ -24,7 +25,7 @@ fn start(arguments: &[&str]) -> Child {
         .unwrap()
 }
 
-/// Writes enough of a capture for its first message, and no more. Leaves the pipe open.
+/// Writes part of a capture and leaves the pipe open.
 fn feed(child: &mut Child, bytes: &[u8]) -> ChildStdin {
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(bytes).unwrap();
@@ -50,7 +51,7 @@ fn a_message_comes_out_before_the_pipe_is_closed() {
 }
 
 #[test]
-fn a_packed_pipe_streams_too() {
+fn a_compressed_pipe_streams_too() {
     let mut child = start(&["-"]);
     drop(feed(&mut child, &fs::read(capture("real/nginx-gzip.pcap.gz")).unwrap()));
     let output = child.wait_with_output().unwrap();
@@ -59,7 +60,7 @@ fn a_packed_pipe_streams_too() {
 }
 
 #[test]
-fn a_pipe_with_a_text_is_named_as_standard_input() {
+fn text_in_a_pipe_is_reported_as_standard_input() {
     let mut child = start(&["-"]);
     drop(feed(&mut child, b"hello, sniffer\n"));
     let output = child.wait_with_output().unwrap();
@@ -69,13 +70,13 @@ fn a_pipe_with_a_text_is_named_as_standard_input() {
 
 #[test]
 fn a_reader_that_leaves_early_is_no_error() {
-    // Both ways to fill a pipe whose reader is gone: at the end, and while reading.
+    // The write can fail at the end of the run or while it still reads.
     for streams in [false, true] {
         let path = capture("real/nginx-wrk.pcap");
         let mut child = start(&[if streams { "-" } else { path.to_str().unwrap() }]);
         drop(child.stdout.take());
         if streams {
-            // The child may be gone before it has read all.
+            // The child may exit before it has read everything.
             let _ = child.stdin.take().unwrap().write_all(&fs::read(&path).unwrap());
         }
         let output = child.wait_with_output().unwrap();
@@ -98,7 +99,7 @@ fn a_full_pipe_in_non_blocking_mode_is_waited_for() {
 }
 
 #[test]
-fn the_first_signal_ends_the_reading_and_everything_else_ends_well() {
+fn the_first_signal_stops_the_reading_and_finishes_the_output() {
     for (signal, code) in [(rustix::process::Signal::INT, 130), (rustix::process::Signal::TERM, 143)] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.pcap.jsonl");
@@ -131,14 +132,14 @@ fn the_second_signal_ends_at_once() {
     wait_for_message(folder.path());
     let id = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
-    // Another number, so that the two cannot become one on their way.
+    // Another signal, because two pending signals of the same number are delivered as one.
     rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
     let code = child.wait().unwrap().code();
     assert!(matches!(code, Some(130 | 143)), "{code:?}");
     assert!(!path.exists(), "the file was not finished");
 }
 
-/// Returns once something was written to the temporary file in this folder: then signals are watched for.
+/// Waits until the temporary file in this folder has content: by then the handlers are installed.
 fn wait_for_message(folder: &std::path::Path) {
     let written = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().metadata().is_ok_and(|file| file.len() > 0);
     while !fs::read_dir(folder).unwrap().any(written) {
@@ -146,7 +147,7 @@ fn wait_for_message(folder: &std::path::Path) {
     }
 }
 
-/// Where so many records of a little-endian pcap end.
+/// Returns the offset after `count` records of a little-endian pcap.
 fn records(bytes: &[u8], count: usize) -> usize {
     (0..count).fold(24, |at, _| {
         let length = u32::from_le_bytes(bytes[at + 8..at + 12].try_into().unwrap());
@@ -155,9 +156,9 @@ fn records(bytes: &[u8], count: usize) -> usize {
 }
 
 #[test]
-fn neither_a_filter_nor_pretty_keeps_back_what_is_decided() {
+fn neither_a_filter_nor_pretty_holds_a_decided_message() {
     let whole = fs::read(capture(KEEPALIVE)).unwrap();
-    // The handshake and the first request: a request that hangs is just what somebody looks for.
+    // The handshake and the first request: an unanswered request must show at once.
     let request = &whole[..records(&whole, 4)];
     for arguments in [&["--path", "/hello.txt", "-"][..], &["--client", "127.0.0.1", "-"], &["-f", "pretty", "-"]] {
         let mut child = start(arguments);
@@ -176,7 +177,7 @@ fn neither_a_filter_nor_pretty_keeps_back_what_is_decided() {
 fn a_filter_on_statuses_waits_for_the_response_and_no_longer() {
     let whole = fs::read(capture(KEEPALIVE)).unwrap();
     let mut child = start(&["--status", "200", "-"]);
-    // Six frames: the first response is complete.
+    // Six frames complete the first response.
     let stdin = feed(&mut child, &whole[..records(&whole, 6)]);
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     let (mut first, mut second) = (String::new(), String::new());
@@ -187,11 +188,11 @@ fn a_filter_on_statuses_waits_for_the_response_and_no_longer() {
     assert!(child.wait().unwrap().success());
 }
 
-/// As where a container may have few processes. The limit is for all processes of a user who is not root, so it takes one who
-/// has no other.
+/// A container may limit the number of processes. The limit counts all processes of a user and does
+/// not apply to root, so this runs as a user without any.
 #[test]
 #[ignore = "needs capture rights and setpriv"]
-fn where_no_thread_can_be_started_one_does_it_all() {
+fn if_no_thread_can_be_started_one_does_all_the_work() {
     let path = capture(KEEPALIVE);
     let replay = |command: &mut Command, threads: &str| {
         command.args(["replay", "--threads", threads]).arg(&path).stdin(Stdio::null()).output().unwrap()
@@ -204,6 +205,6 @@ fn where_no_thread_can_be_started_one_does_it_all() {
     assert_eq!(got.status.code(), Some(0), "{}", text(&got.stderr));
     assert!(!expected.stdout.is_empty());
     assert_eq!(got.stdout, expected.stdout);
-    let told = text(&got.stderr);
-    assert!(told.starts_with("sniffer: cannot start 16 threads, goes on with one: "), "{told}");
+    let said = text(&got.stderr);
+    assert!(said.starts_with("sniffer: cannot start 16 threads, goes on with one: "), "{said}");
 }

@@ -1,4 +1,5 @@
-//! `sniffer talk` and `sniffer perturb` from outside: text to capture and back, and the same messages over a worse network.
+//! `sniffer talk` and `sniffer perturb`: text to capture and back, and the same messages over a
+//! worse network.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -10,8 +11,9 @@ use std::process::{Command, Output};
 
 use common::{capture, captures, messages, replay, sniffer, text};
 
-/// Captures that can only be told frame by frame: what decides in them is a TCP timestamp, the acknowledgement number of a
-/// segment, data in a SYN that the server did not take, or one fragment of many.
+/// Captures that `talk --from` can only write frame by frame. Their outcome depends on a TCP
+/// timestamp, on the acknowledgement number of a segment, on data in a SYN that the server did not
+/// accept, or on a single fragment.
 const FRAME_BY_FRAME: [&str; 5] = [
     "ip/of-conflicting-ipv4-fragments-the-first-copy-wins.pcap",
     "tcp/a-joined-stream-starts-where-its-first-segment-stands.pcap",
@@ -24,7 +26,8 @@ fn run(arguments: &[&str]) -> Output {
     sniffer().args(arguments).output().unwrap()
 }
 
-/// The messages between each two endpoints, in order, without what another capture of the same may change.
+/// Returns the messages between each two endpoints in order, without the keys that depend on the
+/// capture.
 #[track_caller]
 fn essence(path: &Path) -> BTreeMap<String, Vec<String>> {
     let mut between: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -51,32 +54,32 @@ fn a_conversation_becomes_the_capture_that_is_committed_beside_it() {
 }
 
 #[test]
-fn every_capture_told_and_played_gives_the_same_messages() {
+fn every_capture_written_as_text_and_played_back_gives_the_same_messages() {
     let folder = tempfile::tempdir().unwrap();
-    let (told, played) = (folder.path().join("told.talk"), folder.path().join("played.pcap"));
+    let (written, played) = (folder.path().join("written.talk"), folder.path().join("played.pcap"));
     let mut frame_by_frame = Vec::new();
     for name in captures() {
         let path = capture(&name);
-        let output = run(&["talk", "--from", path.to_str().unwrap(), "-o", told.to_str().unwrap()]);
+        let output = run(&["talk", "--from", path.to_str().unwrap(), "-o", written.to_str().unwrap()]);
         assert_eq!(output.status.code(), Some(0), "{name}: {}", text(&output.stderr));
         if text(&output.stderr).contains("frame by frame") {
             frame_by_frame.push(name.clone());
         }
-        let output = run(&["talk", told.to_str().unwrap(), "-o", played.to_str().unwrap()]);
+        let output = run(&["talk", written.to_str().unwrap(), "-o", played.to_str().unwrap()]);
         assert_eq!(output.status.code(), Some(0), "{name}: {}", text(&output.stderr));
-        assert_eq!(essence(&path), essence(&played), "{name}\n{}", fs::read_to_string(&told).unwrap());
+        assert_eq!(essence(&path), essence(&played), "{name}\n{}", fs::read_to_string(&written).unwrap());
     }
     let unexpected: Vec<_> = frame_by_frame.iter().filter(|name| !FRAME_BY_FRAME.contains(&name.as_str())).collect();
-    // Others may need it as the corpus grows, but it stays the exception.
+    // Further captures may need it as the corpus grows, but at most 5 %.
     assert!(unexpected.len() * 20 <= captures().len(), "{unexpected:#?}");
 }
 
 #[test]
-fn a_capture_is_told_as_it_was_said() {
+fn a_capture_becomes_the_conversation_it_was_made_from() {
     let path = capture("tcp/a-hole-in-a-body-is-a-gap-of-its-length.pcap");
     let output = run(&["talk", "--from", path.to_str().unwrap()]);
-    // The conversation that the capture was made from, in its shortest words.
-    let told = "\
+    // The conversation that the capture was made from, in its shortest form.
+    let expected = "\
 # The conversation of a-hole-in-a-body-is-a-gap-of-its-length.pcap
 
 
@@ -110,18 +113,18 @@ fn a_capture_is_told_as_it_was_said() {
 |
 | b\\
 ";
-    assert_eq!(text(&output.stdout), told);
+    assert_eq!(text(&output.stdout), expected);
 }
 
 #[test]
-fn what_somebody_made_up_is_told_as_forged() {
-    for (name, told) in [
+fn segments_of_a_third_party_are_marked_forged() {
+    for (name, expected) in [
         ("tcp/a-blind-reset-ends-nothing.pcap", "<<< rst forged seq+1000\n"),
         ("tcp/a-syn-inside-a-connection-changes-nothing.pcap", ">>> syn forged no-ack seq+7000\n"),
         ("tcp/an-unsolicited-md5-option-is-ignored.pcap", " md5"),
         ("tcp/a-later-copy-with-a-wrong-checksum-is-named.pcap", " bad-checksum"),
     ] {
-        // The same words as in the conversation that it was made from, but for their order.
+        // The words of the original conversation, in any order.
         let words = |text: &str| -> Vec<String> {
             let mut words: Vec<_> = text.split_whitespace().map(str::to_owned).collect();
             words.sort();
@@ -129,15 +132,15 @@ fn what_somebody_made_up_is_told_as_forged() {
         };
         let output = run(&["talk", "--from", capture(name).to_str().unwrap()]);
         let text = text(&output.stdout);
-        let found = text
-            .lines()
-            .any(|line| if told.starts_with(' ') { line.contains(told) } else { words(line) == words(told) });
-        assert!(found, "{told:?} in\n{text}");
+        let found = text.lines().any(|line| {
+            if expected.starts_with(' ') { line.contains(expected) } else { words(line) == words(expected) }
+        });
+        assert!(found, "{expected:?} in\n{text}");
     }
 }
 
 #[test]
-fn what_is_wrong_with_a_conversation_is_one_line_and_exit_1() {
+fn a_wrong_conversation_is_one_line_and_exit_1() {
     let said = |conversation: &str| {
         let output = sniffer().args(["talk", "-", "-o", "/dev/null"]).write_stdin(conversation).output().unwrap();
         (output.status.code(), text(&output.stderr).to_owned())
@@ -161,7 +164,7 @@ fn what_is_wrong_with_a_conversation_is_one_line_and_exit_1() {
     }
 }
 
-/// Each with what it must leave alone: captures of whole connections whose segments' places decide nothing.
+/// Perturbations that must not change the messages of a whole connection.
 const LOSSLESS: [&[&str]; 8] = [
     &["--wrap"],
     &["--resegment"],
@@ -177,7 +180,8 @@ const LOSSLESS: [&[&str]; 8] = [
 fn a_worse_network_that_loses_nothing_gives_the_same_messages() {
     let folder = tempfile::tempdir().unwrap();
     let worse = folder.path().join("worse.pcap");
-    // Joined in the middle or holed: what comes first, and where a segment begins behind a hole, decides what is read.
+    // In midstream captures and after gaps, the first segment and the segment boundaries decide
+    // where reading starts.
     let not_whole = ["midstream", "midbody", "snaplen", "lossy"];
     for name in
         captures().iter().filter(|name| name.starts_with("real/") && !not_whole.iter().any(|n| name.contains(n)))
@@ -195,7 +199,7 @@ fn a_worse_network_that_loses_nothing_gives_the_same_messages() {
 }
 
 #[test]
-fn the_seed_decides_alone() {
+fn the_same_seed_gives_the_same_frames() {
     let path = capture("real/nginx-keepalive.pcap");
     let frames =
         |seed: &str| run(&["perturb", path.to_str().unwrap(), "--seed", seed, "--reorder", "--drop", "0.2"]).stdout;
@@ -242,7 +246,7 @@ fn tshark_reads_what_is_written_without_complaint() {
 }
 
 #[test]
-fn a_damaged_capture_is_told_up_to_the_damage_and_exits_2() {
+fn a_damaged_capture_is_written_up_to_the_damage_and_exits_2() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cut.pcap");
     let whole = fs::read(capture("real/nginx-keepalive.pcap")).unwrap();

@@ -1,4 +1,4 @@
-//! What a person at a terminal sees: `pretty` in its width, with colours unless they are not wanted.
+//! Output on a terminal: `pretty` fits its width and has colours unless they are disabled.
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -13,7 +13,7 @@ use std::process::Command;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
-/// What the binary writes to a terminal of this width; it went well.
+/// Runs the binary on a terminal of this width, which must succeed, and returns its output.
 #[track_caller]
 fn seen(columns: u16, environment: &[(&str, &str)], arguments: &[&str]) -> String {
     let (code, text) = run(columns, environment, arguments);
@@ -21,7 +21,7 @@ fn seen(columns: u16, environment: &[(&str, &str)], arguments: &[&str]) -> Strin
     text
 }
 
-/// Exit code, and all that was written to the terminal.
+/// Runs the binary on a terminal and returns its exit code and output.
 fn run(columns: u16, environment: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, String) {
     let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&controller).unwrap();
@@ -40,12 +40,12 @@ fn run(columns: u16, environment: &[(&str, &str)], arguments: &[&str]) -> (Optio
         .stdin(terminal)
         .spawn()
         .unwrap();
-    // Without a handle of ours the terminal is gone when the child is.
+    // Without this handle, the terminal closes when the child exits.
     drop(command);
     let reader = std::thread::spawn(move || {
         let (mut bytes, mut piece) = (Vec::new(), [0; 4096]);
         let mut file = File::from(controller);
-        // The end of a terminal is an error on Linux.
+        // On Linux, reading from a closed terminal is an error.
         while let Ok(read @ 1..) = file.read(&mut piece) {
             bytes.extend_from_slice(&piece[..read]);
         }
@@ -55,7 +55,7 @@ fn run(columns: u16, environment: &[(&str, &str)], arguments: &[&str]) -> (Optio
     (code, common::text(&reader.join().unwrap()).replace("\r\n", "\n"))
 }
 
-/// Without what a terminal obeys.
+/// Removes colours.
 fn plain(text: &str) -> String {
     let mut parts = text.split("\x1b[");
     let first = parts.next().unwrap_or_default().to_owned();
@@ -63,7 +63,7 @@ fn plain(text: &str) -> String {
 }
 
 #[test]
-fn no_line_is_wider_than_the_terminal_and_what_was_said_stays() {
+fn no_line_is_wider_than_the_terminal_and_start_lines_stay() {
     let path = common::capture("real/nginx-redirects.pcap");
     let path = path.to_str().unwrap();
     for columns in [60, 80, 120] {
@@ -78,7 +78,7 @@ fn no_line_is_wider_than_the_terminal_and_what_was_said_stays() {
 }
 
 #[test]
-fn colours_are_there_unless_they_are_not_wanted() {
+fn colours_are_on_unless_disabled() {
     let path = common::capture("real/nginx-redirects.pcap");
     let path = path.to_str().unwrap();
     assert!(seen(100, &[], &["replay", path]).contains("\x1b[36m301"));

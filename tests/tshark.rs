@@ -1,5 +1,5 @@
-//! The whole corpus against tshark: methods, targets, statuses and bodies. Each known disagreement is listed here with its
-//! reason, and a reason that is not needed any more fails too.
+//! Compares the whole corpus with tshark: methods, targets, statuses and bodies. Each known
+//! difference is listed with its reason; an entry that is no longer needed fails too.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -14,7 +14,7 @@ const CUT: &str = "tshark shows no message whose body is cut";
 const BEHIND: &str = "tshark finds nothing more in a direction behind a hole";
 const DROPPED: &str = "tshark reads what the peer would have dropped";
 
-/// Captures where tshark 4.0 and we differ, by a part of their name, and why.
+/// Captures where tshark 4.0 differs from us, by a part of their name, with the reason.
 const KNOWN: &[(&str, &str)] = &[
     ("a-gzip-that-is-cut-gives-what-it-decodes-to", CUT),
     (
@@ -86,7 +86,7 @@ const KNOWN: &[(&str, &str)] = &[
     ("the-payload-of-a-reset-is-not-data", CUT),
 ];
 
-/// What a message is: `GET /target` or `200`, and its body.
+/// The number of messages by start (`GET /target` or `200`) and body.
 type Messages = BTreeMap<(String, Vec<u8>), usize>;
 
 #[test]
@@ -147,7 +147,7 @@ fn tsharks(capture: &str) -> Messages {
     let mut messages = Messages::new();
     for packet in packets.as_array().into_iter().flatten() {
         let layers = &packet["_source"]["layers"];
-        // Several messages in one frame are a list.
+        // tshark writes several messages in one frame as a list.
         let https = match &layers["http"] {
             Value::Array(list) => list.iter().collect(),
             Value::Null => Vec::new(),
@@ -172,7 +172,7 @@ fn tsharks(capture: &str) -> Messages {
     messages
 }
 
-/// The bytes of a field, wherever in the tree it stands: `"name_raw": ["hex", …]`.
+/// Returns the bytes of a field at any depth of the tree: `"name_raw": ["hex", …]`.
 fn raw(tree: &Value, name: &str) -> Option<Vec<u8>> {
     match tree {
         Value::Object(fields) => fields.iter().find_map(|(key, value)| {

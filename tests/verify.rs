@@ -1,4 +1,4 @@
-//! `sniffer verify` from outside, on a copy of the corpus: what passes, what a difference looks like, what is accepted.
+//! `sniffer verify` on a copy of the corpus: what passes, the report of a difference, `--accept`.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -8,7 +8,7 @@ use std::path::Path;
 
 use common::{capture, captures, replay, sniffer, text};
 
-/// A copy of some of the corpus.
+/// Copies some captures of the corpus to a new folder.
 fn copy(names: &[&str]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for name in names {
@@ -19,7 +19,7 @@ fn copy(names: &[&str]) -> tempfile::TempDir {
     folder
 }
 
-/// Exit code and what was printed; nothing may be said on stderr.
+/// Runs `sniffer verify` and returns exit code and output. Nothing may be on stderr.
 #[track_caller]
 fn verify(folder: &Path, options: &[&str]) -> (i32, String) {
     let output = sniffer().arg("verify").arg(folder).args(options).output().unwrap();
@@ -53,7 +53,7 @@ fn the_whole_corpus_is_new_then_accepted_then_the_same() {
 }
 
 #[test]
-fn what_replay_prints_is_a_golden_file() {
+fn the_output_of_replay_is_a_golden_file() {
     let folder = copy(&[KEEPALIVE]);
     for options in [&[][..], &["--frames"]] {
         let lines = replay(options.iter().map(AsRef::as_ref).chain([capture(KEEPALIVE).as_os_str()])).stdout;
@@ -62,7 +62,7 @@ fn what_replay_prints_is_a_golden_file() {
     }
 }
 
-/// Accepts, changes the golden file, and gives the report.
+/// Accepts a capture, changes its golden file, and returns the report of the next run.
 #[track_caller]
 fn after(name: &str, change: impl Fn(&str) -> String) -> (tempfile::TempDir, String) {
     let folder = copy(&[name]);
@@ -85,7 +85,7 @@ fn shows(report: &str, lines: &[&str]) {
 }
 
 #[test]
-fn a_difference_is_told_by_message_and_field() {
+fn a_difference_is_reported_by_message_and_field() {
     let (_folder, report) = after(KEEPALIVE, |golden| {
         golden
             .replacen("\"server\":\"nginx/1.22.1\",", "", 1)
@@ -130,7 +130,7 @@ fn masks_hide_values_and_not_their_presence() {
     let golden = fs::read_to_string(&path).unwrap();
     assert!(golden.contains("\"timestamp\":\"[MASKED]\"") && golden.contains("\"date\":\"[MASKED]\""));
     assert!(!golden.contains("Nov 2026 08:43"));
-    // A golden file from before there were masks is as good.
+    // A golden file written without the mask still matches.
     fs::write(&path, golden.replacen("\"[MASKED]\"", "\"whenever\"", 1)).unwrap();
     assert_eq!(verify(folder.path(), &[]).0, 0);
     fs::write(&path, golden.replacen("\"date\":\"[MASKED]\",", "", 1)).unwrap();
@@ -169,7 +169,7 @@ fn a_damaged_capture_has_its_damage_in_its_golden_file() {
 }
 
 #[test]
-fn accept_shows_what_it_takes() {
+fn accept_shows_what_it_accepts() {
     let (folder, before) = after(GAP, |golden| golden.replace("\"missingBytes\":10", "\"missingBytes\":11"));
     shows(&before, &["missingBytes: 11 → 10"]);
     let (code, report) = verify(folder.path(), &["--accept"]);
@@ -179,7 +179,7 @@ fn accept_shows_what_it_takes() {
 }
 
 #[test]
-fn what_cannot_be_read_is_exit_2_and_a_golden_file_without_capture_a_difference() {
+fn an_unreadable_file_is_exit_2_and_a_golden_file_without_capture_differs() {
     let folder = copy(&[KEEPALIVE]);
     verify(folder.path(), &["--accept"]);
     let golden = folder.path().join(format!("{KEEPALIVE}.jsonl"));
@@ -198,7 +198,7 @@ fn what_cannot_be_read_is_exit_2_and_a_golden_file_without_capture_a_difference(
 }
 
 #[test]
-fn junit_has_a_case_a_capture() {
+fn junit_has_a_test_case_per_capture() {
     let (folder, _) = after(GAP, |golden| golden.replace("\"missingBytes\":10", "\"missingBytes\":11"));
     fs::copy(capture(KEEPALIVE), folder.path().join("new.pcap")).unwrap();
     let path = folder.path().join("out.xml");

@@ -1,4 +1,4 @@
-//! `sniffer why` from outside: each way a frame can go, and the same answer as `replay --frames` gives over the corpus.
+//! `sniffer why`: every fate of a frame, and the same answer as `replay --frames` over the corpus.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
@@ -7,26 +7,27 @@ use std::path::Path;
 
 use common::{capture, captures, messages, replay, sniffer, text};
 
-/// What is told, in one line; it went well.
+/// Runs `sniffer why`, which must succeed, and returns its output on one line.
 #[track_caller]
 fn why(path: &Path, arguments: &[&str]) -> String {
     let output = sniffer().arg("why").arg(path).args(arguments).output().unwrap();
-    let told = text(&output.stdout);
+    let said = text(&output.stdout);
     assert!(output.stderr.is_empty() && output.status.success(), "{}", text(&output.stderr));
-    assert!(told.lines().all(|line| line.chars().count() <= 200), "{told}");
-    told.split_whitespace().collect::<Vec<_>>().join(" ")
+    assert!(said.lines().all(|line| line.chars().count() <= 200), "{said}");
+    said.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[track_caller]
-fn tells(conversation: &str, frame: u64, words: &[&str]) {
+fn explains(conversation: &str, frame: u64, words: &[&str]) {
     let file = common::talk(conversation);
-    let told = why(file.path(), &["--frame", &frame.to_string()]);
+    let said = why(file.path(), &["--frame", &frame.to_string()]);
     for word in words {
-        assert!(told.contains(word), "{word:?} in\n{told}");
+        assert!(said.contains(word), "{word:?} in\n{said}");
     }
 }
 
-/// The response in two segments, the second of them first. Frames 1 to 3 are the handshake, 4 the request.
+/// A response in two segments, captured in the wrong order. Frames 1 to 3 are the handshake, frame
+/// 4 is the request.
 const REORDERED: &str = "\
 # Out of order
 >>>
@@ -43,8 +44,8 @@ const REORDERED: &str = "\
 ";
 
 #[test]
-fn a_frame_that_is_a_message() {
-    tells(
+fn a_frame_with_a_whole_message_names_it() {
+    explains(
         REORDERED,
         4,
         &[
@@ -58,8 +59,8 @@ fn a_frame_that_is_a_message() {
 }
 
 #[test]
-fn a_frame_that_waits_and_the_one_that_lets_it_go_on() {
-    tells(
+fn a_frame_that_waits_names_the_frame_that_releases_it() {
+    explains(
         REORDERED,
         5,
         &[
@@ -67,29 +68,33 @@ fn a_frame_that_waits_and_the_one_that_lets_it_go_on() {
             "a part of the response 200 (exchange 0), which began in frame 6 and was whole with frame 6.",
         ],
     );
-    tells(REORDERED, 6, &["It let 5 bytes go on that had waited.", "Counted with it: 39 as head, 10 as body."]);
+    explains(REORDERED, 6, &["It let 5 bytes go on that had waited.", "Counted with it: 39 as head, 10 as body."]);
 }
 
 #[test]
-fn frames_that_open_and_frames_without_payload() {
-    tells(REORDERED, 1, &["(SYN, seq 1000000) without payload.", "which it opened"]);
+fn a_syn_without_payload_opens_its_connection() {
+    explains(REORDERED, 1, &["(SYN, seq 1000000) without payload.", "which it opened"]);
 }
 
 #[test]
-fn a_copy_is_named_as_one() {
+fn a_retransmission_is_named() {
     let twice = ">>>\n| GET /a HTTP/1.1\n| Host: a.test\n|\n>>> again\n<<<\n| HTTP/1.1 204 No\n|\n";
-    tells(&format!("# Twice\n{twice}"), 6, &["Counted with it: 33 as seen before.", "It became part of no message."]);
+    explains(
+        &format!("# Twice\n{twice}"),
+        6,
+        &["Counted with it: 33 as seen before.", "It became part of no message."],
+    );
 }
 
 #[test]
-fn what_is_no_tcp_or_cut_or_broken_says_where() {
+fn a_frame_that_is_not_tcp_cut_or_malformed_says_where() {
     let udp = "frame\n| {hex 020000000002020000000001 0800 4500001c 00000000 4011 0000 0a000001 0a000002 0035 0035 0008 0000}\\\n";
-    tells(&format!("# UDP\n{udp}"), 1, &["It is well-formed and holds neither TCP nor a tunnel that is opened."]);
+    explains(&format!("# UDP\n{udp}"), 1, &["It is well-formed and holds neither TCP nor a tunnel that is opened."]);
     let short = "frame\n| {hex 020000000002020000000001 0800 4500}\\\n";
-    tells(&format!("# Short\n{short}"), 1, &["It is cut or malformed in the IP header"]);
+    explains(&format!("# Short\n{short}"), 1, &["It is cut or malformed in the IP header"]);
     let cut = "<<< cut=50\n| HTTP/1.1 200 OK\n| Content-Length: 100\n|\n| {100*x}\\\n";
     // The head has 40 bytes: 17 + 21 + 2.
-    tells(
+    explains(
         &format!("# Cut\nconnection no-handshake\n{cut}"),
         1,
         &[
@@ -104,9 +109,9 @@ fn what_is_no_tcp_or_cut_or_broken_says_where() {
 #[test]
 fn a_fragment_is_followed_to_its_datagram() {
     let file = "# Fragments\nconnection no-handshake\n>>> fragment=24\n| GET /a HTTP/1.1\n| Host: a.test\n|\n";
-    // 20 bytes of TCP header and 33 of payload in pieces of 24.
+    // The TCP header (20 bytes) and the payload (33 bytes) in fragments of 24 bytes.
     for frame in [1, 2, 3] {
-        tells(
+        explains(
             file,
             frame,
             &[
@@ -119,15 +124,16 @@ fn a_fragment_is_followed_to_its_datagram() {
     let lost = "# Lost\nconnection no-handshake\n>>> fragment=24\n| GET /a HTTP/1.1\n| Host: a.test\n|\n";
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("lost.pcap");
-    // Without the last fragment (14 + 20 + 5 bytes) and its acknowledgement (14 + 40), each with its record header.
+    // Cuts the last fragment (14 + 20 + 5 bytes) and its acknowledgement (14 + 40 bytes), each with
+    // its record header.
     let whole = std::fs::read(common::talk(lost).path()).unwrap();
     std::fs::write(&path, &whole[..whole.len() - 16 - 39 - 16 - 54]).unwrap();
     assert!(why(&path, &["--frame", "1"]).contains("never became whole"));
 }
 
 #[test]
-fn what_is_not_http_says_what_it_is() {
-    tells(
+fn other_protocols_are_named() {
+    explains(
         "# TLS\n>>>\n| {hex 16 0301 0005 01 000001 00}\\\n",
         4,
         &["it carries TLS", "10 as TLS", "part of no message"],
@@ -135,16 +141,16 @@ fn what_is_not_http_says_what_it_is() {
 }
 
 #[test]
-fn a_connection_is_told_with_its_messages() {
+fn a_connection_lists_its_messages() {
     let path = capture("real/nginx-keepalive.pcap");
-    let told = why(&path, &["--connection", "9fc96fb5c6ddc2fb"]);
-    // The 20th frame acknowledges the last FIN, with which it was over.
+    let said = why(&path, &["--connection", "9fc96fb5c6ddc2fb"]);
+    // The 20th frame acknowledges the last FIN, after which the connection was closed.
     for words in [
         "between the client 127.0.0.1:46386 and the server 127.0.0.1:18080. Frame 1 opened it; 19 frames of the capture are its own",
         "#0 request GET /hello.txt, from frame 4 to frame 4",
         "#0 response 200, from frame 6 to frame 6",
     ] {
-        assert!(told.contains(words), "{words:?} in\n{told}");
+        assert!(said.contains(words), "{words:?} in\n{said}");
     }
 }
 
@@ -154,7 +160,7 @@ fn every_frame_that_carried_a_message_says_so() {
     for name in captures() {
         let path = capture(&name);
         let all = messages(&replay(["--frames".as_ref(), path.as_os_str()]).stdout);
-        // The first, the middle and the last say whether the rule holds; all of them would take minutes.
+        // The first, the middle and the last message; all of them would take minutes.
         let picked = [0, all.len() / 2, all.len().saturating_sub(1)];
         for message in picked.iter().filter_map(|&at| all.get(at)) {
             let what = match message.get("statusCode") {
@@ -163,9 +169,9 @@ fn every_frame_that_carried_a_message_says_so() {
             };
             let frames = message["frames"].as_array().unwrap();
             for frame in [frames.first().unwrap(), frames.last().unwrap()] {
-                let told = why(&path, &["--frame", &frame.to_string()]);
-                assert!(told.contains(&what), "{name} frame {frame}: {what}\n{told}");
-                assert!(told.contains(message["connection"].as_str().unwrap()), "{name} frame {frame}\n{told}");
+                let said = why(&path, &["--frame", &frame.to_string()]);
+                assert!(said.contains(&what), "{name} frame {frame}: {what}\n{said}");
+                assert!(said.contains(message["connection"].as_str().unwrap()), "{name} frame {frame}\n{said}");
                 asked += 1;
             }
         }
@@ -174,7 +180,7 @@ fn every_frame_that_carried_a_message_says_so() {
 }
 
 #[test]
-fn what_is_not_there_is_one_line_and_exit_1() {
+fn an_unknown_frame_or_connection_is_one_line_and_exit_1() {
     let path = capture("real/nginx-keepalive.pcap");
     let path = path.to_str().unwrap();
     for (arguments, code, word) in [

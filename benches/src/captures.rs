@@ -1,4 +1,5 @@
-//! The captures that are measured: six classes, made from a seed, after what real programs send.
+//! The captures that are measured: six classes, generated from a seed, modelled on what real
+//! programs send.
 //!
 //! Next: [`crate::traffic`], connection by connection.
 
@@ -10,7 +11,7 @@ use sniffer_testkit::rng::Rng;
 
 use crate::traffic::{Line, ScriptedConnection, Wire};
 
-/// A class: its name, what it is, and how it is made at a scale (1 is what is measured).
+/// A class: its name, a description, and how it is made at a scale (1 is measured).
 pub(crate) struct TrafficClass {
     pub(crate) name: &'static str,
     pub(crate) what: &'static str,
@@ -39,7 +40,7 @@ fn scaled(count: usize, scale: f64) -> usize {
     ((count as f64 * scale) as usize).max(1)
 }
 
-/// JSON as services send it: an escape every seven bytes.
+/// Returns JSON as services send it: an escape every seven bytes.
 pub(crate) fn json(bytes: usize, rng: &mut Rng) -> String {
     let mut text = String::from(r#"{"ok": true, "items": ["#);
     while text.len() + 160 < bytes {
@@ -53,16 +54,16 @@ pub(crate) fn json(bytes: usize, rng: &mut Rng) -> String {
     text + "null]}"
 }
 
-/// Bodies of 0.3 to 4 KiB, evenly spread over the orders of magnitude.
+/// Returns bodies of 0.3 to 4 KiB, evenly spread over the orders of magnitude.
 fn bodies(rng: &mut Rng) -> Vec<String> {
     (0..64).map(|n| json((300.0 * (4096.0_f64 / 300.0).powf(f64::from(n) / 63.0)) as usize, rng)).collect()
 }
 
-/// A request, and its answer.
+/// Adds a request and its response.
 fn exchange(connection: &mut ScriptedConnection, n: usize, bodies: &[String], close: bool, line: Line, rng: &mut Rng) {
     let body = &bodies[n % bodies.len()];
     let length = body.len();
-    let closing = if close { "ScriptedConnection: close\r\n" } else { "" };
+    let closing = if close { "Connection: close\r\n" } else { "" };
     let head = format!(
         "Host: api.example.test\r\nUser-Agent: bench-client/1.4 (linux; x86_64)\r\nAccept: application/json, text/plain;q=0.8\r\n\
          Accept-Language: en-GB,en;q=0.9\r\nAuthorization: Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkJl\
@@ -83,7 +84,7 @@ fn exchange(connection: &mut ScriptedConnection, n: usize, bodies: &[String], cl
     connection.say(false, response.as_bytes(), line, rng);
 }
 
-/// Connections that are kept, in turn as chance has it.
+/// Writes persistent connections, which take turns at random.
 fn keep_alive(wire: &mut Wire, connections: usize, exchanges: usize, line: Line) -> io::Result<()> {
     let mut rng = Rng::new(11);
     let bodies = bodies(&mut rng);

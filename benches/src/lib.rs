@@ -1,7 +1,8 @@
 //! The stages that are measured one by one: decode, order, head, chunks, JSON.
 //!
-//! Each case is frames made once and run through the engine as far as its stage. The same cases are timed by `benches/micro.rs`
-//! and counted in instructions by `cargo xtask test`.
+//! Each case has frames that are made once, and runs them through the engine up to its stage.
+//! `benches/micro.rs` measures the time of these cases, and `cargo xtask test` counts their
+//! instructions.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -20,10 +21,10 @@ use sniffer_packet::segment::Flags;
 use sniffer_packet::time::{Precision, Timestamp};
 use sniffer_testkit::wire::{Tcp, Way, frame_bytes};
 
-/// Frames, and what they lie in, as a replay reads them.
+/// Frames, and the blocks that they lie in, as in a replay.
 type InBlocks = (Vec<OwnedFrame>, Vec<Block>);
 
-/// Frames in a block: some 256 KiB.
+/// Frames in a block: about 256 KiB.
 const IN_BLOCK: usize = 256;
 
 fn in_blocks(frames: Vec<OwnedFrame>) -> InBlocks {
@@ -42,11 +43,11 @@ pub struct Case {
 
 #[derive(Debug)]
 enum Input {
-    /// Only decoded.
+    /// Decode only.
     Decode(Vec<OwnedFrame>),
-    /// Through the whole engine, without output.
+    /// The whole engine, without output.
     Engine(InBlocks),
-    /// Written as lines.
+    /// Write messages as lines.
     Json(Vec<Message>),
 }
 
@@ -57,7 +58,7 @@ impl fmt::Display for Case {
 }
 
 impl Case {
-    /// Bytes that go in.
+    /// Returns the number of input bytes.
     pub fn bytes(&self) -> usize {
         match &self.input {
             Input::Decode(frames) | Input::Engine((frames, _)) => frames.iter().map(|frame| frame.bytes.len()).sum(),
@@ -65,7 +66,7 @@ impl Case {
         }
     }
 
-    /// Runs it once; what it gives depends on all of it.
+    /// Runs it once. The result depends on all of its output.
     pub fn run(&self) -> usize {
         match &self.input {
             Input::Decode(frames) => {
@@ -93,12 +94,11 @@ fn extract((frames, blocks): &InBlocks, out: &mut dyn FnMut(&mut Message)) {
     let mut extractor = Extractor::new(Config::default());
     for (frames, block) in frames.chunks(IN_BLOCK).zip(blocks) {
         within(block, frames).for_each(|frame| extractor.push(&frame, out));
-        extractor.release_block();
     }
     extractor.finish(out);
 }
 
-/// All of them.
+/// Returns all cases.
 pub fn cases() -> Vec<Case> {
     let heads: Vec<u8> = (0..500).flat_map(head).collect();
     let body = format!("HTTP/1.1 200 OK\r\nContent-Length: 500000\r\n\r\n{}", "x".repeat(500_000));
@@ -118,7 +118,7 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
-/// A response with ten fields and a body of JSON.
+/// Returns a response with ten fields and a body of JSON.
 fn head(n: usize) -> Vec<u8> {
     let body = r#"{"id": 91181347, "name": "item-28aab98c67c2", "tags": ["beta", "alpha"], "note": "café \"quoted\""}"#
         .repeat(5);
@@ -131,7 +131,7 @@ fn head(n: usize) -> Vec<u8> {
     .into_bytes()
 }
 
-/// A connection whose server sends these bytes, acknowledged after every other segment.
+/// Returns a connection whose server sends these bytes; every other segment is acknowledged.
 fn answer(bytes: &[u8]) -> Vec<OwnedFrame> {
     const SEGMENT: usize = 1_448;
     let mut frames = Vec::new();

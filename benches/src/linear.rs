@@ -1,6 +1,7 @@
-//! How cost grows: each dimension over two decades, as time for one of its units.
+//! The growth of cost: each dimension over two decades, as time per unit.
 //!
-//! In this process and on one thread, the fastest of several runs: what is compared is a size with ten times itself.
+//! It runs in this process, on one thread, and takes the fastest of several runs, to compare a size
+//! with ten times that size.
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -21,7 +22,7 @@ struct Dimension {
     name: &'static str,
     /// The smallest size.
     unit: usize,
-    /// Frames of a size.
+    /// Makes the frames of a size.
     frames: fn(usize) -> Frames,
 }
 
@@ -35,14 +36,14 @@ const DIMENSIONS: [Dimension; 7] = [
     Dimension { name: "bytes of a body", unit: 10_000, frames: bytes },
 ];
 
-/// Nanoseconds a unit at each size, as rows of a table.
+/// Returns nanoseconds per unit at each size, as rows of a table.
 pub(crate) fn rows() -> String {
     let mut rows = String::new();
     for dimension in DIMENSIONS {
         let _ = write!(rows, "| {} |", dimension.name);
         for size in SIZES.map(|times| times * dimension.unit) {
             let frames = (dimension.frames)(size).0;
-            // Small ones several times over, so that the clock does not show.
+            // Small sizes run several times, so that the clock's resolution does not show.
             let repeat = (200_000 / size).clamp(1, 400);
             let best = (0..7).map(|_| time(&frames, repeat)).min().unwrap_or_default();
             let _ = write!(rows, " {size}: {:.1} ns |", best.as_nanos() as f64 / (repeat * size) as f64);
@@ -69,7 +70,7 @@ fn time(frames: &[OwnedFrame], repeat: usize) -> Duration {
     start.elapsed()
 }
 
-/// Frames of connections, in the making.
+/// Builds the frames of connections.
 #[derive(Default)]
 struct Frames(Vec<OwnedFrame>);
 
@@ -107,7 +108,8 @@ impl Frames {
         self.say(client, true, 1, 1, b"");
     }
 
-    /// A connection whose client asked, and whose server answers with these bytes in segments of 1 000.
+    /// Adds a connection whose client sends a request and whose server responds with these bytes in
+    /// segments of 1 000.
     fn answer(bytes: &[u8]) -> Self {
         let mut frames = Self::default();
         frames.open(0);
@@ -173,7 +175,7 @@ fn pipelined(size: usize) -> Frames {
 fn out_of_order(size: usize) -> Frames {
     let whole = packets(size);
     let mut frames = whole.0;
-    // The first segment of the answer comes last.
+    // The first segment of the response comes last.
     let first = frames.remove(4);
     frames.push(first);
     Frames(frames)

@@ -1,8 +1,9 @@
-//! `cargo xtask bench`: makes captures, runs the replay beside a floor and beside other tools, writes `benches/RESULTS.md`.
+//! `cargo xtask bench`: makes captures, runs the replay next to a floor program and other tools,
+//! and writes `benches/RESULTS.md`.
 //!
-//! It measures release builds of programs, from outside. Captures are kept in `target/bench`: those made from a seed, and where
-//! the machine has what it takes, those of real programs. `--quick` is for trying it out: small captures from the seed, two turns,
-//! nothing written.
+//! It measures release builds of programs from outside. Captures are kept in `target/bench`: those
+//! generated from a seed and, if the machine can make them, those of real programs. `--quick` is a
+//! trial: small generated captures, two turns, and nothing is written.
 #![forbid(unsafe_code)]
 
 mod captures;
@@ -22,7 +23,7 @@ use measure::in_turns;
 use real::Real;
 use report::{ReportRow, ReportTable};
 
-/// Turns of each command: ratios of fewer flicker.
+/// Turns of each command: with fewer, ratios vary too much.
 const TURNS: usize = 9;
 
 fn main() -> io::Result<()> {
@@ -43,7 +44,7 @@ fn top() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Where captures are kept.
+/// Folder of the captures.
 fn folder() -> PathBuf {
     top().join("target/bench")
 }
@@ -51,7 +52,7 @@ fn folder() -> PathBuf {
 fn bench(scale: f64, turns: usize, with_real: bool) -> io::Result<String> {
     let binaries = std::env::current_exe()?.parent().map(Path::to_path_buf).unwrap_or_default();
     let program = |name: &str| binaries.join(name).display().to_string();
-    // First: what is wrong with these is better known in the first minute than in the tenth.
+    // First, because an error in these should show in the first minute, not in the tenth.
     let real = if with_real { real::captures(&folder().join("real"), &program)? } else { Vec::new() };
     let mut table = ReportTable::default();
     for class in &CLASSES {
@@ -61,7 +62,7 @@ fn bench(scale: f64, turns: usize, with_real: bool) -> io::Result<String> {
     for Real { name, what, path } in real {
         table.rows.push(measured(name, what, &path, turns, &program)?);
     }
-    // Memory must not grow with the file: the same connections, saying more.
+    // Memory must not grow with the file: the same connections, with more data.
     let mut memory = Vec::new();
     for times in [1.0, 4.0, 16.0] {
         let path = capture(&CLASSES[2], 0.1 * times * scale)?.display().to_string();
@@ -72,7 +73,7 @@ fn bench(scale: f64, turns: usize, with_real: bool) -> io::Result<String> {
     Ok(table.text(&memory, &linear::rows()))
 }
 
-/// What a capture costs: the replay, the floor and others, in turns.
+/// Measures the cost of a capture: the replay, the floor and other tools, in turns.
 fn measured(
     name: &'static str,
     what: String,
@@ -105,17 +106,17 @@ fn measured(
     Ok(row)
 }
 
-/// Copies a capture into memory that the system gives for it now.
+/// Copies a capture into memory that the system allocates now.
 ///
-/// Where it was in the page cache for longer, in a virtual machine that had been stopped and restored in between, `read()` took
-/// twice as long as of a copy: 0.086 s and 0.042 s for 388 MB.
+/// Reading an old page cache can be slow in a virtual machine that was stopped and restored: see
+/// NOTES#page-cache.
 fn write_anew(path: &Path, copy: &Path) -> io::Result<()> {
     fs::copy(path, copy)?;
-    // What is written to the disk while others are measured costs them.
+    // Writing back to the disk during a measurement would disturb it.
     File::open(copy)?.sync_all()
 }
 
-/// Makes a capture if it is not there.
+/// Makes a capture if it does not exist.
 fn capture(class: &captures::TrafficClass, scale: f64) -> io::Result<PathBuf> {
     fs::create_dir_all(folder())?;
     let path = folder().join(format!("{}-{scale}.pcap", class.name));

@@ -1,20 +1,22 @@
-//! What a command costs: processor time, wall time, peak memory, as the operating system accounts for it.
+//! The cost of a command: processor time, wall time and peak memory, as the operating system
+//! accounts for them.
 //!
-//! A command is run by a child of ours that does nothing else, so that the accounts of *its* children are those of the command.
-//! Commands to be compared take turns: the machine drifts, and ratios of one turn hold.
+//! A child process runs the command and nothing else, so that the accounts of the child's children
+//! are those of the command. Commands that are compared take turns: the machine's speed drifts, but
+//! ratios within one turn hold.
 
 use std::fs::File;
 use std::io;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-/// The argument that makes a child of ours run what follows: where output goes, then the command.
+/// The argument that turns a process into such a child. The output file and the command follow.
 pub(crate) const RUN: &str = "--run";
 
-/// Where the output of what is compared goes.
+/// Output file of commands that are compared.
 pub(crate) const NOWHERE: &str = "/dev/null";
 
-/// What one run cost.
+/// The cost of one run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cost {
     pub(crate) cpu: f64,
@@ -22,7 +24,7 @@ pub(crate) struct Cost {
     pub(crate) peak_mib: f64,
 }
 
-/// Runs each command `turns` times, in turns, after one that does not count.
+/// Runs each command `turns` times, in turns, after one run that does not count.
 pub(crate) fn in_turns<const N: usize>(commands: &[Vec<String>; N], turns: usize) -> io::Result<[Vec<Cost>; N]> {
     let mut costs = [const { Vec::new() }; N];
     for turn in 0..=turns {
@@ -48,7 +50,7 @@ pub(crate) fn once(command: &[String], out: &str) -> io::Result<Cost> {
     }
 }
 
-/// In the child: runs a command with its output in a file and prints what it cost.
+/// In the child: runs a command with its output in a file and prints its cost.
 pub(crate) fn run(command: &[String]) -> io::Result<()> {
     let [out, program, arguments @ ..] = command else { return Err(io::Error::other("nothing to run")) };
     let out = File::create(out)?;
@@ -69,7 +71,7 @@ fn usage() -> io::Result<(f64, f64)> {
     use nix::sys::time::TimeValLike as _;
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
-    // Kibibytes on Linux, bytes on macOS.
+    // In kibibytes on Linux, in bytes on macOS.
     let unit = if cfg!(target_os = "macos") { 1 << 20 } else { 1 << 10 };
     Ok((micros as f64 / 1e6, usage.max_rss() as f64 / f64::from(unit)))
 }
@@ -79,7 +81,7 @@ fn usage() -> io::Result<(f64, f64)> {
     Err(io::Error::other("only Unix tells what a child cost"))
 }
 
-/// Least, median and most.
+/// Minimum, median and maximum.
 pub(crate) fn spread(values: impl Iterator<Item = f64>) -> [f64; 3] {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);

@@ -1,7 +1,9 @@
-//! Other tools, where they are installed: how each is best asked for what is in a capture, what that costs and what it finds.
+//! Other tools, if they are installed: the best command for the same task, its cost and its
+//! findings.
 //!
-//! Each takes turns with the replay, because the machine drifts; once is enough of what is a hundred times as slow. What they find is
-//! counted, because a tool that finds nothing is not fast.
+//! Each takes turns with the replay, because the machine's speed drifts; a tool that is a hundred
+//! times as slow runs once. What they find is counted, because a tool that finds nothing is not
+//! fast.
 
 use std::fs::{self, File};
 use std::io;
@@ -11,26 +13,27 @@ use std::process::{Command, Stdio};
 use crate::measure;
 use crate::report::count_lines;
 
-/// What another tool did with a capture.
+/// The result of another tool for a capture.
 pub(crate) struct Other {
     pub(crate) name: &'static str,
-    /// CPU seconds, each beside those of the replay; none when it failed or had not ended after [`LIMIT`].
+    /// CPU seconds, each with those of the replay. None if the tool failed or ran longer than
+    /// [`LIMIT`].
     pub(crate) pairs: Vec<[f64; 2]>,
-    /// Lines it gave, where they are messages or exchanges and it ended.
+    /// Number of output lines, if they are messages or exchanges and the tool ended.
     pub(crate) found: Option<u64>,
 }
 
-/// Seconds that another tool may take. Arbitrary: tshark needs hours for bodies of many megabytes.
+/// Seconds that another tool may run. Arbitrary: tshark needs hours for bodies of many megabytes.
 pub(crate) const LIMIT: u32 = 120;
 
-/// Turns of a tool, unless it has been at work for so many seconds before.
+/// Turns of a tool, unless it took more than this many seconds before.
 const TURNS: usize = 5;
 const ENOUGH: f64 = 10.0;
 
-/// What a tool prints, in its folder.
+/// The output of a tool, in its folder.
 const PRINTED: &str = "printed";
 
-/// Runs each in turns with the `replay`, with a folder that is there only for it.
+/// Runs each tool in turns with the `replay`, in a new folder.
 pub(crate) fn run(path: &str, replay: &[String], folder: &Path) -> io::Result<Vec<Other>> {
     let place = folder.display();
     let tshark = format!(

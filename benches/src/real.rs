@@ -1,7 +1,7 @@
-//! Captures of real programs that talk, where the machine can make them: `benches/real.sh`.
+//! Captures of real programs, if the machine can make them: `benches/real.sh`.
 //!
-//! What nginx served is the truth about each, and the replay is held to it before anything is measured: as many requests, each
-//! with its answer, nothing cut, also behind a bad line.
+//! What nginx served is the truth about each capture. Before anything is measured, the replay must
+//! find as many requests, each with its response and nothing cut, also over a bad line.
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader};
@@ -17,7 +17,7 @@ pub(crate) struct Real {
     pub(crate) path: PathBuf,
 }
 
-/// Name of the row, file, what it is.
+/// Name of the row, file, description.
 const ALL: [(&str, &str, &str); 5] = [
     ("real api", "api.pcap", "wrk on 300 connections that are kept, JSON of 0.3–4 KiB, GET and POST"),
     ("real bulk", "bulk.pcap", "curl, bodies of 1–50 MB both ways, by length and in chunks"),
@@ -26,10 +26,11 @@ const ALL: [(&str, &str, &str); 5] = [
     ("real mixed", "mixed.pcapng", "three quarters iperf3 and TLS, one quarter wrk as in real api; pcapng"),
 ];
 
-/// What the script ends with where it lacks a program, or root.
+/// Exit code of the script if a program or root is missing.
 const LACKING: i32 = 69;
 
-/// Makes the captures that are not there, and sees that the replay finds all that is in them; none where they cannot be made.
+/// Makes the captures that do not exist, and checks that the replay finds everything in them.
+/// Returns none if they cannot be made.
 pub(crate) fn captures(folder: &Path, program: &dyn Fn(&str) -> String) -> io::Result<Vec<Real>> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("real.sh");
     match Command::new("bash").arg(script).arg(folder).arg(program("bridge")).status() {
@@ -53,7 +54,7 @@ pub(crate) fn captures(folder: &Path, program: &dyn Fn(&str) -> String) -> io::R
         .collect()
 }
 
-/// What matters here of a line of the replay.
+/// The fields of a line of the replay that matter here.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Line<'a> {
@@ -64,20 +65,20 @@ struct Line<'a> {
     exchange: u64,
 }
 
-/// What lines of the replay say.
+/// The findings in the lines of a replay.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Found {
     requests: usize,
-    /// Exchanges that are not one request with one final answer.
+    /// Number of exchanges that are not one request with one final response.
     unpaired: usize,
-    /// Messages that are not whole.
+    /// Number of incomplete messages.
     cut: usize,
 }
 
 impl Found {
     fn of(mut lines: impl BufRead) -> io::Result<Self> {
         let (mut found, mut bytes) = (Self::default(), Vec::new());
-        // Requests and final answers of each.
+        // Number of requests and final responses of each exchange.
         let mut exchanges = HashMap::<(String, u64), [u32; 2]>::new();
         while lines.read_until(b'\n', &mut bytes)? > 0 {
             let line: Line<'_> = serde_json::from_slice(&bytes)?;
@@ -98,7 +99,7 @@ impl Found {
     }
 }
 
-/// Fails where the replay does not find so many requests, or one of them without its answer.
+/// Fails if the replay does not find this many requests, each with its response.
 fn check(sniffer: &str, path: &Path, served: usize) -> io::Result<()> {
     let mut child = Command::new(sniffer).arg("replay").arg(path).stdout(Stdio::piped()).spawn()?;
     let lines = child.stdout.take().map(|from| BufReader::with_capacity(1 << 20, from));
@@ -140,7 +141,7 @@ mod tests {
             (vec![request("a", 1), interim.clone(), answer("a", 1)], 1, 0, 0),
             (vec![request("a", 1), interim], 1, 1, 0),
             (vec![request("a", 1), request("a", 2), answer("a", 1), answer("a", 2)], 2, 0, 0),
-            // Of another connection, or of another exchange, is no answer.
+            // A response of another connection or exchange does not count.
             (vec![request("a", 1), answer("b", 1)], 1, 2, 0),
             (vec![request("a", 1), answer("a", 2)], 1, 2, 0),
             (vec![request("a", 1), request("a", 1), answer("a", 1)], 2, 1, 0),

@@ -1,4 +1,4 @@
-//! What was measured, as a page: `benches/RESULTS.md`.
+//! The results as a page: `benches/RESULTS.md`.
 
 use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hasher};
@@ -11,14 +11,14 @@ use sniffer_packet::time::{Precision, Timestamp};
 use crate::measure::{Cost, spread};
 use crate::others::{LIMIT, Other};
 
-/// One capture.
+/// The results for one capture.
 pub(crate) struct ReportRow {
     pub(crate) name: &'static str,
     pub(crate) what: String,
     pub(crate) bytes: u64,
     pub(crate) messages: u64,
     pub(crate) frames: u64,
-    /// Of one thread, the floor, the floor without JSON, reading alone, and the default.
+    /// Costs of one thread, the floor, the floor without JSON, reading alone, and the default.
     pub(crate) costs: [Vec<Cost>; 5],
     pub(crate) others: Vec<Other>,
 }
@@ -28,7 +28,8 @@ pub(crate) struct ReportTable {
     pub(crate) rows: Vec<ReportRow>,
 }
 
-/// Messages and frames that the replay finds, once it is seen that it gives the same bytes for any number of threads.
+/// Returns how many messages and frames the replay finds, after checking that it gives the same
+/// bytes for any number of threads.
 pub(crate) fn found(sniffer: &str, path: &str) -> io::Result<(u64, u64)> {
     let expected = output(sniffer, path, "1")?;
     for threads in ["2", "3", "8"] {
@@ -39,11 +40,11 @@ pub(crate) fn found(sniffer: &str, path: &str) -> io::Result<(u64, u64)> {
     Ok((expected.lines, expected.frames))
 }
 
-/// What a replay gives.
+/// The output of a replay.
 #[derive(PartialEq, Eq)]
 struct Output {
     lines: u64,
-    /// Of the lines.
+    /// Hash of the lines.
     hash: u64,
     frames: u64,
 }
@@ -64,7 +65,7 @@ fn output(sniffer: &str, path: &str, threads: &str) -> io::Result<Output> {
     }
 }
 
-/// Reads to the end and counts lines; `each` sees all bytes.
+/// Reads to the end and counts lines; `each` gets all bytes.
 pub(crate) fn count_lines(mut from: impl Read, mut each: impl FnMut(&[u8])) -> io::Result<u64> {
     let (mut lines, mut buffer) = (0, vec![0; 1 << 20]);
     loop {
@@ -139,7 +140,7 @@ impl ReportTable {
                     _ if pairs.is_empty() => {
                         writeln!(text, "| {} | {name} | – | failed, or not done after {LIMIT} | |", row.name)
                     }
-                    // What found nothing was not quick at it.
+                    // A tool that found nothing has no time.
                     Some(0) => writeln!(text, "| {} | {name} | 0 | {cpu:.2} | – |", row.name),
                     _ => writeln!(
                         text,
@@ -169,7 +170,7 @@ fn range([least, median, most]: [f64; 3]) -> String {
     format!("{median:.2} ({least:.2}–{most:.2})")
 }
 
-/// When and on what.
+/// Date and machine.
 fn machine() -> String {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let date = Timestamp::new(seconds, 0).rfc3339(Precision::Micros).to_string();

@@ -1,7 +1,7 @@
-//! Connections that talk, frame by frame, into a pcap file; the same seed gives the same bytes.
+//! Scripted connections, frame by frame, into a pcap file. The same seed gives the same bytes.
 //!
-//! Causes come before effects, also on a bad line: a segment that was lost comes again before anything acknowledges it.
-//! Next: [`crate::captures`].
+//! Causes come before effects, also on a bad line: a lost segment is sent again before anything
+//! acknowledges it. Next: [`crate::captures`].
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -18,15 +18,15 @@ use sniffer_testkit::wire::{Tcp, Way, WireError, frame_bytes};
 /// Payload of a full segment on Ethernet with time stamps.
 const SEGMENT: usize = 1_448;
 
-/// What a line does to the segments of a burst.
+/// The effect of a line on the segments of a burst.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Line {
     Clean,
-    /// 2.5 % lost (and sent again), 1.5 % doubled, 3 % overtaken by the next.
+    /// 2.5 % are lost (and sent again), 1.5 % doubled, 3 % overtaken by the next.
     Lossy,
 }
 
-/// A pcap file being written, and the time in it.
+/// A pcap file that is being written, and its current time.
 pub(crate) struct Wire {
     file: BufWriter<File>,
     micros: u64,
@@ -41,7 +41,7 @@ struct Frame {
     payload: Vec<u8>,
 }
 
-/// One connection, and the frames it has still to send.
+/// One connection, and the frames that it has still to send.
 pub(crate) struct ScriptedConnection {
     client: Endpoint,
     server: Endpoint,
@@ -58,7 +58,7 @@ impl Wire {
         Ok(Self { file, micros: 1_771_675_200_000_000, rng: Rng::new(seed) })
     }
 
-    /// Sends the next frame of a connection; whether there was one.
+    /// Sends the next frame of a connection. Returns whether there was one.
     pub(crate) fn send(&mut self, connection: &mut ScriptedConnection) -> io::Result<bool> {
         let Some(frame) = connection.frames.pop_front() else { return Ok(false) };
         let (src, dst, way) = match frame.to_server {
@@ -84,7 +84,7 @@ impl Wire {
 }
 
 impl ScriptedConnection {
-    /// The `n`-th connection of a capture; it shakes hands first.
+    /// The `n`-th connection of a capture. It starts with a handshake.
     pub(crate) fn open(n: usize, port: u16) -> Self {
         let address = |network, host: usize| IpAddr::V4(Ipv4Addr::from(network + host as u32));
         let client = Endpoint::new(address(0x0a00_0001, n / 60_000), (2_000 + n % 60_000) as u16);
@@ -104,7 +104,7 @@ impl ScriptedConnection {
         self.frames.is_empty()
     }
 
-    /// One side says something, in as many segments as it takes, and the other acknowledges it.
+    /// Makes one side send bytes, in as many segments as needed, and the other acknowledge them.
     pub(crate) fn say(&mut self, to_server: bool, bytes: &[u8], line: Line, rng: &mut Rng) {
         let first = self.frames.len();
         for piece in bytes.chunks(SEGMENT) {
@@ -116,7 +116,7 @@ impl ScriptedConnection {
         self.push(!to_server, Flags::ACK, b"");
     }
 
-    /// Both sides close.
+    /// Makes both sides close.
     pub(crate) fn close(&mut self) {
         self.push(false, Flags::FIN.with(Flags::ACK), b"");
         self.push(true, Flags::FIN.with(Flags::ACK), b"");
@@ -131,7 +131,7 @@ impl ScriptedConnection {
         self.next[own] = seq.wrapping_add(payload.len() as u32 + control);
     }
 
-    /// Makes a burst what a bad line makes of it.
+    /// Applies a bad line to a burst.
     fn spoil(&mut self, first: usize, rng: &mut Rng) {
         let mut burst: Vec<Frame> = self.frames.drain(first..).collect();
         let mut again = Vec::new();

@@ -1,4 +1,5 @@
-//! Link arguments of an addon, and a word where libpcap's development files are missing: the linker's own is `cannot find -lpcap`.
+//! Linker arguments of an addon, and advice if libpcap's development files are missing: the linker
+//! only prints `cannot find -lpcap`.
 
 use std::env;
 use std::process::Command;
@@ -9,7 +10,7 @@ fn main() {
     println!("cargo::rerun-if-env-changed=LIBPCAP_LIBDIR");
     println!("cargo::rerun-if-env-changed=PKG_CONFIG_PATH");
     let target = |what: &str| env::var(format!("CARGO_CFG_TARGET_{what}")).unwrap_or_default();
-    // Another system's libraries are where its linker looks, which only whoever crosses over knows.
+    // The search path for another target is known only to the user who cross-compiles.
     let crossing = env::var("HOST") != env::var("TARGET");
     if target("OS") == "linux" && !crossing && env::var_os("LIBPCAP_LIBDIR").is_none() && !pkg_config() && !linker() {
         println!(
@@ -24,7 +25,7 @@ fn pkg_config() -> bool {
     output.is_ok_and(|status| status.success())
 }
 
-/// The compiler answers with the path of a library that it finds, and else with the bare name.
+/// The compiler prints the path of a library that it finds, and otherwise the bare name.
 fn linker() -> bool {
     ["libpcap.so", "libpcap.a"].iter().any(|name| {
         let output = Command::new("cc").arg(format!("-print-file-name={name}")).output();

@@ -39,8 +39,9 @@ interface MessageBase {
   /** `body` was cut by `maxBodySize`. */
   bodyTruncated?: true
   /**
-   * The message was cut: bytes missing from the capture (`gap`), packets captured in part (`snaplen`), the connection ended
-   * in it (`closed`), was given up (`evicted`, `idle`), or the sniffer was stopped (`end`).
+   * The message was cut: bytes are missing from the capture (`gap`), packets were captured in part
+   * (`snaplen`), its connection ended (`closed`), was evicted (`evicted`) or timed out (`idle`), or
+   * the sniffer was stopped (`end`).
    */
   incomplete?: 'gap' | 'snaplen' | 'closed' | 'evicted' | 'idle' | 'end' | (string & {})
   /** Bytes of the body known to be missing; `body` is what stands before the first hole. */
@@ -73,7 +74,10 @@ export interface HttpResponse extends MessageBase {
   latencyMs?: number
 }
 
-/** An HTTP message; `direction` tells requests from responses. It only ever grows: accept keys that you do not know. */
+/**
+ * An HTTP message; `direction` distinguishes requests from responses. It only ever grows: accept
+ * keys that you do not know.
+ */
 export type HttpMessage = HttpRequest | HttpResponse
 
 /** What to capture, and where it goes. A field that is `undefined` counts as left out; an unknown one is an error. */
@@ -99,9 +103,15 @@ export interface SnifferConfig {
   sampleRate?: number | undefined
   /** Bytes of each body to keep; the rest is counted only. An integer, 0 or more. Default: 1 048 576. */
   maxBodySize?: number | undefined
-  /** Connections followed at once; beyond it the least recently active is given up. An integer, 1 or more. Default: 10 000. */
+  /**
+   * Connections followed at once; over the limit, the least recently active is evicted. An integer,
+   * 1 or more. Default: 10 000.
+   */
   maxConcurrentConnections?: number | undefined
-  /** Milliseconds without packets after which a connection is given up. An integer, 1 or more. Default: 300 000. */
+  /**
+   * Milliseconds without packets after which a connection times out. An integer, 1 or more.
+   * Default: 300 000.
+   */
   connectionIdleTimeoutMs?: number | undefined
   /**
    * Headers and trailers whose values become `[REDACTED]`, in either case. Replaces the default, `authorization`, `cookie`,

@@ -1,4 +1,4 @@
-//! What the fuzz target for capture files calls, and the seeds of all targets.
+//! The check of the fuzz target for capture files, and the seeds of all targets.
 //!
 //! Next: `sniffer_engine::fuzzing` for the other targets, `fuzz/README.md` for how to run them.
 
@@ -11,13 +11,13 @@ use sniffer_testkit::talk::{Action, Talk};
 
 use sniffer_replay::source::Source;
 
-/// Frames that are looked at: a packed input can hold millions.
+/// Most frames that are read: a packed input can hold millions.
 const FRAMES_MAX: u64 = 20_000;
 
-/// A target by its name.
+/// A target: its name and its check.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// All targets, by the names of the files in `fuzz/fuzz_targets`.
+/// All targets, named like the files in `fuzz/fuzz_targets`.
 pub const TARGETS: [Target; 8] = [
     ("capture", capture),
     ("content", fuzz::content),
@@ -29,10 +29,11 @@ pub const TARGETS: [Target; 8] = [
     ("tcp", fuzz::tcp),
 ];
 
-/// A capture from any bytes, read at once and in small pieces.
+/// Reads any bytes as a capture, at once and in small pieces.
 ///
 /// # Panics
-/// When the two differ, when frames are not numbered from 1, or when a plain file gives more bytes than it has.
+/// If the two readings differ, if frames are not numbered from 1, or if a plain file gives more
+/// bytes than it has.
 pub fn capture(data: &[u8]) {
     let whole = read(data, usize::MAX);
     let pieces = read(data, 1 + data.len() / 16);
@@ -43,7 +44,7 @@ pub fn capture(data: &[u8]) {
     assert!(packed || whole.bytes <= data.len() as u64, "{} bytes of frames in {}", whole.bytes, data.len());
 }
 
-/// Seeds for the targets from a file of the corpus, by its name.
+/// Makes seeds for the targets from a file of the corpus with this name.
 pub fn seeds(name: &str, bytes: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     if !name.ends_with(".talk") {
         let mut seeds = vec![("capture", bytes.to_vec())];
@@ -58,7 +59,7 @@ pub fn seeds(name: &str, bytes: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         if let Action::Send(block) = &step.action
             && let Some(head) = block.payload.windows(4).position(|window| window == b"\r\n\r\n")
         {
-            // Every coding and a cap of 4 KiB; most will be refused at once, the right one will not.
+            // Every coding with a cap of 4 KiB; all but the right one are refused at once.
             let body = &block.payload[head + 4..];
             seeds.extend((0..8).map(|coding| ("content", [&[coding, 0, 16], body].concat())));
         }
@@ -81,13 +82,13 @@ fn frames(bytes: &[u8]) -> Vec<OwnedFrame> {
     frames
 }
 
-/// What two readings must agree in.
+/// The result of a reading.
 #[derive(Debug, PartialEq, Eq)]
 struct Outcome {
     frames: u64,
     bytes: u64,
     hash: u64,
-    /// Empty when there were more frames than are looked at.
+    /// Empty if there were more frames than are read.
     damages: Vec<String>,
 }
 
@@ -112,7 +113,7 @@ fn read(data: &[u8], size: usize) -> Outcome {
     Outcome { hash: hasher.finish(), damages, ..outcome }
 }
 
-/// At most `size` bytes at a time.
+/// A reader that gives at most `size` bytes at a time.
 struct Pieces {
     bytes: Vec<u8>,
     at: usize,

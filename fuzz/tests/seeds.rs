@@ -1,4 +1,5 @@
-//! Every fuzz target on its seeds from the corpus and on small changes of them, without a fuzzer.
+//! Runs every fuzz target on its seeds from the corpus, and on small changes of them, without a
+//! fuzzer.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +7,7 @@ use std::path::{Path, PathBuf};
 use sniffer_fuzz::{TARGETS, seeds};
 use sniffer_testkit::rng::Rng;
 
-/// Longer seeds are the fuzzer's: this is to be quick in a debug build.
+/// Longest seed: this test must be quick in a debug build. Longer ones are for the fuzzer.
 const SEED_MAX: usize = 4 << 10;
 
 #[test]
@@ -30,7 +31,7 @@ fn every_target_holds_on_its_seeds_and_small_changes_of_them() {
     }
 }
 
-/// A byte or two changed, or a piece taken out, or said twice, or the end cut off.
+/// Changes a byte or two, removes a piece, repeats a piece, or cuts the end off.
 fn changed(seed: &[u8], rng: &mut Rng) -> Vec<u8> {
     let mut bytes = seed.to_vec();
     let at = rng.below(bytes.len());

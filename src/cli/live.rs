@@ -1,6 +1,7 @@
-//! What can be asked of `sniffer live`; as text, because values are checked where those of the environment are.
+//! The options of `sniffer live`, as text: the configuration checks them together with the
+//! environment's values.
 //!
-//! It checks nothing. Next: `live`, which does what was asked.
+//! Nothing is checked here. Next: `live`, which runs these options.
 
 use std::path::PathBuf;
 
@@ -22,7 +23,8 @@ Exit codes:
   2      cannot open, no such interface, the capture or the last output failed
   128+n  ended at once by a second signal n";
 
-/// Options of `sniffer live`. Values are checked where those of the environment are, in the configuration.
+/// Options of `sniffer live`. Values are checked where those of the environment are, in the
+/// configuration.
 #[derive(Debug, Args)]
 pub(crate) struct LiveOptions {
     /// Server port; repeat it, or separate several by commas
@@ -53,7 +55,8 @@ pub(crate) struct LiveOptions {
     #[arg(long, value_name = "BYTES", allow_hyphen_values = true)]
     pub(crate) max_body_size: Option<String>,
 
-    /// Connections followed at once; beyond it the least recently active is given up [default: 10000]
+    /// Connections followed at once; beyond it the least recently active is given up
+    /// [default: 10000]
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     pub(crate) max_connections: Option<String>,
 
@@ -61,7 +64,8 @@ pub(crate) struct LiveOptions {
     #[arg(long, value_name = "MS", allow_hyphen_values = true)]
     pub(crate) idle_timeout_ms: Option<String>,
 
-    /// Header and trailer whose values become "[REDACTED]" [default: authorization, cookie, proxy-authorization, set-cookie]
+    /// Header and trailer whose values become "[REDACTED]"
+    /// [default: authorization, cookie, proxy-authorization, set-cookie]
     #[arg(long, value_name = "NAME")]
     pub(crate) redact: Vec<String>,
 

@@ -1,11 +1,14 @@
-//! Which exchanges are wanted: `--host`, `--method`, `--path`, `--status`, `--client`, `--server`, `--since`, `--until`.
+//! The filters: `--host`, `--method`, `--path`, `--status`, `--client`, `--server`, `--since`,
+//! `--until`.
 //!
-//! A filter chooses whole exchanges, a request with all its responses: a 503 without the request that led to it helps
-//! nobody. Host, method and path look at the request, status at any of the responses, client and server at the
-//! connection, the times at the exchange's first message. Different options must all match; of one option's values, one
-//! must. An exchange that lacks what an option looks at is not chosen.
+//! A filter chooses whole exchanges, a request with all its responses: a 503 without its request
+//! helps nobody. Host, method and path look at the request, status at any of the responses, client
+//! and server at the connection, the times at the exchange's first message. All given options must
+//! match, each with one of its values. An exchange without the message an option looks at is not
+//! chosen.
 //!
-//! It never changes a message. Next: `terms` for what a value may look like, `exchange` for what waits how long.
+//! It never changes a message. Next: `terms` for the syntax of values, `exchange` in
+//! `sniffer-formats` for which messages wait.
 
 mod terms;
 
@@ -55,7 +58,7 @@ pub(crate) struct ExchangeFilter {
 }
 
 impl ExchangeFilter {
-    /// Whether everything is wanted.
+    /// Returns whether no option is given.
     pub(crate) fn is_empty(&self) -> bool {
         !self.looks_at_requests()
             && self.statuses.is_empty()
@@ -70,8 +73,8 @@ impl ExchangeFilter {
     }
 
     fn wants_request(&self, request: &Message) -> bool {
-        let method = request.head.method().unwrap_or_default();
-        let target = request.head.path().unwrap_or_default();
+        let method = request.method().unwrap_or_default();
+        let target = request.target().unwrap_or_default();
         any(&self.methods, |wanted| wanted.eq_ignore_ascii_case(method))
             && any(&self.paths, |wanted| wanted.matches(target))
             && any(&self.hosts, |wanted| host_of(request).is_some_and(|host| wanted.matches(host)))
@@ -91,13 +94,13 @@ impl Judge for ExchangeFilter {
         }
         let mut verdict = Verdict::Pass;
         if self.looks_at_requests() {
-            match exchange.iter().find(|message| message.head.method().is_some()) {
+            match exchange.iter().find(|message| message.method().is_some()) {
                 Some(request) if !self.wants_request(request) => return Verdict::Drop,
                 Some(_) => {}
                 None => verdict = Verdict::Wait,
             }
         }
-        let mut statuses = exchange.iter().filter_map(|message| message.head.status());
+        let mut statuses = exchange.iter().filter_map(|message| message.status());
         if !any(&self.statuses, |wanted| statuses.clone().any(|status| wanted.matches(status))) {
             verdict = if statuses.any(|status| status >= 200) { Verdict::Drop } else { Verdict::Wait };
         }
@@ -105,12 +108,12 @@ impl Judge for ExchangeFilter {
     }
 }
 
-/// Whether one of the values matches, or there are none.
+/// Returns whether one of the values matches, or there are none.
 fn any<T>(values: &[T], matches: impl Fn(&T) -> bool) -> bool {
     values.is_empty() || values.iter().any(matches)
 }
 
-/// A filter with the exchanges it has not decided about.
+/// A filter with the exchanges it has not yet decided about.
 pub(crate) struct Filtering {
     filter: ExchangeFilter,
     exchanges: Exchanges,
@@ -121,18 +124,18 @@ impl Filtering {
         Self { filter, exchanges: Exchanges::default() }
     }
 
-    /// Takes a message and gives those that are chosen by it.
+    /// Takes a message and hands out the messages that are now chosen.
     pub(crate) fn push(&mut self, message: &mut Message, out: &mut dyn FnMut(&mut Message)) {
         self.exchanges.push(message, &self.filter, &mut |chosen| chosen.iter_mut().for_each(&mut *out));
     }
 
-    /// The capture is over.
+    /// Ends the capture: decides about the remaining exchanges.
     pub(crate) fn finish(&mut self, out: &mut dyn FnMut(&mut Message)) {
         self.exchanges.finish(&self.filter, &mut |chosen| chosen.iter_mut().for_each(&mut *out));
     }
 
-    /// Exchanges that could not be followed to their end.
-    pub(crate) const fn given_up(&self) -> u64 {
-        self.exchanges.given_up()
+    /// The number of exchanges that were evicted before they were whole.
+    pub(crate) const fn evicted(&self) -> u64 {
+        self.exchanges.evicted()
     }
 }

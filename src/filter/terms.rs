@@ -1,6 +1,6 @@
-//! What the values of filters may look like, and what each of them matches.
+//! The values of the filters: their syntax, and what each of them matches.
 //!
-//! Every value is checked when it is read; an error names what is allowed. Next: `filter`.
+//! Every value is checked when it is parsed; an error names the allowed forms. Next: `filter`.
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
@@ -11,7 +11,7 @@ use sniffer_formats::target::{path_of, without_port};
 use sniffer_packet::key::Endpoint;
 use sniffer_packet::time::Timestamp;
 
-/// `api.test`, `*.test`, `api.test:8080`.
+/// A pattern for hosts: `api.test`, `*.test`, `api.test:8080`.
 #[derive(Debug, Clone)]
 pub(crate) struct Host(String);
 
@@ -34,7 +34,7 @@ impl Host {
     }
 }
 
-/// `/api/*`; with a `?` it is compared with the query too.
+/// A pattern for paths: `/api/*`. With a `?` in it, it is compared with the query too.
 #[derive(Debug, Clone)]
 pub(crate) struct Path(String);
 
@@ -57,7 +57,7 @@ impl Path {
     }
 }
 
-/// `404`, `5xx`, `400-499`.
+/// A range of status codes: `404`, `5xx`, `400-499`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Statuses {
     low: u16,
@@ -91,7 +91,7 @@ impl Statuses {
     }
 }
 
-/// Hosts, a port, or both.
+/// A set of endpoints: addresses, a port, or both.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ends {
     net: Option<IpNet>,
@@ -125,7 +125,7 @@ impl Ends {
     }
 }
 
-/// A moment in UTC.
+/// Parses a moment in UTC.
 pub(super) fn moment(text: &str) -> Result<Timestamp, String> {
     let whole = if text.contains(['T', ' ']) { text.to_owned() } else { format!("{text}T00:00:00Z") };
     let since_epoch =
@@ -136,7 +136,9 @@ pub(super) fn moment(text: &str) -> Result<Timestamp, String> {
     }
 }
 
-/// `*` is any text, also none; everything else is itself. Greedy with one way back, so it is never exponential.
+/// Returns whether the text matches the pattern, in which `*` stands for any text, also none.
+///
+/// Each part is searched from the left once, without backtracking.
 fn glob(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(rest) = text.strip_prefix(parts.next().unwrap_or_default()) else { return false };

@@ -1,10 +1,14 @@
 //! `sniffer talk --from`: the conversation of a capture as text.
 //!
-//! The first telling is the one for people: who said what in which order, what was lost, came twice or was cut, without
-//! link layers, tunnels and fragments. It is played and must give the same messages as the capture (but for times, frame
-//! numbers and connection ids). Where it does not, a second telling marks what a third party may have made up and how packets
-//! looked; where that does not either, the frames are written out one by one, which reads badly and loses nothing. Next:
-//! `tell` for the first two.
+//! It tries three texts, the most readable first. Each is parsed and played, and must give the same
+//! messages as the capture, except for times, frame numbers and connection ids:
+//!
+//! 1. the payload in order, with what was lost, sent twice or cut, without link layers, tunnels and
+//!    fragments;
+//! 2. the same with marks for how packets looked and for what a third party may have forged;
+//! 3. the frames one by one, which reads badly and loses nothing.
+//!
+//! Next: `transcribe` for the first two.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,22 +21,22 @@ use sniffer_packet::frame::OwnedFrame;
 use sniffer_testkit::talk::{Action, FRAMES_MAX, PAYLOAD_MAX, Talk, TalkStep};
 use sniffer_testkit::wire::link_name;
 
-use super::tell::{Telling, tell};
+use super::transcribe::{Detail, transcribe};
 use crate::capture;
 use crate::exit::{Exit, say};
 
 pub(super) fn run(path: &Path, output: Option<&Path>) -> Result<Exit, (Exit, String)> {
     let capture = capture::read(path, FRAMES_MAX, PAYLOAD_MAX)?;
     let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
-    // It becomes a line of the text.
+    // The name becomes a line of the text.
     let name = escape(&name).into_owned();
     let messages = messages_of(&capture.frames);
     let wanted = essence(&messages);
-    let tellings =
-        [Telling::Plain, Telling::Suspicious].into_iter().map(|how| tell(&capture.frames, &messages, &name, how));
-    let told = tellings.into_iter().find(|talk| gives(talk, &wanted));
-    let text = if let Some(told) = told {
-        told.to_string()
+    let mut talks = [Detail::Plain, Detail::Suspicious]
+        .into_iter()
+        .map(|detail| transcribe(&capture.frames, &messages, &name, detail));
+    let text = if let Some(talk) = talks.find(|talk| gives(talk, &wanted)) {
+        talk.to_string()
     } else {
         let verbatim = verbatim(&capture.frames, &name).filter(|talk| gives(talk, &wanted)).ok_or_else(|| {
             (Exit::Failed, format!("{name} cannot be told as a conversation that gives the same messages"))
@@ -44,9 +48,9 @@ pub(super) fn run(path: &Path, output: Option<&Path>) -> Result<Exit, (Exit, Str
     Ok(if written == Exit::Success { capture.exit } else { written })
 }
 
-/// Whether the text of a conversation, read and played, gives these messages.
+/// Returns whether the text of a conversation, parsed and played, gives these messages.
 fn gives(talk: &Talk, wanted: &BTreeMap<String, Vec<String>>) -> bool {
-    // What is written is what will be read, so the text is what must hold.
+    // The text is what people keep, so the text is checked and not `talk` itself.
     let frames = Talk::parse(&talk.to_string()).and_then(|talk| talk.frames());
     frames.is_ok_and(|frames| essence(&messages_of(&frames)) == *wanted)
 }
@@ -61,7 +65,8 @@ fn messages_of(frames: &[OwnedFrame]) -> Vec<Message> {
     messages
 }
 
-/// The messages between each pair of endpoints, in order, without what another capture of the same may change.
+/// The messages between each pair of endpoints, in order, without the fields that differ between
+/// two captures of the same conversation.
 fn essence(messages: &[Message]) -> BTreeMap<String, Vec<String>> {
     let mut between: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for message in messages {
@@ -77,7 +82,8 @@ fn essence(messages: &[Message]) -> BTreeMap<String, Vec<String>> {
     between
 }
 
-/// Every frame as it is; none when the text has no name for the link type, or frames were cut.
+/// Returns every frame as it is; `None` if the text has no name for the link type or a frame was
+/// cut.
 fn verbatim(frames: &[OwnedFrame], name: &str) -> Option<Talk> {
     let first = frames.first()?;
     link_name(first.link)?;

@@ -1,10 +1,10 @@
 //! `sniffer talk`: conversations as text into captures, and captures into conversations as text.
 //!
-//! The format is the engine's test kit's (`corpus/TALK.md` is its page). A conversation is bounded by what that page says;
-//! a capture is read into memory up to the same bounds. Next: `from` for the way back.
+//! The test kit defines the format, and `corpus/TALK.md` describes it with its bounds. A capture is
+//! read into memory up to the same bounds. Next: `from` for the way back.
 
 mod from;
-mod tell;
+mod transcribe;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -49,7 +49,7 @@ pub(crate) struct TalkOptions {
     output: Option<PathBuf>,
 }
 
-/// Does what was asked; everything there is to say has been said when it returns.
+/// Runs the command; it has printed every message when it returns.
 pub(crate) fn run(options: &TalkOptions) -> Exit {
     let done = match (&options.file, &options.from) {
         (_, Some(capture)) => from::run(capture, options.output.as_deref()),
@@ -70,7 +70,8 @@ fn to_capture(file: &Path, output: Option<&Path>) -> Result<Exit, (Exit, String)
     capture::write(&frames, output)
 }
 
-/// The text, a little more of it than is allowed at most, so that too much is noticed where it is checked.
+/// Reads the text up to one byte over the limit, so that the parser notices a text that is too
+/// long.
 fn read(file: &Path) -> std::io::Result<String> {
     let mut text = String::new();
     let limit = TEXT_MAX as u64 + 1;

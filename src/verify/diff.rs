@@ -1,26 +1,27 @@
-//! What differs between two lists of messages, in words: which message, which field, where in the body.
+//! Describes the differences between two lists of messages: the message, the field, the place in
+//! the body.
 //!
-//! Messages are aligned by who said what to whom, so that one that is missing does not make all behind it differ. Next:
-//! `similar`, which aligns them and the lines of bodies.
+//! Messages are aligned by their endpoints and start lines, so that a missing message does not make
+//! all later ones differ. Next: the crate `similar`, which aligns messages and the lines of bodies.
 
 use serde_json::{Map, Value};
 use similar::{Algorithm, DiffOp, TextDiff, capture_diff_slices};
 
 use super::golden::Golden;
 
-/// Messages told about at most; the rest is counted.
+/// Maximum number of messages described; the rest is counted.
 const MESSAGES_MAX: usize = 20;
-/// Lines of a body's difference that are shown.
+/// Maximum lines shown of the difference of two bodies.
 const LINES_MAX: usize = 12;
-/// Bytes of a body beyond which only the first difference is named.
+/// Maximum bytes of a body whose lines are compared. Of a larger one only the place is named.
 const TEXT_MAX: usize = 64 << 10;
-/// Characters of a value that are shown.
+/// Maximum characters shown of a value.
 const VALUE_MAX: usize = 100;
 
-/// A line for each thing that differs; none when nothing does.
+/// Returns the lines of the report; none if nothing differs.
 pub(super) fn lines(golden: &Golden, found: &Golden) -> Vec<String> {
     let ids = |golden: &Golden| golden.messages.iter().map(identity).collect::<Vec<_>>();
-    let mut told: Vec<Vec<String>> = Vec::new();
+    let mut reports: Vec<Vec<String>> = Vec::new();
     for op in capture_diff_slices(Algorithm::Myers, &ids(golden), &ids(found)) {
         let (old, new) = match op {
             DiffOp::Equal { old_index, new_index, len } => (old_index..old_index + len, new_index..new_index + len),
@@ -35,19 +36,19 @@ pub(super) fn lines(golden: &Golden, found: &Golden) -> Vec<String> {
             let differences = fields(&golden.messages[old], &found.messages[new]);
             if !differences.is_empty() {
                 let title = vec![format!("message {}, {}{}:", new + 1, name(&found.messages[new]), frames(found, new))];
-                told.push(title.into_iter().chain(differences).collect());
+                reports.push(title.into_iter().chain(differences).collect());
             }
         }
         let missing =
             old.skip(paired).map(|old| format!("message {} is missing: {}", old + 1, name(&golden.messages[old])));
-        told.extend(missing.map(|line| vec![line]));
+        reports.extend(missing.map(|line| vec![line]));
         let new = new
             .skip(paired)
             .map(|new| format!("message {} is new: {}{}", new + 1, name(&found.messages[new]), frames(found, new)));
-        told.extend(new.map(|line| vec![line]));
+        reports.extend(new.map(|line| vec![line]));
     }
-    let more = told.len().saturating_sub(MESSAGES_MAX);
-    let mut lines: Vec<String> = told.into_iter().take(MESSAGES_MAX).flatten().collect();
+    let more = reports.len().saturating_sub(MESSAGES_MAX);
+    let mut lines: Vec<String> = reports.into_iter().take(MESSAGES_MAX).flatten().collect();
     if more > 0 {
         lines.push(format!("… and {more} more messages differ"));
     }
@@ -58,13 +59,13 @@ pub(super) fn lines(golden: &Golden, found: &Golden) -> Vec<String> {
     lines
 }
 
-/// What makes a message the same message as another.
+/// Returns the keys by which two messages count as the same one.
 fn identity(message: &Value) -> String {
     let ends = ["direction", "destination", "receiver", "method", "path", "statusCode"];
     ends.iter().map(|key| message.get(key).map(Value::to_string).unwrap_or_default() + " ").collect()
 }
 
-/// `request GET /a` or `response 200`.
+/// Names a message: `request GET /a` or `response 200`.
 fn name(message: &Value) -> String {
     let text = |key: &str| message.get(key).and_then(Value::as_str).unwrap_or_default();
     match message.get("statusCode") {
@@ -73,7 +74,7 @@ fn name(message: &Value) -> String {
     }
 }
 
-/// ` (frames 40–44)`.
+/// Names the frames of a message: ` (frames 40–44)`.
 fn frames(golden: &Golden, at: usize) -> String {
     match &golden.frames[at][..] {
         [] => String::new(),
@@ -104,7 +105,7 @@ fn fields(old: &Value, new: &Value) -> Vec<String> {
                 }
             }
             "body" => lines.extend(body(old, new)),
-            // Said with the body.
+            // Compared with the body.
             "bodyEncoding" if old.contains_key("body") && new.contains_key("body") => {}
             key => lines.extend(change(key, old.get(key), new.get(key))),
         }
@@ -112,7 +113,7 @@ fn fields(old: &Value, new: &Value) -> Vec<String> {
     lines
 }
 
-/// The keys of both, those of the second where they stand and then what only the first has.
+/// Returns the keys of both: those of `new` in order, then those that only `old` has.
 fn keys<'a>(old: &'a Map<String, Value>, new: &'a Map<String, Value>) -> impl Iterator<Item = &'a String> {
     new.keys().chain(old.keys().filter(|key| !new.contains_key(*key)))
 }
@@ -127,7 +128,7 @@ fn change(what: &str, old: Option<&Value>, new: Option<&Value>) -> Option<String
     }
 }
 
-/// Where bodies part, and the lines around it when they are text.
+/// Describes where bodies differ; for text, also the lines around it.
 fn body(old: &Map<String, Value>, new: &Map<String, Value>) -> Vec<String> {
     let (old_body, new_body) = (bytes(old), bytes(new));
     if old_body == new_body {
@@ -154,7 +155,7 @@ fn bytes(message: &Map<String, Value>) -> Vec<u8> {
     use base64::Engine as _;
     let text = message.get("body").and_then(Value::as_str).unwrap_or_default();
     match message.contains_key("bodyEncoding") {
-        // A golden file that somebody edited: then the text is what there is.
+        // Somebody may have edited the golden file: then the text itself is compared.
         true => base64::engine::general_purpose::STANDARD.decode(text).unwrap_or_else(|_| text.into()),
         false => text.into(),
     }

@@ -1,11 +1,11 @@
-//! What stands in a golden file: a message a line, and for a capture that does not end well a last line that says so.
+//! A golden file: a message per line, and for a damaged capture a last line with the error.
 //!
 //! ```text
 //! {"timestamp":…}
 //! {"exit":2,"said":["cut.pcap: damaged in record 14 at byte 2056: …"]}
 //! ```
 //!
-//! Masked fields have the same words in it for ever. Next: `diff`.
+//! Masked fields always have the same value. Next: `diff`.
 
 use std::fs;
 use std::io;
@@ -20,22 +20,22 @@ use sniffer_replay::{ReplaySink, replay};
 
 use super::masks::Masks;
 
-/// Messages, and how it ended.
+/// The messages of a capture, and the error it ended with.
 pub(super) struct Golden {
-    /// Without `frames`, masked.
+    /// The messages as JSON, without `frames`, masked.
     pub(super) messages: Vec<Value>,
-    /// Frames of each message, when they are known.
+    /// Frame numbers of each message, if known.
     pub(super) frames: Vec<Vec<u64>>,
-    /// The exit code when it is not 0, and what was said.
+    /// The exit code and the error lines, unless the exit code is 0.
     pub(super) end: Option<Value>,
 }
 
 impl Golden {
-    /// What a capture gives now. An error when it cannot be opened: that says nothing about what is in it.
+    /// Extracts the messages of a capture. Fails if the capture cannot be opened.
     pub(super) fn of_capture(path: &Path, masks: &Masks) -> Result<Self, String> {
         let input = Input::File(path.to_owned());
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        // Where the folder lies on this machine is not part of what is wrong.
+        // The path of the folder depends on the machine, so the file name alone is kept.
         let said = |line: String| line.replacen(&input.to_string(), &name, 1);
         let mut golden = Self { messages: Vec::new(), frames: Vec::new(), end: None };
         let mut source = match Source::open(std::slice::from_ref(&input)) {
@@ -60,7 +60,7 @@ impl Golden {
         Ok(golden)
     }
 
-    /// A golden file; none when there is none.
+    /// Reads a golden file, if there is one.
     pub(super) fn read(path: &Path, masks: &Masks) -> Result<Option<Self>, String> {
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
@@ -87,7 +87,7 @@ impl Golden {
         self.frames.push(frames);
     }
 
-    /// The file.
+    /// Returns the content of the file.
     pub(super) fn lines(&self) -> Vec<u8> {
         let mut text = String::new();
         for value in self.messages.iter().chain(&self.end) {
@@ -98,7 +98,7 @@ impl Golden {
     }
 }
 
-/// Takes the messages of a replay.
+/// Collects the messages of a replay.
 struct Collected<'a> {
     golden: &'a mut Golden,
     masks: &'a Masks,

@@ -1,4 +1,4 @@
-//! The outcome as JUnit XML, for CI: a test case a capture.
+//! Writes the outcome as JUnit XML, for CI: one test case per capture.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::Outcome;
 
-/// The file; an error in one line.
+/// Returns the content of the file. An error is one line.
 pub(super) fn xml(folder: &Path, outcomes: &[(String, Outcome)]) -> Result<String, String> {
     let mut suite = TestSuite::new(folder.display().to_string());
     for (name, outcome) in outcomes {
@@ -17,9 +17,9 @@ pub(super) fn xml(folder: &Path, outcomes: &[(String, Outcome)]) -> Result<Strin
                 status.set_message(lines.first().map_or("", String::as_str)).set_description(lines.join("\n"));
                 status
             }
-            Outcome::New(_) => told(NonSuccessKind::Failure, "no golden file"),
-            Outcome::Orphan => told(NonSuccessKind::Failure, "a golden file without its capture"),
-            Outcome::Failed(line) => told(NonSuccessKind::Error, line),
+            Outcome::New(_) => non_success(NonSuccessKind::Failure, "no golden file"),
+            Outcome::Orphan => non_success(NonSuccessKind::Failure, "a golden file without its capture"),
+            Outcome::Failed(line) => non_success(NonSuccessKind::Error, line),
         };
         let mut case = TestCase::new(name.as_str(), status);
         case.set_classname("sniffer verify");
@@ -30,7 +30,7 @@ pub(super) fn xml(folder: &Path, outcomes: &[(String, Outcome)]) -> Result<Strin
     report.to_string().map_err(|error| format!("cannot write JUnit XML: {error}"))
 }
 
-fn told(kind: NonSuccessKind, message: &str) -> TestCaseStatus {
+fn non_success(kind: NonSuccessKind, message: &str) -> TestCaseStatus {
     let mut status = TestCaseStatus::non_success(kind);
     status.set_message(message);
     status

@@ -1,6 +1,7 @@
-//! Fields that change from run to run, named in `verify.toml`: what stands there is neither compared nor kept.
+//! Masks: the fields that change from run to run, listed in `verify.toml`. Their values are neither
+//! compared nor kept.
 //!
-//! A mask never removes a field: that it is there is compared. Next: `golden`.
+//! A mask never removes a field: its presence is still compared. Next: `golden`.
 
 use std::fs;
 use std::io;
@@ -9,10 +10,10 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// In place of a value.
+/// Replaces a masked value.
 const MASKED: &str = "[MASKED]";
 
-/// Keys of a message that a mask can begin with.
+/// The keys of a message, with one of which a mask must begin.
 const KEYS: [&str; 22] = [
     "timestamp",
     "direction",
@@ -42,13 +43,13 @@ const KEYS: [&str; 22] = [
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Masks {
-    /// Keys, and with a dot what is inside them: `headers.date`.
+    /// Keys; a dot reaches inside a key: `headers.date`.
     #[serde(default)]
     mask: Vec<String>,
 }
 
 impl Masks {
-    /// Reads the file; no file masks nothing. An error in one line.
+    /// Reads the file. Without a file there are no masks. An error is one line.
     pub(super) fn read(path: &Path) -> Result<Self, String> {
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
@@ -70,7 +71,7 @@ impl Masks {
     pub(super) fn apply(&self, message: &mut Value) {
         for mask in &self.mask {
             let mut value = Some(&mut *message);
-            // A header's name may have dots in it: what follows the first is one name.
+            // A field name may contain dots, so only the first one separates.
             for key in mask.splitn(2, '.') {
                 value = value.and_then(|value| value.get_mut(key));
             }

@@ -1,7 +1,9 @@
-//! `sniffer verify`: every capture of a folder against its golden file, `x.pcap` against `x.pcap.jsonl`.
+//! `sniffer verify`: compares every capture of a folder with its golden file, `x.pcap` with
+//! `x.pcap.jsonl`.
 //!
-//! It never writes a golden file unless asked to, and never deletes one. One capture's messages are held at a time. Next:
-//! `golden` for what stands in a golden file, `diff` for what is said when it differs.
+//! It writes a golden file only with `--accept`, and never deletes one. It holds the messages of
+//! one capture at a time. Next: `golden` for the content of a golden file, `diff` for the report of
+//! differences.
 
 mod diff;
 mod golden;
@@ -21,7 +23,7 @@ use crate::output::OutputWriter;
 use golden::Golden;
 use masks::Masks;
 
-/// Shown below the options.
+/// The end of the help text.
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   sniffer verify captures/                   compare all captures below the folder
@@ -36,7 +38,7 @@ verify.toml in the folder:
 Exit codes: 0 no difference, or all accepted; 3 a difference, a capture without golden file, or a golden file without \
 capture; 2 something could not be read or written; 1 wrong arguments or masks";
 
-/// Names of captures end so, packed or not.
+/// Extensions of captures, before `.gz` or `.zst`.
 const CAPTURES: [&str; 3] = ["pcap", "pcapng", "cap"];
 
 /// Options of `sniffer verify`.
@@ -59,20 +61,20 @@ pub(crate) struct VerifyOptions {
     verbose: bool,
 }
 
-/// How it is with one capture.
+/// The outcome of one comparison.
 enum Outcome {
     Same,
-    /// What differs, a line each.
+    /// The lines that describe the differences.
     Differs(Vec<String>),
-    /// There is no golden file; so many messages.
+    /// There is no golden file; the capture has this many messages.
     New(usize),
     /// A golden file whose capture is gone.
     Orphan,
-    /// It could not be told, and why.
+    /// A file could not be read or written, with the reason.
     Failed(String),
 }
 
-/// Does what was asked; everything there is to say has been said when it returns.
+/// Runs `sniffer verify`. All errors are on stderr when it returns.
 pub(crate) fn run(options: &VerifyOptions) -> Exit {
     try_run(options).unwrap_or_else(|(exit, line)| {
         say(line);
@@ -108,7 +110,7 @@ fn try_run(options: &VerifyOptions) -> Result<Exit, (Exit, String)> {
     report.finish(options.accept)
 }
 
-/// Compares, and with `accept` writes what was found.
+/// Compares a capture with its golden file. With `accept`, writes the golden file if they differ.
 fn compare(capture: &Path, masks: &Masks, accept: bool) -> Outcome {
     let path = golden_of(capture);
     let found = match Golden::of_capture(capture, masks) {
@@ -145,13 +147,13 @@ fn is_capture(path: &Path) -> bool {
     name.rsplit_once('.').is_some_and(|(_, end)| CAPTURES.contains(&end))
 }
 
-/// A golden file by its name, whose capture is not there.
+/// Returns whether a file is named as a golden file but has no capture.
 fn is_orphan(path: &Path) -> bool {
     let capture = path.to_str().and_then(|path| path.strip_suffix(".jsonl")).map(Path::new);
     capture.is_some_and(|capture| is_capture(capture) && !capture.exists())
 }
 
-/// All files below a folder in order of their paths; what is hidden and where links lead is left alone.
+/// Returns all files under a folder, sorted by path. Skips hidden files and does not follow links.
 fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let (mut found, mut folders) = (Vec::new(), vec![folder.to_owned()]);
     while let Some(folder) = folders.pop() {
@@ -172,7 +174,7 @@ fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// What is printed as it goes on, and what it comes to.
+/// The report: prints each outcome at once, and a summary at the end.
 struct Report {
     output: OutputWriter,
     colours: bool,

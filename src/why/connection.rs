@@ -1,7 +1,8 @@
-//! What became of a connection: when it was seen, what it said, where its bytes went.
+//! Describes a connection: its frames, its messages, and the fates of its bytes.
 //!
-//! Two passes: the first finds its endpoints and its frames' range by its id, the second counts. Kept are at most
-//! [`MESSAGES_MAX`] names of messages. Next: `trace` for a single frame.
+//! Two passes: the first finds its endpoints and the range of its frames by its id, the second
+//! counts. It keeps the names of at most [`MESSAGES_MAX`] messages. Next: `trace` for a single
+//! frame.
 
 use std::collections::BTreeMap;
 
@@ -11,20 +12,22 @@ use sniffer_engine::event::{Completion, Event, Flow, Protocol, sink_fn};
 use sniffer_engine::ledger::Fate;
 use sniffer_formats::text::{count, cut, escape};
 use sniffer_packet::decode::{Decoded, decode_each};
+use sniffer_packet::frame::Frame;
 use sniffer_packet::key::FlowKey;
 use sniffer_replay::source::Source;
 
-use super::tell::wrapped;
-use super::trace::name;
+use super::accounts::AccountChange;
+use super::describe::wrapped;
+use super::trace::{MessageKey, name};
 use crate::progress::Progress;
 
-/// Messages that are named.
+/// Most messages that are named.
 const MESSAGES_MAX: usize = 40;
 
-/// A connection and the last frame that was pushed before it was gone.
+/// A connection and the frame that closed it.
 pub(super) struct FoundConnection {
     flow: Flow,
-    /// None at the end of the capture.
+    /// The frame being pushed when it was closed; `None` at the end of the capture.
     closed_with: Option<u64>,
 }
 
@@ -41,7 +44,8 @@ pub(super) fn find(source: &mut Source, id: &str) -> Option<FoundConnection> {
     found
 }
 
-/// Every connection is closed in the end, and then all that is known of it is.
+/// Remembers the connection when it is closed. Every connection is closed in the end, and only then
+/// are its client and server certain.
 fn closed(event: Event<'_>, id: &str, current: Option<u64>, found: &mut Option<FoundConnection>) {
     if let Event::Closed { flow } = event
         && flow.id.to_string() == id
@@ -50,23 +54,25 @@ fn closed(event: Event<'_>, id: &str, current: Option<u64>, found: &mut Option<F
     }
 }
 
-/// What was counted.
+/// The counts of the second pass.
 #[derive(Default)]
 struct Counts {
     frames: u64,
+    /// Number of its last frame.
     last: u64,
     payload: u64,
-    /// By place in [`Fate::ALL`].
-    fates: BTreeMap<usize, u64>,
+    fates: BTreeMap<Fate, u64>,
     missing: u64,
     messages: Vec<String>,
+    /// Messages after the last that is named.
     more: u64,
     protocol: Option<Protocol>,
+    /// The frame being pushed; `None` at the end of the capture.
     current: Option<u64>,
 }
 
-/// The text.
-pub(super) fn tell(source: &mut Source, found: &FoundConnection) -> String {
+/// Returns the text on a connection.
+pub(super) fn describe(source: &mut Source, found: &FoundConnection) -> String {
     let FoundConnection { flow, closed_with } = found;
     let mut engine = Engine::new(Config::default());
     let mut counts = Counts::default();
@@ -74,22 +80,15 @@ pub(super) fn tell(source: &mut Source, found: &FoundConnection) -> String {
     let mut progress = Progress::new(source, true);
     while let Some(frame) = source.next(&mut |_| {}) {
         let within = frame.number >= flow.first.number && closed_with.is_none_or(|closed| frame.number <= closed);
-        let mut payload = None;
-        decode_each(&frame, |decoded| {
-            if let Decoded::Segment(segment) = decoded
-                && FlowKey::of(&segment.src, &segment.dst).0 == flow.key
-            {
-                payload = Some(segment.payload.len() as u64);
-            }
-        });
+        let payload = within.then(|| payload_of(&frame, flow.key)).flatten();
         counts.current = Some(frame.number);
-        let before = engine.ledger().clone();
+        let before = payload.is_some().then(|| engine.ledger().clone());
         engine.push(&frame, &mut sink_fn(|event| counts.note(event, flow, &mut names)));
-        if let Some(payload) = payload.filter(|_| within) {
+        if let (Some(payload), Some(before)) = (payload, before) {
             counts.frames += 1;
             counts.last = frame.number;
             counts.payload += payload;
-            counts.moved(&before, engine.ledger());
+            counts.add(AccountChange::between(&before, engine.ledger()));
         }
         progress.frame(source);
     }
@@ -98,26 +97,39 @@ pub(super) fn tell(source: &mut Source, found: &FoundConnection) -> String {
     words(found, &counts)
 }
 
-impl Counts {
-    fn moved(&mut self, before: &sniffer_engine::ledger::Ledger, after: &sniffer_engine::ledger::Ledger) {
-        for (place, &fate) in Fate::ALL.iter().enumerate() {
-            *self.fates.entry(place).or_default() += after.bytes(fate).saturating_sub(before.bytes(fate));
+/// Payload bytes of the last segment in a frame that belongs to a connection between these
+/// endpoints.
+fn payload_of(frame: &Frame<'_>, key: FlowKey) -> Option<u64> {
+    let mut payload = None;
+    decode_each(frame, |decoded| {
+        if let Decoded::Segment(segment) = decoded
+            && FlowKey::of(&segment.src, &segment.dst).0 == key
+        {
+            payload = Some(segment.payload.len() as u64);
         }
-        self.missing += after.missing().saturating_sub(before.missing());
+    });
+    payload
+}
+
+impl Counts {
+    fn add(&mut self, change: AccountChange) {
+        for (fate, bytes) in change.fates {
+            *self.fates.entry(fate).or_default() += bytes;
+        }
+        self.missing += change.missing;
     }
 
-    fn note(&mut self, event: Event<'_>, ours: &Flow, names: &mut BTreeMap<usize, String>) {
+    /// Takes an event; `names` are the messages that are open.
+    fn note(&mut self, event: Event<'_>, ours: &Flow, names: &mut BTreeMap<MessageKey, String>) {
         match event {
-            Event::Head { about, head, exchange, frames, .. } if about.flow.id == ours.id => {
+            Event::Head { about, head, frames, .. } if about.flow.id == ours.id => {
                 let began = frames.first().map_or(about.stamp.number, |stamp| stamp.number);
                 let name = name(&head.start);
-                names.insert(
-                    about.direction.index(),
-                    format!("#{exchange} {}, from frame {began}", &name["the ".len()..]),
-                );
+                let name = format!("#{} {}, from frame {began}", about.exchange, &name["the ".len()..]);
+                names.insert(MessageKey::of(&about), name);
             }
-            Event::End { about, completion, anomalies } if about.flow.id == ours.id => {
-                let Some(name) = names.remove(&about.direction.index()) else { return };
+            Event::End { about, completion, anomalies, .. } if about.flow.id == ours.id => {
+                let Some(name) = names.remove(&MessageKey::of(&about)) else { return };
                 if self.messages.len() == MESSAGES_MAX {
                     self.more += 1;
                     return;
@@ -159,12 +171,7 @@ fn words(found: &FoundConnection, counts: &Counts) -> String {
         Some(Protocol::Tunnel) => " It became a tunnel, which is not read.",
         _ => "",
     };
-    let fates: Vec<_> = counts
-        .fates
-        .iter()
-        .filter(|(_, bytes)| **bytes > 0)
-        .map(|(&place, &bytes)| format!("{bytes} {}", Fate::ALL[place].name()))
-        .collect();
+    let fates: Vec<_> = counts.fates.iter().map(|(fate, bytes)| format!("{bytes} {}", fate.name())).collect();
     if !fates.is_empty() {
         said += &format!(" Counted while its frames came: {}.", fates.join(", "));
     }

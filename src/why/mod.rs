@@ -1,11 +1,12 @@
 //! `sniffer why`: what became of a frame, or of a connection, in words.
 //!
-//! The capture is run through the engine as `replay` does it; what is told comes from what the decoder says of the frame,
-//! the events that name it, and what moved in the accounts while it was pushed. Nothing is decided here. Next: `trace` for
-//! what is noted on the way, `tell` for the words.
+//! It runs the capture through the engine as `replay` does. The answer comes from what the frame
+//! decodes to, from the events that name it, and from what its push changed in the accounts.
+//! Nothing is decided here. Next: `trace` for the notes on a frame, `describe` for the words.
 
+mod accounts;
 mod connection;
-mod tell;
+mod describe;
 mod trace;
 
 use std::ffi::OsString;
@@ -39,7 +40,7 @@ pub(crate) struct WhyOptions {
     connection: Option<String>,
 }
 
-/// Does what was asked; everything there is to say has been said when it returns.
+/// Runs the command; it has printed every message when it returns.
 pub(crate) fn run(options: &WhyOptions) -> Exit {
     try_run(options).unwrap_or_else(|(exit, line)| {
         say(line);
@@ -52,7 +53,7 @@ fn try_run(options: &WhyOptions) -> Result<Exit, (Exit, String)> {
     let mut source = open(&inputs)?;
     let text = match (options.frame, &options.connection) {
         (Some(number), _) => match trace::frame(&mut source, number) {
-            Ok(fate) => tell::frame(&fate),
+            Ok(trace) => describe::frame(&trace),
             Err(frames) => return Err((Exit::Usage, format!("there is no frame {number}: the capture has {frames}"))),
         },
         (None, Some(id)) => {
@@ -60,9 +61,9 @@ fn try_run(options: &WhyOptions) -> Result<Exit, (Exit, String)> {
             let Some(found) = found else {
                 return Err((Exit::Usage, format!("there is no connection {id:?}; a message's \"connection\" is one")));
             };
-            // Once more, now that it is known which frames are its own.
+            // Again, now that the range of its frames is known.
             source = open(&inputs)?;
-            connection::tell(&mut source, &found)
+            connection::describe(&mut source, &found)
         }
         (None, None) => return Err((Exit::Usage, "say --frame or --connection".to_owned())),
     };

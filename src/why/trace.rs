@@ -1,42 +1,41 @@
-//! One frame through the engine, with notes: what it is, what moved when it was pushed, which messages name it later.
+//! One frame through the engine, with notes: what it is, what its push changed in the accounts,
+//! and which messages carry it.
 //!
-//! The whole capture is run, because bytes may wait and messages may end long after. Kept are the messages that are open,
-//! by name, and notes on the frame itself. Next: `tell`, which puts the notes into words.
+//! It runs the whole capture, because bytes may wait and messages may end long after the frame. It
+//! keeps the open messages by name, and notes on the frame itself. Next: `describe`, which puts the
+//! notes into words.
 
 use std::collections::HashMap;
 
-use sniffer_engine::anomaly::{Anomaly, AnomalySet};
+use sniffer_engine::anomaly::AnomalySet;
 use sniffer_engine::config::Config;
 use sniffer_engine::engine::Engine;
-use sniffer_engine::event::{About, Completion, Direction, Event, Flow, Protocol, Sink, StartLine};
-use sniffer_engine::ledger::{Fate, Ledger};
+use sniffer_engine::event::{About, Completion, Event, Flow, Protocol, Sink};
+use sniffer_engine::http::{Direction, StartLine};
 use sniffer_packet::clock::Clock;
-use sniffer_packet::decode::{Decoded, decode_datagram, decode_each};
-use sniffer_packet::defrag::{Defrag, FragmentOutcome};
-use sniffer_packet::fate::FrameFate;
+use sniffer_packet::decode::{Decoded, decode_each};
+use sniffer_packet::defrag::Defrag;
 use sniffer_packet::frame::{Frame, LinkType, Stamp};
 use sniffer_packet::key::{Endpoint, FlowKey};
 use sniffer_packet::segment::Segment;
 use sniffer_replay::source::Source;
 
+use super::accounts::AccountChange;
 use crate::progress::Progress;
 
-/// Everything that is known of a frame in the end.
+/// Everything that is known of a frame once the capture has been read.
 #[derive(Debug)]
-pub(super) struct Fates {
+pub(super) struct FrameTrace {
     pub(super) stamp: Stamp,
     pub(super) link: LinkType,
     pub(super) captured: usize,
     pub(super) wire_len: u32,
-    pub(super) frame_fate: Option<FrameFate>,
+    /// Change made by the push of the frame, or of the one that completed its datagram. The fate is
+    /// always that of the frame.
+    pub(super) change: AccountChange,
     pub(super) packet: Option<TracedPacket>,
-    /// Of a fragment: the frame that made its datagram whole.
+    /// The frame that completed the datagram, if this one is a fragment.
     pub(super) whole_with: Option<u64>,
-    /// Bytes by fate, as the push of the frame (or of the one that made it whole) moved them.
-    pub(super) moved: Vec<(Fate, u64)>,
-    /// Bytes given up as missing with it.
-    pub(super) missing: u64,
-    pub(super) anomalies: Vec<Anomaly>,
     pub(super) notes: Notes,
 }
 
@@ -70,107 +69,122 @@ impl TracedPacket {
     }
 }
 
-/// What events said of the frame.
+/// Facts about the frame from events.
 #[derive(Debug, Default)]
 pub(super) struct Notes {
-    /// Number that events name it by; that of the first fragment for a fragment.
+    /// Number by which events name the frame; for a fragment that of the datagram's first one.
     subject: u64,
+    /// Endpoints of the segment in the frame.
     key: Option<FlowKey>,
-    /// The frame being pushed; none at the end of the capture.
+    /// The frame being pushed; `None` at the end of the capture.
     current: Option<u64>,
-    open: HashMap<(u32, Direction), Open>,
+    open: HashMap<MessageKey, OpenMessage>,
+    /// Protocol of each open connection, by slot.
     protocols: HashMap<u32, Protocol>,
-    /// The connection it belongs to.
+    /// The connection that the frame belongs to.
     pub(super) flow: Option<Flow>,
     pub(super) protocol: Option<Protocol>,
-    /// The frame with which its bytes went on first; within, none at the end of the capture.
+    /// The frame whose push first delivered bytes of this one; inside, `None` stands for the end of
+    /// the capture.
     pub(super) delivered_with: Option<Option<u64>>,
-    pub(super) messages: Vec<Touched>,
+    pub(super) messages: Vec<CarriedMessage>,
+}
+
+/// Names a message while it is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct MessageKey {
+    slot: u32,
+    exchange: u32,
+    direction: Direction,
+}
+
+impl MessageKey {
+    pub(super) const fn of(about: &About<'_>) -> Self {
+        Self { slot: about.flow.slot, exchange: about.exchange, direction: about.direction }
+    }
 }
 
 /// A message that is open.
 #[derive(Debug, Clone)]
-struct Open {
+struct OpenMessage {
     name: String,
     exchange: u32,
     began: u64,
+    /// The frame carried a part of it.
     touched: bool,
 }
 
-/// A message that the frame carried a part of.
+/// A message of which the frame carried a part.
 #[derive(Debug)]
-pub(super) struct Touched {
+pub(super) struct CarriedMessage {
     pub(super) name: String,
     pub(super) exchange: u32,
     pub(super) began: u64,
-    /// None at the end of the capture.
+    /// The frame that ended it; `None` at the end of the capture.
     pub(super) ended_with: Option<u64>,
     pub(super) completion: Completion,
     pub(super) anomalies: AnomalySet,
 }
 
-/// Follows frame `number`; the number of frames when there is none.
-pub(super) fn frame(source: &mut Source, number: u64) -> Result<Fates, u64> {
+/// Follows frame `number`; the error is the number of frames in a capture without that one.
+pub(super) fn frame(source: &mut Source, number: u64) -> Result<FrameTrace, u64> {
     let mut engine = Engine::new(Config::default());
     let mut notes = Notes { subject: number, ..Notes::default() };
     let mut fragments = Fragments::new(number);
-    let mut fates = None;
+    let mut trace = None;
     let mut count = 0;
     let mut progress = Progress::new(source, true);
     while let Some(frame) = source.next(&mut |_| {}) {
         count = frame.number;
-        let whole = fragments.push(&frame);
-        if let Some((first, packet)) = &whole {
+        let completed = fragments.push(&frame);
+        if let Some((first, packet)) = &completed {
             // From here on events name the datagram by its first frame.
             notes.subject = *first;
             notes.key = packet.as_ref().map(TracedPacket::key);
         }
-        let packet = (frame.number == number).then(|| packet_in(&frame)).flatten();
+        let is_subject = frame.number == number;
+        let packet = is_subject.then(|| packet_in(&frame)).flatten();
         if let Some(packet) = &packet {
             notes.key = Some(packet.key());
         }
-        let before = engine.ledger().clone();
         notes.current = Some(frame.number);
-        engine.push(&frame, &mut notes);
-        let after = engine.ledger();
-        if frame.number == number {
-            fates = Some(Fates {
-                stamp: frame.stamp(),
-                link: frame.link,
-                captured: frame.bytes.len(),
-                wire_len: frame.wire_len,
-                frame_fate: FrameFate::ALL.iter().copied().find(|&f| after.frames_with(f) > before.frames_with(f)),
-                packet,
-                whole_with: None,
-                moved: Vec::new(),
-                missing: 0,
-                anomalies: Vec::new(),
-                notes: Notes::default(),
-            });
-        }
-        if let Some(fates) = fates.as_mut().filter(|_| frame.number == number || whole.is_some()) {
-            if let Some((_, packet)) = whole {
-                fates.whole_with = Some(frame.number);
-                fates.packet = packet;
+        if is_subject || completed.is_some() {
+            let before = engine.ledger().clone();
+            engine.push(&frame, &mut notes);
+            let change = AccountChange::between(&before, engine.ledger());
+            if is_subject {
+                trace = Some(FrameTrace::new(&frame, packet, change));
+            } else if let Some(trace) = &mut trace {
+                trace.change = AccountChange { frame_fate: trace.change.frame_fate, ..change };
             }
-            fates.moved(&before, after);
+            if let (Some((_, packet)), Some(trace)) = (completed, &mut trace) {
+                trace.whole_with = Some(frame.number);
+                trace.packet = packet;
+            }
+        } else {
+            engine.push(&frame, &mut notes);
         }
         progress.frame(source);
     }
     notes.current = None;
     engine.finish(&mut notes);
-    let mut fates = fates.ok_or(count)?;
-    fates.notes = notes;
-    Ok(fates)
+    let mut trace = trace.ok_or(count)?;
+    trace.notes = notes;
+    Ok(trace)
 }
 
-impl Fates {
-    fn moved(&mut self, before: &Ledger, after: &Ledger) {
-        let moved = |&fate: &Fate| (fate, after.bytes(fate).saturating_sub(before.bytes(fate)));
-        self.moved = Fate::ALL.iter().map(moved).filter(|&(_, bytes)| bytes > 0).collect();
-        self.missing = after.missing().saturating_sub(before.missing());
-        let seen = |anomaly: &Anomaly| after.anomalies(*anomaly) > before.anomalies(*anomaly);
-        self.anomalies = Anomaly::ALL.iter().copied().filter(seen).collect();
+impl FrameTrace {
+    fn new(frame: &Frame<'_>, packet: Option<TracedPacket>, change: AccountChange) -> Self {
+        Self {
+            stamp: frame.stamp(),
+            link: frame.link,
+            captured: frame.bytes.len(),
+            wire_len: frame.wire_len,
+            change,
+            packet,
+            whole_with: None,
+            notes: Notes::default(),
+        }
     }
 }
 
@@ -185,8 +199,9 @@ fn packet_in(frame: &Frame<'_>) -> Option<TracedPacket> {
     packet
 }
 
-/// Finds out when the datagram of a fragment is whole.
+/// Finds the frame that completes the datagram of a fragment.
 struct Fragments {
+    /// The frame with the fragment.
     number: u64,
     defrag: Defrag,
     clock: Clock,
@@ -198,45 +213,43 @@ impl Fragments {
         Self { number, defrag: Defrag::new(config.limits.defrag, config.hash_key), clock: Clock::default() }
     }
 
-    /// The first frame of the datagram that the frame in question is a part of, and what is in it, when this one makes it
-    /// whole.
+    /// Returns the first frame of the datagram and the segment in it, if `frame` completes the
+    /// datagram that frame `number` is a part of.
     fn push(&mut self, frame: &Frame<'_>) -> Option<(u64, Option<TracedPacket>)> {
         let now = self.clock.read(frame.time).now;
-        let mut whole = None;
-        decode_each(frame, |decoded| {
-            let Decoded::Fragment(fragment) = decoded else { return };
-            let mut outcome = self.defrag.push(fragment, now, frame.stamp());
-            let mut ours = false;
-            while let FragmentOutcome::Whole(datagram) = outcome {
-                ours |= datagram.frames.contains(&self.number);
+        let mut completed = None;
+        let mut ours = false;
+        self.defrag.packets(frame, now, |packet| {
+            let Some(datagram) = packet.datagram else {
+                ours = false;
+                return;
+            };
+            ours |= datagram.frames.contains(&self.number);
+            if ours {
                 let first = datagram.first.number;
-                outcome = match decode_datagram(&datagram.facts, &datagram.bytes) {
-                    Decoded::Segment(segment) if ours => {
-                        whole = Some((first, Some(TracedPacket::of(&segment))));
-                        return;
-                    }
-                    Decoded::Fragment(fragment) => self.defrag.push(&fragment, now, datagram.first),
-                    _ if ours => {
-                        whole = Some((first, None));
-                        return;
-                    }
-                    _ => return,
-                };
+                match packet.decoded {
+                    Decoded::Segment(segment) => completed = Some((first, Some(TracedPacket::of(segment)))),
+                    // A datagram that holds a fragment counts by the one that this completes.
+                    Decoded::Fragment(_) => {}
+                    _ => completed = Some((first, None)),
+                }
             }
         });
-        whole
+        completed
     }
 }
 
 impl Notes {
+    /// Notes that bytes of the frame were delivered.
     fn deliver(&mut self) {
         self.delivered_with.get_or_insert(self.current);
     }
 
+    /// Marks the open message if the event comes from the frame.
     fn touch(&mut self, about: &About<'_>) {
         if about.stamp.number == self.subject
             && self.is_ours(about.flow)
-            && let Some(open) = self.open.get_mut(&(about.flow.slot, about.direction))
+            && let Some(open) = self.open.get_mut(&MessageKey::of(about))
         {
             open.touched = true;
             self.deliver();
@@ -247,7 +260,8 @@ impl Notes {
         self.key == Some(flow.key)
     }
 
-    /// Remembers the connection of the frame: the last one between its endpoints that did not begin behind it.
+    /// Remembers the connection of the frame: the last one between its endpoints that did not begin
+    /// after it.
     fn meet(&mut self, flow: &Flow) {
         if !self.is_ours(flow) || flow.first.number > self.subject {
             return;
@@ -262,26 +276,26 @@ impl Notes {
 impl Sink for Notes {
     fn event(&mut self, event: Event<'_>) {
         match event {
-            Event::Head { about, exchange, head, frames, .. } => {
+            Event::Head { about, head, frames, .. } => {
                 self.meet(about.flow);
                 let touched = self.is_ours(about.flow) && frames.iter().any(|stamp| stamp.number == self.subject);
                 let began = frames.first().map_or(about.stamp.number, |stamp| stamp.number);
-                let open = Open { name: name(&head.start), exchange, began, touched };
-                self.open.insert((about.flow.slot, about.direction), open);
+                let open = OpenMessage { name: name(&head.start), exchange: about.exchange, began, touched };
+                self.open.insert(MessageKey::of(&about), open);
                 if touched {
                     self.deliver();
                 }
             }
             Event::Body { about, .. } | Event::Trailers { about, .. } => self.touch(&about),
             Event::Missing { .. } => {}
-            Event::End { about, completion, anomalies } => {
+            Event::End { about, completion, anomalies, .. } => {
                 if completion == Completion::Complete {
                     self.touch(&about);
                 }
                 self.meet(about.flow);
-                if let Some(open) = self.open.remove(&(about.flow.slot, about.direction)).filter(|open| open.touched) {
-                    let Open { name, exchange, began, .. } = open;
-                    self.messages.push(Touched {
+                if let Some(open) = self.open.remove(&MessageKey::of(&about)).filter(|open| open.touched) {
+                    let OpenMessage { name, exchange, began, .. } = open;
+                    self.messages.push(CarriedMessage {
                         name,
                         exchange,
                         began,
@@ -305,7 +319,7 @@ impl Sink for Notes {
     }
 }
 
-/// `the request GET /a`, `the response 200`.
+/// Returns a name such as `the request GET /a` or `the response 200`.
 pub(super) fn name(start: &StartLine<'_>) -> String {
     match start {
         StartLine::Request { method, target } => {

@@ -1,6 +1,7 @@
-//! What the black-box tests share: the built binary, the corpus, and a look at every line it prints.
+//! Helpers of the black-box tests: the built binary, the corpus, and checks of every printed line.
 //!
-//! Nothing here knows the engine: what is expected comes from files, the schema and the page beside each capture.
+//! Nothing here uses the engine: expectations come from files, the schema and the page of each
+//! capture.
 #![allow(dead_code, reason = "every test file is a crate of its own and uses a part")]
 
 use std::path::{Path, PathBuf};
@@ -11,10 +12,10 @@ use assert_cmd::Command;
 use jsonschema::Validator;
 use serde_json::{Map, Value};
 
-/// How the names of captures end.
+/// Extensions of captures.
 const CAPTURES: [&str; 4] = [".pcap", ".pcapng", ".gz", ".zst"];
 
-/// Keys of a message in their order (`message.schema.json` and README.md have the same).
+/// Keys of a message in their order (as in `message.schema.json` and docs/message.md).
 const KEYS: [&str; 22] = [
     "timestamp",
     "direction",
@@ -44,12 +45,12 @@ pub(crate) fn top() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A capture made for this project, by its path in the corpus.
+/// Returns the path of a capture, from its path in the corpus.
 pub(crate) fn capture(name: &str) -> PathBuf {
     top().join("corpus").join(name)
 }
 
-/// All captures of the corpus by their paths in it, with `/`, in order.
+/// Returns the paths in the corpus of all captures, with `/`, sorted.
 pub(crate) fn captures() -> Vec<String> {
     fn walk(folder: &Path, found: &mut Vec<String>) {
         for entry in std::fs::read_dir(folder).unwrap() {
@@ -70,12 +71,12 @@ pub(crate) fn captures() -> Vec<String> {
     found
 }
 
-/// The built binary.
+/// Returns the path of the built binary.
 pub(crate) fn binary() -> PathBuf {
     assert_cmd::cargo::cargo_bin!("sniffer").to_owned()
 }
 
-/// The binary, in an environment that decides nothing.
+/// Returns a command for the binary, without the variables that influence colours.
 pub(crate) fn sniffer() -> Command {
     let mut command = Command::new(binary());
     for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TERM"] {
@@ -84,7 +85,7 @@ pub(crate) fn sniffer() -> Command {
     command
 }
 
-/// Runs `sniffer replay` with these arguments and takes what it says.
+/// Runs `sniffer replay` with these arguments and returns its output.
 pub(crate) fn replay<I: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = I>) -> Output {
     sniffer().arg("replay").args(arguments).output().unwrap()
 }
@@ -93,7 +94,7 @@ pub(crate) fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).expect("output is UTF-8")
 }
 
-/// Every line as a message, each of them checked.
+/// Parses and checks every line as a message.
 #[track_caller]
 pub(crate) fn messages(stdout: &[u8]) -> Vec<Map<String, Value>> {
     let stdout = text(stdout);
@@ -101,7 +102,8 @@ pub(crate) fn messages(stdout: &[u8]) -> Vec<Map<String, Value>> {
     stdout.lines().map(message).collect()
 }
 
-/// A line as a message: valid by the schema, no null anywhere, no key that the schema does not know, keys in order.
+/// Parses a line as a message. Checks that it is valid by the schema, has no null and no unknown
+/// key, and that its keys are in order.
 #[track_caller]
 pub(crate) fn message(line: &str) -> Map<String, Value> {
     static SCHEMA: OnceLock<Validator> = OnceLock::new();
@@ -131,7 +133,8 @@ fn has_null(value: &Value) -> bool {
     }
 }
 
-/// The accounts printed by `--stats=json`: one line of stderr. Checks that every byte has one fate.
+/// Parses the accounts printed by `--stats=json`: one line of stderr. Checks that every byte has
+/// one fate.
 #[track_caller]
 pub(crate) fn accounts(stderr: &[u8]) -> Map<String, Value> {
     let line = text(stderr).lines().find(|line| line.starts_with('{')).expect("--stats=json prints an object");
@@ -143,7 +146,7 @@ pub(crate) fn accounts(stderr: &[u8]) -> Map<String, Value> {
     accounts
 }
 
-/// The bytes of a message's body.
+/// Returns the bytes of a message's body.
 pub(crate) fn body(message: &Map<String, Value>) -> Vec<u8> {
     use base64::Engine;
     let body = message.get("body").map_or("", |body| body.as_str().unwrap());
@@ -153,13 +156,13 @@ pub(crate) fn body(message: &Map<String, Value>) -> Vec<u8> {
     }
 }
 
-/// SHA-256 in hexadecimal.
+/// Returns the SHA-256 in hexadecimal.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     use sha2::Digest;
     sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A pcap with these packets, a millisecond apart.
+/// Makes a pcap with these packets, a millisecond apart.
 pub(crate) fn pcap(link_type: u32, packets: &[Vec<u8>]) -> Vec<u8> {
     let words = |bytes: &mut Vec<u8>, words: &[u32]| words.iter().for_each(|word| bytes.extend(word.to_le_bytes()));
     let mut bytes = Vec::new();
@@ -172,7 +175,7 @@ pub(crate) fn pcap(link_type: u32, packets: &[Vec<u8>]) -> Vec<u8> {
     bytes
 }
 
-/// An IPv4 packet with a TCP segment from a client, in mid-stream.
+/// Makes an IPv4 packet with a TCP segment from a client, midstream.
 pub(crate) fn segment(payload: &[u8]) -> Vec<u8> {
     let mut packet = vec![0x45, 0];
     packet.extend((40 + payload.len() as u16).to_be_bytes());
@@ -182,7 +185,7 @@ pub(crate) fn segment(payload: &[u8]) -> Vec<u8> {
     packet
 }
 
-/// The capture of a conversation (`corpus/TALK.md`), as `sniffer talk` writes it.
+/// Makes the capture of a conversation (`corpus/TALK.md`) with `sniffer talk`.
 #[track_caller]
 pub(crate) fn talk(text: &str) -> tempfile::NamedTempFile {
     let file = tempfile::Builder::new().suffix(".pcap").tempfile().unwrap();

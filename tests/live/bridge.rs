@@ -1,7 +1,7 @@
-//! A bridge between two interfaces that loses, repeats and reorders frames, by a seed.
+//! A bridge between two interfaces that loses, repeats and reorders frames, driven by a seed.
 //!
-//! netem would do the same where the kernel has it; this needs packet sockets alone. One thread, which enters the namespace
-//! of its interfaces: `setns` is for the thread.
+//! netem does the same, but not every kernel has it; this needs only packet sockets. It is one
+//! thread inside the namespace of its interfaces: `setns` acts on a thread.
 
 use std::fs::File;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
@@ -21,7 +21,7 @@ use sniffer_testkit::rng::Rng;
 
 use crate::net::Namespace;
 
-/// How bad it is: shares of all frames.
+/// The faults, as fractions of all frames.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Trouble {
     pub(crate) loss: f64,
@@ -30,15 +30,15 @@ pub(crate) struct Trouble {
     pub(crate) seed: u64,
 }
 
-/// How frames look on one side.
+/// The tags of frames on one side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tags {
     None,
-    /// With an 802.1Q tag.
+    /// An 802.1Q tag.
     Vlan(u16),
 }
 
-/// What it did.
+/// The number of frames with each fault.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Counts {
     pub(crate) lost: u64,
@@ -85,7 +85,7 @@ impl Drop for Bridge {
     }
 }
 
-/// A thread inside a namespace; the sockets that it opens stay there.
+/// Runs a thread inside a namespace. Sockets that it opens stay there.
 pub(crate) fn enter<T: Send + 'static>(inside: &Namespace, body: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     let namespace = File::open(format!("/run/netns/{}", inside.name)).unwrap();
     std::thread::spawn(move || {
@@ -94,7 +94,7 @@ pub(crate) fn enter<T: Send + 'static>(inside: &Namespace, body: impl FnOnce() -
     })
 }
 
-/// A packet socket on an interface.
+/// Opens a packet socket on an interface.
 fn open(interface: &str) -> OwnedFd {
     let mut found = getifaddrs().unwrap().filter(|found| found.interface_name == interface);
     let address = found.find_map(|found| found.address?.as_link_addr().copied()).unwrap();
@@ -116,7 +116,7 @@ fn carry(sockets: &[(OwnedFd, Tags); 2], trouble: Trouble, over: &AtomicBool) ->
                 let to = 1 - at;
                 let frame = tagged(&buffer[..length], sockets[to].1);
                 let frame = frame.as_slice();
-                // Only IPv4: without ARP there is no network at all.
+                // Only IPv4 frames: without ARP nothing would work.
                 let spoiled = frame.get(12..14) == Some(&[8, 0]);
                 if spoiled && rng.chance(trouble.loss) {
                     counts.lost += 1;
@@ -140,8 +140,8 @@ fn carry(sockets: &[(OwnedFd, Tags); 2], trouble: Trouble, over: &AtomicBool) ->
     counts
 }
 
-/// The frame as it goes out. A packet socket gives frames without their tag, which the kernel has taken off; where it has
-/// not, it stands behind the addresses.
+/// Returns the frame with the tag of the outgoing side. The kernel normally removes the tag of a
+/// received frame; if not, it follows the addresses and is removed here.
 fn tagged(frame: &[u8], tags: Tags) -> Vec<u8> {
     let mut bytes = frame.to_vec();
     if bytes.get(12..14) == Some(&[0x81, 0]) {
@@ -154,7 +154,7 @@ fn tagged(frame: &[u8], tags: Tags) -> Vec<u8> {
     bytes
 }
 
-/// Length of a frame that came in; not of one that we sent.
+/// Receives a frame that we did not send, and returns its length.
 fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> Option<usize> {
     loop {
         match recvfrom::<LinkAddr>(socket.as_raw_fd(), buffer) {
@@ -166,6 +166,7 @@ fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> Option<usize> {
 }
 
 fn put(socket: &OwnedFd, frame: &[u8]) {
-    // A full queue loses the frame, as lines do, and at the end of a test the interface is gone.
+    // A full queue loses the frame, as a real line does. At the end of a test the interface is
+    // gone.
     let _ = send(socket.as_raw_fd(), frame, MsgFlags::empty());
 }

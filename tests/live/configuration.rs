@@ -1,8 +1,10 @@
-//! What is said when something is asked wrongly. Needs no rights: the configuration is checked before anything is opened.
+//! Errors in the configuration. They need no capture rights: the configuration is checked before
+//! anything is opened.
 
 use crate::common::{sniffer, text};
 
-/// Runs with these arguments and variables; one line of ours and this exit code.
+/// Checks that a run with these arguments and variables fails with this code and one line on
+/// stderr.
 #[track_caller]
 fn refused(arguments: &[&str], environment: &[(&str, &str)], code: i32, words: &str) {
     let mut command = sniffer();
@@ -16,7 +18,7 @@ fn refused(arguments: &[&str], environment: &[(&str, &str)], code: i32, words: &
 }
 
 #[test]
-fn what_is_wrong_is_named_with_the_option_or_the_variable() {
+fn a_wrong_value_is_reported_with_its_option_or_variable() {
     refused(&[], &[], 1, "ports is missing");
     refused(&["-p", "80,0"], &[], 1, "ports[1] (--port) is 0; a port is an integer from 1 to 65535");
     refused(&["-p", "http"], &[], 1, "ports[0] (--port) is \"http\"");
@@ -39,7 +41,7 @@ fn what_is_wrong_is_named_with_the_option_or_the_variable() {
 
 #[test]
 fn a_missing_interface_lists_those_that_exist_and_arguments_win_over_the_environment() {
-    // The variables would be refused, if they counted.
+    // The values of these variables are wrong, but the arguments override them.
     let environment = [("PORTS", "0"), ("INTERFACE", "lo"), ("SAMPLE_RATE", "7")];
     let arguments = ["-p", "80", "-i", "nowhere0", "--sample-rate", "1"];
     refused(&arguments, &environment, 2, "there is no interface nowhere0; there are: ");
@@ -81,6 +83,6 @@ fn help_shows_every_option() {
 
 #[test]
 #[ignore = "needs capture rights"]
-fn a_link_type_that_libpcap_cannot_filter_is_said_in_its_words() {
+fn a_link_type_that_libpcap_cannot_filter_is_reported_in_its_words() {
     refused(&["-i", "nflog", "-p", "80"], &[], 2, "libpcap rejects the filter \"tcp port 80");
 }

@@ -1,4 +1,5 @@
-//! How a run ends: asked to, by itself, with receivers that do not cooperate. Every message is accounted for in the last line.
+//! The end of a run: by a signal, by itself, and with receivers that do not respond. The last log
+//! line accounts for every message.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -10,7 +11,7 @@ use crate::net::{Namespace, pair};
 use crate::programs::{Running, Sniffer, nginx, wrk};
 use crate::receiver::hanging;
 
-/// A load that does not end before the test does.
+/// Starts a load that lasts until the end of the test.
 fn endless(inside: &Namespace) -> Running {
     let mut command = inside.command("wrk");
     Running(command.args(["-t1", "-c4", "-d60s", "http://127.0.0.1/small.json"]).stdout(Stdio::null()).spawn().unwrap())
@@ -106,7 +107,7 @@ fn a_reader_that_stops_reading_holds_up_neither_the_capture_nor_the_end() {
     let inside = Namespace::new();
     let _nginx = nginx(&inside, folder.path());
     let arguments = ["-i", "lo", "-p", "80", "--drain-timeout-ms", "300"];
-    // Nobody reads from this pipe, and nobody closes it.
+    // Nobody reads from this pipe or closes it.
     let mut sniffer = Sniffer::start(&inside, &arguments, &[], Stdio::piped());
     let load = endless(&inside);
     sniffer.until("message dropped: the output is too slow");
@@ -131,9 +132,9 @@ fn a_full_disk_under_standard_output_is_an_error() {
 
 #[test]
 #[ignore = "needs capture rights, ip, setpriv and setcap"]
-fn without_the_right_it_says_what_helps_and_with_the_capability_root_is_not_needed() {
+fn without_capture_rights_it_names_the_remedy_and_with_the_capability_root_is_not_needed() {
     let inside = Namespace::new();
-    // Where the user nobody can reach it.
+    // A folder that the user nobody can read.
     let folder = tempfile::Builder::new().prefix("sniffer").tempdir_in("/var/tmp").unwrap();
     std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let binary = folder.path().join("sniffer");

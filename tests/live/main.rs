@@ -1,8 +1,8 @@
-//! `sniffer live` from outside: the built binary on real interfaces.
+//! `sniffer live`: the built binary on real interfaces.
 //!
-//! What needs capture rights makes network namespaces of its own, so nothing here sees or disturbs other traffic, and
-//! `cargo xtask test` runs it where it may. Nothing waits for time to pass: a test goes on when the line it needs has
-//! come, and what is bounded in time is bounded far beyond what it takes.
+//! Tests that need capture rights create their own network namespaces, so they neither see nor
+//! disturb other traffic. `cargo xtask test` runs them where it has the rights. No test waits for
+//! time to pass: it goes on with the line it needs, and every time limit is far longer than needed.
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 

@@ -1,4 +1,4 @@
-//! Networks made for a test: namespaces joined by veth pairs, gone when the test is.
+//! Networks for tests: namespaces joined by veth pairs, removed at the end of the test.
 
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,7 +9,7 @@ pub(crate) struct Namespace {
 }
 
 impl Namespace {
-    /// A new one, with loopback up.
+    /// Creates a namespace with loopback up.
     pub(crate) fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("sniffer-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
@@ -19,19 +19,19 @@ impl Namespace {
         namespace
     }
 
-    /// `ip` in here.
+    /// Runs `ip` in the namespace.
     #[track_caller]
     pub(crate) fn ip(&self, arguments: &[&str]) {
         run(&[&["ip", "-n", &self.name], arguments].concat());
     }
 
-    /// A kernel setting in here.
+    /// Changes a kernel setting of the namespace.
     #[track_caller]
     pub(crate) fn sysctl(&self, setting: &str) {
         run(&["ip", "netns", "exec", &self.name, "sysctl", "-q", "-w", setting]);
     }
 
-    /// A command to run in here.
+    /// Returns a command that runs in the namespace.
     pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.name]).arg(program);
@@ -39,7 +39,7 @@ impl Namespace {
         command
     }
 
-    /// An interface with addresses that can be used at once, MTU 1500.
+    /// Sets an interface up, with addresses that can be used at once.
     #[track_caller]
     pub(crate) fn up(&self, interface: &str, addresses: &[&str]) {
         for address in addresses {
@@ -56,13 +56,14 @@ impl Drop for Namespace {
     }
 }
 
-/// A veth pair between two namespaces, its ends down.
+/// Creates a veth pair between two namespaces. Both interfaces are down.
 #[track_caller]
 pub(crate) fn join(one: (&Namespace, &str), other: (&Namespace, &str)) {
     one.0.ip(&["link", "add", one.1, "type", "veth", "peer", "name", other.1, "netns", &other.0.name]);
 }
 
-/// Client (10.9.0.1, fd09::1, interface `vc`) and server (10.9.0.2, fd09::2, `vs`) on one wire.
+/// Makes a client (10.9.0.1, fd09::1, interface `vc`) and a server (10.9.0.2, fd09::2, `vs`),
+/// joined directly.
 pub(crate) fn pair() -> (Namespace, Namespace) {
     let (client, server) = (Namespace::new(), Namespace::new());
     join((&client, "vc"), (&server, "vs"));

@@ -1,5 +1,5 @@
-//! Where messages go: the webhook and standard output get the same; our own posts are not posted again; nothing secret is
-//! said.
+//! The outputs: webhook and standard output get the same messages, our own posts are not posted
+//! again, and no secret is logged.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -15,7 +15,7 @@ use crate::receiver::{hanging, willing};
 
 #[test]
 #[ignore = "needs capture rights, ip, nginx and wrk"]
-fn webhook_and_standard_output_get_the_same_and_secrets_stay_secret() {
+fn webhook_and_standard_output_get_the_same_messages_without_secrets() {
     let folder = tempfile::tempdir().unwrap();
     let inside = Namespace::new();
     let posts = willing(&inside, 9000);
@@ -32,7 +32,7 @@ fn webhook_and_standard_output_get_the_same_and_secrets_stay_secret() {
     let posts: Vec<_> = posts.try_iter().collect();
     assert_eq!(last["outputs"]["webhook"]["delivered"], posts.len());
     assert_eq!(last["outputs"]["stdout"]["delivered"], printed.lines().count());
-    // Several posts are in flight at once; on each connection their order holds.
+    // Several posts are in flight at once. Their order holds within each connection.
     let by_connection = |lines: &mut dyn Iterator<Item = &str>| {
         let mut connections: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for line in lines {
@@ -68,7 +68,7 @@ fn our_own_posts_are_counted_and_not_posted_again() {
     let inside = Namespace::new();
     let posts = willing(&inside, 9000);
     let _nginx = nginx(&inside, folder.path());
-    // By name, which resolves to addresses of both kinds.
+    // The name resolves to an IPv4 and an IPv6 address.
     let arguments = ["-i", "lo", "-p", "80,9000", "--output-url", "http://localhost:9000/"];
     let mut sniffer = Sniffer::start(&inside, &arguments, &[], Stdio::null());
     wrk(&inside, folder.path(), "127.0.0.1");
@@ -91,7 +91,8 @@ fn posts_that_come_by_another_address_are_not_posted_again() {
     let folder = tempfile::tempdir().unwrap();
     let inside = Namespace::new();
     let posts = willing(&inside, 9000);
-    // The webhook is behind a relay, as behind a service address: its own port is watched, the relay's is not.
+    // The webhook is reached through a relay, like a service address. Its own port is watched, the
+    // relay's is not.
     enter(&inside, || {
         let listener = TcpListener::bind("127.0.0.1:9001").unwrap();
         for near in listener.incoming().map_while(Result::ok) {
@@ -138,7 +139,7 @@ fn sampling_takes_whole_connections() {
     let lines = folder.path().join("lines");
     let arguments = ["-i", "lo", "-p", "80", "--sample-rate", "0.5"];
     let mut sniffer = Sniffer::start(&inside, &arguments, &[], Stdio::from(File::create(&lines).unwrap()));
-    // Eight connections and more: that all or none of them are chosen is less likely than one in a hundred.
+    // With 24 connections, choosing all or none is very unlikely.
     (0..6).for_each(|_| wrk(&inside, folder.path(), "127.0.0.1"));
     let last = sniffer.stop();
     assert!(last["ledger"]["bytes"]["sampled-out"].as_u64() > Some(0));
@@ -149,7 +150,7 @@ fn sampling_takes_whole_connections() {
 
 #[test]
 #[ignore = "needs capture rights and ip"]
-fn a_quiet_connection_is_given_up_although_no_packet_comes() {
+fn an_idle_connection_times_out_without_any_packet() {
     let inside = Namespace::new();
     let arguments = ["-i", "lo", "-p", "80", "--idle-timeout-ms", "100"];
     let mut sniffer = Sniffer::start(&inside, &arguments, &[], Stdio::piped());
@@ -169,7 +170,7 @@ fn a_quiet_connection_is_given_up_although_no_packet_comes() {
 
 #[test]
 #[ignore = "needs capture rights and ip"]
-fn what_is_no_http_is_said_once_a_connection() {
+fn other_protocols_are_logged_once_per_connection() {
     let inside = Namespace::new();
     let mut sniffer = Sniffer::start(&inside, &["-i", "lo", "-p", "80"], &[], Stdio::null());
     enter(&inside, || {

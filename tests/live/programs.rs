@@ -1,9 +1,10 @@
-//! Programs around the sniffer, and the sniffer itself: started, waited for until ready, and ended when the test is.
+//! The sniffer and the programs around it. Each is started, is ready when its function returns, and
+//! is killed at the end of the test.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{ReplaySink, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -12,10 +13,10 @@ use serde_json::{Map, Value};
 use crate::common;
 use crate::net::Namespace;
 
-/// Longer than anything here takes on a loaded machine.
+/// Time limit of every wait, longer than anything takes on a loaded machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A child that does not outlive its test.
+/// A child process that is killed when dropped.
 pub(crate) struct Running(pub(crate) Child);
 
 impl Running {
@@ -23,7 +24,7 @@ impl Running {
         kill_process(Pid::from_child(&self.0), signal).unwrap();
     }
 
-    /// Waits for its end, at most [`PATIENCE`].
+    /// Waits until it exits, for at most [`PATIENCE`].
     #[track_caller]
     pub(crate) fn wait(&mut self) -> ExitStatus {
         let until = std::time::Instant::now() + PATIENCE;
@@ -44,16 +45,16 @@ impl Drop for Running {
     }
 }
 
-/// `sniffer live`, with its log.
+/// A running `sniffer live`, with its log.
 pub(crate) struct Sniffer {
     pub(crate) process: Running,
-    log: ReplaySink<String>,
-    /// What was read of the log so far.
+    log: Receiver<String>,
+    /// The log lines read so far.
     pub(crate) logged: Vec<Map<String, Value>>,
 }
 
 impl Sniffer {
-    /// In this namespace, with an environment of its own; returns once it captures. Standard output is left to `stdout`.
+    /// Starts it in a namespace with this environment alone. Returns once it captures.
     #[track_caller]
     pub(crate) fn start(inside: &Namespace, arguments: &[&str], environment: &[(&str, &str)], stdout: Stdio) -> Self {
         let mut command = inside.command(common::binary());
@@ -96,14 +97,15 @@ impl Sniffer {
         }
     }
 
-    /// SIGTERM, and what it says in the end. Checks the exit code and that every message is accounted for.
+    /// Sends SIGTERM and returns the last log line. Checks the exit code and that every message is
+    /// accounted for.
     #[track_caller]
     pub(crate) fn stop(&mut self) -> Map<String, Value> {
         self.process.signal(Signal::TERM);
         self.ended(0)
     }
 
-    /// The last line, once it has ended with this code.
+    /// Waits until it exits with this code and returns the last log line.
     #[track_caller]
     pub(crate) fn ended(&mut self, code: i32) -> Map<String, Value> {
         let last = self.until("stopped");
@@ -113,21 +115,21 @@ impl Sniffer {
     }
 }
 
-/// Every message and every byte of the last line has one fate.
+/// Checks that every message and every byte in the last log line has one fate.
 #[track_caller]
 fn balanced(last: &Map<String, Value>) {
     let number = |value: &Value| value.as_u64().unwrap();
     let sum = |value: &Value| value.as_object().unwrap().values().map(number).sum::<u64>();
     for (name, output) in last["outputs"].as_object().unwrap() {
         assert_eq!(output["queued"], 0, "{name}: {output}");
-        let told = number(&output["delivered"]) + sum(&output["dropped"]);
-        assert_eq!(number(&output["emitted"]), told, "{name}: {output}");
+        let ended = number(&output["delivered"]) + sum(&output["dropped"]);
+        assert_eq!(number(&output["emitted"]), ended, "{name}: {output}");
     }
     let ledger = &last["ledger"];
     assert_eq!((number(&ledger["payload"]), &ledger["pending"]), (sum(&ledger["bytes"]), &Value::from(0)), "{ledger}");
 }
 
-/// No packet was lost anywhere.
+/// Checks that no packet was lost anywhere.
 #[track_caller]
 pub(crate) fn lost_nothing(last: &Map<String, Value>) {
     for drops in ["kernelDrops", "interfaceDrops", "ringDrops", "unrecorded"] {
@@ -135,7 +137,7 @@ pub(crate) fn lost_nothing(last: &Map<String, Value>) {
     }
 }
 
-/// nginx with some files, on port 80 (and 8080) of every address.
+/// Starts nginx with some files, on ports 80 and 8080 of every address.
 pub(crate) fn nginx(inside: &Namespace, folder: &Path) -> Running {
     let www = folder.join("www");
     std::fs::create_dir_all(&www).unwrap();
@@ -160,7 +162,7 @@ pub(crate) fn nginx(inside: &Namespace, folder: &Path) -> Running {
     std::fs::write(&top, configuration).unwrap();
     let child = inside.command("nginx").arg("-e").arg(folder.join("error.log")).arg("-c").arg(&top).spawn().unwrap();
     let running = Running(child);
-    // The pid file is written once it listens.
+    // nginx writes its pid file once it listens.
     let until = std::time::Instant::now() + PATIENCE;
     while std::fs::read_to_string(folder.join("nginx.pid")).unwrap_or_default().trim().is_empty() {
         assert!(std::time::Instant::now() < until, "nginx does not start");
@@ -169,7 +171,8 @@ pub(crate) fn nginx(inside: &Namespace, folder: &Path) -> Running {
     running
 }
 
-/// wrk for a second, with requests of several kinds on a few connections, at a rate that an unoptimised build keeps up with.
+/// Runs wrk for a second, with several kinds of requests on a few connections, at a rate that an
+/// unoptimised build can follow.
 #[track_caller]
 pub(crate) fn wrk(inside: &Namespace, folder: &Path, host: &str) {
     let script = "
@@ -196,7 +199,7 @@ pub(crate) fn wrk(inside: &Namespace, folder: &Path, host: &str) {
     assert!(said.contains("requests in") && !said.contains(" 0 requests in"), "{said}");
 }
 
-/// tcpdump into a file, all it can hold; ready when it returns.
+/// Starts tcpdump, which writes to a file.
 pub(crate) fn tcpdump(inside: &Namespace, interface: &str, file: &Path) -> Running {
     let mut command = inside.command("tcpdump");
     command.args(["-i", interface, "-p", "-B", "65536", "-U", "-Z", "root", "-w"]).arg(file).stderr(Stdio::piped());
@@ -211,7 +214,7 @@ pub(crate) fn tcpdump(inside: &Namespace, interface: &str, file: &Path) -> Runni
     Running(child)
 }
 
-/// Ends tcpdump, which must have lost nothing.
+/// Stops tcpdump and checks that it lost no packet.
 #[track_caller]
 pub(crate) fn end_tcpdump(mut tcpdump: Running) {
     tcpdump.signal(Signal::INT);

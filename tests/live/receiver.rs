@@ -2,20 +2,20 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::mpsc::{ReplaySink as OwnPosts, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::bridge::enter;
 use crate::net::Namespace;
 
-/// A post as it came.
+/// A post as received.
 pub(crate) struct Post {
     /// The head, as text.
     pub(crate) head: String,
     pub(crate) body: String,
 }
 
-/// Takes posts on 127.0.0.1 and answers 200. Its threads end with the connections.
-pub(crate) fn willing(inside: &Namespace, port: u16) -> OwnPosts<Post> {
+/// Accepts posts on 127.0.0.1 and answers 200. Its threads end with their connections.
+pub(crate) fn willing(inside: &Namespace, port: u16) -> Receiver<Post> {
     let (sender, posts) = channel();
     listen(inside, port, move |stream| {
         let sender = sender.clone();
@@ -24,7 +24,7 @@ pub(crate) fn willing(inside: &Namespace, port: u16) -> OwnPosts<Post> {
     posts
 }
 
-/// Accepts and never answers.
+/// Accepts connections and never answers.
 pub(crate) fn hanging(inside: &Namespace, port: u16) {
     let mut kept = Vec::new();
     listen(inside, port, move |stream| kept.push(stream));
@@ -40,7 +40,7 @@ fn listen(inside: &Namespace, port: u16, mut accepted: impl FnMut(TcpStream) + S
     is_ready.recv().unwrap();
 }
 
-/// Posts of one connection until it ends.
+/// Reads the posts of one connection until it closes.
 fn take(stream: &TcpStream, posts: &Sender<Post>) {
     let mut reader = BufReader::new(stream);
     let mut head = String::new();
@@ -54,9 +54,9 @@ fn take(stream: &TcpStream, posts: &Sender<Post>) {
             return;
         }
         let body = String::from_utf8(body).unwrap();
-        let told = posts.send(Post { head: std::mem::take(&mut head), body });
+        let sent = posts.send(Post { head: std::mem::take(&mut head), body });
         let mut stream = stream;
-        if told.is_err() || stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").is_err() {
+        if sent.is_err() || stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").is_err() {
             return;
         }
     }

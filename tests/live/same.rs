@@ -1,5 +1,6 @@
-//! Live equals replay: what is printed live is, byte for byte, what a replay of the recording prints; and beside a recording
-//! of tcpdump's own the messages are the same but for what depends on the recorder's stamps.
+//! Live equals replay: the live output is, byte for byte, the output of a replay of its own
+//! recording. A simultaneous recording by tcpdump gives the same messages, except for what depends
+//! on its timestamps.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -14,10 +15,11 @@ use crate::common::{self, messages, text};
 use crate::net::{Namespace, join, pair};
 use crate::programs::{PATIENCE, Sniffer, end_tcpdump, lost_nothing, nginx, tcpdump, wrk};
 
-/// What live hides unless told otherwise, for replay.
+/// The fields that live redacts by default.
 const REDACTED: &str = "authorization,cookie,proxy-authorization,set-cookie";
 
-/// Runs a load past the sniffer and tcpdump on one interface, and compares. Returns the messages and the last log line.
+/// Runs a load while the sniffer and tcpdump capture on one interface, and compares their results.
+/// Returns the messages and the last log line.
 #[track_caller]
 fn compared(
     inside: &Namespace,
@@ -33,7 +35,7 @@ fn compared(
     load();
     let last = sniffer.stop();
     let printed = std::fs::read(&live).unwrap();
-    // tcpdump leaves what it has not read yet when it is told to end.
+    // On SIGINT tcpdump discards packets it has not read yet, so this waits until it has all.
     let replay = || common::replay(["-p", "80", "--redact", REDACTED, other.to_str().unwrap()]);
     let until = Instant::now() + PATIENCE;
     while replay().stdout.split(|&byte| byte == b'\n').count() < printed.split(|&byte| byte == b'\n').count() {
@@ -51,7 +53,7 @@ fn compared(
     let (live, other) = (messages(&printed), messages(&replay().stdout));
     assert!(!live.is_empty());
     let (live_content, other_content) = (contents(&live), contents(&other));
-    // One recording goes on a little longer than the other: what was open at the end differs.
+    // One recording ends a little later than the other, so messages open at the end differ.
     let at_the_end = |of: &[Map<String, Value>]| {
         of.iter().any(|m| m.get("incomplete").is_some_and(|why| why == "end" || why == "closed"))
     };
@@ -63,14 +65,15 @@ fn compared(
     (live, last)
 }
 
-/// Client (10.6.0.1) and server (10.6.0.2) with a namespace between them, whose ends `m1` and `m2` a bridge must join.
+/// Makes a client (10.6.0.1) and a server (10.6.0.2) with a namespace between them, whose
+/// interfaces `m1` and `m2` a bridge must join.
 fn apart() -> (Namespace, Namespace, Namespace) {
     let (client, middle, server) = (Namespace::new(), Namespace::new(), Namespace::new());
     join((&client, "vc"), (&middle, "m1"));
     join((&middle, "m2"), (&server, "vs"));
     for (side, interface, address) in [(&client, "vc", "10.6.0.1/24"), (&server, "vs", "10.6.0.2/24")] {
         side.up(interface, &[address]);
-        // What hardware would fill in or cut up must be so in the frames that the bridge sees.
+        // The bridge must see frames with checksums and of wire size, without offloading.
         for feature in ["tx", "gso", "gro"] {
             crate::net::run(&["ip", "netns", "exec", &side.name, "ethtool", "-K", interface, feature, "off"]);
         }
@@ -80,7 +83,8 @@ fn apart() -> (Namespace, Namespace, Namespace) {
     (client, middle, server)
 }
 
-/// Messages by client, exchange and direction, without what two recordings of one wire stamp apart.
+/// Groups messages by client, exchange and direction, without the keys that depend on the
+/// recording.
 fn contents(messages: &[Map<String, Value>]) -> BTreeMap<String, Vec<Map<String, Value>>> {
     let mut contents: BTreeMap<String, Vec<_>> = BTreeMap::new();
     for message in messages {
@@ -154,10 +158,10 @@ fn frames_that_a_bridge_shows_twice_count_once() {
 
 #[test]
 #[ignore = "needs capture rights, ip, ethtool, nginx, wrk and tcpdump"]
-fn live_equals_replay_behind_a_vlan_tag() {
+fn live_equals_replay_under_a_vlan_tag() {
     let folder = tempfile::tempdir().unwrap();
     let (client, middle, server) = apart();
-    // Frames are tagged on the wire between two bridges: kernels without VLAN interfaces can do this too.
+    // Two bridges tag the frames on the wire between them: this works without VLAN interfaces.
     join((&middle, "t1"), (&middle, "t2"));
     middle.up("t1", &[]);
     middle.up("t2", &[]);
@@ -185,7 +189,7 @@ fn live_equals_replay_of_ip_fragments() {
     client.ip(&["route", "add", "default", "via", "10.7.1.2"]);
     server.ip(&["route", "add", "default", "via", "10.7.2.2"]);
     router.sysctl("net.ipv4.ip_forward=1");
-    // The router cuts packets that may be cut at 600 bytes; without path MTU discovery all of them may.
+    // The router fragments packets over 600 bytes; without path MTU discovery it may fragment all.
     router.ip(&["route", "change", "10.7.1.0/24", "dev", "r1", "src", "10.7.1.2", "mtu", "lock", "600"]);
     client.sysctl("net.ipv4.ip_no_pmtu_disc=1");
     server.sysctl("net.ipv4.ip_no_pmtu_disc=1");
@@ -203,7 +207,7 @@ fn live_equals_replay_over_a_bad_network() {
     let trouble = Trouble { loss: 0.01, duplicates: 0.01, reordered: 0.03, seed: 42 };
     let bridge = Bridge::between(&middle, ("m1", Tags::None), ("m2", Tags::None), trouble);
     let _nginx = nginx(&server, folder.path());
-    // On the client's side of the loss a retransmission is new; on the server's it may be a duplicate.
+    // Captured on the client's side, before the loss: every retransmission shows.
     let (messages, last) = compared(&client, "vc", folder.path(), || wrk(&client, folder.path(), "10.6.0.2"));
     let counts = bridge.end();
     assert!(counts.lost > 0 && counts.duplicated > 0 && counts.reordered > 0, "{counts:?}");

@@ -1,19 +1,21 @@
-//! Tests that need what is not Rust's: `#[ignore = "needs tshark"]`, `#[ignore = "needs capture rights, nginx and wrk"]`.
+//! Runs the ignored tests, which need more than Rust: `#[ignore = "needs tshark"]`,
+//! `#[ignore = "needs capture rights, nginx and wrk"]`.
 //!
-//! Plain `cargo test` leaves them out; here they run wherever what they need is, or can be installed as root with apt-get.
-//! Which were run and which were not is always said. A new need gets its line in [`NEEDS`].
+//! Plain `cargo test` skips them. Here they run if their needs are installed, or can be installed
+//! as root with apt-get. It always prints which tests run and which do not. A new need must be
+//! added to [`NEEDS`].
 
 use std::collections::BTreeMap;
 
 use crate::steps::{Failed, cargo, files, install, is_root, top, works};
 
-/// What tests may need.
+/// The needs of tests.
 const NEEDS: [(&str, Need); 10] = [
     ("tshark", Need::Program { check: &["tshark", "--version"], package: "tshark" }),
     ("tcpdump", Need::Program { check: &["tcpdump", "--version"], package: "tcpdump" }),
     ("curl", Need::Program { check: &["curl", "--version"], package: "curl" }),
     ("nginx", Need::Program { check: &["nginx", "-v"], package: "nginx-light" }),
-    // It has no option that ends well.
+    // wrk has no option that exits with success.
     ("wrk", Need::Program { check: &["which", "wrk"], package: "wrk" }),
     ("ip", Need::Program { check: &["ip", "-V"], package: "iproute2" }),
     ("ethtool", Need::Program { check: &["ethtool", "--version"], package: "ethtool" }),
@@ -27,12 +29,12 @@ enum Need {
         check: &'static [&'static str],
         package: &'static str,
     },
-    /// Root in a place where network namespaces can be made.
+    /// Root, where network namespaces can be created.
     CaptureRights,
 }
 
 impl Need {
-    /// Whether it is met, after an attempt to.
+    /// Returns whether the need is met, after trying to install it.
     fn is_met(&self) -> Result<bool, Failed> {
         match self {
             Self::Program { check, package } => Ok(works(check[0], &check[1..]) || install(package)?),
@@ -41,7 +43,8 @@ impl Need {
     }
 }
 
-/// Finds the ignored tests and runs those whose needs can be met, one at a time: they share interfaces and ports.
+/// Finds the ignored tests and runs those whose needs are met, one at a time: they share interfaces
+/// and ports.
 pub(crate) fn run_all() -> Result<(), Failed> {
     for (needs, tests) in ignored() {
         let mut missing = Vec::new();
@@ -65,12 +68,12 @@ pub(crate) fn run_all() -> Result<(), Failed> {
     Ok(())
 }
 
-/// The parts of "capture rights, nginx and wrk".
+/// Splits a list of needs: "capture rights, nginx and wrk".
 fn parts(needs: &str) -> Vec<&str> {
     needs.split(", ").flat_map(|part| part.split(" and ")).map(str::trim).collect()
 }
 
-/// The ignored tests by what they need.
+/// Returns the names of the ignored tests by their needs.
 fn ignored() -> BTreeMap<String, Vec<String>> {
     let mut tests: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for folder in ["src", "tests", "crates"] {
@@ -84,7 +87,7 @@ fn ignored() -> BTreeMap<String, Vec<String>> {
     tests
 }
 
-/// `(program, test)` of every ignored test in a source text that states its need.
+/// Returns need and name of every ignored test in a source text that states its need.
 fn needs(source: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for part in source.split("#[ignore = \"needs ").skip(1) {

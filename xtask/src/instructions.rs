@@ -1,20 +1,22 @@
-//! Instructions of each stage, counted by valgrind: they do not flicker, so a change of them is a change of the program.
+//! Counts the instructions of each stage with valgrind. The counts are reproducible, so a change is
+//! a change of the program.
 //!
-//! The committed numbers are in `benches/instructions.txt`. They are of this toolchain, and of a processor with AVX2: another one
-//! takes other paths through memchr and libc. Next: `benches/src/lib.rs`, the stages.
+//! The committed numbers are in `benches/instructions.txt`. They hold for the pinned toolchain and
+//! for a processor with AVX2: others take different paths through memchr and libc. Next:
+//! `benches/src/lib.rs`, the stages.
 
 use std::fmt::Write as _;
 use std::process::Command;
 
 use crate::steps::{Failed, cargo, top, works};
 
-/// Committed numbers, relative to the top.
+/// The file of the committed numbers, relative to the top.
 const NUMBERS: &str = "benches/instructions.txt";
 
-/// By how much a number may differ: what a new patch release of a compiler does to a function that nobody touched.
+/// Maximum relative change of a number: about the effect of a compiler's patch release.
 const TOLERANCE: f64 = 0.05;
 
-/// Compares, where valgrind is.
+/// Compares with the committed numbers, if valgrind is installed.
 pub(crate) fn check() -> Result<(), Failed> {
     if !works("valgrind", &["--version"]) {
         println!("xtask: instructions are not counted, for want of valgrind");
@@ -39,7 +41,7 @@ pub(crate) fn check() -> Result<(), Failed> {
     }
 }
 
-/// Writes the numbers.
+/// Counts and writes the committed numbers.
 pub(crate) fn write() -> Result<(), Failed> {
     let lines: String = count_all()?.iter().map(|(name, count)| format!("{name} {count}\n")).collect();
     std::fs::write(top().join(NUMBERS), lines).map_err(|error| Failed(format!("{NUMBERS}: {error}")))
@@ -55,7 +57,8 @@ fn count_all() -> Result<Vec<(String, u64)>, Failed> {
         .collect()
 }
 
-/// Instructions of a stage that is run so often, with those of starting and of making its input.
+/// Counts the instructions of a stage run `times` times, including start and generation of the
+/// input.
 fn count(name: &str, times: &str) -> Result<u64, Failed> {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "target/release/instructions", name, times])

@@ -1,10 +1,10 @@
-//! The commands of developers and CI: `cargo xtask test`, `score`, `corpus`, `bench`, `instructions`,
-//! `mutants`.
+//! The commands of developers and CI: `cargo xtask test`, `score`, `corpus`, `bench`,
+//! `instructions`, `mutants`.
 //!
-//! It prints every command before it runs it, and installs nothing without saying so. It never changes
-//! a snapshot. Next: `steps` for running programs, `ignored` for the tests that need more than Rust,
-//! `score` for captures of other projects, `instructions` for the counts of instructions, `node` for
-//! the npm package, `mutants` for planted bugs.
+//! It prints every command before it runs it, and installs nothing without saying so. It never
+//! changes a snapshot. Next: `steps` for running programs, `ignored` for the tests that need more
+//! than Rust, `score` for captures of other projects, `instructions` for the counts of
+//! instructions, `node` for the npm package, `mutants` for planted bugs.
 
 mod ignored;
 mod instructions;
@@ -54,7 +54,7 @@ fn test() -> Result<(), Failed> {
     cargo(&["fmt", "--all", "--check"])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"])?;
     cargo(&["doc", "--workspace", "--no-deps", "--all-features", "--document-private-items"])?;
-    // Named, because plain `cargo test` leaves out what needs more than Rust. Runs the doc tests too.
+    // Plain `cargo test` leaves out the crates that need more than Rust. This runs doc tests too.
     cargo(&["test", "--workspace", "--all-features"])?;
     ignored::run_all()?;
     node::test()?;

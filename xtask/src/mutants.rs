@@ -1,15 +1,16 @@
-//! How well the tests would notice a bug: cargo-mutants plants some, one at a time. What is planted where is said in
-//! `.cargo/mutants.toml`, and what survives, and why, in docs/testing.md.
+//! Measures how many planted bugs the tests catch: cargo-mutants plants them one at a time.
+//!
+//! `.cargo/mutants.toml` says where bugs are planted, docs/testing.md which survive and why.
 
 use crate::steps::{Failed, cargo, top, works};
 
-/// Which of all that can be planted: every eighth, about 140, which take half an hour on two cores.
+/// The sample: every eighth mutant, about 140. They take half an hour on two cores.
 const SHARD: &str = "1/8";
 
-/// Of a hundred, how many must be caught.
+/// Minimum percentage of mutants that the tests must catch.
 const CAUGHT_MIN: usize = 95;
 
-/// Plants them and counts.
+/// Runs cargo-mutants and checks the share of caught mutants.
 pub(crate) fn run() -> Result<(), Failed> {
     if !works("cargo", &["mutants", "--version"]) {
         return Err(Failed("xtask: needs cargo-mutants (`cargo install --locked cargo-mutants`)".to_owned()));
@@ -33,7 +34,7 @@ pub(crate) fn run() -> Result<(), Failed> {
     if caught == 0 {
         return ran;
     }
-    // It fails when anything survives; here it is the share that counts.
+    // cargo-mutants fails if any mutant survives; here only the share counts.
     println!("xtask: {caught} of {} planted bugs were caught; target/mutants.out has the rest", caught + missed);
     if caught * 100 < CAUGHT_MIN * (caught + missed) {
         return Err(Failed(format!("xtask: fewer than {CAUGHT_MIN} % were caught")));

@@ -1,15 +1,15 @@
-//! The npm package: installs what it is built with, builds it, runs its tests.
+//! Installs the dependencies of the npm package, builds it, and runs its tests.
 //!
-//! Nothing here knows how it is built: that is in its `package.json`.
+//! Its `package.json` says how it is built.
 
 use std::process::Command;
 
 use crate::steps::{Failed, is_root, run};
 
-/// The oldest Node that the package runs on.
+/// Minimum major version of Node.
 const OLDEST: u32 = 20;
 
-/// Runs the tests, where there is a Node for it.
+/// Runs the tests, if Node is installed and new enough.
 pub(crate) fn test() -> Result<(), Failed> {
     match version() {
         Some(version) if version >= OLDEST => {}
@@ -31,7 +31,7 @@ fn npm(arguments: &[&str]) -> Result<(), Failed> {
     run("npm", &[&["--prefix", "crates/node"], arguments].concat())
 }
 
-/// The major version of Node, which says `v20.1.0`.
+/// Returns the major version of Node, from `v20.1.0`.
 fn version() -> Option<u32> {
     let output = Command::new("node").arg("--version").output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;

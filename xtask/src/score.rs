@@ -1,9 +1,8 @@
-//! `cargo xtask score FOLDER`: runs the release binary on captures of other projects, with the scorer
-//! that lies beside them.
+//! `cargo xtask score FOLDER`: runs the release binary on captures of other projects, with the
+//! scorer in the same folder.
 //!
-//! The captures are not part of this project; without them nothing is scored. Accepted differences and
-//! their reasons are in `corpus/EXPECTED.toml`. It never looks for captures by itself: the caller names
-//! the folder.
+//! The captures are not part of this project; without them nothing is scored. Accepted differences
+//! and their reasons are in `corpus/EXPECTED.toml`. The caller names the folder.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,10 +13,10 @@ use serde::Deserialize;
 
 use crate::steps::{Failed, cargo, run, top};
 
-/// How the scorer calls the sniffer: bodies as they were on the wire, and all of them.
+/// The arguments with which the scorer runs the sniffer: whole bodies, with their content codings.
 const REPLAY: [&str; 7] = ["replay", "--format", "jsonl", "--no-decode", "--max-body-size", "67108864", "{pcap}"];
 
-/// A difference that is accepted.
+/// An accepted difference.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Accepted {
@@ -32,7 +31,7 @@ struct Scored {
     captures: Vec<Capture>,
 }
 
-/// One capture of it.
+/// The scorer's result for one capture.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Capture {
@@ -45,14 +44,14 @@ struct Capture {
     error: Option<String>,
 }
 
-/// The summary, and every complaint.
+/// The summary and the complaints; without complaints the score passes.
 #[derive(Debug, PartialEq, Eq)]
 struct Verdict {
     summary: String,
     complaints: Vec<String>,
 }
 
-/// Builds, scores and judges.
+/// Builds the binary, runs the scorer, and compares its result with the accepted differences.
 pub(crate) fn score(folder: Option<&str>) -> Result<(), Failed> {
     let folder = folder.ok_or_else(|| Failed("xtask: score needs the folder of the captures".to_owned()))?;
     if !Path::new(folder).is_dir() {
@@ -75,7 +74,7 @@ pub(crate) fn score(folder: Option<&str>) -> Result<(), Failed> {
     let [scorer, json, binary] = [&scorer, &result, &binary].map(|path| path.display().to_string());
     let mut arguments = vec![scorer.as_str(), "--json", json.as_str(), "--", binary.as_str()];
     arguments.extend(REPLAY);
-    // It fails unless every capture is right. Without a result the next step fails.
+    // The scorer fails unless every capture is right. If it wrote no result, the next step fails.
     let ended = run("python3", &arguments);
     let scored = match fs::read_to_string(&result) {
         Ok(text) => scored(&text)?,
@@ -111,7 +110,7 @@ fn scored(text: &str) -> Result<Vec<Capture>, Failed> {
     Ok(scored.captures)
 }
 
-/// Compares the captures that differ with those that may.
+/// Compares the captures that differ with the accepted differences.
 fn judge(accepted: &BTreeMap<String, Accepted>, captures: &[Capture]) -> Verdict {
     let mut complaints = Vec::new();
     let (mut right, mut wrong) = (0, 0);
@@ -141,7 +140,8 @@ fn judge(accepted: &BTreeMap<String, Accepted>, captures: &[Capture]) -> Verdict
 }
 
 impl Accepted {
-    /// Bodies always agree, and nothing fails.
+    /// Returns whether the capture differs exactly as accepted. Bodies must agree, and it must not
+    /// have failed.
     fn covers(&self, capture: &Capture) -> bool {
         (self.missing, self.extra, 0, 0) == (capture.missing, capture.extra, capture.body_bad, capture.body_none)
             && capture.error.is_none()

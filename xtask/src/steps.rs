@@ -1,28 +1,28 @@
-//! Running programs at the top of the project, and saying so.
+//! Runs programs at the top of the project and prints them first.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// What went wrong, for a person.
+/// An error message.
 pub(crate) struct Failed(pub(crate) String);
 
-/// The top of the project.
+/// Returns the top folder of the project.
 pub(crate) fn top() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Says and runs a cargo command.
+/// Prints and runs a cargo command.
 pub(crate) fn cargo(arguments: &[&str]) -> Result<(), Failed> {
     run("cargo", arguments)
 }
 
-/// Says and runs a command.
+/// Prints and runs a command.
 pub(crate) fn run(program: &str, arguments: &[&str]) -> Result<(), Failed> {
     println!("xtask: {program} {}", arguments.join(" "));
     quietly(program, arguments)
 }
 
-/// Runs a command whose arguments are too many to say.
+/// Runs a command without printing it, for those with many arguments.
 pub(crate) fn quietly(program: &str, arguments: &[&str]) -> Result<(), Failed> {
     match Command::new(program).args(arguments).current_dir(top()).status() {
         Ok(status) if status.success() => Ok(()),
@@ -31,18 +31,18 @@ pub(crate) fn quietly(program: &str, arguments: &[&str]) -> Result<(), Failed> {
     }
 }
 
-/// Whether a command runs and is content.
+/// Returns whether a command runs and exits with success.
 pub(crate) fn works(program: &str, arguments: &[&str]) -> bool {
     let output = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
     output.is_ok_and(|status| status.success())
 }
 
-/// Whether this is root.
+/// Returns whether the user is root.
 pub(crate) fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
 }
 
-/// Installs a Debian package where that can be done; whether it was.
+/// Installs a Debian package if root and apt-get are at hand. Returns whether it was installed.
 pub(crate) fn install(package: &str) -> Result<bool, Failed> {
     if !is_root() || !works("apt-get", &["--version"]) {
         return Ok(false);
@@ -51,13 +51,13 @@ pub(crate) fn install(package: &str) -> Result<bool, Failed> {
     if run("apt-get", &["install", "--yes", "--no-install-recommends", package]).is_ok() {
         return Ok(true);
     }
-    // The lists may be old, or not there yet.
+    // The package lists may be outdated or missing.
     run("apt-get", &["update"])?;
     run("apt-get", &["install", "--yes", "--no-install-recommends", package])?;
     Ok(true)
 }
 
-/// Makes sure that live capture can be built.
+/// Ensures that the headers of libpcap are installed, for live capture.
 pub(crate) fn libpcap() -> Result<(), Failed> {
     if works("pcap-config", &["--version"]) || works("pkg-config", &["--exists", "libpcap"]) {
         return Ok(());
@@ -69,7 +69,7 @@ pub(crate) fn libpcap() -> Result<(), Failed> {
     }
 }
 
-/// Makes sure that a part of the toolchain is there.
+/// Ensures that a component of the toolchain is installed.
 pub(crate) fn component(name: &str) -> Result<(), Failed> {
     let command = name.trim_start_matches("rust");
     if works("cargo", &[command, "--version"]) {
@@ -79,13 +79,13 @@ pub(crate) fn component(name: &str) -> Result<(), Failed> {
     run("rustup", &["component", "add", name])
 }
 
-/// Files below a folder whose names are wanted, in order; build output is left out.
+/// Returns the files under a folder with a wanted name, sorted. Skips build output.
 pub(crate) fn files(folder: &Path, wanted: &dyn Fn(&str) -> bool) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let (path, name) = (entry.path(), entry.file_name());
         let name = name.to_string_lossy();
-        // Symbolic links are not followed: one could lead back up.
+        // Symbolic links are not followed: one could lead to a parent folder.
         match entry.file_type() {
             Ok(kind) if kind.is_dir() && name != "target" && name != ".git" && name != "node_modules" => {
                 found.extend(files(&path, wanted));

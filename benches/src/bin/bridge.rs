@@ -1,7 +1,8 @@
-//! A bad line for `benches/real.sh`: carries frames between two interfaces, loses 2.5 %, doubles 1.5 % and holds 3 % back.
+//! A bad line for `benches/real.sh`: carries frames between two interfaces, loses 2.5 %, doubles
+//! 1.5 % and delays 3 %.
 //!
-//! `bridge ONE OTHER`; ends when something can be read from standard input, and says what it did. netem would do the same where
-//! the kernel has it. The interfaces must be promiscuous.
+//! `bridge ONE OTHER`. It ends when standard input has something to read, and prints what it did.
+//! netem would do the same, but not every kernel has it. The interfaces must be promiscuous.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -39,10 +40,11 @@ mod line {
     };
     use sniffer_testkit::rng::Rng;
 
-    /// Bytes that wait to be carried; what the kernel drops for want of room would be loss that nobody asked for.
+    /// Bytes that may wait to be carried. If the kernel dropped frames for lack of room, there
+    /// would be more loss than intended.
     const WAITING: usize = 16 << 20;
 
-    /// What was done to the frames of IPv4.
+    /// Counts of what was done to the frames of IPv4.
     #[derive(Default)]
     pub(super) struct Counts {
         pub(super) frames: u64,
@@ -57,9 +59,9 @@ mod line {
         due: Instant,
     }
 
-    /// A packet socket on an interface.
+    /// Opens a packet socket on an interface.
     pub(super) fn open(interface: &str) -> io::Result<OwnedFd> {
-        // The only safe way to the address of an interface: it is among the addresses it has.
+        // The only safe way to the address of an interface: it is in the list of its addresses.
         let address = getifaddrs()?
             .filter(|found| found.interface_name == interface)
             .find_map(|found| found.address?.as_link_addr().copied())
@@ -86,7 +88,7 @@ mod line {
                 let to = 1 - from;
                 while let Some(length) = receive(&sockets[from], &mut buffer)? {
                     let frame = &buffer[..length];
-                    // Only IPv4: without ARP there is no network at all.
+                    // Only IPv4, because without ARP there is no network at all.
                     let spoiled = frame.get(12..14) == Some(&[8, 0]);
                     counts.frames += u64::from(spoiled);
                     if spoiled && rng.chance(0.025) {
@@ -111,7 +113,7 @@ mod line {
         }
     }
 
-    /// Length of a frame that came in; not of one that we sent.
+    /// Returns the length of a frame that came in, not of one that was sent.
     fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         loop {
             match recvfrom::<LinkAddr>(socket.as_raw_fd(), buffer) {

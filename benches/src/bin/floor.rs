@@ -1,8 +1,10 @@
-//! The floor: what any program pays that reads a capture, parses its heads and writes its messages as JSON.
+//! The floor: the cost of any program that reads a capture, parses its heads and writes its
+//! messages as JSON.
 //!
-//! Ethernet, IPv4 and TCP by hand, a flow table that only counts, bodies as far as the first segment has them. It is wrong
-//! wherever anything is lost, reordered, split or tunnelled, and it is a measure, not a tool. `floor FILE [flow | read]`: with `flow`
-//! it stops before the JSON, with `read` it looks at nothing.
+//! It parses Ethernet, IPv4 and TCP by hand, has a flow table that only counts, and takes only the
+//! part of a body that is in the first segment. It is wrong about anything that is lost, reordered,
+//! split or tunnelled: it is a measure, not a tool. `floor FILE [flow | read]`: with `flow` it
+//! stops before the JSON, with `read` it only reads.
 #![forbid(unsafe_code)]
 
 use std::fs::File;
@@ -30,14 +32,14 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// What the operating system takes for itself, to copy the capture from its memory into ours.
+/// The cost of the operating system, which copies the capture from its memory into ours.
 fn read(path: &str) -> io::Result<()> {
     let (mut file, mut bytes) = (File::open(path)?, vec![0; READ]);
     while file.read(&mut bytes)? > 0 {}
     Ok(())
 }
 
-/// Every packet of a little-endian capture.
+/// Calls a function with every packet of a little-endian capture.
 fn walk(path: &str, each: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
     let mut file = File::open(path)?;
     let mut magic = [0; 4];
@@ -49,7 +51,7 @@ fn walk(path: &str, each: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result
     }
 }
 
-/// Generic over the format, so that each has a loop of its own.
+/// Generic over the format, so that each format has its own loop.
 fn walk_by(
     mut file: File,
     mut start: usize,
@@ -76,17 +78,18 @@ fn walk_by(
     }
 }
 
-/// The first record of a pcap: its length, and its packet.
+/// Returns the first record of a pcap: its length and its packet.
 fn record(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let header = bytes.first_chunk::<16>()?;
     let length = u32::from_le_bytes([header[8], header[9], header[10], header[11]]) as usize;
     Some((16 + length, bytes.get(16..16 + length)?))
 }
 
-/// The first block of a pcapng: its length, and its packet, which is empty where it is not an enhanced packet block.
+/// Returns the first block of a pcapng: its length and its packet, which is empty if it is not an
+/// enhanced packet block.
 fn block(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let word = |at: usize| Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?) as usize);
-    // Never less than a block has: a length of nothing would be read for ever.
+    // Never less than the smallest block: a length of 0 would never end.
     let length = word(4)?.max(12);
     let whole = bytes.get(..length)?;
     let packet = if word(0)? == 6 { whole.get(28..28 + word(20)?) } else { None };
@@ -157,7 +160,7 @@ impl Floor {
         let out = &mut self.out;
         out.extend_from_slice(b"{\"timestamp\":\"2026-02-21T12:00:00.123456Z\",\"addresses\":\"");
         for byte in key {
-            // Three digits, padded: cheaper than it will be in earnest.
+            // Three digits, padded: cheaper than a correct version.
             out.extend_from_slice(&[b'0' + byte / 100, b'0' + byte / 10 % 10, b'0' + byte % 10, b'.']);
         }
         out.extend_from_slice(b"\",\"start\":");
@@ -191,7 +194,7 @@ fn string(bytes: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Endpoints, sequence number, flags and payload of TCP over IPv4 over Ethernet.
+/// Returns endpoints, sequence number, flags and payload of TCP over IPv4 over Ethernet.
 fn segment(packet: &[u8]) -> Option<(Key, u32, u8, &[u8])> {
     let ip = packet.get(14..)?;
     let fixed = ip.first_chunk::<20>()?;
@@ -228,7 +231,8 @@ mod tests {
 
     #[test]
     fn a_block_is_whole_or_none_and_only_an_enhanced_packet_has_a_packet() {
-        // draft-ietf-opsawg-pcapng §4.3: type, length, interface, time in two halves, captured length, length, packet, length.
+        // draft-ietf-opsawg-pcapng §4.3: type, length, interface, time in two halves, captured
+        // length, length, packet, length.
         let packet = [words(&[6, 36, 0, 0, 1, 3, 3]), b"abc\0".to_vec(), words(&[36])].concat();
         assert_eq!(block(&packet), Some((36, &b"abc"[..])));
         assert_eq!(block(&packet[..35]), None);

@@ -1,4 +1,5 @@
-//! Runs one stage, once or twice: `instructions NAME TIMES`. Counted by valgrind, the second run is the stage alone.
+//! Runs one stage, once or twice: `instructions NAME TIMES`. The difference that valgrind counts is
+//! the stage alone.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;

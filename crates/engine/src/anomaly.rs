@@ -1,13 +1,13 @@
-//! The names of what can be odd about traffic, and a set of them.
+//! Anomalies: the names of everything odd about traffic, and sets of them.
 //!
-//! Bad traffic is data: every oddity here is counted, put on the message it touches, and parsing goes on.
-//! SUPPORTED.md explains each to experts. Next: [`crate::ledger`].
+//! Bad traffic is data: each anomaly is counted and put on the message it touches, and parsing goes
+//! on. SUPPORTED.md explains each to experts. Next: [`crate::ledger`].
 
 use std::fmt;
 
 macro_rules! anomalies {
     ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
-        /// Something odd about a message or its connection; the text name is what stands in `anomalies`.
+        /// Something odd about a message or its connection. Its name stands in `anomalies` of the output.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
         #[repr(u8)]
@@ -16,10 +16,10 @@ macro_rules! anomalies {
         }
 
         impl Anomaly {
-            /// All of them, in the order in which they are printed.
+            /// All anomalies, in output order.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// The name in output and in SUPPORTED.md.
+            /// Returns the name used in output and in SUPPORTED.md.
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => $name,)+
@@ -31,88 +31,88 @@ macro_rules! anomalies {
 
 anomalies! {
     // TCP and below.
-    /// Two copies of the same stream bytes differ; the one that arrived first was used (policy 1).
+    /// Two copies of the same stream bytes differ. The first to arrive was used (policy 1).
     ConflictingOverlap = "conflicting-overlap",
-    /// One of two copies that differ, the one used or the other, had a wrong TCP checksum (policy 2).
+    /// One of two differing copies, used or not, had a wrong TCP checksum (policy 2).
     BadChecksum = "bad-checksum",
-    /// One of two copies that differ, the one used or the other, had a TTL far below its side's (policy 2).
+    /// One of two differing copies, used or not, had a TTL far below its side's usual one (policy 2).
     LowTtl = "low-ttl",
-    /// A segment without ACK inside a connection was ignored.
+    /// Ignored: a segment without ACK inside a connection.
     NoAck = "no-ack",
-    /// A segment that acknowledges what was never sent was ignored.
+    /// Ignored: a segment that acknowledges bytes that were never sent.
     BadAck = "bad-ack",
-    /// A segment with an MD5 option nobody agreed on was ignored.
+    /// Ignored: a segment with an MD5 option that the handshake did not negotiate.
     UnsolicitedMd5 = "unsolicited-md5",
-    /// A segment with a time stamp older than the peer's last was ignored (PAWS, RFC 7323 §5).
+    /// Ignored: a segment with a timestamp older than its sender's last (PAWS, RFC 7323 §5).
     OldTimestamp = "old-timestamp",
-    /// Data far outside the window was ignored.
+    /// Ignored: data far outside the window.
     OutOfWindow = "out-of-window",
-    /// A SYN inside a living connection was ignored.
+    /// Ignored: a SYN inside a live connection.
     SynInFlow = "syn-in-flow",
-    /// A reset that was not at the exact expected sequence number was ignored.
+    /// Ignored: a reset that was not at exactly the expected sequence number.
     InexactReset = "inexact-reset",
-    /// Data behind the sender's FIN was ignored.
+    /// Ignored: data after the sender's FIN.
     DataAfterFin = "data-after-fin",
-    /// The urgent pointer was used; its data was read inline.
+    /// The urgent pointer was set. Its data was read inline.
     UrgentData = "urgent-data",
-    /// Overlapping IP fragments.
+    /// IP fragments overlapped.
     FragmentOverlap = "fragment-overlap",
     // Framing.
-    /// Content-Length and Transfer-Encoding in one message; Transfer-Encoding was used (RFC 9112 §6.3).
+    /// A message has Content-Length and Transfer-Encoding. Transfer-Encoding was used (RFC 9112 §6.3).
     ClAndTe = "cl-and-te",
-    /// Content-Length values that differ.
+    /// Content-Length has several values that differ.
     ConflictingContentLength = "conflicting-content-length",
-    /// A Content-Length that is not a number in range.
+    /// Content-Length is not a number in range.
     InvalidContentLength = "invalid-content-length",
-    /// Content-Length came more than once with one value.
+    /// Content-Length occurs more than once, with the same value.
     RepeatedContentLength = "repeated-content-length",
-    /// Transfer-Encoding whose last coding is not chunked.
+    /// The last coding of Transfer-Encoding is not chunked.
     TeNotChunked = "te-not-chunked",
-    /// Transfer-Encoding with codings besides chunked, or chunked more than once.
+    /// Transfer-Encoding has codings besides chunked, or chunked more than once.
     UnusualTransferEncoding = "unusual-transfer-encoding",
-    /// Transfer-Encoding in an HTTP/1.0 message (RFC 9112 §6.1).
+    /// An HTTP/1.0 message has Transfer-Encoding (RFC 9112 §6.1).
     TeInHttp10 = "te-in-http10",
-    /// A chunk size that is not hexadecimal digits in range.
+    /// A chunk size is not hexadecimal digits in range.
     BadChunkSize = "bad-chunk-size",
-    /// White space before a chunk size.
+    /// White space stands before or after a chunk size.
     ChunkSizeWhitespace = "chunk-size-whitespace",
-    /// Chunk data not followed by CRLF.
+    /// Chunk data is not followed by CRLF.
     BadChunkEnd = "bad-chunk-end",
     // Syntax.
-    /// A line ended by LF alone.
+    /// A line ends in LF alone.
     BareLf = "bare-lf",
-    /// A CR that is not part of CRLF.
+    /// A CR is not part of a CRLF.
     BareCr = "bare-cr",
-    /// A field value continued on a line that starts with white space (RFC 9112 §5.2).
+    /// A field value continues on a line that starts with white space (RFC 9112 §5.2).
     ObsFold = "obs-fold",
-    /// White space between field name and colon (RFC 9112 §5.1).
+    /// White space stands between a field name and its colon (RFC 9112 §5.1).
     SpaceBeforeColon = "space-before-colon",
-    /// A NUL byte in the head.
+    /// The head contains a NUL byte.
     NulInHead = "nul-in-head",
-    /// Blank lines before the start line (RFC 9112 §2.2).
+    /// Blank lines precede the start line (RFC 9112 §2.2).
     LeadingBlankLine = "leading-blank-line",
-    /// White space inside the request-target, or more of it than one space around it.
+    /// The start line has white space other than its single spaces, or inside the request-target.
     StartLineWhitespace = "start-line-whitespace",
-    /// A line among the fields that is not a field.
+    /// A line among the fields is not a field.
     InvalidFieldLine = "invalid-field-line",
-    /// A field name with a byte that no token has.
+    /// A field name has a byte that is not allowed in a token (RFC 9110 §5.6.2).
     InvalidFieldName = "invalid-field-name",
-    /// The head was longer than the limit and was cut.
+    /// The head was over the size limit and was cut.
     HeadTooLarge = "head-too-large",
-    /// There were more fields than the limit; the rest was cut.
+    /// The head had more fields than the limit. The rest was dropped.
     TooManyFields = "too-many-fields",
-    /// Where a message should start, something else stood.
+    /// Something other than a start line stood where a message should start.
     BadStartLine = "bad-start-line",
     // Content.
-    /// A content coding this build does not know; the body is as on the wire.
+    /// The content coding is unknown. The body is as on the wire.
     UnknownContentCoding = "unknown-content-coding",
-    /// The content does not decode as its coding says; the body is as on the wire.
+    /// The content could not be decoded by its coding. The body is as on the wire.
     CorruptContent = "corrupt-content",
-    /// The content expands beyond the bound on ratio or work; the body is as on the wire.
+    /// Decoding the content would exceed the bound on ratio or work. The body is as on the wire.
     ContentBomb = "content-bomb",
-    /// More content codings on each other than the limit; the body is as on the wire.
+    /// The content has more nested codings than the limit. The body is as on the wire.
     TooManyContentCodings = "too-many-content-codings",
-    /// The memory budget took bytes of this message's body.
+    /// Bytes of this message's body were dropped to stay within the memory budget.
     BodyShed = "body-shed",
 }
 
@@ -122,52 +122,46 @@ impl fmt::Display for Anomaly {
     }
 }
 
-/// A set of [`Anomaly`], eight bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct AnomalySet(u64);
+const _: () = assert!(Anomaly::ALL.len() <= 128, "sets of anomalies are tested up to 128 bits");
 
-const _: () = assert!(Anomaly::ALL.len() <= 64, "AnomalySet has 64 bits");
+/// A set of [`Anomaly`]. It is as large as the list of anomalies needs: one word up to 64 of them,
+/// because every connection holds several sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AnomalySet(BitSet<{ Anomaly::ALL.len().div_ceil(64) }>);
 
 impl AnomalySet {
-    /// Nothing odd.
-    pub const EMPTY: Self = Self(0);
+    /// The empty set.
+    pub const EMPTY: Self = Self(BitSet::EMPTY);
 
-    /// Adds one.
+    /// Adds one anomaly.
     pub const fn insert(&mut self, anomaly: Anomaly) {
-        self.0 |= 1 << anomaly as u8;
+        self.0.insert(anomaly as usize);
     }
 
-    /// Adds all of `other`.
+    /// Adds all anomalies of `other`.
     pub const fn extend(&mut self, other: Self) {
-        self.0 |= other.0;
+        self.0.extend(&other.0);
     }
 
-    /// Whether it is in.
+    /// Returns whether the set has this anomaly.
     pub const fn contains(self, anomaly: Anomaly) -> bool {
-        self.0 & (1 << anomaly as u8) != 0
+        self.0.contains(anomaly as usize)
     }
 
-    /// Whether nothing is in.
+    /// Returns whether the set is empty.
     pub const fn is_empty(self) -> bool {
-        self.0 == 0
+        self.0.is_empty()
     }
 
-    /// Empties it and gives what was in.
+    /// Empties the set and returns what it had.
     #[must_use]
     pub const fn take(&mut self) -> Self {
-        let all = Self(self.0);
-        self.0 = 0;
-        all
+        std::mem::replace(self, Self::EMPTY)
     }
 
-    /// In the order of [`Anomaly::ALL`].
+    /// Iterates in the order of [`Anomaly::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Anomaly> {
-        let mut left = self.0;
-        std::iter::from_fn(move || {
-            let next = Anomaly::ALL.get(left.trailing_zeros() as usize).copied()?;
-            left &= left - 1;
-            Some(next)
-        })
+        self.0.iter().filter_map(|bit| Anomaly::ALL.get(bit).copied())
     }
 }
 
@@ -176,6 +170,60 @@ impl From<Anomaly> for AnomalySet {
         let mut set = Self::EMPTY;
         set.insert(anomaly);
         set
+    }
+}
+
+/// A set of the numbers below `64 * WORDS`, a bit for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct BitSet<const WORDS: usize>([u64; WORDS]);
+
+impl<const WORDS: usize> BitSet<WORDS> {
+    const EMPTY: Self = Self([0; WORDS]);
+
+    const fn insert(&mut self, bit: usize) {
+        self.0[bit / 64] |= 1 << (bit % 64);
+    }
+
+    const fn extend(&mut self, other: &Self) {
+        let mut word = 0;
+        while word < WORDS {
+            self.0[word] |= other.0[word];
+            word += 1;
+        }
+    }
+
+    const fn contains(&self, bit: usize) -> bool {
+        self.0[bit / 64] & (1 << (bit % 64)) != 0
+    }
+
+    const fn is_empty(&self) -> bool {
+        let mut word = 0;
+        while word < WORDS {
+            if self.0[word] != 0 {
+                return false;
+            }
+            word += 1;
+        }
+        true
+    }
+
+    /// Iterates in ascending order.
+    fn iter(mut self) -> impl Iterator<Item = usize> {
+        let mut word = 0;
+        std::iter::from_fn(move || {
+            while *self.0.get(word)? == 0 {
+                word += 1;
+            }
+            let bit = self.0[word].trailing_zeros() as usize;
+            self.0[word] &= self.0[word] - 1;
+            Some(64 * word + bit)
+        })
+    }
+}
+
+impl<const WORDS: usize> Default for BitSet<WORDS> {
+    fn default() -> Self {
+        Self::EMPTY
     }
 }
 
@@ -193,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_set_lists_what_was_put_in_once_and_in_order() {
+    fn a_set_iterates_in_order_and_without_repeats() {
         let mut set = AnomalySet::EMPTY;
         set.insert(Anomaly::BareLf);
         set.insert(Anomaly::ClAndTe);
@@ -201,5 +249,26 @@ mod tests {
         assert_eq!(set.iter().collect::<Vec<_>>(), [Anomaly::ClAndTe, Anomaly::BareLf]);
         assert_eq!(set.take().iter().count(), 2);
         assert!(set.is_empty());
+    }
+
+    #[test]
+    fn a_set_has_room_for_128_anomalies() {
+        let (mut all, set_of) = (BitSet::<2>::EMPTY, |bit| {
+            let mut set = BitSet::<2>::EMPTY;
+            set.insert(bit);
+            set
+        });
+        for bit in 0..128 {
+            let set = set_of(bit);
+            assert!(!set.is_empty() && set.iter().eq([bit]), "bit {bit}");
+            assert!((0..128).all(|other| set.contains(other) == (other == bit)), "bit {bit}");
+            all.extend(&set);
+            assert!(all.iter().eq(0..=bit), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_set_takes_no_more_room_than_its_list_needs() {
+        assert_eq!(size_of::<AnomalySet>(), 8 * Anomaly::ALL.len().div_ceil(64));
     }
 }

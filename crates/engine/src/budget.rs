@@ -7,7 +7,7 @@
 /// overhead of a waiting segment.
 const SEGMENT_COST: usize = 2048;
 
-/// Counts what was dispatched since the budget was last looked at.
+/// EventCounts what was dispatched since the budget was last looked at.
 #[derive(Debug)]
 pub struct Budget {
     max: usize,
@@ -20,7 +20,7 @@ impl Budget {
         Self { max, since: 0 }
     }
 
-    /// Counts a frame with this much payload; whether it is time to look.
+    /// EventCounts a frame with this much payload; whether it is time to look.
     ///
     /// Between two looks what is received grows by a 32nd of the budget at most, so the accounts never exceed it by more, but
     /// for what one waiting room becomes when it is emptied ([`crate::config::Limits::waiting_bytes_max`]).

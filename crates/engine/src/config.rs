@@ -1,4 +1,4 @@
-//! What a caller may choose, and a finite default for everything that grows.
+//! Configuration: the caller's choices, and a finite default limit for everything that grows.
 //!
 //! Next: [`crate::engine`].
 
@@ -10,26 +10,27 @@ use sniffer_packet::key::{Endpoint, FlowKey, Side};
 
 use crate::ledger::Fate;
 
-/// How the engine works. Made with [`Config::default`], then fields are set.
+/// Configuration of the engine. Start from [`Config::default`] and set fields.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Config {
-    /// Server ports. Empty: HTTP is recognised on any port. Otherwise connections without one of them are counted as
-    /// filtered, and the side with one of them is the server when no SYN was seen.
+    /// Server ports. If empty, HTTP is recognised on any port. Otherwise connections without one of
+    /// these ports are counted as filtered, and if no SYN was seen, the side with one is the server.
     pub ports: Vec<u16>,
-    /// Fraction of connections to follow, 0–1, chosen by [`FlowKey::stable_hash`]: both directions and every machine agree.
-    /// The others are counted as sampled out. Default 1.
+    /// Fraction of connections to follow, 0–1. [`FlowKey::stable_hash`] selects them, so both
+    /// directions and all machines agree. The others are counted as sampled out. Default 1.
     pub sample_rate: f64,
-    /// Endpoints whose connections are our own traffic: counted, not read. Live adds those of its webhook.
+    /// Endpoints whose connections are the sniffer's own traffic: counted, not read. Live mode adds
+    /// those of its webhook.
     pub own_traffic: Vec<Endpoint>,
-    /// Undo content codings (gzip, deflate, br, zstd) in [`crate::message::Message`] bodies.
+    /// Decode content codings (gzip, deflate, br, zstd) in [`crate::message::Message`] bodies. Default true.
     pub decode_content: bool,
-    /// Keep the numbers of the frames that carried each message.
+    /// Record the numbers of the frames that carried each message. Default false.
     pub track_frames: bool,
-    /// Key of the hash maps over values from the wire; a random one keeps attackers from choosing collisions.
-    /// Nothing that is output depends on it.
+    /// Key of the hash maps whose keys come from the wire. A random key keeps attackers from choosing
+    /// collisions. No output depends on it.
     pub hash_key: [u64; 4],
-    /// Bounds on everything that grows.
+    /// Limits on everything that grows.
     pub limits: Limits,
 }
 
@@ -48,12 +49,12 @@ impl Default for Config {
 }
 
 impl Config {
-    /// What the packet layer needs of it.
+    /// Returns the part of the configuration that the packet layer needs.
     pub const fn packet(&self) -> PacketConfig {
         PacketConfig { defrag: self.limits.defrag, hash_key: self.hash_key, track_frames: self.track_frames }
     }
 
-    /// Why a connection is not followed, if it is not.
+    /// Returns the fate of a connection's bytes if it is not followed.
     pub(crate) fn excludes(&self, key: &FlowKey) -> Option<Fate> {
         if !self.ports.is_empty() && !self.ports.iter().any(|&port| key.has_port(port)) {
             return Some(Fate::Filtered);
@@ -62,42 +63,46 @@ impl Config {
         {
             return Some(Fate::OwnTraffic);
         }
-        // 53 bits of the hash are a fraction that a double holds exactly.
+        // A double holds a fraction of 53 bits exactly.
         let fraction = || (key.stable_hash() >> 11) as f64 / (1_u64 << 53) as f64;
         (self.sample_rate < 1.0 && fraction() >= self.sample_rate).then_some(Fate::SampledOut)
     }
 }
 
-/// A limit on everything that grows. Reaching one is counted and named, never an error.
+/// Limits on everything that grows. Reaching one is counted and named; it is never an error.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Bytes of a body that a message keeps, on the wire and decoded alike. Default 1 MiB.
+    /// Most bytes of a body that a message keeps, as on the wire and decoded. Default 1 MiB.
     pub body_bytes_max: usize,
-    /// Bytes of a head (or of trailers) before it is cut. Default 64 KiB.
+    /// Most bytes of a head or of trailers; the rest is cut. Default 64 KiB.
     pub head_bytes_max: usize,
-    /// Fields of a head before the rest is cut. Default 256.
+    /// Most fields of a head; the rest is dropped. Default 256.
     pub head_fields_max: usize,
-    /// Bytes one direction may hold behind a hole before the hole is given up. Default 8 MiB: more than the receive
-    /// window of common systems (Linux `tcp_rmem` has 6 MiB as its maximum).
+    /// Most bytes that one direction holds after a hole; then the hole is declared lost. Default 8 MiB:
+    /// more than the receive window of common systems (Linux `tcp_rmem` has a maximum of 6 MiB).
     pub waiting_bytes_max: usize,
-    /// Packets of the acknowledging side, after one that acknowledged past a hole, before the hole is declared (policy 5).
-    /// Default 3.
+    /// Packets from the acknowledging side, after one that acknowledged past a hole, until the hole is
+    /// declared lost (policy 5). Default 3.
     pub hole_packets: u32,
-    /// Time after a packet that acknowledged past a hole before the hole is declared (policy 5). Default 10 ms.
+    /// Time after a packet that acknowledged past a hole until the hole is declared lost (policy 5).
+    /// Default 10 ms.
     pub hole_time: Duration,
-    /// Capture time without a packet after which a connection is given up. Default 300 s.
+    /// Capture time without a packet after which a connection times out. Default 300 s.
     pub idle_timeout: Duration,
-    /// Connections tracked at once; the least recently active is evicted. Default: no cap, only the memory budget.
+    /// Most connections tracked at once; one more evicts the least recently active. Default: no cap
+    /// besides the memory budget.
     pub connections_max: usize,
-    /// Requests on one connection that wait for a response; beyond it pairing is given up. Default 4096 (arbitrary).
+    /// Most requests of a connection that wait for a response with their method and time. Further ones
+    /// are only counted, and paired by number. Default 4096 (arbitrary).
     pub pipeline_max: usize,
-    /// The memory budget over reassembly, heads, bodies and tables, in accounted bytes. Default 128 MiB.
+    /// Memory budget of reassembly, heads, bodies and tables together, in accounted bytes. Default 128 MiB.
     pub held_bytes_max: usize,
-    /// Closed connections remembered so that their late duplicates are not taken for new ones, rounded up to a multiple of 256.
-    /// Default 16 384; never more than a 32nd of [`Self::held_bytes_max`], at 16 bytes each.
+    /// Most closed connections remembered, so that their late duplicates do not open new ones. Rounded
+    /// up to a multiple of 256. Default 16 384; at 16 bytes each, never more than a 32nd of
+    /// [`Self::held_bytes_max`].
     pub closed_max: usize,
-    /// Bounds on IP fragments that wait for others.
+    /// Limits on IP fragments that wait for others.
     pub defrag: DefragLimits,
 }
 
@@ -132,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn sampling_follows_the_fraction_of_connections_that_was_asked_for() {
+    fn sampling_follows_the_given_fraction_of_connections() {
         for (rate, least, most) in [(0.0, 0, 0), (0.1, 900, 1_100), (0.5, 4_850, 5_150), (1.0, 10_000, 10_000)] {
             let config = Config { sample_rate: rate, ..Config::default() };
             let followed = (10_000..20_000).filter(|&port| config.excludes(&key(port, 80)).is_none()).count();
@@ -141,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_larger_fraction_follows_what_a_smaller_one_does() {
+    fn a_larger_fraction_follows_all_that_a_smaller_one_does() {
         let at = |rate| Config { sample_rate: rate, ..Config::default() };
         for port in 10_000..12_000 {
             let small = at(0.2).excludes(&key(port, 80)).is_none();

@@ -65,7 +65,7 @@ impl Engine {
         self.tracker.drop_history();
     }
 
-    /// Counts connections with this endpoint as our own traffic from here on.
+    /// EventCounts connections with this endpoint as our own traffic from here on.
     pub fn exclude(&mut self, own: Endpoint) {
         self.tracker.exclude(own);
     }
@@ -114,12 +114,18 @@ impl Tracker {
                 }
             }
             Step::Segment { segment, stamp, overlap, .. } => self.segment(segment, stamp, overlap, moment, sink),
+            Step::Datagram { datagram, .. } => self.count_datagram(datagram.payload.len()),
         }
     }
 
     #[inline]
     pub(crate) const fn count_frame(&mut self, fate: FrameFate) {
         self.ledger.count_frame(fate);
+    }
+
+    #[inline]
+    pub(crate) const fn count_datagram(&mut self, payload: usize) {
+        self.ledger.count_datagram(payload);
     }
 
     #[inline]
@@ -131,7 +137,7 @@ impl Tracker {
         moment: &Now,
         sink: &mut dyn Sink,
     ) {
-        self.ledger.received(segment.payload.len());
+        self.ledger.tcp_mut().0.receive(segment.payload.len());
         let Self { config, ledger, flows } = self;
         let Now { now, segment_number, .. } = *moment;
         flows.segment(segment, overlap, &mut Surroundings { config, ledger, sink, stamp, now, segment_number });
@@ -180,9 +186,9 @@ impl Tracker {
         &self.ledger
     }
 
-    /// Counts what only a later stage can see.
+    /// EventCounts what only a later stage can see.
     pub(crate) const fn count_anomaly(&mut self, anomaly: Anomaly) {
-        self.ledger.count_anomaly(anomaly);
+        self.ledger.counts_mut().anomaly(anomaly);
     }
 
     pub(crate) fn held(&mut self) -> usize {

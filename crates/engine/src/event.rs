@@ -6,6 +6,7 @@ use sniffer_packet::frame::Stamp;
 use sniffer_packet::key::{Endpoint, FlowId, FlowKey, Side};
 
 use crate::anomaly::{Anomaly, AnomalySet};
+use crate::http::{Direction, Field, Head};
 
 /// A tracked connection, as events name it.
 #[derive(Debug, Clone)]
@@ -52,87 +53,30 @@ impl Flow {
     }
 }
 
-/// Client to server, or back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(clippy::exhaustive_enums, reason = "HTTP has two")]
-pub enum Direction {
-    /// Client to server.
-    Request,
-    /// Server to client.
-    Response,
-}
-
-impl Direction {
-    /// 0 for a request, 1 for a response.
-    pub const fn index(self) -> usize {
-        self as usize
-    }
-}
-
-/// A field line: name as sent, value without surrounding white space.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "a name and a value")]
-pub struct Field<'a> {
-    /// As on the wire.
-    pub name: &'a [u8],
-    /// As on the wire; the lines of a folded value are joined by the fold's own bytes.
-    pub value: &'a [u8],
-}
-
-/// The start line of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "HTTP has two kinds of start line")]
-pub enum StartLine<'a> {
-    /// `method SP request-target SP HTTP-version`
-    Request {
-        /// A token.
-        method: &'a [u8],
-        /// The request-target verbatim.
-        target: &'a [u8],
-    },
-    /// `HTTP-version SP status-code SP [ reason-phrase ]`
-    Response {
-        /// 100–999.
-        status: u16,
-        /// May be empty.
-        reason: &'a [u8],
-    },
-}
-
-/// The minor version of HTTP/1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Version {
-    /// HTTP/1.0
-    Http10,
-    /// HTTP/1.1, and what calls itself a later HTTP/1 (RFC 9110 §2.5).
-    Http11,
-}
-
-/// A whole head.
+/// The message that an event is about. **At most one message is open in each direction of an exchange**; any number of
+/// exchanges of a connection may be open at once.
 #[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub struct Head<'a> {
-    /// The start line.
-    pub start: StartLine<'a>,
-    /// The version of the start line.
-    pub version: Version,
-    /// In wire order.
-    pub fields: &'a [Field<'a>],
-    /// The bytes it was read from, when httparse took all of them: then it is copied in one piece.
-    pub(crate) raw: &'a [u8],
-}
-
-/// What an event is about: a message of a connection. One message at a time is open in each direction.
-#[derive(Debug, Clone, Copy)]
-#[expect(clippy::exhaustive_structs, reason = "built by the http layer and by tests; no invariant")]
+#[expect(clippy::exhaustive_structs, reason = "built by protocol layers and by tests; no invariant")]
 pub struct About<'a> {
     /// Its connection.
     pub flow: &'a Flow,
+    /// Its number on the connection, shared by a request and all its responses.
+    pub exchange: u32,
     /// Its direction.
     pub direction: Direction,
     /// The frame that carried the bytes of this event.
     pub stamp: Stamp,
+}
+
+/// Which exchanges of a connection get no further message in one direction. The layer says it, because it alone knows:
+/// HTTP/1 answers in order, HTTP/2 and HTTP/3 in any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::exhaustive_structs, reason = "built by protocol layers and by tests; no invariant")]
+pub struct Over {
+    /// The message's own exchange.
+    pub own: bool,
+    /// Every exchange with a number below this.
+    pub below: u32,
 }
 
 /// How a message ended.
@@ -197,8 +141,6 @@ pub enum Event<'a> {
     Head {
         /// Which message.
         about: About<'a>,
-        /// Its number on the connection, shared by a request and all its responses.
-        exchange: u32,
         /// Start line and fields.
         head: Head<'a>,
         /// The frames that carried the head, in stream order; never empty.
@@ -206,6 +148,8 @@ pub enum Event<'a> {
         /// Final response whose request is known: nanoseconds from the request's last byte to the response's first;
         /// absent when negative.
         latency_nanos: Option<u64>,
+        /// Interim responses (1xx) of its exchange that came before it.
+        interim: u32,
     },
     /// Content, after de-chunking; empty when the frame carried only framing.
     Body {
@@ -236,6 +180,8 @@ pub enum Event<'a> {
         completion: Completion,
         /// What was odd about it.
         anomalies: AnomalySet,
+        /// Which exchanges get no further message in its direction.
+        over: Over,
     },
     /// Something odd that touched no message.
     Anomaly {

@@ -90,7 +90,7 @@ impl<W: Sink> Extractor<W> {
         self.shard.observer()
     }
 
-    /// Counts connections with this endpoint as our own traffic from here on.
+    /// EventCounts connections with this endpoint as our own traffic from here on.
     pub fn exclude(&mut self, own: Endpoint) {
         self.shard.exclude(own);
     }

@@ -36,7 +36,7 @@ impl<M> Chunk<M> {
     }
 }
 
-/// Counts of an inserted segment's payload bytes that were held already.
+/// EventCounts of an inserted segment's payload bytes that were held already.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Inserted {
     /// Bytes of ranges that are held with the same content.
@@ -151,7 +151,7 @@ impl<M: Copy> Reassembly<M> {
     }
 }
 
-/// Counts the new payload bytes in `from..until` against those held there. Returns whether they
+/// EventCounts the new payload bytes in `from..until` against those held there. Returns whether they
 /// conflict.
 fn compare(new: &NewChunk<'_>, from: u64, until: u64, held_start: u64, held: &[u8], counts: &mut Inserted) -> bool {
     if until <= from {

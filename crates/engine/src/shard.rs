@@ -94,6 +94,7 @@ impl<W: Sink> Shard<W> {
         match step {
             Step::Frame(fate) => self.tracker.count_frame(fate),
             Step::Tick(passed) => self.pass(passed, moment, out),
+            Step::Datagram { datagram, .. } => self.tracker.count_datagram(datagram.payload.len()),
             Step::Segment { segment, stamp, overlap, fragment_frames, .. } => {
                 if !fragment_frames.is_empty() {
                     self.fragment_frames[bucket(&segment.src, &segment.dst)]
@@ -171,7 +172,7 @@ impl<W: Sink> Shard<W> {
         &mut self.observer
     }
 
-    /// Counts connections with this endpoint as our own traffic from here on.
+    /// EventCounts connections with this endpoint as our own traffic from here on.
     pub fn exclude(&mut self, own: Endpoint) {
         self.tracker.exclude(own);
     }

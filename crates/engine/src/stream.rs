@@ -7,7 +7,7 @@ use sniffer_packet::frame::Stamp;
 use sniffer_packet::key::Side;
 
 use crate::anomaly::Anomaly;
-use crate::ledger::Ledger;
+use crate::ledger::Account;
 
 /// The next piece of one direction's stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +82,6 @@ pub(crate) trait StreamSink {
     /// Returns how long to retain the bytes last delivered from this side.
     fn retention(&self, from: Side) -> Retention;
 
-    /// Returns the accounts, for bytes that are not delivered.
-    fn ledger(&mut self) -> &mut Ledger;
+    /// Returns the account of the stream's bytes, for those that are not delivered.
+    fn account(&mut self) -> &mut Account;
 }

@@ -61,16 +61,13 @@ impl Flood {
     /// An honest exchange, the end of the capture, and everything that must hold.
     #[track_caller]
     fn finish(mut self) -> Self {
-        self.messages.retain(|message| message.head.path() != Some("/honest"));
+        self.messages.retain(|message| message.target() != Some("/honest"));
         self.open(u32::MAX - 0x0c00_0000);
         self.push(u32::MAX - 0x0c00_0000, true, 1, 1, ACK, b"GET /honest HTTP/1.1\r\n\r\n");
         self.push(u32::MAX - 0x0c00_0000, false, 1, 25, ACK, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
         let [.., request, response] = &self.messages[..] else { panic!("the honest exchange did not come out") };
-        assert_eq!((request.head.path(), request.incomplete), (Some("/honest"), None));
-        assert_eq!(
-            (response.head.status(), response.body.as_bytes(), response.incomplete),
-            (Some(200), &b"ok"[..], None)
-        );
+        assert_eq!((request.target(), request.incomplete), (Some("/honest"), None));
+        assert_eq!((response.status(), response.body.as_bytes(), response.incomplete), (Some(200), &b"ok"[..], None));
         assert_eq!(self.extractor.ledger().balance(), self.extractor.pending() as i128);
         let Self { extractor, messages, .. } = &mut self;
         extractor.finish(&mut |message| messages.push(message.clone()));
@@ -92,7 +89,7 @@ fn a_syn_flood_pushes_out_only_half_open_connections() {
     flood.push(0, true, 45, 1, ACK, b"cd");
     let flood = flood.finish();
     assert!(flood.extractor.ledger().evicted() > 10_000);
-    let slow = flood.messages.iter().find(|message| message.head.path() == Some("/slow")).unwrap();
+    let slow = flood.messages.iter().find(|message| message.target() == Some("/slow")).unwrap();
     assert_eq!((slow.body.as_bytes(), slow.incomplete), (&b"abcd"[..], None));
 }
 
@@ -154,7 +151,7 @@ fn bodies_give_up_their_bytes_first_and_the_largest_of_them() {
     flood.push(20, true, 1_047, 1, ACK, &[b's'; 1_000]);
     let flood = flood.finish();
     assert_eq!(flood.extractor.ledger().evicted(), 0, "no connection goes while bodies can");
-    let small = flood.messages.iter().find(|message| message.head.path() == Some("/small")).unwrap();
+    let small = flood.messages.iter().find(|message| message.target() == Some("/small")).unwrap();
     assert_eq!((small.body.as_bytes().len(), small.anomalies.is_empty()), (2_000, true));
     let shed: Vec<_> = flood.messages.iter().filter(|m| m.anomalies.contains(Anomaly::BodyShed)).collect();
     assert!(!shed.is_empty());
@@ -192,6 +189,6 @@ fn the_cap_on_connections_evicts_the_least_recently_active() {
     // The first becomes active again, so the second goes when a fourth comes.
     flood.push(0, true, 42, 1, ACK, b"c");
     flood.open(3);
-    let evicted: Vec<_> = flood.messages.iter().map(|message| (message.head.path(), message.incomplete)).collect();
+    let evicted: Vec<_> = flood.messages.iter().map(|message| (message.target(), message.incomplete)).collect();
     assert_eq!(evicted, [(Some("/1"), Some(Incomplete::Evicted))]);
 }

@@ -87,7 +87,7 @@ fn run(&(_, flood): &FloodRow, n: u32, config: Config) -> Came {
     let mut send = |frame: &sniffer_packet::frame::Frame<'_>| {
         frames = frame.number;
         extractor.push(frame, &mut |message| {
-            if message.head.path() == Some(HONEST) || message.head.status() == Some(200) {
+            if message.target() == Some(HONEST) || message.status() == Some(200) {
                 honest.push(message.clone());
             }
         });
@@ -123,7 +123,7 @@ fn no_flood_is_resident_beyond_twice_the_budget_and_each_leaves_the_honest_excha
             _ => 15_000,
         };
         let came = run(row, n, small());
-        let paths: Vec<_> = came.honest.iter().map(|m| (m.head.path(), m.head.status(), m.incomplete)).collect();
+        let paths: Vec<_> = came.honest.iter().map(|m| (m.target(), m.status(), m.incomplete)).collect();
         let comes_out = paths == [(Some(HONEST), None, None), (None, Some(200), None)];
         let Came { peak, peak_at_the_end, left, accounted, calls, ledger, .. } = came;
         if peak.max(peak_at_the_end) > 2 * BUDGET || !comes_out || accounted > ACCOUNTED_MAX || calls > CALLS_MAX {

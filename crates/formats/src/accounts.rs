@@ -1,6 +1,6 @@
-//! The engine's accounts for people and for programs: where every byte of TCP payload went.
+//! Prints the engine's ledger, as a table or as JSON: where every byte of TCP payload went.
 //!
-//! "It saw nothing" and "it lost something" are never the same output: the last line says which. Nothing is counted
+//! The last line of the table distinguishes "saw nothing" from "lost something". Nothing is counted
 //! here. Next: the engine's `ledger`.
 
 use sniffer_engine::anomaly::Anomaly;
@@ -9,12 +9,13 @@ use sniffer_packet::fate::FrameFate;
 
 use crate::text::{count, grouped};
 
-/// The accounts as one line of JSON.
+/// Formats the ledger as one line of JSON.
 pub fn json(ledger: &Ledger) -> String {
     serde_json::to_string(ledger).unwrap_or_default() + "\n"
 }
 
-/// The accounts as a table, whose last line is the verdict; `damaged` when a file broke off.
+/// Formats the ledger as a table whose last line is the verdict. `damaged` says that an input ended
+/// early.
 pub fn table(ledger: &Ledger, damaged: bool) -> String {
     let mut rows = Rows::default();
     rows.total("frames", ledger.frames(), "");
@@ -55,7 +56,7 @@ impl Rows {
         self.text.push('\n');
     }
 
-    /// A row with its share of `whole`, unless it is zero.
+    /// Adds a row with its share of `whole`, unless the number is zero.
     fn part(&mut self, name: &str, number: u64, whole: u64) {
         if number == 0 {
             return;
@@ -67,7 +68,7 @@ impl Rows {
     }
 }
 
-/// A part in percent. What is not quite nothing or not quite all is never rounded to it.
+/// Formats a part in percent. A part that is not exactly zero or all is never rounded to it.
 fn share(part: u64, whole: u64) -> String {
     let percent = part as f64 / whole as f64 * 100.0;
     match percent {
@@ -78,8 +79,8 @@ fn share(part: u64, whole: u64) -> String {
     }
 }
 
-/// One sentence: nothing to see, something lost, or all well.
-pub fn verdict_of(ledger: &Ledger, damaged: bool) -> String {
+/// Returns the verdict in one sentence: nothing seen, something lost, or nothing lost.
+pub(crate) fn verdict_of(ledger: &Ledger, damaged: bool) -> String {
     let mut lost = Vec::new();
     let mut say = |number: u64, words: &str| {
         if number > 0 {
@@ -105,13 +106,13 @@ pub fn verdict_of(ledger: &Ledger, damaged: bool) -> String {
     }
 }
 
-/// The anomalies that were seen, with how often, in the order in which they are printed.
-pub fn anomalies(ledger: &Ledger) -> Vec<(&'static str, u64)> {
+/// Returns the names and counts of the anomalies that were seen, in the order of output.
+pub(crate) fn anomalies(ledger: &Ledger) -> Vec<(&'static str, u64)> {
     let all = Anomaly::ALL.iter().map(|&anomaly| (anomaly.name(), ledger.anomalies(anomaly)));
     all.filter(|&(_, number)| number > 0).collect()
 }
 
-/// What was seen whole and is not HTTP/1 that was asked for.
+/// Lists the payload that was received but not read as HTTP/1: other protocols, other ports.
 fn unread(ledger: &Ledger) -> String {
     let parts: Vec<_> = [Fate::Tls, Fate::Http2, Fate::Tunnel, Fate::NotHttp, Fate::Filtered, Fate::SampledOut]
         .into_iter()
@@ -121,7 +122,7 @@ fn unread(ledger: &Ledger) -> String {
     if parts.is_empty() { String::new() } else { format!("; not read: {}", parts.join(", ")) }
 }
 
-/// Why there was no message, as far as the accounts tell.
+/// Explains from the ledger why there was no message.
 pub fn nothing(ledger: &Ledger) -> String {
     let mut line = format!("no HTTP message in {}", count(ledger.frames(), "frame"));
     if ledger.frames() == 0 {

@@ -1,8 +1,8 @@
-//! Each request as a command for a POSIX shell, to be sent again to the server it went to.
+//! Writes each request as a `curl` command for a POSIX shell, which repeats it to the same server.
 //!
-//! The command sends what the capture shows and nothing of curl's own: fields that curl would add are taken out, the target
-//! goes out as it came in. What cannot be sent again is said in a comment. Nothing from the wire reaches the shell
-//! unquoted.
+//! The command sends what the capture shows and nothing of curl's own: it suppresses the fields
+//! that curl would add, and sends the target verbatim. A request that cannot be repeated becomes a
+//! comment. Nothing from the wire reaches the shell unquoted.
 
 use std::io::Write;
 
@@ -13,18 +13,18 @@ use sniffer_engine::message::{Body, Message};
 use crate::target::host_of;
 use crate::text::is_unsafe;
 
-/// Bytes of a body that still go into an argument; Linux takes 128 KiB in one.
+/// Largest body passed as an argument. Linux accepts 128 KiB in one argument.
 const ARGUMENT_MAX: usize = 64 << 10;
 
-/// Fields that say how this one message was framed: curl writes its own.
+/// Fields that curl writes itself, from the URL and the body it sends.
 const FRAMING: [&str; 3] = ["content-length", "transfer-encoding", "host"];
 
-/// Fields that curl adds unless told not to.
+/// Fields that curl adds by default.
 const ADDED: [&str; 3] = ["user-agent", "accept", "content-type"];
 
-/// Appends the command of a request; responses have none.
+/// Appends the command for a request, and nothing for a response.
 pub(super) fn write(message: &Message, out: &mut Vec<u8>) {
-    let (Some(method), Some(target)) = (message.head.method(), message.head.path()) else { return };
+    let (Some(method), Some(target)) = (message.method(), message.target()) else { return };
     if method == "CONNECT" {
         line(out, &format!("# CONNECT {}: opens a tunnel, which is no request to send again", comment(target)));
         return;
@@ -40,12 +40,12 @@ pub(super) fn write(message: &Message, out: &mut Vec<u8>) {
         "POST" if !body.is_empty() => {}
         _ => words.extend(["--request".to_owned(), quoted(method)]),
     }
-    if message.head.version() == "1.0" {
+    if message.version() == "1.0" {
         words.push("--http1.0".to_owned());
     }
     let host = host_of(message).filter(|host| is_plain_host(host));
     let server = message.receiver.to_string();
-    // Sent to where it went, whatever the name says today.
+    // Connects to the captured server, whatever the name resolves to today.
     words.extend(["--connect-to".to_owned(), quoted(&format!("::{server}"))]);
     fields(message, host, &mut words);
     let stdin = content(message, &mut words);
@@ -63,7 +63,7 @@ pub(super) fn write(message: &Message, out: &mut Vec<u8>) {
     match stdin {
         None => line(out, &command),
         Some(base64) => {
-            // Lines of 76 as RFC 2045 has them, so that an editor is not asked for one line of megabytes.
+            // Lines of 76 (RFC 2045), so that no editor has to show one line of megabytes.
             line(out, &format!("base64 -d <<'END' | {command}"));
             base64.as_bytes().chunks(76).for_each(|chunk| {
                 out.extend_from_slice(chunk);
@@ -74,16 +74,17 @@ pub(super) fn write(message: &Message, out: &mut Vec<u8>) {
     }
 }
 
-/// The fields as they came, without those that curl has to write itself and with those left out that it would add.
+/// Adds the captured fields except those that curl writes itself, and suppresses those that curl
+/// would add.
 fn fields(message: &Message, host: Option<&str>, words: &mut Vec<String>) {
-    let fields = message.head.fields();
+    let fields = message.fields();
     for (name, value) in fields.iter() {
         let own = FRAMING.contains(&name) && !(name == "host" && host != Some(value));
-        // curl would read a file of that name; no field name has an `@` in it.
+        // curl would read a file of that name. A valid field name has no `@`.
         if own || name.starts_with('@') {
             continue;
         }
-        // `name;` is how curl is told to send a field without a value; `name:` would take it out.
+        // curl's syntax: `name;` sends a field without a value, `name:` suppresses it.
         let field = if value.is_empty() { format!("{name};") } else { format!("{name}: {value}") };
         words.extend(["--header".to_owned(), quoted(&field)]);
     }
@@ -96,7 +97,7 @@ fn fields(message: &Message, host: Option<&str>, words: &mut Vec<String>) {
             words.extend(["--header".to_owned(), quoted(&format!("{name}:"))]);
         }
     }
-    // curl announces a large body with it and waits; who did not do that then does not do it now.
+    // curl would announce a large body with `Expect: 100-continue`, and wait.
     if has_body && fields.values("expect").next().is_none() {
         words.extend(["--header".to_owned(), quoted("expect:")]);
     }
@@ -106,7 +107,7 @@ fn can_be_typed(text: &str) -> bool {
     !text.chars().any(|c| is_unsafe(c) && !is_layout(c))
 }
 
-/// The body as an argument, or else what must come from standard input, in base64.
+/// Adds the body as an argument. Returns it in base64 if it must come from standard input instead.
 fn content(message: &Message, words: &mut Vec<String>) -> Option<String> {
     match &message.body {
         Body::Text(text) if text.as_bytes().len() <= ARGUMENT_MAX && can_be_typed(text.as_str()) => {
@@ -121,12 +122,13 @@ fn content(message: &Message, words: &mut Vec<String>) -> Option<String> {
     }
 }
 
-/// A Host value that is an authority and can stand in a URL.
+/// Returns whether a Host value is an authority that can stand in a URL.
 fn is_plain_host(host: &str) -> bool {
     !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte))
 }
 
-/// In single quotes where it must be; what a terminal would obey is spelled out for `printf`.
+/// Quotes a word for the shell if needed. One with characters that a terminal would interpret
+/// becomes octal escapes for `printf`.
 fn quoted(word: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:,+@".contains(&byte);
     if word.chars().any(|c| is_unsafe(c) && !is_layout(c)) {
@@ -140,12 +142,12 @@ fn quoted(word: &str) -> String {
     }
 }
 
-/// Line ends and tabs do no harm, and make a body readable.
+/// Line feeds and tabs are harmless in quotes, and keep a body readable.
 const fn is_layout(c: char) -> bool {
     matches!(c, '\n' | '\t')
 }
 
-/// Text for a comment, which ends with its line.
+/// Escapes text for a comment, which must stay on one line.
 fn comment(text: &str) -> String {
     crate::text::escape(text).into_owned()
 }

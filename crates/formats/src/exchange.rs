@@ -1,39 +1,41 @@
-//! Requests and their responses brought together, message by message: what filters and formats of whole exchanges need.
+//! Groups messages by exchange, for filters and for formats that show a request with its responses.
 //!
-//! It never reorders within an exchange and never holds more than [`OPEN_MAX`] exchanges or about [`HELD_MAX`] bytes: beyond
-//! that the oldest is given up, and counted. Next: `filter` and `format`, which say when an exchange is decided.
+//! It never holds more than [`OPEN_MAX`] exchanges or about [`HELD_MAX`] bytes: over the limit it
+//! evicts and counts the oldest. Next: the [`Judge`] implementations, which decide about an
+//! exchange: `filter` in the binary, and [`Whole`] for HAR, `pretty` and the summary.
 
 use std::collections::{BTreeMap, HashMap};
 
 use sniffer_engine::message::Message;
 use sniffer_packet::key::FlowId;
 
-/// Exchanges followed at once. Arbitrary: a few hundred bytes each, and more than a host keeps open.
+/// Maximum number of open exchanges. Arbitrary: a few hundred bytes each, and more than a host has
+/// open at once.
 const OPEN_MAX: usize = 65_536;
 
-/// Bytes of messages held back. Arbitrary: half of what the engine itself may hold.
+/// Maximum bytes of held messages. Arbitrary: half of the engine's own memory budget.
 const HELD_MAX: usize = 64 << 20;
 
-/// What is to happen to an exchange, as far as it is known.
+/// The decision about an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "an exchange is passed on, dropped, or waited for")]
 pub enum Verdict {
-    /// Its messages go on, what still comes of it as well.
+    /// Output its messages, the later ones too.
     Pass,
-    /// They do not, nor what still comes of it.
+    /// Discard its messages, the later ones too.
     Drop,
-    /// That depends on what still comes.
+    /// Undecided: later messages are needed.
     Wait,
 }
 
 /// Decides about exchanges.
 pub trait Judge {
-    /// About an exchange with these messages so far; `whole` when nothing more can come of it.
+    /// Decides about an exchange with these messages so far. `whole` says that no more can come.
     fn judge(&self, exchange: &[Message], whole: bool) -> Verdict;
 }
 
-/// Passes exchanges once they are whole: for formats that show a request together with its responses.
-pub struct Whole;
+/// Passes an exchange once it is whole, for formats that show a request with its responses.
+pub(crate) struct Whole;
 
 impl Judge for Whole {
     fn judge(&self, _exchange: &[Message], whole: bool) -> Verdict {
@@ -41,32 +43,31 @@ impl Judge for Whole {
     }
 }
 
-/// The exchanges that are not over.
+/// The exchanges that can still get messages.
 #[derive(Default)]
 pub struct Exchanges {
     open: HashMap<FlowId, Connection>,
-    /// The same by age. A list by age and not the map is what is walked, so that nothing depends on hashes.
+    /// The open exchanges by age. Walks use this list, not the map, so that no output depends on
+    /// hashes.
     ages: BTreeMap<u64, (FlowId, u32)>,
     next_age: u64,
     held: usize,
-    given_up: u64,
+    evicted: u64,
 }
 
-/// Exchanges of a connection, and how far each direction is: messages of one direction come in the order of their
-/// exchanges, so what an earlier exchange lacks there will never come.
-///
-/// Invariant: when a direction is over for an exchange, it is for all before it.
+/// The open exchanges of a connection, and the progress of each direction. Which exchanges get no
+/// more messages is in the messages themselves ([`Message::over`]): nothing is inferred from order.
 #[derive(Default)]
 struct Connection {
     open: BTreeMap<u32, Open>,
-    /// By direction: it is over for all exchanges below this.
-    over: [u32; 2],
+    /// Per direction: it is over for every exchange with a number below this.
+    over_below: [u32; 2],
 }
 
 /// An exchange that may get more messages.
 struct Open {
     age: u64,
-    /// By direction: its (final) message has come, or cannot come any more.
+    /// Per direction: its last message has come.
     over: [bool; 2],
     state: State,
 }
@@ -78,21 +79,21 @@ enum State {
 }
 
 impl Exchanges {
-    /// Takes a message and gives those that are decided by it, an exchange at a time. It is copied only if it must wait.
+    /// Takes a message and hands out the exchanges that it decides. Clones it only if it must wait.
     pub fn push(&mut self, message: &mut Message, judge: &dyn Judge, out: &mut dyn FnMut(&mut [Message])) {
         let (connection, exchange) = (message.connection, message.exchange);
         self.close_before(message, judge, out);
         let age = self.next_age;
         let ages = &mut self.ages;
-        let Connection { open, over } = self.open.entry(connection).or_default();
+        let Connection { open, over_below } = self.open.entry(connection).or_default();
         let open = open.entry(exchange).or_insert_with(|| {
             ages.insert(age, (connection, exchange));
             let state = State::Held { messages: Vec::new(), bytes: 0 };
-            Open { age, over: over.map(|upto| exchange < upto), state }
+            Open { age, over: [false; 2], state }
         });
         self.next_age += 1;
-        open.over[message.direction.index()] |= is_last(message);
-        let whole = open.is_over();
+        open.over[message.direction.index()] |= message.over.own;
+        let whole = open.is_over(exchange, *over_below);
         match &mut open.state {
             State::Passing => out(std::slice::from_mut(message)),
             State::Dropping => {}
@@ -103,7 +104,7 @@ impl Exchanges {
                 }
                 Verdict::Drop if messages.is_empty() => open.state = State::Dropping,
                 _ => {
-                    let cost = cost(message);
+                    let cost = size_of::<Message>() + message.heap_size();
                     *bytes += cost;
                     self.held += cost;
                     messages.push(message.clone());
@@ -116,44 +117,43 @@ impl Exchanges {
         }
         while self.ages.len() > OPEN_MAX || self.held > HELD_MAX {
             let Some((_, (connection, exchange))) = self.ages.pop_first() else { break };
-            self.give_up(connection, exchange, judge, out);
-            self.given_up += 1;
+            self.close(connection, exchange, judge, out);
+            self.evicted += 1;
         }
     }
 
-    /// The capture is over: decides about what is left, oldest first.
+    /// Ends the capture: decides about the remaining exchanges, oldest first.
     pub fn finish(&mut self, judge: &dyn Judge, out: &mut dyn FnMut(&mut [Message])) {
         while let Some((_, (connection, exchange))) = self.ages.pop_first() {
-            self.give_up(connection, exchange, judge, out);
+            self.close(connection, exchange, judge, out);
         }
     }
 
-    /// Exchanges that were given up for a bound, before they were over.
-    pub const fn given_up(&self) -> u64 {
-        self.given_up
+    /// The number of exchanges that were evicted over a limit before they were whole.
+    pub const fn evicted(&self) -> u64 {
+        self.evicted
     }
 
-    /// Notes that nothing more comes before this message in its direction, and gives up what lacks nothing else.
+    /// Closes the exchanges that are over in both directions now that this message has come.
     fn close_before(&mut self, message: &Message, judge: &dyn Judge, out: &mut dyn FnMut(&mut [Message])) {
         let Some(connection) = self.open.get_mut(&message.connection) else { return };
         let way = message.direction.index();
-        connection.over[way] = connection.over[way].max(message.exchange);
-        let mut closed = Vec::new();
-        // From behind, until one is met that knew: before that all knew, so each is met once in each direction.
-        for (&exchange, open) in connection.open.range_mut(..message.exchange).rev() {
-            if std::mem::replace(&mut open.over[way], true) {
-                break;
-            }
-            if open.is_over() {
-                closed.push(exchange);
-            }
+        let before = connection.over_below[way];
+        if message.over.below <= before {
+            return;
         }
-        for exchange in closed.into_iter().rev() {
-            self.give_up(message.connection, exchange, judge, out);
+        connection.over_below[way] = message.over.below;
+        // Each exchange is visited once per direction: when the direction becomes over for it.
+        let newly = connection.open.range(before..message.over.below);
+        let closed = newly.filter(|(exchange, open)| open.is_over(**exchange, connection.over_below));
+        let closed: Vec<_> = closed.map(|(&exchange, _)| exchange).collect();
+        for exchange in closed {
+            self.close(message.connection, exchange, judge, out);
         }
     }
 
-    fn give_up(&mut self, connection: FlowId, exchange: u32, judge: &dyn Judge, out: &mut dyn FnMut(&mut [Message])) {
+    /// Decides about an exchange that gets no more messages.
+    fn close(&mut self, connection: FlowId, exchange: u32, judge: &dyn Judge, out: &mut dyn FnMut(&mut [Message])) {
         if let Some(mut open) = self.remove(connection, exchange) {
             self.held -= open.decide(judge, true, out);
         }
@@ -171,18 +171,18 @@ impl Exchanges {
 }
 
 impl Open {
-    const fn is_over(&self) -> bool {
-        self.over[0] && self.over[1]
+    const fn is_over(&self, exchange: u32, below: [u32; 2]) -> bool {
+        (self.over[0] || exchange < below[0]) && (self.over[1] || exchange < below[1])
     }
 
-    /// Asks, when it is not decided yet. The bytes that are held no more.
+    /// Asks the judge if the exchange is undecided. Returns the number of bytes it no longer holds.
     fn decide(&mut self, judge: &dyn Judge, whole: bool, out: &mut dyn FnMut(&mut [Message])) -> usize {
         let State::Held { messages, bytes } = &mut self.state else { return 0 };
         let (verdict, freed) = (judge.judge(messages, whole), *bytes);
         match verdict {
             Verdict::Wait if !whole => return 0,
             Verdict::Pass => {
-                // A request comes first even where its response was complete before it (an early 413).
+                // The request first, even if its response was complete earlier (an early 413).
                 messages.sort_by_key(|message| message.direction);
                 out(messages);
                 self.state = State::Passing;
@@ -191,18 +191,6 @@ impl Open {
         }
         freed
     }
-}
-
-/// Whether its direction says no more in its exchange. 101 is the last that is HTTP on its connection; any other 1xx is
-/// followed by another response.
-fn is_last(message: &Message) -> bool {
-    message.head.status().is_none_or(|status| status == 101 || status >= 200)
-}
-
-/// About what a message takes.
-fn cost(message: &Message) -> usize {
-    let fields = message.head.fields().iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
-    size_of::<Message>() + fields + message.head.path().map_or(0, str::len) + message.body.as_bytes().len()
 }
 
 #[cfg(test)]
@@ -240,10 +228,10 @@ mod tests {
             for at in order {
                 let mut message = [&request, &interim, &last][at].clone();
                 exchanges.push(&mut message, &Whole, &mut |group| {
-                    groups.push(group.iter().map(|message| message.head.status()).collect());
+                    groups.push(group.iter().map(|message| message.status()).collect());
                 });
             }
-            exchanges.finish(&Whole, &mut |group| groups.push(group.iter().map(|m| m.head.status()).collect()));
+            exchanges.finish(&Whole, &mut |group| groups.push(group.iter().map(|m| m.status()).collect()));
             let first = groups.first().cloned().unwrap_or_default();
             assert_eq!(first.first(), Some(&None), "{order:?}: the request first: {groups:?}");
             assert_eq!(groups.iter().map(Vec::len).sum::<usize>(), 3, "{order:?}: nothing is lost: {groups:?}");
@@ -251,21 +239,38 @@ mod tests {
     }
 
     #[test]
-    fn what_can_get_no_more_is_given_before_what_comes_behind_it() {
+    fn an_exchange_that_can_get_no_more_is_output_before_later_ones() {
         let [request, _, last] = exchange();
         let mut exchanges = Exchanges::default();
         let mut given = Vec::new();
         for (n, message) in [(0, &request), (1, &request), (1, &last)] {
             let mut message = message.clone();
             message.exchange = n;
+            message.over.below = n;
             exchanges.push(&mut message, &Whole, &mut |group| given.push((group[0].exchange, group.len())));
         }
         assert_eq!(given, [(0, 1), (1, 2)], "the first request was never answered");
         assert!(exchanges.open.is_empty() && exchanges.ages.is_empty() && exchanges.held == 0);
     }
 
+    /// RFC 9113 §5: streams are answered in any order, so a later exchange says nothing of an earlier one.
     #[test]
-    fn no_more_are_open_than_allowed_and_the_oldest_goes() {
+    fn exchanges_that_are_answered_in_another_order_than_asked_stay_together() {
+        let [request, interim, last] = exchange();
+        let mut exchanges = Exchanges::default();
+        let mut given = Vec::new();
+        let script = [(0, &request), (1, &request), (2, &request), (2, &last), (0, &interim), (1, &last), (0, &last)];
+        for (n, message) in script {
+            let mut message = message.clone();
+            (message.exchange, message.over.below) = (n, 0);
+            exchanges.push(&mut message, &Whole, &mut |group| given.push((group[0].exchange, group.len())));
+        }
+        assert_eq!(given, [(2, 2), (1, 2), (0, 3)]);
+        assert!(exchanges.open.is_empty() && exchanges.ages.is_empty() && exchanges.held == 0);
+    }
+
+    #[test]
+    fn over_the_limit_of_open_exchanges_the_oldest_is_evicted() {
         let [request, _, _] = exchange();
         let mut exchanges = Exchanges::default();
         let mut given = Vec::new();
@@ -274,10 +279,11 @@ mod tests {
             exchanges.push(&mut on(n, &request), &Whole, &mut |group| given.push(group[0].connection));
         }
         assert_eq!(given, (0..more).map(|n| on(n, &request).connection).collect::<Vec<_>>());
-        assert_eq!((exchanges.given_up(), exchanges.ages.len()), (u64::from(more), OPEN_MAX));
+        assert_eq!((exchanges.evicted(), exchanges.ages.len()), (u64::from(more), OPEN_MAX));
     }
 
-    /// One direction was captured: nothing is ever answered. Looking at all that is open for each message would take hours.
+    /// Only one direction was captured, so no exchange ever becomes whole. Visiting all open ones
+    /// for each message would take hours.
     #[test]
     fn many_open_exchanges_on_one_connection_cost_no_more_than_on_many() {
         for mut message in [exchange()[0].clone(), exchange()[2].clone()] {
@@ -285,6 +291,7 @@ mod tests {
             let all = 2 * OPEN_MAX as u32;
             for n in 0..all {
                 message.exchange = n;
+                message.over.below = n;
                 exchanges.push(&mut message, &Whole, &mut |group| given.push(group[0].exchange));
             }
             assert_eq!(exchanges.ages.len(), OPEN_MAX);
@@ -294,7 +301,17 @@ mod tests {
     }
 
     #[test]
-    fn no_more_is_held_than_allowed() {
+    fn the_heap_size_of_a_message_counts_body_and_frame_numbers() {
+        let [mut request, _, _] = exchange();
+        let before = request.heap_size();
+        assert!(before > "GET/".len(), "the head counts: {before}");
+        request.body = Body::new(vec![b'x'; 1000], false);
+        request.frames = vec![1; 100];
+        assert_eq!(request.heap_size(), before + 1000 + 800);
+    }
+
+    #[test]
+    fn held_bytes_stay_within_the_limit() {
         let [mut request, _, _] = exchange();
         request.body = Body::new(vec![b'x'; 1 << 20], false);
         let (mut exchanges, mut given) = (Exchanges::default(), 0);

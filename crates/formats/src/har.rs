@@ -1,8 +1,9 @@
-//! HTTP Archive 1.2 (<http://www.softwareishard.com/blog/har-12-spec/>): an entry an exchange, written as it is over.
+//! HTTP Archive 1.2 (<http://www.softwareishard.com/blog/har-12-spec/>): one entry per exchange.
 //!
-//! An exchange is held until its final response, within the bounds of `exchange`; without one its status is 0, as browsers
-//! write it. What HAR asks for and a capture does not show is said as the format says it: sizes -1, times 0. Entries come
-//! in the order in which exchanges ended. Next: `exchange`.
+//! An exchange is held until its final response, within the limits of `exchange`, so entries come
+//! in the order in which exchanges ended. Without a final response the status is 0, as browsers
+//! write it. Unknown values are written as the format prescribes: sizes -1, times 0. Next:
+//! `exchange`.
 
 use std::borrow::Cow;
 
@@ -35,7 +36,7 @@ impl Har {
     }
 }
 
-/// Writes what stands before the first entry, once.
+/// Writes the start of the archive once. Returns whether this call wrote it.
 fn begin(begun: &mut bool, out: &mut Vec<u8>) -> bool {
     if std::mem::replace(begun, true) {
         return false;
@@ -47,7 +48,7 @@ fn begin(begun: &mut bool, out: &mut Vec<u8>) -> bool {
     true
 }
 
-/// An entry; interim responses (1xx) are named in its comment, for HAR has no place for them.
+/// Writes an entry. Its comment lists the interim responses (1xx), which HAR has no field for.
 fn entries(exchange: &[Message], begun: &mut bool, out: &mut Vec<u8>) {
     let first = begin(begun, out);
     out.extend_from_slice(if first { b"\n" } else { b",\n" });
@@ -86,7 +87,7 @@ struct Entry<'a> {
 #[derive(Serialize)]
 struct Empty {}
 
-/// Of the phases a capture shows one: from the request's last byte to the response's first.
+/// A capture shows one phase: from the request's last byte to the response's first.
 #[derive(Serialize)]
 struct Timings {
     send: f64,
@@ -99,7 +100,7 @@ struct Timings {
 struct Request<'a> {
     method: &'a str,
     url: String,
-    http_version: &'static str,
+    http_version: String,
     cookies: Vec<Pair<'a>>,
     headers: Vec<Pair<'a>>,
     query_string: Vec<Pair<'a>>,
@@ -114,7 +115,7 @@ struct Request<'a> {
 struct Response<'a> {
     status: u16,
     status_text: &'a str,
-    http_version: &'static str,
+    http_version: String,
     cookies: Vec<Pair<'a>>,
     headers: Vec<Pair<'a>>,
     content: Content<'a>,
@@ -154,11 +155,11 @@ struct Content<'a> {
 }
 
 impl<'a> Entry<'a> {
-    /// Of messages of one exchange; none of no message.
+    /// Makes an entry from the messages of one exchange, or `None` if there are none.
     fn of(exchange: &'a [Message]) -> Option<Self> {
         let first = exchange.first()?;
-        let request = exchange.iter().find(|message| message.head.method().is_some());
-        let last = exchange.iter().rev().find(|message| message.head.status().is_some_and(|s| s >= 200 || s == 101));
+        let request = exchange.iter().find(|message| message.method().is_some());
+        let last = exchange.iter().rev().find(|message| message.status().is_some_and(|s| s >= 200 || s == 101));
         let mut remarks = Vec::new();
         if request.is_none() {
             remarks.push("the request is not in the capture".to_owned());
@@ -166,10 +167,10 @@ impl<'a> Entry<'a> {
         if last.is_none() {
             remarks.push("the final response is not in the capture".to_owned());
         }
-        let interim = exchange.iter().filter_map(|message| message.head.status()).filter(|s| *s < 200 && *s != 101);
+        let interim = exchange.iter().filter_map(|message| message.status()).filter(|s| *s < 200 && *s != 101);
         remarks.extend(interim.map(|status| format!("interim response {status}")));
         for message in request.into_iter().chain(last) {
-            let of = if message.head.method().is_some() { "request" } else { "response" };
+            let of = if message.method().is_some() { "request" } else { "response" };
             remarks.extend(message.incomplete.map(|why| format!("{of} incomplete: {}", why.name())));
             remarks.extend(message.anomalies.iter().map(|anomaly| format!("{of}: {}", anomaly.name())));
         }
@@ -203,10 +204,10 @@ impl<'a> Request<'a> {
                 body_size: -1,
             };
         };
-        let fields = message.head.fields();
-        let target = message.head.path().unwrap_or_default();
+        let fields = message.fields();
+        let target = message.target().unwrap_or_default();
         Self {
-            method: message.head.method().unwrap_or_default(),
+            method: message.method().unwrap_or_default(),
             url: url(message),
             http_version: version(message),
             cookies: fields.values("cookie").flat_map(|value| value.split(';')).filter_map(cookie).collect(),
@@ -234,10 +235,10 @@ impl<'a> Response<'a> {
                 body_size: -1,
             };
         };
-        let fields = message.head.fields();
+        let fields = message.fields();
         Self {
-            status: message.head.status().unwrap_or_default(),
-            status_text: message.head.reason().unwrap_or_default(),
+            status: message.status().unwrap_or_default(),
+            status_text: message.reason().unwrap_or_default(),
             http_version: version(message),
             cookies: fields.values("set-cookie").filter_map(|v| cookie(v.split(';').next()?)).collect(),
             headers: pairs(fields),
@@ -250,7 +251,7 @@ impl<'a> Response<'a> {
 }
 
 impl<'a> PostData<'a> {
-    /// HAR has no encoding for what is posted: what is not text comes in base64, and the comment says so.
+    /// HAR has no `encoding` field for posted data, so the comment says that it is base64.
     fn of(message: &'a Message) -> Option<Self> {
         let (text, comment) = match &message.body {
             Body::Text(text) => (Cow::Borrowed(text.as_str()), ""),
@@ -268,7 +269,7 @@ impl<'a> Content<'a> {
             Body::Binary(bytes) => (Some(Cow::Owned(STANDARD.encode(bytes))), Some("base64")),
             _ => (None, None),
         };
-        // What is known of the length of the content: that of what was decoded, or else of the wire.
+        // The decoded length if all of it is there, else the length on the wire.
         let decoded = message.content_decoded && !message.body_truncated;
         let size = if decoded { message.body.as_bytes().len() as u64 } else { message.body_size };
         let comment = if message.body_truncated { "cut by --max-body-size".to_owned() } else { String::new() };
@@ -276,8 +277,9 @@ impl<'a> Content<'a> {
     }
 }
 
-fn version(message: &Message) -> &'static str {
-    if message.head.version() == "1.0" { "HTTP/1.0" } else { "HTTP/1.1" }
+/// The version as HAR writes it: `HTTP/1.1`, `HTTP/2`.
+fn version(message: &Message) -> String {
+    format!("HTTP/{}", message.version())
 }
 
 fn size(bytes: u64) -> i64 {
@@ -285,7 +287,7 @@ fn size(bytes: u64) -> i64 {
 }
 
 fn mime_type(message: &Message) -> &str {
-    message.head.fields().values("content-type").next().unwrap_or("application/octet-stream")
+    message.fields().values("content-type").next().unwrap_or("application/octet-stream")
 }
 
 fn pairs(fields: &Fields) -> Vec<Pair<'_>> {
@@ -297,9 +299,9 @@ fn cookie(pair: &str) -> Option<Pair<'_>> {
     Some(Pair { name, value })
 }
 
-/// Absolute, as HAR wants it (RFC 9110 §7.1).
+/// Returns the absolute URL of a request (RFC 9110 §7.1).
 fn url(message: &Message) -> String {
-    let target = message.head.path().unwrap_or_default();
+    let target = message.target().unwrap_or_default();
     if target.contains("://") && !target.starts_with('/') {
         return target.to_owned();
     }
@@ -309,7 +311,7 @@ fn url(message: &Message) -> String {
     format!("http://{host}{path}")
 }
 
-/// Names and values of the query as they stand in it.
+/// Returns the names and values of the query, not decoded.
 fn query(target: &str) -> Vec<Pair<'_>> {
     let Some((_, query)) = target.split_once('?') else { return Vec::new() };
     let query = query.split('#').next().unwrap_or(query);

@@ -1,25 +1,25 @@
-//! JSON laid out to be read: the same tokens in the same order, with line ends and indentation.
+//! Indents JSON for reading: the same tokens in the same order, with line ends and indentation.
 //!
-//! It never rewrites a number, a string or the order of keys: a debugger who compares with the wire must find what was on
-//! it. What is no JSON object or array stays as it is. Next: `pretty`.
+//! It never rewrites a number, a string or the order of keys, so that the text can be compared with
+//! the wire. Next: `pretty`.
 
 use serde::de::IgnoredAny;
 
-/// Spaces of one level.
+/// Spaces per level.
 const STEP: usize = 2;
 
-/// The text laid out; none when it is not an object or array.
+/// Returns the indented text, or `None` if it is not an object or array.
 pub(crate) fn indented(text: &str) -> Option<String> {
     let text = text.trim();
-    // The parser refuses more than 128 levels, which bounds the indentation.
+    // The parser refuses more than 128 levels; that bounds the indentation.
     if !text.starts_with(['{', '[']) || serde_json::from_str::<IgnoredAny>(text).is_err() {
         return None;
     }
     let mut out = String::with_capacity(text.len() * 2);
     let mut level = 0;
-    // Just behind an opening bracket: whether a line ends there depends on what comes.
+    // True right after an opening bracket: a line ends there unless the bracket closes at once.
     let mut opened = false;
-    // Inside a string: whether the next character is escaped.
+    // `Some` inside a string; true if the next character is escaped.
     let mut string: Option<bool> = None;
     for c in text.chars() {
         if let Some(escaped) = string {

@@ -1,7 +1,8 @@
-//! Messages in, bytes out: JSON lines, one line for people, HAR, a summary, commands for curl.
+//! Messages in, bytes out: JSON lines, a readable line per message, HAR, a summary, curl commands.
 //!
-//! It never decides which messages come and never writes to a file itself. HAR and `pretty` hold a request until its
-//! response has come, within the bounds of [`exchange`]; a summary keeps counts alone. Next: the file of each format.
+//! It never chooses messages and never writes to a file. HAR and `pretty` hold a request until its
+//! response has come, within the limits of [`exchange`]; a summary keeps only counts. Next: the
+//! file of each format.
 #![forbid(unsafe_code)]
 
 pub mod accounts;
@@ -22,8 +23,8 @@ use har::Har;
 pub use pretty::Pretty;
 use summary::SummaryReport;
 
-/// A format at work.
-#[expect(missing_debug_implementations, reason = "it holds what is half written")]
+/// A writer for one of the formats.
+#[expect(missing_debug_implementations, reason = "it holds half-written output")]
 pub struct FormatWriter(Kind);
 
 enum Kind {
@@ -36,42 +37,42 @@ enum Kind {
 }
 
 impl FormatWriter {
-    /// One JSON object a line.
+    /// Writes one JSON object per line.
     pub const fn jsonl() -> Self {
         Self(Kind::Jsonl)
     }
 
-    /// For people: a line a message.
+    /// Writes a readable line per message.
     pub const fn pretty(pretty: Pretty) -> Self {
         Self(Kind::Pretty(pretty))
     }
 
-    /// HTTP Archive 1.2.
+    /// Writes an HTTP Archive 1.2.
     pub fn har() -> Self {
         Self(Kind::Har(Box::default()))
     }
 
-    /// Counts for a terminal; `names` are the inputs.
+    /// Writes the summary for a terminal. `names` are the inputs.
     pub fn summary(names: String) -> Self {
         Self(Kind::Summary(Box::new(SummaryReport::new(names))))
     }
 
-    /// The same as a page with charts.
+    /// Writes the summary as an HTML page with charts. `names` are the inputs.
     pub fn html(names: String) -> Self {
         Self(Kind::Html(Box::new(SummaryReport::new(names))))
     }
 
-    /// Each request as a command that can be run.
+    /// Writes each request as a `curl` command.
     pub const fn curl() -> Self {
         Self(Kind::Curl)
     }
 
-    /// Whether each message is one line of JSON, whatever others there are.
+    /// Returns whether each message is written as one line, independently of other messages.
     pub const fn is_jsonl(&self) -> bool {
         matches!(self.0, Kind::Jsonl)
     }
 
-    /// Appends a message, or keeps it for later.
+    /// Appends a message, or holds it for later.
     #[inline]
     pub fn message(&mut self, message: &mut Message, out: &mut Lines) {
         match &mut self.0 {
@@ -83,7 +84,7 @@ impl FormatWriter {
         }
     }
 
-    /// Appends the rest, after the last message.
+    /// Appends the rest, after the last message. `damaged` says that an input ended early.
     pub fn finish(&mut self, ledger: &Ledger, damaged: bool, out: &mut Lines) {
         out.append(|out| match &mut self.0 {
             Kind::Jsonl | Kind::Curl => {}

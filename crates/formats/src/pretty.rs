@@ -1,8 +1,8 @@
-//! A line a message, for people; with `-v` headers and bodies below it.
+//! A readable line per message; with `-v`, headers and bodies below it.
 //!
-//! A response stands below its request, and does not repeat who talks. From files a request waits for that, within the
-//! bounds of `exchange`; what comes from a pipe is shown as it comes. Nothing from the wire reaches the terminal as it
-//! came: see `text`. Times are UTC, whatever the machine thinks.
+//! A response stands below its request and does not repeat the endpoints. For that, a request from
+//! a file waits for its response, within the limits of `exchange`; messages from a pipe are shown
+//! at once. Text from the wire is always escaped: see `text`. Times are UTC.
 //!
 //! ```text
 //! ── 2026-11-23 UTC ──
@@ -26,43 +26,43 @@ const BOLD: Style = Style::new().bold();
 const ODD: Style = AnsiColor::Yellow.on_default();
 const CUT: Style = AnsiColor::Red.on_default().bold();
 
-/// Columns that a request-target keeps at least, however narrow the terminal.
+/// Minimum columns for a request-target, however narrow the terminal.
 const TARGET_MIN: usize = 12;
 
-/// Columns of a start line below which the rest of the line is shortened.
+/// Minimum columns for the start line. With less room, the text before it is shortened.
 const START_MIN: usize = 30;
 
 /// Length of `08:51:02.123`.
 const MILLIS: usize = 12;
 
-/// Rows of 16 bytes shown of a body that is not text.
+/// Maximum rows, of 16 bytes each, shown for a binary body.
 const HEX_ROWS: usize = 16;
 
-/// Writes messages for people.
+/// Writes messages as readable text.
 pub struct Pretty {
-    /// Exchanges that wait to be whole; none when messages are shown as they come.
+    /// The exchanges that wait to be whole; `None` when messages are shown at once.
     exchanges: Option<Exchanges>,
     page: Page,
 }
 
-/// What is shown so far, and how.
+/// The layout, and the state that the next line depends on.
 struct Page {
     colours: bool,
     width: Option<usize>,
     verbose: bool,
-    /// Date of the message before.
+    /// Date of the previous message.
     day: String,
-    /// Exchange of the message before.
+    /// Exchange of the previous message.
     exchange: Option<(FlowId, u32)>,
 }
 
-/// A piece of a line with its look.
+/// A piece of a line with its style.
 type Span = (Style, String);
 
 impl Pretty {
-    /// For a terminal, or for something that only wants the text; `at_once` when nothing may wait.
+    /// Writes for a terminal, or plain text otherwise. With `at_once`, no message waits.
     pub fn new(terminal: bool, verbose: bool, at_once: bool) -> Self {
-        // Knows NO_COLOR, CLICOLOR, CLICOLOR_FORCE and TERM=dumb.
+        // Respects NO_COLOR, CLICOLOR, CLICOLOR_FORCE and TERM=dumb.
         let choice = AutoStream::choice(&std::io::stdout());
         let width = terminal.then(terminal_size::terminal_size).flatten().map(|(width, _)| usize::from(width.0));
         let colours = terminal && choice != ColorChoice::Never;
@@ -70,8 +70,8 @@ impl Pretty {
         Self { exchanges: (!at_once).then(Exchanges::default), page }
     }
 
-    /// Appends a message, or keeps it until its exchange is whole.
-    pub fn message(&mut self, message: &mut Message, out: &mut Vec<u8>) {
+    /// Appends a message, or holds it until its exchange is whole.
+    pub(crate) fn message(&mut self, message: &mut Message, out: &mut Vec<u8>) {
         let Self { exchanges, page } = self;
         match exchanges {
             None => page.write(message, out),
@@ -81,8 +81,8 @@ impl Pretty {
         }
     }
 
-    /// Appends what was waiting.
-    pub fn finish(&mut self, out: &mut Vec<u8>) {
+    /// Appends the messages that still wait.
+    pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
         let Self { exchanges, page } = self;
         if let Some(exchanges) = exchanges {
             exchanges.finish(&Whole, &mut |exchange| exchange.iter().for_each(|m| page.write(m, out)));
@@ -99,10 +99,10 @@ impl Page {
             day.clone_into(&mut self.day);
         }
         let follows = self.exchange.replace((message.connection, message.exchange));
-        let follows = follows == self.exchange && message.head.status().is_some();
+        let follows = follows == self.exchange && message.status().is_some();
         self.head(message, time, follows, out);
         if self.verbose {
-            self.fields(message.head.fields(), out);
+            self.fields(message.fields(), out);
             self.body(message, out);
             self.fields(&message.trailers, out);
             out.push(b'\n');
@@ -111,7 +111,7 @@ impl Page {
 
     fn head(&self, message: &Message, time: &str, follows: bool, out: &mut Vec<u8>) {
         let plain = Style::new();
-        let arrow = if message.head.method().is_some() { '→' } else { '←' };
+        let arrow = if message.method().is_some() { '→' } else { '←' };
         let mut before = vec![
             (DIM, format!("{time}  ")),
             (plain, format!("{} {arrow} {} ", message.destination, message.receiver)),
@@ -119,22 +119,22 @@ impl Page {
         ];
         let taken = before.iter().map(|(_, text)| columns(text)).sum::<usize>();
         if self.width.is_some_and(|width| width < taken + START_MIN) {
-            // What was said matters more than to whom: the server is left out, and the time's finer half.
+            // Narrow terminal: the start line matters more than the server and the microseconds.
             let time = time.get(..MILLIS).unwrap_or(time);
             before = vec![(DIM, format!("{time} ")), (plain, format!("{} {arrow} ", message.destination))];
         }
         if follows {
-            // Who talks stands in the line above.
+            // The line above has the endpoints.
             before.iter_mut().skip(1).for_each(|(_, text)| *text = blank(text, arrow));
         }
-        let (first, rest) = match (message.head.method(), message.head.status()) {
+        let (first, rest) = match (message.method(), message.status()) {
             (Some(method), _) => (
                 (BOLD, escape(method).into_owned()),
-                message.head.path().map(|path| escape(path).into_owned()).unwrap_or_default(),
+                message.target().map(|path| escape(path).into_owned()).unwrap_or_default(),
             ),
             (None, status) => {
                 let status = status.unwrap_or_default();
-                let reason = message.head.reason().map(|reason| escape(reason).into_owned());
+                let reason = message.reason().map(|reason| escape(reason).into_owned());
                 ((look_of(status), status.to_string()), reason.unwrap_or_default())
             }
         };
@@ -143,8 +143,8 @@ impl Page {
         spans.push(first);
         if !rest.is_empty() {
             let taken = spans.iter().chain(&after).map(|(_, text)| columns(text)).sum::<usize>() + 1;
-            // A reason says little that its number does not; a target must stay recognisable.
-            let least = if message.head.method().is_some() { TARGET_MIN } else { 0 };
+            // A target must stay recognisable; a reason phrase repeats its status code.
+            let least = if message.method().is_some() { TARGET_MIN } else { 0 };
             let room = self.width.map_or(usize::MAX, |width| width.saturating_sub(taken).max(least));
             spans.push((plain, format!(" {}", cut(&rest, room))));
         }
@@ -152,7 +152,7 @@ impl Page {
         self.line(&spans, out);
     }
 
-    /// Header or trailer lines.
+    /// Writes header or trailer lines.
     fn fields(&self, fields: &Fields, out: &mut Vec<u8>) {
         for (name, value) in fields.iter() {
             let spans = [(DIM, format!("    {}: ", escape(name))), (Style::new(), escape(value).into_owned())];
@@ -168,7 +168,7 @@ impl Page {
                 let text = text.as_str();
                 let indented = indented(text);
                 for line in indented.as_deref().unwrap_or(text).lines() {
-                    // A tab is what it looks like; every other control character is not.
+                    // Tabs pass unescaped.
                     let parts: Vec<_> = line.split('\t').map(escape).collect();
                     let _ = writeln!(out, "    {}", parts.join("\t"));
                 }
@@ -194,7 +194,7 @@ impl Page {
         }
     }
 
-    /// A line, cut to the terminal.
+    /// Writes a line, cut to the width of the terminal.
     fn line(&self, spans: &[Span], out: &mut Vec<u8>) {
         match self.width {
             None => self.spans(spans, out),
@@ -219,15 +219,15 @@ impl Page {
     }
 }
 
-/// Spaces in place of everything but the arrow.
+/// Replaces everything except the arrow by spaces.
 fn blank(text: &str, arrow: char) -> String {
     text.chars().map(|c| if c == arrow { c } else { ' ' }).collect()
 }
 
-/// What follows the start line: size, latency, and what was wrong.
+/// Returns the remarks after the start line: size, latency, incompleteness and anomalies.
 fn remarks(message: &Message) -> Vec<Span> {
     let mut spans = Vec::new();
-    if message.body_size > 0 || message.head.status().is_some_and(|status| status >= 200) {
+    if message.body_size > 0 || message.status().is_some_and(|status| status >= 200) {
         spans.push((DIM, format!("  {}", size(message.body_size))));
     }
     if let Some(nanos) = message.latency_nanos {

@@ -1,14 +1,16 @@
-//! Text from elsewhere made safe for a terminal, and numbers made readable.
+//! Makes foreign text safe for a terminal, and numbers readable.
 //!
-//! Nothing that came from the wire or from a file name reaches a terminal except through [`escape`]: a response header
-//! with an escape sequence in it can retitle a window, recolour or erase lines, and on old terminals type commands.
+//! Text from the wire or from a file name reaches a terminal only through [`escape`]. An escape
+//! sequence in a response header could otherwise retitle the window, recolour or erase lines, and
+//! on old terminals type commands.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
 use unicode_width::UnicodeWidthChar;
 
-/// Replaces what a terminal would obey by a visible escape such as `\x1b` or `\u{202e}`. A backslash stays as it is.
+/// Replaces [unsafe](is_unsafe) characters by visible escapes such as `\x1b` or `\u{202e}`. A
+/// backslash is not escaped.
 pub fn escape(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_unsafe) {
         return Cow::Borrowed(text);
@@ -31,9 +33,12 @@ pub fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Control characters, C1 included (8-bit terminals obey U+009B as CSI), and what changes how the characters around it
-/// are laid out: bidirectional controls, line separators, zero-width characters, tags (Unicode TR 36, TR 39).
-pub fn is_unsafe(c: char) -> bool {
+/// Returns whether a terminal would interpret this character instead of showing it.
+///
+/// These are control characters, C1 included (8-bit terminals read U+009B as CSI), and characters
+/// that change the layout of their neighbours: bidirectional controls, line separators, zero-width
+/// characters, tags (Unicode TR 36, TR 39).
+pub(crate) fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(
             c,
@@ -42,12 +47,12 @@ pub fn is_unsafe(c: char) -> bool {
         )
 }
 
-/// Columns that escaped text takes on a terminal.
+/// Returns the number of terminal columns that escaped text takes.
 pub fn columns(text: &str) -> usize {
     text.chars().map(|c| c.width().unwrap_or(0)).sum()
 }
 
-/// At most `room` columns of escaped text; what was cut shows as `…`.
+/// Cuts escaped text to at most `room` columns and marks a cut with `…`.
 pub fn cut(text: &str, room: usize) -> Cow<'_, str> {
     if columns(text) <= room {
         return Cow::Borrowed(text);
@@ -64,8 +69,8 @@ pub fn cut(text: &str, room: usize) -> Cow<'_, str> {
     Cow::Owned(short)
 }
 
-/// Bytes for a person: exact while that is short, then binary units.
-pub fn size(bytes: u64) -> String {
+/// Formats a number of bytes: exact below 10,000, then in binary units.
+pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     if bytes < 10_000 {
         return format!("{bytes} B");
@@ -80,8 +85,8 @@ pub fn size(bytes: u64) -> String {
     format!("{value:.1} {}", UNITS[unit])
 }
 
-/// A duration for a person: three digits or so.
-pub fn duration(nanos: u64) -> String {
+/// Formats a duration with about three digits.
+pub(crate) fn duration(nanos: u64) -> String {
     let nanos = nanos as f64;
     match nanos {
         ..1e3 => format!("{nanos} ns"),
@@ -92,13 +97,13 @@ pub fn duration(nanos: u64) -> String {
     }
 }
 
-/// A count with its noun: `1 frame`, `2 frames`.
+/// Formats a count with its noun: `1 frame`, `2 frames`.
 pub fn count(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 
-/// A number with its thousands set apart.
-pub fn grouped(number: u64) -> String {
+/// Formats a number with its thousands separated by commas.
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
@@ -115,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_a_terminal_obeys_is_left() {
+    fn unsafe_characters_are_escaped() {
         for (raw, safe) in [
             ("/plain?q=ä→日\\n", "/plain?q=ä→日\\n"),
             ("a\u{1b}]0;x\u{7}b", "a\\x1b]0;x\\x07b"),

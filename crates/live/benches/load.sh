@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# How many packets a second live capture holds without a drop, as a share of what a bare libpcap loop holds, in one run on
-# one machine. Needs root; works in network namespaces of its own; takes a minute or two.
+# Measures how many packets per second live capture takes without a drop, as a share of what a bare
+# libpcap loop takes, in one run on one machine. Needs root; works in its own network namespaces;
+# takes a minute or two.
 #
 #   crates/live/benches/load.sh [RATE...]      packets a second, ascending
 #
-# Each rate is sent for three seconds past the bare loop, then past `sniffer live` (JSON lines to /dev/null), both with the
-# same buffer. Printed: what was sent, what each lost and where, the CPU time and the memory of the sniffer.
+# Each rate is sent for three seconds to the bare loop, then to `sniffer live` (JSON lines to
+# /dev/null), both with the same buffer. Prints what was sent, what each lost and where, and the
+# sniffer's CPU time and memory.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 

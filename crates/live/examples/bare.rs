@@ -1,5 +1,5 @@
-//! The floor: libpcap and nothing else. `bare INTERFACE SECONDS BUFFER_BYTES` counts packets for so long and prints
-//! `received dropped`. For `benches/load.sh`.
+//! The floor: a loop over libpcap and nothing else. `bare INTERFACE SECONDS BUFFER_BYTES` counts
+//! packets for that time and prints `received dropped`. For `benches/load.sh`.
 #![expect(clippy::unwrap_used, reason = "a tool for a script; it fails by panicking")]
 
 use std::os::fd::AsFd;
@@ -22,7 +22,7 @@ fn main() {
         while handle
             .dispatch(None, |packet| {
                 received += 1;
-                // Every packet is touched, as anybody would.
+                // Every packet is touched, as any program would.
                 sum += u64::from(packet.data[0]);
             })
             .unwrap()

@@ -1,8 +1,9 @@
-//! Sends HTTP traffic as raw frames at a rate: `blast INTERFACE PACKETS_PER_SECOND SECONDS`. For `benches/load.sh`, in a
-//! namespace that was made for it.
+//! Sends HTTP traffic as raw frames at a rate: `blast INTERFACE PACKETS_PER_SECOND SECONDS`. For
+//! `benches/load.sh`, in a network namespace made for it.
 //!
-//! Sixty-four connections that are kept, each exchange a request, its acknowledgement, a response of 700 bytes of JSON, its
-//! acknowledgement. Nobody answers and nobody needs to: only the capture looks.
+//! There are sixty-four persistent connections. Each exchange is a request, its acknowledgement, a
+//! response of 700 bytes of JSON, and its acknowledgement. There is no peer: only the capture sees
+//! the frames.
 #![expect(unsafe_code, reason = "a packet socket that skips the queueing discipline has no safe interface")]
 #![expect(clippy::unwrap_used, reason = "a tool for a script; it fails by panicking")]
 
@@ -29,7 +30,7 @@ fn main() {
         for (from_client, payload) in steps {
             for (number, next) in next.iter_mut().enumerate() {
                 build(&mut frame, number as u16, from_client, payload, next);
-                // SAFETY: the frame is as long as is said.
+                // SAFETY: the frame has the length that is passed.
                 let done = unsafe { libc::send(socket.as_raw_fd(), frame.as_ptr().cast(), frame.len(), 0) };
                 failed += u64::from(done < 0);
                 sent += 1;
@@ -46,7 +47,8 @@ fn main() {
     println!("{} {failed}", (sent as f64 / start.elapsed().as_secs_f64()) as u64);
 }
 
-/// Ethernet, IPv4 and TCP without checksums, which captures before the hardware filled them in do not have either.
+/// Builds Ethernet, IPv4 and TCP without checksums, like frames that are captured before the
+/// hardware fills them in.
 fn build(frame: &mut Vec<u8>, number: u16, from_client: bool, payload: &[u8], next: &mut [u32; 2]) {
     let (mine, theirs) = if from_client { (0, 1) } else { (1, 0) };
     frame.clear();
@@ -67,7 +69,8 @@ fn build(frame: &mut Vec<u8>, number: u16, from_client: bool, payload: &[u8], ne
 
 fn open(interface: &str) -> OwnedFd {
     let name = std::ffi::CString::new(interface).unwrap();
-    // SAFETY: plain system calls; the structures are zeroed, sized by their type, and outlive the calls.
+    // SAFETY: plain system calls; the structures are zeroed, sized by their type, and outlive the
+    // calls.
     unsafe {
         let fd = libc::socket(libc::AF_PACKET, libc::SOCK_RAW, 0);
         assert!(fd >= 0, "a packet socket needs CAP_NET_RAW");

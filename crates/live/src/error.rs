@@ -4,33 +4,33 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// It runs already.
+    /// The sniffer is running.
     #[error("the sniffer is running already")]
     AlreadyRunning,
     /// No interface has this name.
     #[error("there is no interface {name}; there are: {}", known.join(", "))]
     InterfaceNotFound {
-        /// What was asked for.
+        /// The name that was asked for.
         name: String,
-        /// What there is.
+        /// The names of all interfaces.
         known: Vec<String>,
     },
-    /// The capture cannot be opened: libpcap's exact words.
+    /// The capture cannot be opened.
     #[error("{message}")]
     CaptureOpenFailed {
-        /// libpcap's words.
+        /// libpcap's exact words.
         message: String,
     },
     /// An output cannot be opened.
     #[error("{message}")]
     OutputFailed {
-        /// Which, and why.
+        /// Which output, and why.
         message: String,
     },
 }
 
 impl StartError {
-    /// A name for programs.
+    /// Returns a code for programs.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::AlreadyRunning => "ALREADY_RUNNING",
@@ -40,7 +40,7 @@ impl StartError {
         }
     }
 
-    /// What helps, where that is known.
+    /// Returns advice for people, if there is any.
     pub fn remedy(&self) -> Option<&'static str> {
         let Self::CaptureOpenFailed { message } = self else { return None };
         let rights = ["permission", "not permitted", "CAP_NET_RAW"].iter().any(|word| message.contains(word));

@@ -1,4 +1,4 @@
-//! Live capture: libpcap to the engine to the outputs, with nothing lost unseen.
+//! Live capture: packets from libpcap through the engine to the outputs, with every loss counted.
 //!
 //! ```text
 //! kernel ──▶ capture thread ──ring──▶ engine thread ──queue──▶ webhook
@@ -6,11 +6,14 @@
 //!            counts kernel drops      logs, accounts ──queue──▶ callback
 //! ```
 //!
-//! **Nothing downstream ever stops capture: every arrow is bounded, and what does not fit is dropped and counted where it
-//! did not fit.** For every output, at every instant: messages emitted = delivered + dropped (by reason) + queued.
+//! **Nothing downstream ever stops the capture. Every arrow is bounded; a packet or message that does
+//! not fit is dropped and counted where it did not fit.** For every output, at every instant:
+//! messages emitted = delivered + dropped (by reason) + queued.
 //!
-//! Read first: [`sniffer`], the life of a run; [`config`], what may be asked. It decodes nothing and decides nothing about
-//! HTTP: that is the engine's.
+//! A program checks a [`LiveConfig`], makes a [`Sniffer`] of it, and calls [`Sniffer::start`] and
+//! [`Sniffer::stop`]; the [`RunReport`] accounts for every packet, byte and message. This crate
+//! decodes nothing and decides nothing about HTTP: the engine does. Next: [`sniffer`], the life of a
+//! run; [`config`], the options.
 #![forbid(unsafe_code)]
 
 mod capture;

@@ -1,9 +1,10 @@
-//! Logs: `tracing` events as JSON lines, `timestamp`, `level`, `message`, then the event's fields.
+//! Logs: `tracing` events as JSON lines with `timestamp`, `level`, `message`, then the event's fields.
 //!
-//! Only events of this crate are written: what libraries log may hold headers or bodies. Whoever logs never waits: lines go
-//! through a bounded queue to a thread, and those that do not fit are dropped and counted in the next one that does.
+//! Only events of this project are written: those of libraries may hold headers or bodies. Logging
+//! never waits: lines go through a bounded queue to a thread. Lines that do not fit are dropped, and
+//! the next line that fits has their number.
 //!
-//! Lists and objects are given as their JSON by `Debug` or `Display` (`ports = ?[80]`) and stand in the line as such.
+//! A field whose `Debug` or `Display` text is JSON (`ports = ?[80]`) stands in the line as that JSON.
 
 use std::fmt;
 use std::fs::File;
@@ -27,13 +28,13 @@ const WAITING: usize = 1024;
 /// How long the end waits for lines still on their way.
 const FLUSH: Duration = Duration::from_secs(1);
 
-/// Targets that are written.
+/// Prefix of the targets that are written.
 const OURS: &str = "sniffer";
 
 /// Writes log lines to stderr for as long as it lives.
 #[derive(Debug)]
 pub struct Logging {
-    /// Dropped first: it ends the thread.
+    /// Ends the thread when it is dropped.
     end: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
     done: Receiver<()>,
@@ -41,17 +42,18 @@ pub struct Logging {
 }
 
 impl Logging {
-    /// Starts writing the events of this process to stderr. Does nothing when the process has a subscriber already.
+    /// Starts writing the events of this process to stderr. Does nothing if the process has a
+    /// subscriber already.
     pub fn to_stderr() -> Self {
         let (lines, waiting) = bounded::<Vec<u8>>(WAITING);
         let (end, ended) = bounded(0);
-        let (tell, done) = bounded(0);
+        let (running, done) = bounded(0);
         let (flushes, asked) = bounded::<Sender<()>>(1);
         let thread = std::thread::Builder::new().name("sniffer-log".to_owned());
         let thread = thread.spawn(move || {
             let stderr = std::io::stderr().as_fd().try_clone_to_owned().map(File::from);
             let write = |line: Vec<u8>| {
-                // When stderr is gone, nobody is left to be told.
+                // A failed write cannot be reported anywhere.
                 let _ = stderr.as_ref().map(|stderr| stdout::write(stderr, &line, &|| false));
             };
             loop {
@@ -59,21 +61,22 @@ impl Logging {
                     recv(waiting) -> line => match line { Ok(line) => write(line), Err(_) => break },
                     recv(asked) -> flushed => {
                         waiting.try_iter().for_each(write);
-                        // Dropped, it tells whoever asked.
+                        // `flush` waits for this to be dropped.
                         drop(flushed);
                     }
                     recv(ended) -> _ => break,
                 }
             }
             waiting.try_iter().for_each(write);
-            drop(tell);
+            drop(running);
         });
         let subscriber = tracing_subscriber::registry().with(LogLines::new(lines));
         let _ = tracing::subscriber::set_global_default(subscriber);
         Self { end: Some(end), thread: thread.ok(), done, flushes }
     }
 
-    /// Waits until what was logged so far is written, for a second at most: for a process that may end at once.
+    /// Waits, for a second at most, until all lines so far are written: for a process that may end at
+    /// any moment.
     pub fn flush(&self) {
         let (flushed, done) = bounded(0);
         if self.flushes.send_timeout(flushed, FLUSH).is_ok() {
@@ -85,7 +88,7 @@ impl Logging {
 impl Drop for Logging {
     fn drop(&mut self) {
         drop(self.end.take());
-        // A stderr that nobody reads must not hold up the end.
+        // A blocked stderr must not hold up the end.
         if self.done.recv_timeout(FLUSH) == Err(crossbeam_channel::RecvTimeoutError::Disconnected)
             && let Some(thread) = self.thread.take()
         {
@@ -94,7 +97,7 @@ impl Drop for Logging {
     }
 }
 
-/// A layer that makes lines.
+/// A layer that turns events into lines.
 #[derive(Debug)]
 pub struct LogLines {
     lines: Sender<Vec<u8>>,
@@ -102,7 +105,7 @@ pub struct LogLines {
 }
 
 impl LogLines {
-    /// Lines into this queue.
+    /// A layer that puts its lines into this queue.
     pub const fn new(lines: Sender<Vec<u8>>) -> Self {
         Self { lines, lost: AtomicU64::new(0) }
     }
@@ -126,7 +129,7 @@ impl<S: Subscriber> Layer<S> for LogLines {
     }
 }
 
-/// A line in the making.
+/// A line that is being built.
 struct Line {
     head: String,
     message: String,
@@ -188,7 +191,7 @@ impl Visit for Line {
     }
 }
 
-/// Lets through so many a second, and counts the others.
+/// Limits how often something is logged: lets through `per_second`, and counts the others.
 #[derive(Debug)]
 pub struct Throttle {
     per_second: u32,
@@ -198,12 +201,12 @@ pub struct Throttle {
 }
 
 impl Throttle {
-    /// So many a second.
+    /// A throttle that lets `per_second` pass.
     pub const fn new(per_second: u32) -> Self {
         Self { per_second, second: None, used: 0, held_back: 0 }
     }
 
-    /// Whether one more may pass now; if so, how many were held back since the last one that did.
+    /// Asks to pass now. If allowed, returns how many were held back since the last that passed.
     pub fn pass(&mut self, now: std::time::Instant) -> Option<u64> {
         let fresh = self.second.is_none_or(|second| now.saturating_duration_since(second) >= Duration::from_secs(1));
         if fresh {

@@ -1,4 +1,4 @@
-//! How a run ended, and every message, packet and byte of it.
+//! The report of a run: how it ended, and accounts of every message, packet and byte.
 
 use sniffer_engine::ledger::Ledger;
 
@@ -9,7 +9,7 @@ use crate::output::Tally;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RunEnd {
-    /// It was asked to.
+    /// A stop was requested.
     Stopped,
     /// The last output was closed by its reader.
     OutputClosed,
@@ -19,18 +19,18 @@ pub enum RunEnd {
     CaptureFailed(String),
 }
 
-/// Everything about a run that ended: every message and every packet is in it.
+/// The report of a run that has ended. It accounts for every message and every packet.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct RunReport {
     /// Why it ended.
     pub end: RunEnd,
-    /// Packets.
+    /// Counts of packets.
     pub captured: Captured,
     /// Packets that are missing from the recording.
     pub unrecorded: u64,
-    /// Messages, by output; nothing is queued any more.
+    /// Accounts of messages, by output. No message is queued any more.
     pub outputs: Vec<(&'static str, Tally)>,
-    /// Bytes.
+    /// Accounts of bytes.
     pub ledger: Ledger,
 }

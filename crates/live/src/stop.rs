@@ -1,4 +1,4 @@
-//! The request to stop: told once, seen by everybody, wakes whoever sleeps.
+//! The stop request: set once, visible to all threads, wakes sleepers.
 
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime};
 
 use sniffer_packet::time::Timestamp;
 
-/// Shared by the threads of a run.
+/// Whether a stop was requested. The threads of a run share it.
 #[derive(Debug)]
 pub(crate) struct Stop {
     request: OnceLock<StopRequest>,
@@ -16,11 +16,11 @@ pub(crate) struct Stop {
     wake: UnixStream,
 }
 
-/// When it was told.
+/// When the stop was requested.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StopRequest {
     pub(crate) at: Instant,
-    /// By the clock that packets are stamped with.
+    /// The time by the clock that stamps packets.
     pub(crate) wall: Timestamp,
 }
 
@@ -31,12 +31,12 @@ impl Stop {
         Ok(Self { request: OnceLock::new(), waker, wake })
     }
 
-    /// Tells it; the first time counts.
+    /// Requests a stop. Only the first request counts.
     pub(crate) fn request(&self) {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let wall = Timestamp::from_nanos(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX));
         let _ = self.request.set(StopRequest { at: Instant::now(), wall });
-        // Full means that it was woken already.
+        // A full socket means that the sleeper was woken already.
         let _ = (&self.wake).write(&[0]);
     }
 
@@ -44,7 +44,7 @@ impl Stop {
         self.request.get().copied()
     }
 
-    /// Readable from the request on.
+    /// Returns a socket that is readable once a stop was requested.
     pub(crate) const fn waker(&self) -> &UnixStream {
         &self.waker
     }

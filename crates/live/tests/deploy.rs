@@ -1,4 +1,5 @@
-//! The manifests and the Dockerfile have the shape that the sniffer needs. Nothing is built or run: that takes a cluster.
+//! The manifests and the Dockerfile have the properties that the sniffer needs. Nothing is built or
+//! run: that takes a cluster.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -13,7 +14,7 @@ fn top() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The pod of a manifest, and the sniffer's container in it.
+/// Returns the pod of a manifest and the sniffer's container in it.
 fn sniffer(manifest: &str, kind: &str) -> (Value, Value) {
     let text = std::fs::read_to_string(top().join("deploy").join(manifest)).unwrap();
     let manifest: Value = serde_saphyr::from_str(&text).unwrap();
@@ -29,7 +30,7 @@ fn both() -> [(Value, Value); 2] {
     [sniffer("sidecar.yaml", "Deployment"), sniffer("daemonset.yaml", "DaemonSet")]
 }
 
-/// Variables with a plain value.
+/// Returns the variables with a plain value.
 fn variables(container: &Value) -> BTreeMap<String, String> {
     let variables = container["env"].as_array().unwrap().iter();
     variables.filter_map(|v| Some((v["name"].as_str()?.to_owned(), v["value"].as_str()?.to_owned()))).collect()
@@ -42,7 +43,7 @@ fn the_environment_is_a_configuration_that_is_accepted_in_production() {
         assert_eq!(variables["NODE_ENV"], "production");
         let environment = |name: &str| variables.get(name).cloned();
         LiveConfig::new(&Values::from_environment(&environment), &environment).unwrap();
-        // A variable that nobody reads is a typo.
+        // A variable that is not read is a typo.
         let read = ["NODE_ENV"].into_iter().chain(ConfigField::ALL.iter().map(|field| field.variable()));
         let read: Vec<_> = read.collect();
         assert!(variables.keys().all(|name| read.contains(&name.as_str())), "{variables:?}");
@@ -64,7 +65,7 @@ fn placement_comes_from_the_downward_api_and_the_token_from_a_secret() {
 }
 
 #[test]
-fn it_runs_as_nobody_with_one_capability_that_is_not_void() {
+fn it_runs_without_root_and_with_one_effective_capability() {
     for (_, container) in both() {
         let context = &container["securityContext"];
         assert_eq!(context["runAsNonRoot"], true);
@@ -87,7 +88,7 @@ fn the_grace_period_covers_the_drain_budget_and_memory_is_limited() {
         };
         let buffer =
             variables(&container).get("BUFFER_SIZE_BYTES").map_or(32, |bytes| bytes.parse::<u64>().unwrap() >> 20);
-        // README.md, "How much it needs", with one output.
+        // docs/live.md, "How much it needs", with one output.
         assert!(mebibytes("limits") >= 256 + buffer, "{container}");
         assert!(mebibytes("requests") < mebibytes("limits"));
     }

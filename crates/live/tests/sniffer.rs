@@ -1,4 +1,5 @@
-//! The life of a sniffer, as a program that has one in it sees it: on loopback, with a server and a client of the test.
+//! The life of a sniffer, as a program that embeds one sees it: on loopback, with a server and a
+//! client of the test.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -16,10 +17,10 @@ use sniffer_live::output::{MessageBatch, Reason};
 use sniffer_live::sniffer::Extras;
 use sniffer_live::{LiveConfig, RunEnd, Sniffer, StartError};
 
-/// Longer than anything here takes on a loaded machine.
+/// Longer than any step takes on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A sniffer of one port on loopback with this callback.
+/// Returns a sniffer of one port on loopback with this callback.
 fn sniffer(port: u16, callback: impl Fn(MessageBatch) + Send + Sync + 'static) -> Arc<Sniffer> {
     let mut values = Values::default();
     values.set_value("ports", json!([port]));
@@ -30,13 +31,13 @@ fn sniffer(port: u16, callback: impl Fn(MessageBatch) + Send + Sync + 'static) -
     Arc::new(Sniffer::new(LiveConfig::new(&values, &|_| None).unwrap(), extras))
 }
 
-/// A callback that passes paths and status codes on.
-fn telling() -> (impl Fn(MessageBatch) + Send + Sync + 'static, Receiver<String>) {
+/// Returns a callback that passes paths and status codes on.
+fn reporting() -> (impl Fn(MessageBatch) + Send + Sync + 'static, Receiver<String>) {
     let (sender, told) = channel();
     let sender = Mutex::new(sender);
     let callback = move |batch: MessageBatch| {
         for message in batch.messages() {
-            let what = message.head.path().map_or_else(|| format!("{:?}", message.head.status()), str::to_owned);
+            let what = message.target().map_or_else(|| format!("{:?}", message.status()), str::to_owned);
             let _ = sender.lock().unwrap().send(what);
         }
         batch.delivered();
@@ -44,7 +45,7 @@ fn telling() -> (impl Fn(MessageBatch) + Send + Sync + 'static, Receiver<String>
     (callback, told)
 }
 
-/// A server that answers everything, on a port of its own.
+/// Starts a server that answers every request, on its own port.
 fn server() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -77,7 +78,7 @@ fn get(port: u16, path: &str) {
 #[ignore = "needs capture rights"]
 fn it_starts_stops_and_starts_again() {
     let port = server();
-    let (callback, told) = telling();
+    let (callback, told) = reporting();
     let sniffer = sniffer(port, callback);
     assert!(!sniffer.is_running() && sniffer.wait().is_none());
     sniffer.stop();
@@ -101,7 +102,7 @@ fn it_starts_stops_and_starts_again() {
 #[ignore = "needs capture rights"]
 fn stop_is_safe_from_anywhere_at_any_time() {
     let port = server();
-    let (callback, _told) = telling();
+    let (callback, _told) = reporting();
     let sniffer = sniffer(port, callback);
     let over = Arc::new(AtomicBool::new(false));
     let stoppers: Vec<_> = (0..4)
@@ -129,7 +130,7 @@ fn stop_is_safe_from_anywhere_at_any_time() {
 #[ignore = "needs capture rights"]
 fn two_run_side_by_side() {
     let port = server();
-    let ((one, told_one), (other, told_other)) = (telling(), telling());
+    let ((one, told_one), (other, told_other)) = (reporting(), reporting());
     let (one, other) = (sniffer(port, one), sniffer(port, other));
     one.start().unwrap();
     other.start().unwrap();
@@ -143,7 +144,7 @@ fn two_run_side_by_side() {
 
 #[test]
 #[ignore = "needs capture rights"]
-fn a_callback_that_keeps_its_batches_is_left_behind_at_the_end_and_counted() {
+fn a_callback_that_keeps_its_batches_is_abandoned_at_the_end_and_counted() {
     let port = server();
     let (keep, kept) = channel();
     let keep = Mutex::new(keep);
@@ -156,7 +157,7 @@ fn a_callback_that_keeps_its_batches_is_left_behind_at_the_end_and_counted() {
     let (name, tally) = report.outputs[0];
     assert_eq!((name, tally.emitted, tally.queued, tally.delivered), ("callback", 2, 0, 0));
     assert_eq!(tally.dropped(Reason::DrainTimeout), 2);
-    // What comes back too late changes nothing.
+    // A batch that is settled too late changes nothing.
     batch.delivered();
     assert_eq!(sniffer.outputs()[0].1, tally);
 }
@@ -165,7 +166,7 @@ fn a_callback_that_keeps_its_batches_is_left_behind_at_the_end_and_counted() {
 #[ignore = "needs capture rights"]
 fn the_accounts_balance_while_it_runs() {
     let port = server();
-    let (callback, told) = telling();
+    let (callback, told) = reporting();
     let sniffer = sniffer(port, callback);
     sniffer.start().unwrap();
     let requests = thread::spawn(move || (0..200).for_each(|_| get(port, "/x")));

@@ -1,12 +1,12 @@
-// What a message costs on its way into JavaScript. No network and no rights: messages come from memory as fast as they are
-// taken, over the same bridge as a sniffer's.
+// Measures what a message costs on its way into JavaScript. It needs no network and no rights:
+// messages come from memory as fast as they are taken, over the bridge that sniffers use.
 //
 //   npm run bench                    medians of five rounds, 1 KiB of JSON a message
 //   npm run bench -- --memory        10 million messages; the resident memory must not grow
 //
-// Prints messages a second into a trivial callback; the same messages as objects built through Node-API, one call each
-// ("bare"); and JSON.parse of the same text alone, which is the floor of what this does. Ratios hold where the machine's own
-// speed does not.
+// Prints messages per second into a trivial callback; the same messages as objects built through
+// Node-API, one call each ("bare"); and JSON.parse of the same text alone, which is the floor.
+// Ratios are comparable between machines.
 import { readdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
@@ -21,7 +21,10 @@ const { Delivery } = require(path.join(folder, 'dist', 'delivery.js'))
 /** A body that makes the message's JSON 1 KiB. */
 const BODY = 1024 - (addon.sample(0).length + ',"body":""'.length)
 
-/** Seconds that something takes, and seconds of CPU of all threads, which a busy machine does not change. */
+/**
+ * Seconds that a function takes, and CPU seconds of all threads, which a busy machine does not
+ * change.
+ */
 async function timed(what) {
   const [from, cpu] = [performance.now(), process.cpuUsage()]
   await what()
@@ -38,12 +41,12 @@ async function bridge(count, callback) {
   clearInterval(alive)
 }
 
-/** The same as objects, made through Node-API one by one. */
+/** The same messages as objects, built through Node-API one by one. */
 function bare(count, callback) {
   addon.bare(count, BODY, callback)
 }
 
-/** The floor: the text is there already. */
+/** The floor: the text exists already. */
 function parse(count, callback) {
   const text = `[${Array(256).fill(addon.sample(BODY)).join(',')}]`
   for (let done = 0; done < count; done += 256) JSON.parse(text).forEach(callback)
@@ -61,7 +64,7 @@ async function cost() {
   const found = {}
   for (const [name, [way, count]] of Object.entries(ways)) {
     const rounds = []
-    // The first warms up.
+    // The first round warms up.
     for (let round = 0; round < 6; round += 1) {
       calls = 0
       rounds.push(await timed(() => way(count, trivial)))
@@ -90,7 +93,7 @@ async function memory() {
   }
   const growth = resident.at(-1) - resident[1]
   console.log(`growth from 2 to 10 million: ${growth} MiB`)
-  // A leak of 4 bytes a message would be seen.
+  // A leak of 4 bytes per message would show.
   if (calls !== 10 * step || growth > 30) process.exitCode = 1
 }
 

@@ -1,4 +1,5 @@
-//! What `bench/` measures with: messages without a network, through the bridge and past it. Never in the package.
+//! Support for `bench/`: messages without a network, through the bridge and around it. Never in the
+//! package.
 
 use std::sync::Arc;
 use std::thread;
@@ -14,7 +15,8 @@ use sniffer_testkit::talk::Talk;
 
 use crate::bridge::{Bridge, Notify, Words};
 
-/// A message whose JSON has about this many bytes more than its head: a POST as browsers send it.
+/// Returns a message whose JSON has about this many bytes besides its head: a POST as browsers send
+/// it.
 fn message(body: u32) -> Option<Message> {
     let talk = format!(
         ">>>\n| POST /api/orders?page=2&sort=created HTTP/1.1\n| Host: shop.example\n| User-Agent: Mozilla/5.0 (X11; Linux \
@@ -34,7 +36,7 @@ fn made(body: u32) -> Result<Message> {
     message(body).ok_or_else(|| Error::from_reason("the conversation gives no message"))
 }
 
-/// Messages that come as fast as they are taken, over the same bridge as a sniffer's.
+/// A source of messages as fast as they are taken, over the bridge that sniffers use.
 #[napi]
 #[derive(Debug, Default)]
 pub struct Feeder {
@@ -43,13 +45,13 @@ pub struct Feeder {
 
 #[napi]
 impl Feeder {
-    /// One that has given nothing.
+    /// A source that has sent nothing.
     #[napi(constructor)]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Gives so many messages with bodies of this size, then tells `ended`.
+    /// Sends this many messages with bodies of this size, then reports `ended`.
     #[napi]
     pub fn start(&self, count: u32, body: u32, notify: Function<'_, Words, ()>) -> Result<()> {
         let (message, notify, bridge) = (made(body)?, Notify::new(&notify)?, Arc::clone(&self.bridge));
@@ -63,20 +65,20 @@ impl Feeder {
         Ok(())
     }
 
-    /// As of a sniffer.
+    /// As for a sniffer.
     #[napi]
     pub fn take(&self) -> Option<String> {
         self.bridge.take()
     }
 
-    /// As of a sniffer.
+    /// As for a sniffer.
     #[napi]
     pub fn settle(&self, count: u32) -> bool {
         self.bridge.settle(count)
     }
 }
 
-/// Calls a function so many times with the same message, made through Node-API anew each time.
+/// Calls a function this many times with the same message, built through Node-API each time.
 #[napi]
 pub fn bare(env: Env, count: u32, body: u32, callback: Function<'_, Unknown<'_>, ()>) -> Result<()> {
     let message = made(body)?;
@@ -86,7 +88,7 @@ pub fn bare(env: Env, count: u32, body: u32, callback: Function<'_, Unknown<'_>,
     Ok(())
 }
 
-/// The JSON of such a message.
+/// Returns the JSON of such a message.
 #[napi]
 pub fn sample(body: u32) -> Result<String> {
     serde_json::to_string(&made(body)?).map_err(|error| Error::from_reason(error.to_string()))

@@ -1,13 +1,13 @@
-//! From the thread that hands out messages to JavaScript's: one batch waits, one is in hand.
+//! Batches of messages from the callback thread to JavaScript's: one batch waits, one is in hand.
 //!
 //! ```text
 //!  put ──▶ waiting ──take──▶ in hand ──settle──▶ gone
 //!  waits while one waits     JavaScript calls the callback, so many messages at a time
 //! ```
 //!
-//! All other messages stay in the output's queue, which is bounded and counts what it drops; so a slow callback costs one
-//! batch of JSON beside it. `put` is the only one that waits, and it never outlives a run or its environment. Next:
-//! `sniffer_live::output`, whose batches these are.
+//! All other messages stay in the output's queue, which is bounded and counts what it drops. So a
+//! slow callback costs one batch of JSON besides it. Only `put` waits, and never longer than its
+//! run and its environment last. Next: `sniffer_live::output`, which makes the batches.
 
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -19,13 +19,13 @@ use serde_json::json;
 use sniffer_live::StartError;
 use sniffer_live::output::MessageBatch;
 
-/// What JavaScript is told: what happened, and its particulars as JSON.
+/// An event for JavaScript: its name, and its details as JSON.
 pub(crate) type Words = FnArgs<(&'static str, String)>;
 
-/// Weak: what keeps the event loop alive is decided in JavaScript.
+/// Weak: JavaScript decides what keeps the event loop alive.
 type Threadsafe = ThreadsafeFunction<Words, (), Words, Status, false, true>;
 
-/// Tells JavaScript something; from any thread, without waiting.
+/// Sends JavaScript an event, from any thread, without waiting.
 #[derive(Clone)]
 pub(crate) struct Notify(Arc<Threadsafe>);
 
@@ -57,13 +57,13 @@ impl Notify {
         self.call("ready", String::new())
     }
 
-    /// Whether there is an environment to tell.
+    /// Returns whether there is an environment that takes events.
     fn call(&self, what: &'static str, particulars: String) -> bool {
         self.0.call((what, particulars).into(), ThreadsafeFunctionCallMode::NonBlocking) == Status::Ok
     }
 }
 
-/// Where batches cross over.
+/// The bridge that batches cross.
 #[derive(Default)]
 pub(crate) struct Bridge {
     inner: Mutex<Inner>,
@@ -75,7 +75,8 @@ struct Inner {
     waiting: Option<(String, MessageBatch)>,
     in_hand: Option<MessageBatch>,
     notify: Option<Notify>,
-    /// Runs that have ended: whoever waits to put something must know that its run is over.
+    /// Number of runs that have ended. A thread that waits to put a batch must learn that its run
+    /// is over.
     runs: u64,
     closed: bool,
 }
@@ -85,7 +86,7 @@ impl Bridge {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The run is JavaScript's to know.
+    /// Begins a run.
     pub(crate) fn attach(&self, notify: Notify) {
         let mut inner = self.lock();
         if inner.waiting.is_some() {
@@ -94,7 +95,7 @@ impl Bridge {
         inner.notify = Some(notify);
     }
 
-    /// The run is over: what is here was given up by its queue.
+    /// Ends a run: the queue has abandoned the messages that are here.
     pub(crate) fn detach(&self) {
         let mut inner = self.lock();
         (inner.waiting, inner.in_hand, inner.notify) = (None, None, None);
@@ -102,13 +103,13 @@ impl Bridge {
         self.taken.notify_all();
     }
 
-    /// The environment is gone.
+    /// Ends everything, because the environment is gone.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.detach();
     }
 
-    /// Hands over a batch, once the one before was taken.
+    /// Puts a batch, once the one before was taken.
     pub(crate) fn put(&self, batch: MessageBatch) {
         let json = json_list(&batch);
         let mut inner = self.lock();
@@ -126,7 +127,7 @@ impl Bridge {
         }
     }
 
-    /// Takes what waits; what was in hand before is done with.
+    /// Takes the batch that waits. Drops the batch that was in hand.
     pub(crate) fn take(&self) -> Option<String> {
         let mut inner = self.lock();
         let (json, batch) = inner.waiting.take()?;
@@ -135,7 +136,7 @@ impl Bridge {
         Some(json)
     }
 
-    /// So many of those in hand are done with; whether the others are still wanted.
+    /// Settles the first messages in hand. Returns whether the others are still wanted.
     pub(crate) fn settle(&self, count: u32) -> bool {
         let mut inner = self.lock();
         let count = usize::try_from(count).unwrap_or(usize::MAX);
@@ -149,8 +150,8 @@ impl fmt::Debug for Bridge {
     }
 }
 
-/// The messages as the JSON of a list. Read by `JSON.parse`, which makes own properties of all names, `__proto__` too, and
-/// was faster than building objects through Node-API (`bench/`).
+/// Returns the messages as the JSON of a list. `JSON.parse` makes own properties of all names,
+/// `__proto__` too, and is faster than building objects through Node-API. hot: see NOTES#json-parse
 fn json_list(batch: &MessageBatch) -> String {
     let mut text = Vec::new();
     for message in batch.messages() {

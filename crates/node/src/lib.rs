@@ -1,4 +1,4 @@
-//! The native half of the npm package `tcp-sniffer`: a thin face on `sniffer-live`.
+//! The native half of the npm package `tcp-sniffer`: a thin layer over `sniffer-live`.
 //!
 //! ```text
 //! JavaScript's thread      create ── start ── take, settle … ── request_stop
@@ -8,9 +8,10 @@
 //! thread of callbacks                 messages to JSON, one batch waits ([`bridge`])
 //! ```
 //!
-//! **Nothing here ever waits on JavaScript's thread, and nothing calls JavaScript but through the run's one weak threadsafe
-//! function**, which is dead once its environment (the process, a worker) is. It holds no rule about values, messages or
-//! life: those are `sniffer-live`'s. What users see is made of it in `ts/`. Next: [`bridge`].
+//! **Nothing here ever waits on JavaScript's thread, and JavaScript is called only through the
+//! run's one weak threadsafe function**, which is dead once its environment (the process, a worker)
+//! is. This crate has no rules about values, messages or runs: those are in `sniffer-live`. `ts/`
+//! builds the public interface on it. Next: [`bridge`].
 
 #[cfg(feature = "bench")]
 pub mod bench;
@@ -30,7 +31,7 @@ use sniffer_live::{LiveConfig, Sniffer};
 
 use bridge::{Bridge, Notify, Words};
 
-/// A sniffer, seen from JavaScript.
+/// A sniffer for JavaScript.
 #[napi]
 #[derive(Debug)]
 pub struct Native {
@@ -38,24 +39,26 @@ pub struct Native {
     bridge: Arc<Bridge>,
 }
 
-/// Why there is none.
+/// Why a configuration was refused.
 #[napi(object)]
 #[derive(Debug)]
 pub struct Refusal {
-    /// The field.
+    /// Name of the field.
     pub field: String,
-    /// A sentence.
+    /// A sentence about it.
     pub message: String,
 }
 
-/// The names of the fields that the configuration knows; `onHttpMessage` is JavaScript's own.
+/// Returns the names of the fields that the configuration knows; `onHttpMessage` is known only to
+/// JavaScript.
 #[napi]
 pub fn fields() -> Vec<&'static str> {
     ConfigField::ALL.iter().map(|field| field.name()).collect()
 }
 
-/// A sniffer with this configuration, or why not. `values` is the JSON of a list of `[name, value]`; `environment` looks up
-/// a variable as this environment of JavaScript sees it.
+/// Makes a sniffer with this configuration, or returns why it was refused. `values` is the JSON of
+/// a list of `[name, value]`; `environment` looks up a variable as this JavaScript environment sees
+/// it.
 #[napi]
 pub fn create(
     values: String,
@@ -84,8 +87,9 @@ pub fn create(
 
 #[napi]
 impl Native {
-    /// Opens the capture in a thread of its own, which tells `started`, or `refused` and why, as JSON; then, when all is
-    /// over, `ended`. `ready` comes between: there is something to take.
+    /// Opens the capture in a thread of its own, which reports `started`, or `refused` with the
+    /// reason as JSON, and `ended` when the run is over. In between, `ready` reports that there are
+    /// messages to take.
     #[napi]
     pub fn start(&self, notify: Function<'_, Words, ()>) -> Result<()> {
         let notify = Notify::new(&notify)?;
@@ -99,7 +103,7 @@ impl Native {
             bridge.attach(notify.clone());
             sniffer.wait();
             bridge.detach();
-            // The process may end as soon as JavaScript knows.
+            // The process may end as soon as JavaScript gets the event.
             log::flush();
             notify.ended();
         };
@@ -110,25 +114,27 @@ impl Native {
             .map_err(|error| Error::from_reason(format!("cannot start a thread: {error}")))
     }
 
-    /// Asks it to stop; `ended` follows. Not before `started`, because it would wait for that.
+    /// Requests a stop; `ended` follows. Must not be called before `started`, because it would wait
+    /// for it.
     #[napi]
     pub fn request_stop(&self) {
         self.sniffer.request_stop();
     }
 
-    /// Whether it captures.
+    /// Returns whether it captures.
     #[napi]
     pub fn is_running(&self) -> bool {
         self.sniffer.is_running()
     }
 
-    /// The messages that wait, as the JSON of a list; they are in JavaScript's hands until they are settled.
+    /// Takes the messages that wait, as the JSON of a list. They are in hand until they are
+    /// settled.
     #[napi]
     pub fn take(&self) -> Option<String> {
         self.bridge.take()
     }
 
-    /// The first so many of those in hand were given to the callback. Whether the others are still wanted.
+    /// Settles the first messages in hand. Returns whether the others are still wanted.
     #[napi]
     pub fn settle(&self, count: u32) -> bool {
         self.bridge.settle(count)
@@ -136,7 +142,7 @@ impl Native {
 }
 
 impl Drop for Native {
-    /// While it runs, JavaScript keeps it; so its environment is gone.
+    /// JavaScript keeps a running sniffer, so its environment is gone.
     fn drop(&mut self) {
         self.bridge.close();
         self.sniffer.request_stop();

@@ -1,4 +1,5 @@
-//! What the face itself says, in the log of `sniffer-live`; nothing else is written anywhere.
+//! The log lines of this crate, which go into the log of `sniffer-live`. Nothing else is written
+//! anywhere.
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Instant;
@@ -8,31 +9,32 @@ use sniffer_live::StartError;
 use sniffer_live::log::{Logging, Throttle};
 use tracing::error;
 
-/// One for the process, however many sniffers and workers there are; it stays until the process ends.
+/// The log of the process, however many sniffers and workers there are. It stays until the process
+/// ends.
 static LOGGING: OnceLock<Logging> = OnceLock::new();
 
-/// Callbacks that fail may do so with every message.
+/// Limits the log, because a failing callback may fail for every message.
 static FAILURES: Mutex<Throttle> = Mutex::new(Throttle::new(1));
 
-/// From here on there is a log.
+/// Starts the log, if it has not started yet.
 pub(crate) fn begin() {
     LOGGING.get_or_init(Logging::to_stderr);
 }
 
-/// Waits until everything said is written, for a moment at most.
+/// Waits, for a moment at most, until all lines are written.
 pub(crate) fn flush() {
     if let Some(logging) = LOGGING.get() {
         logging.flush();
     }
 }
 
-/// A start that failed.
+/// Logs a start that failed.
 pub(crate) fn refused(problem: &StartError) {
     error!(code = problem.code(), remedy = problem.remedy(), "cannot start: {problem}");
     flush();
 }
 
-/// A configuration that is refused. It is about to be thrown, and may end the process.
+/// Logs a refused configuration. Its error is about to be thrown and may end the process.
 #[napi]
 pub fn log_refusal(field: String, message: String) {
     begin();
@@ -40,7 +42,8 @@ pub fn log_refusal(field: String, message: String) {
     flush();
 }
 
-/// A callback that threw, or whose promise was rejected; once a second at most, and how many were not told.
+/// Logs a callback that threw, or whose promise was rejected: once a second at most, with the
+/// number of failures that were not logged.
 #[napi]
 pub fn log_failure(message: String) {
     let passed = FAILURES.lock().unwrap_or_else(PoisonError::into_inner).pass(Instant::now());

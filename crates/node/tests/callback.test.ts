@@ -1,4 +1,4 @@
-/** A callback that misbehaves harms nobody. */
+/** A callback that misbehaves does no harm. */
 import * as assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Child, ask, serve, skip, sniff } from './kit'
@@ -59,7 +59,7 @@ test('a slow one lets others have their turn between messages', { skip }, async 
       while (performance.now() < until);
     },
   })
-  // All in one batch at most: 60 messages on one connection, waiting while the first is handled.
+  // At most one batch: 60 messages on one connection wait while the first is handled.
   await Promise.all(Array.from({ length: 30 }, () => ask(port)))
   await sniffer.stop()
   assert.equal(calls, 60)
@@ -83,7 +83,7 @@ test('one that is too slow costs the newest messages, counted and logged, and st
       process.stdin.destroy()
     }))`)
   await child.printed('started')
-  // Larger together than the room of the queue, 16 MiB.
+  // Together larger than the queue, 16 MiB.
   for (let n = 0; n < 40; n += 1) await ask(port, '/', { method: 'POST' }, 'x'.repeat(1 << 20))
   await child.until('a message was dropped', () => child.log.some(({ level, output }) => level === 'warn' && output === 'callback'))
   child.process.kill('SIGUSR2')
@@ -98,7 +98,8 @@ test('one that is too slow costs the newest messages, counted and logged, and st
   const dropped = Object.values(tally.dropped).reduce((sum, count) => sum + count, 0)
   assert.equal(tally.emitted, tally.delivered + dropped)
   assert.ok((tally.dropped['queueFull'] ?? 0) > 0 && (tally.dropped['drainTimeout'] ?? 0) > 0, JSON.stringify(tally))
-  // The call that was running when the time was over reached the callback, yet came too late to be counted.
+  // The call that was running when the time was over reached the callback, but too late to be
+  // counted.
   assert.ok(calls(child) - tally.delivered <= 1, `${calls(child)} calls, ${tally.delivered} delivered`)
 })
 

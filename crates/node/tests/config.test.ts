@@ -1,10 +1,10 @@
-/** What is refused: by field, with a sentence, and never by a crash. */
+/** Configurations that are refused: by field, with a sentence, and never by a crash. */
 import * as assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ConfigError, createSniffer, type SnifferConfig } from 'tcp-sniffer'
 import { Child } from './kit'
 
-/** The error for a configuration that no type would let pass. */
+/** Returns the error for a configuration that the types would not allow. */
 function refused(config: unknown): ConfigError {
   try {
     createSniffer(config as SnifferConfig)

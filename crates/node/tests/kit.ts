@@ -1,4 +1,7 @@
-/** What tests share: traffic over loopback, messages to wait for, child processes with their logs. */
+/**
+ * Shared by the tests: traffic over loopback, messages to wait for, child processes with their
+ * logs.
+ */
 import * as assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -14,13 +17,13 @@ import { createSniffer, type HttpMessage, type Sniffer, type SnifferConfig } fro
 /** The folder of the package. */
 export const PACKAGE = path.join(__dirname, '..', '..')
 
-/** Why what captures is left out, for `skip`; as root it never is. */
+/** Why tests that capture are skipped, for `skip`; as root they never are. */
 export const skip = process.getuid?.() === 0 ? false : 'needs capture rights: run it as root (cargo xtask test does)'
 
 const schema = JSON.parse(readFileSync(path.join(PACKAGE, '..', '..', 'message.schema.json'), 'utf8')) as object
 const valid = new Ajv({ strictTypes: false }).compile(schema)
 
-/** Messages as they come, each held against the schema. */
+/** Messages as they come, each checked against the schema. */
 export class Seen {
   readonly messages: HttpMessage[] = []
   #waiting: (() => void)[] = []
@@ -31,14 +34,14 @@ export class Seen {
     this.#waiting.splice(0).forEach((wake) => wake())
   }
 
-  /** Resolves once there are so many. */
+  /** Resolves once there are this many. */
   async until(count: number): Promise<HttpMessage[]> {
     while (this.messages.length < count) await new Promise<void>((wake) => this.#waiting.push(wake))
     return this.messages
   }
 }
 
-/** A server on loopback for as long as the test lasts; its port. */
+/** Starts a server on loopback for the time of the test; returns its port. */
 export async function serve(t: TestContext, handler: http.RequestListener): Promise<number> {
   const server = http.createServer(handler).listen(0, '127.0.0.1')
   t.after(() => {
@@ -49,7 +52,7 @@ export async function serve(t: TestContext, handler: http.RequestListener): Prom
   return (server.address() as net.AddressInfo).port
 }
 
-/** A started sniffer on loopback, stopped when the test ends. */
+/** Starts a sniffer on loopback, which stops when the test ends. */
 export async function sniff(t: TestContext, port: number, more: Partial<SnifferConfig> = {}): Promise<[Sniffer, Seen]> {
   const seen = new Seen()
   const sniffer = createSniffer({ ports: [port], interface: 'lo', onHttpMessage: seen.take, ...more })
@@ -58,7 +61,7 @@ export async function sniff(t: TestContext, port: number, more: Partial<SnifferC
   return [sniffer, seen]
 }
 
-/** A request, and its answer as text. */
+/** Sends a request; returns the response as text. */
 export async function ask(port: number, target = '/', options: http.RequestOptions = {}, body?: string | Buffer): Promise<string> {
   const request = http.request({ host: '127.0.0.1', port, path: target, ...options })
   request.end(body)
@@ -68,7 +71,10 @@ export async function ask(port: number, target = '/', options: http.RequestOptio
   return Buffer.concat(parts).toString()
 }
 
-/** Bytes on a connection of their own; resolves with all that came back until the server closed it. */
+/**
+ * Sends bytes on a new connection; resolves with all bytes that came back until the server closed
+ * it.
+ */
 export async function say(port: number, bytes: string | Buffer): Promise<string> {
   const socket = net.connect(port, '127.0.0.1')
   socket.write(bytes)
@@ -80,12 +86,15 @@ export async function say(port: number, bytes: string | Buffer): Promise<string>
 /** A line of the log. */
 export type Line = Record<string, unknown> & { level: string; message: string }
 
-/** A Node of its own that runs a text; it has `createSniffer`, and its folder is that of the package. */
+/**
+ * A child process of Node that runs a text. It has `createSniffer`, and its folder is that of the
+ * package.
+ */
 export class Child {
   readonly process: ChildProcess
   readonly out: string[] = []
   readonly log: Line[] = []
-  /** Lines on stderr that are no log: Node's own. */
+  /** Lines on stderr that are not log lines: Node's own. */
   readonly other: string[] = []
   readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
   #waiting: (() => void)[] = []
@@ -119,7 +128,7 @@ export class Child {
     this.#waiting.splice(0).forEach((wake) => wake())
   }
 
-  /** Resolves once it is so; fails when the child ends before. */
+  /** Resolves once the condition holds; fails if the child ends before. */
   async until(what: string, so: () => boolean): Promise<void> {
     while (!so()) {
       assert.ok(!this.#over, `it ended before ${what}:\n${[...this.out, ...this.other].join('\n')}\n${JSON.stringify(this.log)}`)
@@ -127,7 +136,7 @@ export class Child {
     }
   }
 
-  /** Resolves once it printed this line. */
+  /** Resolves once the child printed this line. */
   async printed(line: string): Promise<void> {
     await this.until(`it printed ${line}`, () => this.out.includes(line))
   }

@@ -1,4 +1,4 @@
-/** Start, stop, and what stands between. */
+/** Start, stop, and the time between. */
 import * as assert from 'node:assert/strict'
 import { once } from 'node:events'
 import * as http from 'node:http'
@@ -47,7 +47,7 @@ test('a message that is open at stop is given as incomplete', { skip }, async (t
   const client = http.get({ host: '127.0.0.1', port }).on('error', () => {})
   t.after(() => client.destroy())
   const [received] = (await once(client, 'response')) as [http.IncomingMessage]
-  // What has arrived here was captured before.
+  // Everything that has arrived here was captured before.
   await once(received, 'data')
   received.on('error', () => {})
   await sniffer.stop()

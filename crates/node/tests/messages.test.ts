@@ -1,4 +1,4 @@
-/** What arrives in the callback: exactly the one shape, whatever was on the wire. */
+/** Messages in the callback: exactly the one shape, whatever was on the wire. */
 import * as assert from 'node:assert/strict'
 import * as http from 'node:http'
 import { test } from 'node:test'

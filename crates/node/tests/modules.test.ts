@@ -1,10 +1,10 @@
-/** `require` and `import` give the same, and nothing that is not in the contract. */
+/** `require` and `import` give the same exports, and only those of the contract. */
 import * as assert from 'node:assert/strict'
 import { test } from 'node:test'
 import required = require('tcp-sniffer')
 
 test('both module systems load it, with the same objects', async () => {
-  // Kept from the compiler, which would make a `require` of it.
+  // Hidden from the compiler, which would turn it into a `require`.
   const imported = (await (new Function('return import("tcp-sniffer")') as () => Promise<Record<string, unknown>>)())
   const names = ['ConfigError', 'SnifferError', 'createSniffer']
   assert.deepEqual(Object.keys(required).sort(), names)

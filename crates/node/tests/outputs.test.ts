@@ -1,4 +1,4 @@
-/** The same message, whichever way it leaves: callback, webhook, standard output. */
+/** The same message on every output: callback, webhook, standard output. */
 import * as assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ask, Child, say, serve, skip } from './kit'
@@ -15,7 +15,7 @@ test('callback, webhook and standard output give the same', { skip }, async (t) 
   const port = await serve(t, (request, response) => {
     response.writeHead(200, { 'set-cookie': 'a=1', 'x-odd': '\u00e9' }).end(request.url === '/binary' ? Buffer.from([0, 255, 10]) : 'text 😀')
   })
-  // The callback writes to a pipe of its own, so that standard output has the sniffer's lines alone.
+  // The callback writes to another pipe, so that standard output has only the sniffer's lines.
   const child = new Child(t, `
     const sniffer = createSniffer({
       ports: [${port}], interface: 'lo', outputStdout: true, outputUrl: 'http://127.0.0.1:${collector}/in',
@@ -49,7 +49,7 @@ test('a log and standard output survive pipes that Node made non-blocking', { sk
     const sniffer = createSniffer({ ports: [${port}], interface: 'lo', outputStdout: true })
     sniffer.start().then(() => console.log('started'))`)
   await child.printed('started')
-  // More than a pipe holds, while nobody reads it.
+  // More than a pipe holds, while no one reads it.
   child.process.stdout?.pause()
   for (let n = 0; n < 10; n += 1) await ask(port)
   child.process.stdout?.resume()

@@ -1,4 +1,4 @@
-/** What users get: the packed package in an empty folder, and the example of its README. */
+/** The package as users get it: packed, in an empty folder, with the example of its README. */
 import * as assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
@@ -9,7 +9,7 @@ import { ask, Child, PACKAGE, serve, skip } from './kit'
 
 const run = (folder: string, program: string, ...args: string[]): string => execFileSync(program, args, { cwd: folder, encoding: 'utf8' })
 
-/** An empty folder with the packed package installed. What is packed was built before. */
+/** An empty folder with the packed package installed. The package was built before. */
 function installed(t: TestContext): string {
   const folder = mkdtempSync(path.join(tmpdir(), 'tcp-sniffer-'))
   t.after(() => rmSync(folder, { recursive: true }))
@@ -46,7 +46,7 @@ test('a binary that cannot be loaded, or is not there, is told with what helps',
     assert.deepEqual(await child.ended, { code: 1, signal: null })
     return child.other.find((line) => line.startsWith('Error: tcp-sniffer')) ?? child.other.join('\n')
   }
-  // As on a system without libpcap: a name of the same length that no library has.
+  // As on a system without libpcap: a library name of the same length that does not exist.
   const bytes = readFileSync(binary)
   for (const name of ['libpcap.so.0.8', 'libpcap.so.1']) {
     const at = bytes.indexOf(name)

@@ -1,9 +1,15 @@
-/** SIGTERM and SIGINT: stop, drain, and end as the process would have; whoever else listens decides instead. */
+/**
+ * SIGTERM and SIGINT: stop, drain, and end as the process would have; other listeners decide
+ * instead.
+ */
 import * as assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ask, Child, serve, skip } from './kit'
 
-/** A child that sniffs; `more` runs before it starts. Its callback prints each message's direction. */
+/**
+ * A child that sniffs; `more` runs before it starts. Its callback prints the direction of each
+ * message.
+ */
 const sniffing = (port: number, more = ''): string => `
   const sniffer = createSniffer({ ports: [${port}], interface: 'lo', onHttpMessage: ({ direction }) => console.log(direction) })
   process.on('exit', (code) => console.log('exit', code))

@@ -1,4 +1,7 @@
-/** The types, strictly: nothing here runs; the compiler must take what is right, and refuse what is wrong. */
+/**
+ * The types, checked strictly: nothing here runs. The compiler must accept what is right and refuse
+ * what is wrong.
+ */
 import {
   ConfigError, createSniffer, SnifferError,
   type Endpoint, type Headers, type HttpMessage, type HttpRequest, type HttpResponse, type Sniffer, type SnifferConfig, type SnifferErrorCode,
@@ -25,7 +28,7 @@ export function right(): void {
       is<Equal<typeof message, HttpMessage>>()
       const { ip, port }: Endpoint = message.receiver
       const headers: Headers = message.headers
-      // `direction` tells them apart.
+      // `direction` distinguishes them.
       if (message.direction === 'request') void [ip, port, headers, message.method.length, message.path.length]
       else void [message.statusCode + 1, message.latencyMs?.toFixed(), message.reason?.length]
       is<Equal<typeof message.bodySize, number>>()

@@ -1,11 +1,13 @@
-/** In worker threads it works as in the main one, but for signals, which workers do not get. */
+/**
+ * In worker threads it works as in the main thread, except for signals, which workers do not get.
+ */
 import * as assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import { Worker } from 'node:worker_threads'
 import { ask, Child, PACKAGE, serve, skip } from './kit'
 
-/** A worker that posts what it sees. */
+/** A worker that posts the messages it sees. */
 function worker(port: number): Worker {
   const script = `
     const { parentPort } = require('node:worker_threads')

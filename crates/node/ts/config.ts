@@ -1,7 +1,7 @@
 /**
- * From whatever came as a configuration to plain values, each read exactly once. No rule about a field is here: the native
- * half has them, for every front door alike. What no rule could be asked about (a getter that throws, a callback that is no
- * function) is refused here.
+ * From a value given as a configuration to plain values, each read exactly once. The native half
+ * has all rules about fields, the same for every interface. Only what no rule can judge is refused
+ * here: a getter that throws, a callback that is not a function.
  */
 import type * as api from '../index'
 import { ConfigError, words } from './errors'
@@ -16,7 +16,7 @@ export type Callback = (message: api.HttpMessage) => unknown
 
 const CALLBACK = 'onHttpMessage'
 
-/** More than any list that is right has: ports are 65 535 at most. */
+/** More than any valid list has: there are at most 65 535 ports. */
 const LIST_MAX = 65_535
 
 export function plain(config: unknown, fields: readonly string[]): Plain {
@@ -40,7 +40,7 @@ export function plain(config: unknown, fields: readonly string[]): Plain {
   return { values: JSON.stringify(values), callback }
 }
 
-/** Everything enumerable, and the known fields, which may be a class's getters. */
+/** All enumerable properties, and the known fields, which may be getters of a class. */
 function names(object: object, fields: readonly string[]): Set<string> {
   return read('config', () => {
     const found = new Set<string>()
@@ -50,7 +50,7 @@ function names(object: object, fields: readonly string[]): Set<string> {
   })
 }
 
-/** Getters and proxies are somebody else's code. */
+/** Getters and proxies run code of others. */
 function read<T>(name: string, reading: () => T): T {
   try {
     return reading()
@@ -59,7 +59,10 @@ function read<T>(name: string, reading: () => T): T {
   }
 }
 
-/** A value that JSON can carry, or what stands for one that it cannot (`Values::set_value` in `sniffer-live`). */
+/**
+ * A value that JSON can carry, or a stand-in for one that it cannot (`Values::set_value` in
+ * `sniffer-live`).
+ */
 function json(value: unknown): unknown {
   switch (typeof value) {
     case 'string':
@@ -75,7 +78,7 @@ function json(value: unknown): unknown {
         if (length > LIST_MAX) return foreign(`a list of ${length}`)
         return Array.from({ length }, (_, at) => {
           const part: unknown = value[at]
-          // What holds it tells enough about a list of lists.
+          // For a list of lists, its outer list is enough.
           return Array.isArray(part) ? foreign('a list') : json(part)
         })
       }
@@ -87,7 +90,7 @@ function foreign(text: string): object {
   return { foreign: text }
 }
 
-/** For a sentence, and without calling anything of the value's own. */
+/** Text for an error, made without calling any code of the value. */
 function shown(value: unknown): string {
   switch (typeof value) {
     case 'object':
@@ -104,7 +107,7 @@ function shown(value: unknown): string {
   }
 }
 
-/** A revoked proxy is neither, and throws when it is asked. */
+/** A revoked proxy is neither, and throws when it is inspected. */
 function isList(value: object): boolean {
   try {
     return Array.isArray(value)
@@ -113,7 +116,7 @@ function isList(value: object): boolean {
   }
 }
 
-/** Half a surrogate pair is nothing that UTF-8 can carry. */
+/** UTF-8 cannot carry half a surrogate pair. */
 function wellFormed(text: string): string {
   return Buffer.from(text).toString()
 }

@@ -1,23 +1,28 @@
 /**
- * From batches of messages to calls of the user's function, one a message: in slices of time, so that a slow function does
- * not keep the event loop from others. What it throws or rejects is logged and goes no further.
+ * From batches of messages to calls of the user's function, one per message, in slices of time, so
+ * that a slow function does not block the event loop. What it throws or rejects is logged and goes
+ * no further.
  */
 import type * as api from '../index'
 import type { Callback } from './config'
 import { words } from './errors'
 import type { Addon, Native } from './native'
 
-/** Milliseconds of callbacks before others have their turn. Arbitrary: a tenth of what a person notices. */
+/**
+ * Milliseconds of callbacks before other tasks run. Arbitrary: a tenth of what a person notices.
+ */
 const SLICE = 10
 
 export class Delivery {
   readonly #native: Native
   readonly #callback: Callback
   readonly #addon: Addon
-  /** In hand; the first `#next` of them were given to the callback, and all before that are settled. */
+  /**
+   * In hand: the first `#next` of them were given to the callback, and all before them are settled.
+   */
   #messages: api.HttpMessage[] = []
   #next = 0
-  /** A slice is running or will. */
+  /** True while a slice is running or scheduled. */
   #busy = false
 
   constructor(native: Native, callback: Callback, addon: Addon) {
@@ -26,7 +31,7 @@ export class Delivery {
     this.#addon = addon
   }
 
-  /** There is something to take. */
+  /** Called when there are messages to take. */
   ready(): void {
     if (this.#busy) return
     this.#busy = true
@@ -51,7 +56,7 @@ export class Delivery {
     this.#busy = false
   }
 
-  /** Whether there is a message to deliver that is still wanted. */
+  /** Returns whether there is a message to deliver that is still wanted. */
   #fill(): boolean {
     if (this.#next < this.#messages.length && this.#native.settle(0)) return true
     this.#drop()
@@ -69,7 +74,7 @@ export class Delivery {
   #call(message: api.HttpMessage): void {
     try {
       const result = this.#callback.call(undefined, message)
-      // Anything with a `then` may be rejected; asking for it may throw as well.
+      // Anything with a `then` may be rejected. Even reading `then` may throw.
       if (typeof result === 'object' && result !== null && 'then' in result) {
         Promise.resolve(result).catch((error: unknown) => this.#failed('was rejected', error))
       }

@@ -1,4 +1,4 @@
-/** The errors of the package. What they mean is told in `index.d.ts`. */
+/** The errors of the package. `index.d.ts` describes them. */
 import type * as api from '../index'
 
 export class ConfigError extends Error {
@@ -12,7 +12,7 @@ export class ConfigError extends Error {
   }
 }
 
-/** What the native half tells of a start that failed. */
+/** A start that failed, as the native half reports it. */
 export interface Particulars {
   code: api.SnifferErrorCode
   message: string
@@ -34,7 +34,7 @@ export class SnifferError extends Error {
   }
 }
 
-/** What was thrown, for a log: nobody knows what it is. */
+/** The text of a thrown value, for a log. It can be anything. */
 export function words(thrown: unknown): string {
   try {
     if (thrown instanceof Error) return String(thrown.stack ?? thrown)

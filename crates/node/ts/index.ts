@@ -1,6 +1,6 @@
 /**
- * What `require('tcp-sniffer')` gives. `index.d.ts` is its contract, which the compiler holds this against; `index.mjs` gives
- * the same to `import`. Next: `sniffer.ts`.
+ * The exports of `require('tcp-sniffer')`. The compiler checks them against `index.d.ts`, their
+ * contract; `index.mjs` exports the same to `import`. Next: `sniffer.ts`.
  */
 import type * as api from '../index'
 import { plain } from './config'
@@ -20,6 +20,6 @@ export const createSniffer: typeof api.createSniffer = (config) => {
   }
 }
 
-// The constructors are the package's own, so in the contract they are private.
+// The constructors are the package's own, so the contract declares them private.
 export const ConfigError = errors.ConfigError as unknown as typeof api.ConfigError
 export const SnifferError = errors.SnifferError as unknown as typeof api.SnifferError

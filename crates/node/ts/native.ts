@@ -1,10 +1,10 @@
 /**
- * Finds and loads the native half: beside this package when it was built here, else in the package of this platform. A
- * failure says what to do. Nothing else knows how binaries are named.
+ * Finds and loads the native half: next to this package if it was built here, else in the package
+ * of this platform. An error says what to do. No other file knows the names of binaries.
  */
 import path = require('node:path')
 
-/** What `crates/node/src` exports. */
+/** The exports of `crates/node/src`. */
 export interface Addon {
   fields(): string[]
   create(
@@ -24,7 +24,10 @@ export interface Native {
   settle(count: number): boolean
 }
 
-/** As the tools of napi-rs name platforms: `linux-x64-gnu`, `linux-arm64-musl`, `darwin-arm64`. */
+/**
+ * The platform's name, as the tools of napi-rs write it: `linux-x64-gnu`, `linux-arm64-musl`,
+ * `darwin-arm64`.
+ */
 function platform(): string {
   const { platform, arch } = process
   if (platform !== 'linux') return `${platform}-${arch}`
@@ -39,7 +42,7 @@ function load(): Addon {
     try {
       return require(place) as Addon
     } catch (error) {
-      // Not there is no error yet; there and not loadable is.
+      // A missing file is no error yet, but one that cannot be loaded is.
       if (!isMissing(error, place)) throw explained(error)
     }
   }
@@ -54,7 +57,7 @@ function isMissing(error: unknown, place: string): boolean {
   return code === 'MODULE_NOT_FOUND' && message.includes(place)
 }
 
-/** The loader's words, and what helps where the library is the one that everybody lacks. */
+/** The loader's words, with advice if the missing library is libpcap. */
 export function explained(error: unknown): Error {
   const words = error instanceof Error ? error.message : String(error)
   const soname = /libpcap[\w.]*/.exec(words)?.[0]

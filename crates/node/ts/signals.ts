@@ -1,8 +1,9 @@
 /**
- * SIGTERM and SIGINT while something runs: everything stops and drains, then the process ends as it would have. The
- * listeners of others run as they would have, and decide then: a signal is raised again only when there are none.
+ * SIGTERM and SIGINT while a sniffer runs: all sniffers stop and drain, then the process ends as it
+ * would have. Other listeners run as they would have, and then they decide: a signal is raised
+ * again only if there are none.
  *
- * Only in the main thread; workers get no signals.
+ * Only in the main thread: workers get no signals.
  */
 import { isMainThread } from 'node:worker_threads'
 
@@ -12,16 +13,16 @@ interface Stoppable {
 
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const
 
-/** On a listener: it is a sniffer's, of whatever copy of this package. */
+/** Marks a listener as a sniffer's, of any copy of this package. */
 const OURS = Symbol.for('tcp-sniffer.signal')
 
 const running = new Set<Stoppable>()
-/** Signals that came while something ran. */
+/** Signals that came while a sniffer ran. */
 let draining = false
 
 export function watch(sniffer: Stoppable): void {
   if (running.size === 0 && isMainThread) {
-    // First, so that a listener that is removed by its call is still there to be seen.
+    // Prepended, so that a listener that removes itself when called is still there to be counted.
     for (const signal of SIGNALS) process.prependListener(signal, onSignal)
   }
   running.add(sniffer)
@@ -38,14 +39,14 @@ const onSignal = Object.assign(
   (signal: NodeJS.Signals): void => {
     const others = process.listeners(signal).some((listener) => !(OURS in listener))
     if (draining) {
-      // The second time somebody means it.
+      // A second signal ends the process at once.
       if (!others) raise(signal)
       return
     }
     draining = true
     void Promise.all(Array.from(running, (sniffer) => sniffer.stop())).then(() => {
       draining = false
-      // Another copy of this package may still be draining; the last of them raises it.
+      // Another copy of this package may still be draining. The last one raises the signal.
       if (!others && process.listenerCount(signal) === 0) raise(signal)
     })
   },

@@ -1,6 +1,6 @@
 /**
- * The life of a sniffer in JavaScript. Its calls take effect in the order in which they are made; what they do is decided in
- * the native half, which runs alike for every front door.
+ * The life of a sniffer in JavaScript. Calls take effect in the order in which they are made. The
+ * native half, which is the same for every interface, decides what they do.
  */
 import type * as api from '../index'
 import type { Callback } from './config'
@@ -9,19 +9,19 @@ import { SnifferError, type Particulars } from './errors'
 import type { Addon, Native } from './native'
 import { unwatch, watch } from './signals'
 
-/** The longest that a timer takes: it is there to keep the event loop alive. */
+/** The longest delay of a timer, which only keeps the event loop alive. */
 const LONG = 0x7fff_ffff
 
 export class Sniffer implements api.Sniffer {
   readonly #native: Native
   readonly #delivery: Delivery | undefined
-  /** Settled once the latest call has taken effect. */
+  /** Settles once the latest call has taken effect. */
   #latest: Promise<unknown> = Promise.resolve()
-  /** Settled once the latest run is over. */
+  /** Settles once the latest run is over. */
   #over: Promise<void> = Promise.resolve()
-  /** Between `started` and `ended`. */
+  /** True between `started` and `ended`. */
   #started = false
-  /** Calls of `stop` that are under way. */
+  /** Number of calls of `stop` in progress. */
   #stops = 0
 
   constructor(native: Native, callback: Callback | undefined, addon: Addon) {
@@ -35,7 +35,7 @@ export class Sniffer implements api.Sniffer {
 
   async stop(): Promise<void> {
     this.#stops += 1
-    // At once where it runs; where it is opening, when its turn comes.
+    // At once if it runs; if it is opening, when the turn of this call comes.
     if (this.#started) this.#native.requestStop()
     await this.#inTurn(() => this.#close())
     this.#stops -= 1

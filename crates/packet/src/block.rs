@@ -1,40 +1,41 @@
-//! What frames lie in: shared by whoever reads the capture, so that their bytes can be found again after their call.
+//! A block: the shared buffer that frames are read into, so that later stages can borrow their
+//! bytes after the call.
 //!
-//! A block never changes while anybody else has it. Next: [`crate::frame`], which is lent with one.
+//! A block never changes while it has another owner. Next: [`crate::frame`], which names its block.
 
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// Bytes that are shared, and written only by who has them alone.
+/// Shared bytes that only a sole owner can write.
 #[derive(Clone)]
 pub struct Block(Arc<Vec<u8>>);
 
 impl Block {
-    /// Shares these.
+    /// Makes a block of these bytes.
     pub fn new(bytes: Vec<u8>) -> Self {
         Self(Arc::new(bytes))
     }
 
-    /// To write in; none while anybody else has it.
+    /// Returns the buffer for writing; `None` while it has another owner.
     pub fn get_mut(&mut self) -> Option<&mut Vec<u8>> {
         Arc::get_mut(&mut self.0)
     }
 
-    /// Whether it is the same one, not only the same bytes.
+    /// Returns whether both are the same buffer, not only equal bytes.
     pub fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// Where these very bytes start in it, when they lie in it.
+    /// Returns the offset of these bytes if they lie in it, by address.
     #[inline]
     pub fn position(&self, bytes: &[u8]) -> Option<usize> {
         position(bytes, self)
     }
 }
 
-/// Where these very bytes start in others, when they lie in those: by address.
-#[inline(always)]
+/// Returns the offset of `bytes` if they lie in `within`, by address.
+#[inline(always)] // hot: see NOTES#block
 pub fn position(bytes: &[u8], within: &[u8]) -> Option<usize> {
     let start = bytes.as_ptr().addr().checked_sub(within.as_ptr().addr())?;
     (start + bytes.len() <= within.len()).then_some(start)
@@ -59,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_are_found_by_where_they_lie() {
+    fn bytes_are_found_by_address() {
         let block = Block::new(vec![7; 10]);
         assert_eq!(block.position(&block[3..5]), Some(3));
         assert_eq!(block.position(&block), Some(0));
@@ -70,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_written_by_who_has_it_alone() {
+    fn only_a_sole_owner_can_write() {
         let mut block = Block::new(vec![7]);
         let other = block.clone();
         assert!(block.is(&other) && !block.is(&Block::new(vec![7])));

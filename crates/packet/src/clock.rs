@@ -1,27 +1,27 @@
-//! The engine's clock: the time of the frames, made to never go back (policy 23).
+//! The engine's clock: the time of the frames, kept from going back (policy 23).
 
 use std::time::Duration;
 
 use crate::time::{Seconds, Timestamp};
 
-/// A jump ahead of more than this counts only when a second frame confirms it (policy 23).
+/// Longest jump ahead that counts without a second frame that confirms it (policy 23).
 const JUMP: Duration = Duration::from_secs(3600);
 
 /// Capture time that only moves forward.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
     now: Option<Timestamp>,
-    /// A jump ahead that waits for a second frame.
+    /// Time of a jump ahead that no second frame has confirmed.
     unconfirmed: Option<Timestamp>,
 }
 
-/// What the time of a frame did to the clock.
+/// The clock after it has read the time of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reading {
-    /// The clock.
+    /// The clock's time.
     pub now: Timestamp,
-    /// What it passed, if any.
+    /// The whole seconds that it passed, if any.
     pub passed: Option<Seconds>,
 }
 
@@ -45,9 +45,11 @@ impl Clock {
         Reading { now: time, passed: Seconds::between(now, time) }
     }
 
-    /// Lets time pass without a frame, to the last whole second before `time`: what it passed.
+    /// Lets time pass without a frame, to the last whole second before `time`. Returns the seconds
+    /// that passed.
     ///
-    /// Never more than an hour, for it confirms no jump: neither does a replay of the same frames.
+    /// It passes at most an hour, because it confirms no jump: a replay of the same frames does not
+    /// either.
     pub fn advance(&mut self, time: Timestamp) -> Option<Seconds> {
         let before = self.now?;
         let second = Timestamp::new(time.as_secs(), 0);
@@ -58,7 +60,7 @@ impl Clock {
         Seconds::between(before, second)
     }
 
-    /// The clock; zero before the first frame.
+    /// The clock's time; zero before the first frame.
     pub fn now(&self) -> Timestamp {
         self.now.unwrap_or_default()
     }
@@ -69,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_clock_never_goes_back_and_believes_a_jump_only_when_told_twice() {
+    fn the_clock_never_goes_back_and_jumps_only_when_a_second_frame_confirms_it() {
         let hour = 3600;
         let mut clock = Clock::default();
         for (frame, now) in [
@@ -87,24 +89,24 @@ mod tests {
     }
 
     #[test]
-    fn what_confirms_a_jump_is_a_second_frame_near_the_first() {
+    fn a_second_frame_near_the_first_confirms_a_jump() {
         let day = 86_400;
         for (frames, now) in [
             // Two frames in a row.
             (&[100, day, day + 1][..], day + 1),
-            // The second a little before the first: it is the later of what both say that is not believed.
+            // The second a little before the first: the clock takes the earlier of the two.
             (&[100, day + 5, day], day),
-            // The clock went on between: two clocks are mixed here, and the one that most connections live by is believed.
+            // Frames of the old time come between: two clocks are mixed, and the old one counts.
             (&[100, day, 101, 102, day + 1], 102),
-            // Each from another future: neither confirms the other.
+            // Two jumps to different times: neither confirms the other.
             (&[100, day, 9 * day], 100),
             (&[100, day, 9 * day, 101], 101),
-            // Backwards from what is not believed is no confirmation.
+            // A frame before the unconfirmed jump does not confirm it.
             (&[100, day, 50, 90], 100),
             // Exactly an hour is no jump.
             (&[100, 3_700], 3_700),
             (&[100, 3_701], 100),
-            // The first frame of all has nothing to jump from.
+            // The first frame has nothing to jump from.
             (&[day], day),
             (&[day, 100, 101], day),
         ] {
@@ -121,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_seconds_are_passed_each_once() {
+    fn each_whole_second_is_passed_once() {
         let mut clock = Clock::default();
         let passed = [500, 900, 1_100, 1_200, 2_000, 2_001, 5_999]
             .map(|ms| clock.read(millis(ms)).passed.map(|passed| (passed.first, passed.last)));
@@ -130,17 +132,17 @@ mod tests {
 
     #[test]
     fn time_without_frames_passes_the_seconds_that_the_next_frame_would() {
-        let (mut told, mut untold) = (Clock::default(), Clock::default());
-        assert_eq!(told.advance(millis(9_000)), None, "there is no time before the first frame");
+        let (mut advanced, mut idle) = (Clock::default(), Clock::default());
+        assert_eq!(advanced.advance(millis(9_000)), None, "there is no time before the first frame");
         let mut seen = Vec::new();
-        told.read(millis(500));
-        untold.read(millis(500));
+        advanced.read(millis(500));
+        idle.read(millis(500));
         for ms in [700, 1_400, 1_900, 4_200, 3_000] {
-            seen.extend(told.advance(millis(ms)).map(|passed| (passed.first, passed.last)));
+            seen.extend(advanced.advance(millis(ms)).map(|passed| (passed.first, passed.last)));
         }
         assert_eq!(seen, [(1, 1), (2, 4)]);
-        assert_eq!(told.read(millis(4_300)), Reading { now: millis(4_300), passed: None });
-        assert_eq!(untold.read(millis(4_300)).passed, Some(Seconds { first: 1, last: 4 }));
-        assert_eq!(told.advance(Timestamp::new(5 + 3_600, 0)), None, "a jump is the frames' to tell");
+        assert_eq!(advanced.read(millis(4_300)), Reading { now: millis(4_300), passed: None });
+        assert_eq!(idle.read(millis(4_300)).passed, Some(Seconds { first: 1, last: 4 }));
+        assert_eq!(advanced.advance(Timestamp::new(5 + 3_600, 0)), None, "only frames confirm a jump");
     }
 }

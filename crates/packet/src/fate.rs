@@ -1,8 +1,8 @@
-//! What became of a frame: a TCP segment, or why there was none. Each frame has exactly one fate.
+//! The fate of a frame: a TCP segment, or the reason why there is none. Each frame has exactly one.
 
 macro_rules! frame_fates {
     ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
-        /// What became of a frame that gave no TCP segment, or of an IP datagram in pieces.
+        /// The fate of a frame.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
         #[repr(u8)]
@@ -11,7 +11,7 @@ macro_rules! frame_fates {
         }
 
         impl FrameFate {
-            /// All of them, in the order in which they are printed.
+            /// All of them, in the order of output.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
             /// The column's name, in lower case with hyphens.
@@ -27,11 +27,11 @@ macro_rules! frame_fates {
 frame_fates! {
     /// A TCP segment.
     Tcp = "tcp",
-    /// Well-formed and neither TCP nor a tunnel that is opened.
+    /// Well-formed, and neither TCP nor a tunnel that is opened.
     NotTcp = "not-tcp",
     /// A fragment of an IP datagram; the datagram counts once it is whole.
     Fragment = "fragment",
-    /// A link type that is not known.
+    /// The link type is unknown.
     UnknownLinkType = "unknown-link-type",
     /// Cut or malformed in the link layer.
     MalformedLink = "malformed-link",
@@ -41,6 +41,6 @@ frame_fates! {
     MalformedIp = "malformed-ip",
     /// Cut or malformed in the TCP header.
     MalformedTcp = "malformed-tcp",
-    /// More tunnels inside each other than the limit.
+    /// More tunnels inside each other than the limit allows.
     TooDeep = "too-deep",
 }

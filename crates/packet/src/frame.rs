@@ -1,4 +1,4 @@
-//! What goes in: one captured packet with its time, link type and number.
+//! The input: one captured packet with its time, link type and number.
 //!
 //! Next: [`crate::decode`], which finds the TCP segment in it.
 
@@ -7,8 +7,8 @@ use crate::time::{Precision, Timestamp};
 
 /// A link-layer header type, as in the "LINKTYPE_" registry of pcap and pcapng files.
 ///
-/// Source: <https://www.tcpdump.org/linktypes.html>. Values that a file may store as `DLT_` numbers of one operating system (raw IP as
-/// 12 or 14, for one) are treated alike by the decoder.
+/// Source: <https://www.tcpdump.org/linktypes.html>. A file may store the `DLT_` number of one
+/// operating system instead, such as 12 or 14 for raw IP. The decoder knows these numbers too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LinkType(pub u16);
 
@@ -17,11 +17,11 @@ impl LinkType {
     pub const NULL: Self = Self(0);
     /// Ethernet II and IEEE 802.3.
     pub const ETHERNET: Self = Self(1);
-    /// Raw IPv4 or IPv6, told apart by the version nibble.
+    /// Raw IPv4 or IPv6, distinguished by the version nibble.
     pub const RAW: Self = Self(101);
-    /// OpenBSD loopback: as `NULL`, in network byte order.
+    /// OpenBSD loopback: like `NULL`, in network byte order.
     pub const LOOP: Self = Self(108);
-    /// Linux cooked capture v1, as from `tcpdump -i any`.
+    /// Linux cooked capture v1, from `tcpdump -i any`.
     pub const LINUX_SLL: Self = Self(113);
     /// Raw IPv4.
     pub const IPV4: Self = Self(228);
@@ -31,34 +31,34 @@ impl LinkType {
     pub const LINUX_SLL2: Self = Self(276);
 }
 
-/// One captured packet, lent for the duration of a call.
+/// One captured packet, borrowed for the duration of a call.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Frame<'a> {
-    /// When it was captured; may lie before the previous frame's (policy 23).
+    /// Time of capture; may be earlier than the previous frame's (policy 23).
     pub time: Timestamp,
-    /// How fine `time` is.
+    /// Precision of `time`.
     pub precision: Precision,
-    /// What `bytes` starts with.
+    /// Type of the header that `bytes` starts with.
     pub link: LinkType,
-    /// The bytes that were captured.
+    /// Captured bytes.
     pub bytes: &'a [u8],
-    /// Length on the wire in bytes; more than `bytes.len()` when a snapshot length cut the packet.
+    /// Length on the wire in bytes; more than `bytes.len()` if a snapshot length cut the packet.
     pub wire_len: u32,
-    /// Number in the capture, counted from 1 as Wireshark does.
+    /// Number in the capture, counted from 1 like Wireshark's.
     pub number: u64,
-    /// What `bytes` lie in, where that is shared.
+    /// The shared block that `bytes` lies in, if there is one.
     pub block: Option<&'a Block>,
 }
 
 impl<'a> Frame<'a> {
-    /// A frame that was captured whole, with microsecond time.
+    /// Makes a frame that was captured whole, with microsecond time.
     pub fn new(number: u64, time: Timestamp, link: LinkType, bytes: &'a [u8]) -> Self {
         let wire_len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         Self { time, precision: Precision::Micros, link, bytes, wire_len, number, block: None }
     }
 
-    /// The same frame with the length it had on the wire.
+    /// The same frame with this length on the wire.
     #[must_use]
     pub fn with_wire_len(self, wire_len: u32) -> Self {
         Self { wire_len, ..self }
@@ -70,46 +70,46 @@ impl<'a> Frame<'a> {
         Self { precision, ..self }
     }
 
-    /// The same frame, whose bytes lie in a block: what an [`Extractor`](crate::extract::Extractor) keeps of them need not be copied
-    /// before it [lets go](crate::extract::Extractor::release_block) of that.
+    /// The same frame with the block that its bytes lie in. Bytes that an engine keeps are borrowed
+    /// from the block, and copied only when the block is released.
     #[must_use]
     pub fn within(self, block: Option<&'a Block>) -> Self {
         Self { block, ..self }
     }
 
-    /// What later stages keep of it.
+    /// The part of it that later stages keep.
     pub fn stamp(&self) -> Stamp {
         Stamp { number: self.number, time: self.time, precision: self.precision }
     }
 }
 
-/// Number and time of a frame: all that is kept of it once its call has returned.
+/// Number and time of a frame: all that is kept of it after its call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[expect(clippy::exhaustive_structs, reason = "built by every stage and by tests; it has no invariant")]
 pub struct Stamp {
     /// Number in the capture, counted from 1.
     pub number: u64,
-    /// When it was captured.
+    /// Time of capture.
     pub time: Timestamp,
-    /// How fine `time` is.
+    /// Precision of `time`.
     pub precision: Precision,
 }
 
-/// A frame that owns its bytes, so that a list of them can be reordered, cut and written.
+/// A frame that owns its bytes, for lists that are reordered, cut and written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "tests build and change it freely; no invariant")]
 pub struct OwnedFrame {
     /// Number in the capture, counted from 1; [`renumber`] after changing a list.
     pub number: u64,
-    /// When it was captured.
+    /// Time of capture.
     pub time: Timestamp,
-    /// How fine `time` is.
+    /// Precision of `time`.
     pub precision: Precision,
-    /// What `bytes` starts with.
+    /// Type of the header that `bytes` starts with.
     pub link: LinkType,
-    /// The bytes that were captured.
+    /// Captured bytes.
     pub bytes: Vec<u8>,
-    /// Length on the wire; more than `bytes.len()` when the frame was cut.
+    /// Length on the wire; more than `bytes.len()` if the frame was cut.
     pub wire_len: u32,
 }
 
@@ -127,7 +127,7 @@ impl From<&Frame<'_>> for OwnedFrame {
 }
 
 impl OwnedFrame {
-    /// Lent as the engine takes it.
+    /// Borrows it as a [`Frame`].
     pub fn as_frame(&self) -> Frame<'_> {
         self.with_bytes(&self.bytes)
     }
@@ -136,35 +136,35 @@ impl OwnedFrame {
         Frame::new(self.number, self.time, self.link, bytes).with_wire_len(self.wire_len).with_precision(self.precision)
     }
 
-    /// Cuts what was captured to `len` bytes, as a snapshot length does; the length on the wire stays.
+    /// Cuts the captured bytes to `len`, as a snapshot length does. The length on the wire stays.
     pub fn cut_to(&mut self, len: usize) {
         self.bytes.truncate(len);
     }
 
-    /// Whether the snapshot length left bytes out.
+    /// Returns whether a snapshot length cut it.
     pub fn is_cut(&self) -> bool {
         (self.bytes.len() as u64) < u64::from(self.wire_len)
     }
 }
 
-/// A block in which the bytes of these frames lie one after the other, as they do where a capture is read.
+/// Makes a block with the bytes of these frames one after the other, like a capture's read buffer.
 pub fn block_of(frames: &[OwnedFrame]) -> Block {
     let mut bytes = Vec::new();
     frames.iter().for_each(|frame| bytes.extend_from_slice(&frame.bytes));
     Block::new(bytes)
 }
 
-/// Frames lent from [their block](block_of).
+/// Borrows the frames from [their block](block_of).
 pub fn within<'a>(block: &'a Block, frames: &'a [OwnedFrame]) -> impl Iterator<Item = Frame<'a>> {
     let mut rest = &block[..];
     frames.iter().map(move |frame| {
-        let (bytes, behind) = rest.split_at(frame.bytes.len());
-        rest = behind;
+        let (bytes, tail) = rest.split_at(frame.bytes.len());
+        rest = tail;
         frame.with_bytes(bytes).within(Some(block))
     })
 }
 
-/// Numbers the frames 1, 2, 3 … in the order in which they stand.
+/// Numbers the frames 1, 2, 3 … in the order of the list.
 pub fn renumber(frames: &mut [OwnedFrame]) {
     for (frame, number) in frames.iter_mut().zip(1..) {
         frame.number = number;

@@ -1,77 +1,85 @@
-//! The first half of an engine: from frames to what the connections are to do, in order.
+//! The first half of an engine: turns frames into steps for the connections, in order.
 //!
-//! It has the clock and the fragments, which no connection owns; it knows no connection. What it hands on can be taken by
-//! one [`crate::engine::Engine`], or by several [`crate::shard::Shard`]s, each with connections of its own; for those it need not
-//! decode what a peek tells apart ([`Intake::share`]).
+//! It owns the clock and the waiting fragments, which belong to no connection. One engine can take
+//! the steps, or several shards, each with connections of its own. For shards it need not decode a
+//! frame that a peek can assign ([`Intake::share`]).
 
 use crate::block::Block;
 use crate::clock::Clock;
+use crate::datagram::Datagram;
 use crate::decode::{self, Decoded, Layer, Peek, Skipped};
-use crate::defrag::{self, Datagram, Defrag, DefragLimits, FragmentFrames, Overlap};
+use crate::defrag::{Defrag, DefragLimits, FragmentFrames, Overlap, Packet, WholeDatagram};
 use crate::fate::FrameFate;
 use crate::frame::{Frame, Stamp};
 use crate::segment::Segment;
 use crate::time::{Seconds, Timestamp};
 
-/// What a frame gives.
+/// One thing that the connections have to take.
 #[derive(Debug, Clone, Copy)]
 #[expect(clippy::exhaustive_enums, reason = "the engine must take every step")]
 pub enum Step<'s, 'a> {
-    /// The frame is to be counted; comes once a frame, before its segments.
+    /// The fate of a frame, to be counted. Comes once a frame, before its segments.
     Frame(FrameFate),
-    /// The clock passed whole seconds before the frame: time-outs are due for a look, in all connections.
+    /// The clock passed whole seconds before the frame: every connection checks its time-outs.
     Tick(Seconds),
-    /// A segment, for the one connection it is of.
+    /// A segment, for the connection that it belongs to.
     Segment {
         /// The segment.
         segment: &'s Segment<'a>,
         /// The frame that carried its first byte.
         stamp: Stamp,
-        /// How the fragments of its datagram overlapped.
+        /// Overlap among the fragments of its datagram.
         overlap: Overlap,
-        /// The frames that carried its datagram, when they are tracked and were several.
+        /// The frames that carried its datagram, if frames are tracked and there were several.
         fragment_frames: &'s [u64],
-        /// What its bytes lie in, where that is shared.
+        /// The shared block that its bytes lie in, if there is one.
         block: Option<&'s Block>,
+    },
+    /// A UDP datagram that is not a tunnel.
+    Datagram {
+        /// The datagram.
+        datagram: &'s Datagram<'a>,
+        /// The frame that carried its first byte.
+        stamp: Stamp,
     },
 }
 
-/// When something happens.
+/// The moment at which a step happens.
 #[derive(Debug, Clone, Copy, Default)]
 #[expect(clippy::exhaustive_structs, reason = "three facts about a moment; no invariant")]
 pub struct Now {
-    /// The frame that is being pushed; the last one, where time passes before that.
+    /// The frame that is being pushed; for time that passes before it, the previous one.
     pub frame: Stamp,
     /// The engine's clock.
     pub now: Timestamp,
-    /// Segments handed on so far: in which order connections were active.
+    /// Number of segments handed on so far. It orders the activity of connections.
     pub segment_number: u64,
 }
 
-/// What an [`Intake`] may be told.
+/// Options of an [`Intake`].
 #[derive(Debug, Clone, Copy)]
 #[expect(clippy::exhaustive_structs, reason = "built from the engine's configuration; no invariant")]
 pub struct PacketConfig {
-    /// Bounds on IP fragments that wait for others.
+    /// Limits on waiting IP fragments.
     pub defrag: DefragLimits,
-    /// Key of the hash maps over values from the wire.
+    /// Key of the hash maps whose keys come from the wire.
     pub hash_key: [u64; 4],
-    /// Whether to remember which frames carried the fragments of a datagram.
+    /// Remember which frames carried the fragments of a datagram.
     pub track_frames: bool,
 }
 
-/// Frames in, steps out.
+/// The stage that turns frames into steps.
 #[derive(Debug)]
 pub struct Intake {
     clock: Clock,
     defrag: Defrag,
-    /// Only when frames are tracked.
+    /// `None` if frames are not tracked.
     fragment_frames: Option<FragmentFrames>,
     moment: Now,
 }
 
 impl Intake {
-    /// An intake that has seen nothing.
+    /// Makes an intake that has seen no frame.
     pub fn new(config: &PacketConfig) -> Self {
         Self {
             clock: Clock::default(),
@@ -81,18 +89,18 @@ impl Intake {
         }
     }
 
-    /// Takes the next frame and hands on what it gives.
+    /// Takes the next frame and hands on its steps.
     #[inline]
     pub fn push(&mut self, frame: &Frame<'_>, mut to: impl FnMut(Step<'_, '_>, &Now)) {
         self.arrive(frame, &mut to);
         self.open(frame, to);
     }
 
-    /// Takes the next frame as [`Self::push`] does, but leaves the segment in a plain one to who has its connection, undecoded:
-    /// what is known of it, and when it is.
+    /// Like [`Self::push`], but peeks at a plain frame and leaves its decoding to the shard that
+    /// owns the connection. Returns the peek and the moment of the segment.
     ///
-    /// The one thread that shares frames out can do without all else that decoding tells.
-    #[inline(always)]
+    /// The thread that shares frames out needs nothing else that decoding finds.
+    #[inline(always)] // hot: see NOTES#intake
     pub fn share(&mut self, frame: &Frame<'_>, mut to: impl FnMut(Step<'_, '_>, &Now)) -> Option<(Peek, Now)> {
         let now = self.arrive(frame, &mut to);
         let Some(peek) = decode::peek(frame) else {
@@ -101,12 +109,13 @@ impl Intake {
         };
         to(Step::Frame(FrameFate::Tcp), &self.moment);
         self.moment.segment_number += 1;
-        // Not from memory, where it was just written in other words: that stalled the thread for a twentieth of its time.
+        // Built from registers: reading `self.moment` back stalls on store forwarding
+        // (NOTES#intake).
         Some((peek, Now { frame: frame.stamp(), now, segment_number: self.moment.segment_number }))
     }
 
-    /// Sets the clock, says what it is.
-    #[inline(always)]
+    /// Moves the clock to the frame and returns it.
+    #[inline(always)] // hot: see NOTES#intake
     fn arrive(&mut self, frame: &Frame<'_>, to: &mut impl FnMut(Step<'_, '_>, &Now)) -> Timestamp {
         let reading = self.clock.read(frame.time);
         if let Some(passed) = reading.passed {
@@ -117,65 +126,38 @@ impl Intake {
         reading.now
     }
 
-    #[inline(always)]
+    /// Decodes a frame and hands on its fate, then what is in it.
+    #[inline(always)] // hot: see NOTES#intake
     fn open(&mut self, frame: &Frame<'_>, mut to: impl FnMut(Step<'_, '_>, &Now)) {
+        let Self { defrag, fragment_frames, moment, .. } = self;
         let mut counted = false;
-        decode::decode_each(
+        defrag.packets(
             frame,
+            moment.now,
             #[inline(always)]
-            |decoded| {
+            |Packet { decoded, datagram, .. }| {
+                if let Some(datagram) = datagram {
+                    return reassembled(decoded, datagram, fragment_frames.as_mut(), moment, &mut to);
+                }
                 // A frame is counted once, by the first packet in it.
                 if !std::mem::replace(&mut counted, true) {
-                    to(Step::Frame(frame_fate(decoded)), &self.moment);
+                    to(Step::Frame(frame_fate(decoded)), moment);
                 }
+                let stamp = frame.stamp();
                 match decoded {
                     Decoded::Segment(segment) => {
-                        self.moment.segment_number += 1;
-                        let (stamp, block) = (frame.stamp(), frame.block);
+                        moment.segment_number += 1;
+                        let block = frame.block;
                         to(
                             Step::Segment { segment, stamp, overlap: Overlap::None, fragment_frames: &[], block },
-                            &self.moment,
+                            moment,
                         );
                     }
-                    Decoded::Fragment(fragment) => {
-                        if let defrag::FragmentOutcome::Whole(datagram) =
-                            self.defrag.push(fragment, self.moment.now, frame.stamp())
-                        {
-                            self.datagram(datagram, &mut to);
-                        }
-                    }
-                    Decoded::Skipped(_) => {}
+                    Decoded::Datagram(datagram) => to(Step::Datagram { datagram, stamp }, moment),
+                    Decoded::Fragment(_) | Decoded::Skipped(_) => {}
                 }
             },
         );
-    }
-
-    /// Takes a datagram that was put together; it may hold a fragment of another, one tunnel further in.
-    fn datagram(&mut self, mut datagram: Datagram, to: &mut impl FnMut(Step<'_, '_>, &Now)) {
-        loop {
-            if let Some(fragment_frames) = &mut self.fragment_frames {
-                fragment_frames.remember(&datagram);
-            }
-            let overlap = datagram.overlap;
-            let next = match decode::decode_datagram(&datagram.facts, &datagram.bytes) {
-                Decoded::Segment(segment) => {
-                    self.moment.segment_number += 1;
-                    let stamp = datagram.first;
-                    let fragment_frames = self
-                        .fragment_frames
-                        .as_ref()
-                        .map_or(&[][..], |fragment_frames| fragment_frames.of(stamp.number));
-                    let segment = &segment;
-                    return to(Step::Segment { segment, stamp, overlap, fragment_frames, block: None }, &self.moment);
-                }
-                Decoded::Fragment(fragment) => self.defrag.push(&fragment, self.moment.now, datagram.first),
-                Decoded::Skipped(_) => return,
-            };
-            match next {
-                defrag::FragmentOutcome::Whole(inner) => datagram = inner,
-                defrag::FragmentOutcome::Waiting | defrag::FragmentOutcome::Discarded(_) => return,
-            }
-        }
     }
 
     /// Lets time pass without a frame.
@@ -185,18 +167,18 @@ impl Intake {
         }
     }
 
-    /// Ends the capture: nothing will be put together any more. When that was.
+    /// Ends the capture: drops all waiting fragments. Returns the last moment.
     pub fn finish(&mut self) -> Now {
         self.defrag.finish();
         self.moment
     }
 
-    /// The present.
+    /// The current moment.
     pub const fn moment(&self) -> Now {
         self.moment
     }
 
-    /// Accounted bytes held in fragments.
+    /// Accounted bytes held in waiting fragments.
     pub fn held(&self) -> usize {
         self.defrag.held_bytes()
     }
@@ -208,9 +190,33 @@ impl Intake {
     }
 }
 
+/// Hands on what is in a reassembled datagram.
+fn reassembled(
+    decoded: &Decoded<'_>,
+    datagram: &WholeDatagram,
+    mut fragment_frames: Option<&mut FragmentFrames>,
+    moment: &mut Now,
+    to: &mut impl FnMut(Step<'_, '_>, &Now),
+) {
+    if let Some(fragment_frames) = &mut fragment_frames {
+        fragment_frames.remember(datagram);
+    }
+    let (stamp, overlap) = (datagram.first, datagram.overlap);
+    match decoded {
+        Decoded::Segment(segment) => {
+            moment.segment_number += 1;
+            let fragment_frames = fragment_frames.map_or(&[][..], |frames| frames.of(stamp.number));
+            to(Step::Segment { segment, stamp, overlap, fragment_frames, block: None }, moment);
+        }
+        Decoded::Datagram(datagram) => to(Step::Datagram { datagram, stamp }, moment),
+        Decoded::Fragment(_) | Decoded::Skipped(_) => {}
+    }
+}
+
 const fn frame_fate(decoded: &Decoded<'_>) -> FrameFate {
     match decoded {
         Decoded::Segment(_) => FrameFate::Tcp,
+        Decoded::Datagram(_) => FrameFate::NotTcp,
         Decoded::Fragment(_) => FrameFate::Fragment,
         Decoded::Skipped(why) => match why {
             Skipped::NotTcp => FrameFate::NotTcp,

@@ -1,6 +1,6 @@
-//! Who talks to whom: endpoints, the flow they make, and its two sides.
+//! Endpoints, the flow between two of them, its two sides, and its bucket.
 //!
-//! Next: [`crate::flow`], the table that these are looked up in.
+//! Next: [`crate::segment`], which has two endpoints.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -8,18 +8,18 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
-/// An address and a port, as it stands on the wire (innermost, when tunnelled).
+/// An address and a port, from the innermost headers of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(clippy::exhaustive_structs, reason = "two fields by the contract of the message; no invariant")]
 pub struct Endpoint {
     /// IPv4 or IPv6 address.
     pub ip: IpAddr,
-    /// TCP port, 0–65535.
+    /// TCP or UDP port, 0–65535.
     pub port: u16,
 }
 
 impl Endpoint {
-    /// From its parts.
+    /// Makes an endpoint of its parts.
     pub const fn new(ip: IpAddr, port: u16) -> Self {
         Self { ip, port }
     }
@@ -40,7 +40,7 @@ impl Serialize for Endpoint {
     }
 }
 
-/// One of the two ends of a flow: `Low` is the endpoint that sorts first. It says nothing about who is the client.
+/// One of the two ends of a flow. `Low` is the endpoint that sorts first, client or server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "a flow has two ends")]
 pub enum Side {
@@ -66,32 +66,35 @@ impl Side {
     }
 }
 
-/// How many parts all flows are divided into, a power of two: more than there are threads, and little to keep for each.
+/// Number of buckets that flows are divided into, a power of two. More than there are threads, and
+/// few enough to keep state for each.
 pub const BUCKETS: usize = 64;
 
-/// The part of a flow between two ends, below [`BUCKETS`]. A sum, which asks for no order of them, and two multiplications: one thread
-/// asks this of every packet, and by [`FlowKey::stable_hash`], which reads byte by byte, that was a twentieth of the work of all threads.
+/// The bucket of a flow between two endpoints, below [`BUCKETS`].
+///
+/// Symmetric in both (a sum, then a two-multiply mix): cheap enough for every packet. hot: see
+/// NOTES#bucket
 #[inline]
 pub fn bucket(one: &Endpoint, other: &Endpoint) -> usize {
     bucket_of(number(one), number(other))
 }
 
-/// The same of two ends as numbers.
-#[inline(always)]
-pub const fn bucket_of(one: u64, other: u64) -> usize {
+/// The bucket of a flow between two endpoints given as [numbers](number).
+#[inline(always)] // hot: see NOTES#bucket
+pub(crate) const fn bucket_of(one: u64, other: u64) -> usize {
     (spread(one, other) >> (u64::BITS - BUCKETS.ilog2())) as usize
 }
 
-/// Where a flow is among all, its bucket in the highest bits.
-#[inline(always)]
+/// A hash of the two numbers of a flow, with its bucket in the highest bits.
+#[inline(always)] // hot: see NOTES#bucket
 const fn spread(one: u64, other: u64) -> u64 {
     // Odd numbers without pattern: digits of π, as in `Config::hash_key`.
     let mixed = one.wrapping_add(other).wrapping_mul(0x243f_6a88_85a3_08d3);
     (mixed ^ mixed >> 32).wrapping_mul(0xa409_3822_299f_31d1)
 }
 
-/// An end in one number: of IPv4 address and port, as [`Ends`] has it; of IPv6 a mixture.
-#[inline(always)]
+/// An endpoint as one number: for IPv4 address and port, as in [`Ends`]; for IPv6 a hash of both.
+#[inline(always)] // hot: see NOTES#bucket
 fn number(end: &Endpoint) -> u64 {
     match end.ip {
         IpAddr::V4(ip) => number_of_v4(ip.to_bits(), end.port),
@@ -103,21 +106,23 @@ fn number(end: &Endpoint) -> u64 {
     }
 }
 
-/// The same of an IPv4 address and a port.
-#[inline(always)]
-pub const fn number_of_v4(ip: u32, port: u16) -> u64 {
+/// The [number] of an IPv4 endpoint.
+#[inline(always)] // hot: see NOTES#bucket
+pub(crate) const fn number_of_v4(ip: u32, port: u16) -> u64 {
     (ip as u64) << 16 | port as u64
 }
 
 /// The two endpoints of a flow, sorted, so that both directions have the same key.
 ///
-/// VLAN ids, VNIs and TEIDs are not part of it: they differ by direction (policy 10).
+/// VLAN ids, VNIs and TEIDs are not part of the key, because they differ by direction (policy 10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlowKey(Ends);
 
-/// Of IPv4, each end in one number, address before port, the lower one first: every packet makes, hashes and compares a key.
-/// Numbers are sorted without a branch, which would be guessed wrong wherever packets go now there, now back, and reading back
-/// what was just written in smaller pieces stalls: each was a fortieth of a replay.
+/// The two endpoints, the lower one first.
+///
+/// An IPv4 endpoint is one number, address before port: every packet makes, hashes and compares a
+/// key. Numbers sort without a branch, which alternating directions would mispredict, and they are
+/// read back as they were written, which avoids a stall. hot: see NOTES#key
 #[derive(Debug, Clone, Copy, Eq, PartialOrd, Ord)]
 enum Ends {
     V4([u64; 2]),
@@ -125,9 +130,9 @@ enum Ends {
 }
 
 impl PartialEq for Ends {
-    #[inline(always)]
+    #[inline(always)] // hot: see NOTES#key
     fn eq(&self, other: &Self) -> bool {
-        /// Behind a call, so that nothing is read for it while IPv4 is compared.
+        /// Out of line, so that comparing IPv4 reads nothing for it.
         #[inline(never)]
         fn any(one: &Ends, other: &Ends) -> bool {
             match (one, other) {
@@ -138,7 +143,7 @@ impl PartialEq for Ends {
             }
         }
         match (self, other) {
-            // Not as arrays, which are compared in one wide word: that stalled for a fiftieth of a replay.
+            // Not as arrays: these are compared in one wide word, which stalls (NOTES#key).
             (Self::V4([low, high]), Self::V4([other_low, other_high])) => (low ^ other_low) | (high ^ other_high) == 0,
             _ => any(self, other),
         }
@@ -146,7 +151,7 @@ impl PartialEq for Ends {
 }
 
 impl Hash for Ends {
-    #[inline(always)]
+    #[inline(always)] // hot: see NOTES#key
     fn hash<H: Hasher>(&self, state: &mut H) {
         match self {
             Self::V4([low, high]) => {
@@ -159,10 +164,11 @@ impl Hash for Ends {
 }
 
 impl FlowKey {
-    /// The key of a segment from `src` to `dst`, and the side that sent it. Invariant: `low <= high`.
-    #[inline(always)]
+    /// The key of a segment from `src` to `dst`, and the side that sent it. Invariant: `low <=
+    /// high`.
+    #[inline(always)] // hot: see NOTES#key
     pub fn of(src: &Endpoint, dst: &Endpoint) -> (Self, Side) {
-        /// Behind a call, so that nothing is copied for it where both are IPv4.
+        /// Out of line, so that two IPv4 endpoints copy nothing for it.
         #[inline(never)]
         fn any(src: &Endpoint, dst: &Endpoint) -> (FlowKey, Side) {
             let side = if src <= dst { Side::Low } else { Side::High };
@@ -188,7 +194,7 @@ impl FlowKey {
         }
     }
 
-    /// Whether one of the two ports is `port`.
+    /// Returns whether one of the two ports is `port`.
     pub const fn has_port(&self, port: u16) -> bool {
         let [low, high] = match &self.0 {
             Ends::V4([low, high]) => [*low as u16, *high as u16],
@@ -197,16 +203,17 @@ impl FlowKey {
         low == port || high == port
     }
 
-    /// One of [`BUCKETS`] parts of all flows; always the same.
+    /// The bucket of the flow, below [`BUCKETS`]; a pure function of the endpoints.
     ///
-    /// What several flows share without being counted in sum is kept by bucket, and a bucket is never split over threads:
-    /// so it is the same for any number of them.
+    /// State that flows share is kept by bucket. A bucket is never split over threads, so this
+    /// state is the same for any number of them.
     pub fn bucket(&self) -> usize {
         let [low, high] = self.numbers();
         bucket_of(low, high)
     }
 
-    /// One of so many parts of its [bucket](Self::bucket), 2³² at most; always the same.
+    /// The part of its [bucket](Self::bucket) that the flow is in, of at most 2³² parts; a pure
+    /// function of the endpoints.
     pub fn part(&self, parts: usize) -> usize {
         let [low, high] = self.numbers();
         let within = spread(low, high) << BUCKETS.ilog2();
@@ -222,8 +229,8 @@ impl FlowKey {
 
     /// A fixed hash of the sorted endpoints (FNV-1a, 64 bit, finished with a SplitMix64 mix).
     ///
-    /// The same on every machine and in every version, because sampling and sharding decide by it.
-    /// The engine's own table does not use it: an attacker who chooses endpoints can make it collide.
+    /// Equal on every machine and in every version, because sampling decides by it. The engine's
+    /// own table does not use it: an attacker who chooses endpoints can make it collide.
     pub fn stable_hash(&self) -> u64 {
         let mut hash = Fnv::default();
         for end in [self.endpoint(Side::Low), self.endpoint(Side::High)] {
@@ -239,18 +246,20 @@ impl FlowKey {
 
 /// Identity of a connection for output: a function of the flow, not a counter.
 ///
-/// Made of the endpoints, the first sequence number, the time of the first frame in µs and an ordinal among equals,
-/// so it is equal on every run, on every machine and for every number of threads.
+/// It is a hash of the endpoints, the first sequence number, the time of the first frame in µs and
+/// an ordinal among equals. So it is equal on every run, on every machine and for every number of
+/// threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct FlowId(u64);
 
 impl FlowId {
-    /// The id of the `ordinal`-th connection between these endpoints that began with this number at this µs.
+    /// The id of the `ordinal`-th connection between these endpoints that began with this sequence
+    /// number at this µs.
     pub fn new(key: &FlowKey, first_seq: u32, first_micros: u64, ordinal: u32) -> Self {
         Self::of(key.stable_hash(), first_seq, first_micros, ordinal)
     }
 
-    /// The same, of endpoints whose [`FlowKey::stable_hash`] is known.
+    /// Like [`Self::new`], for endpoints whose [`FlowKey::stable_hash`] is known.
     pub fn of(stable_hash: u64, first_seq: u32, first_micros: u64, ordinal: u32) -> Self {
         let mut hash = Fnv::default();
         hash.write(&stable_hash.to_be_bytes());
@@ -262,7 +271,7 @@ impl FlowId {
 }
 
 impl FlowId {
-    /// Its text: 16 digits, ASCII.
+    /// Its text: 16 hexadecimal digits in ASCII.
     pub fn digits(self) -> [u8; 16] {
         std::array::from_fn(|place| b"0123456789abcdef"[(self.0 >> (60 - 4 * place)) as usize & 15])
     }

@@ -1,10 +1,17 @@
-//! One captured frame to TCP segments: link layers, tunnels, IP and its fragments, without I/O, clock or threads.
+//! Captured frames to TCP segments and UDP datagrams, without I/O, clock or threads.
 //!
-//! It knows no connection and no protocol above TCP. Next: [`intake`], which drives the rest.
+//! ```text
+//! frame ──decode──▶ fragment ──defrag──▶ datagram ──decode──▶ segment
+//!   └───────────────────decode──────────────────────────────▶ segment
+//! ```
+//!
+//! It knows no connection and no protocol above TCP and UDP. Next: [`intake`], which drives the
+//! rest.
 #![forbid(unsafe_code)]
 
 pub mod block;
 pub mod clock;
+pub mod datagram;
 pub mod decode;
 pub mod defrag;
 pub mod fate;

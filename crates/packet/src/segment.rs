@@ -1,6 +1,6 @@
-//! What decoding finds in a packet: a TCP segment, or a fragment of an IP datagram.
+//! A TCP segment, and a fragment of an IP datagram, as decoding finds them in a packet.
 //!
-//! Both lend their bytes from the frame. Next: [`crate::decode`], which makes them.
+//! Both borrow their bytes from the frame. Next: [`crate::decode`], which makes them.
 
 use std::net::IpAddr;
 
@@ -11,9 +11,9 @@ use crate::seq::SeqNumber;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "built by decode, the test kit and models alike; no invariant")]
 pub struct Segment<'a> {
-    /// Who sent it.
+    /// Sender.
     pub src: Endpoint,
-    /// To whom.
+    /// Receiver.
     pub dst: Endpoint,
     /// Sequence number of the SYN, or of the first payload byte.
     pub seq: SeqNumber,
@@ -23,15 +23,15 @@ pub struct Segment<'a> {
     pub flags: Flags,
     /// Window field, not scaled.
     pub window: u16,
-    /// The options we use.
+    /// The options that later stages use.
     pub options: TcpOptions,
     /// Payload bytes that were captured.
     pub payload: &'a [u8],
-    /// Payload bytes that were on the wire behind `payload` but not in the capture (snapshot length).
+    /// Payload bytes after `payload` that were on the wire but not captured (snapshot length).
     pub cut: u32,
     /// IPv4 TTL or IPv6 hop limit.
     pub ttl: u8,
-    /// What it takes to verify the TCP checksum, which nobody pays for unasked: see [`Segment::checksum_is_wrong`].
+    /// Input for [`Segment::checksum_is_wrong`], which verifies the checksum on demand.
     pub checksum: Checksum<'a>,
 }
 
@@ -48,12 +48,12 @@ impl Flags {
     pub const RST: Self = Self(0x04);
     /// Push.
     pub const PSH: Self = Self(0x08);
-    /// The acknowledgement field counts.
+    /// The acknowledgement field is valid.
     pub const ACK: Self = Self(0x10);
-    /// The urgent pointer counts.
+    /// The urgent pointer is valid.
     pub const URG: Self = Self(0x20);
 
-    /// Whether every bit of `flags` is set.
+    /// Returns whether every bit of `flags` is set.
     pub const fn has(self, flags: Self) -> bool {
         self.0 & flags.0 == flags.0
     }
@@ -65,7 +65,7 @@ impl Flags {
     }
 }
 
-/// The TCP options that decide something here.
+/// The TCP options that later stages use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[expect(clippy::exhaustive_structs, reason = "built by decode and by tests; no invariant")]
 pub struct TcpOptions {
@@ -73,17 +73,17 @@ pub struct TcpOptions {
     pub timestamps: Option<(u32, u32)>,
     /// Window scale shift, on a SYN (RFC 7323 §2).
     pub window_scale: Option<u8>,
-    /// A TCP MD5 signature (RFC 2385) stands in it.
+    /// It has a TCP MD5 signature (RFC 2385).
     pub md5: bool,
 }
 
-/// What is needed to verify a TCP checksum on demand, so that nobody pays for it otherwise.
+/// The bytes that a TCP checksum covers, for verification on demand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "either it can be computed or not")]
 pub enum Checksum<'a> {
-    /// The whole TCP segment, header first, as covered by the checksum.
+    /// The whole TCP segment, header first.
     Of(&'a [u8]),
-    /// The segment was cut or its length unknown, so nothing can be said.
+    /// The segment was cut, or its length is unknown: the checksum cannot be verified.
     Unknown,
 }
 
@@ -101,7 +101,7 @@ pub struct Fragment<'a> {
     pub protocol: u8,
     /// Offset of `bytes` in the datagram's payload, in bytes, a multiple of 8.
     pub offset: u32,
-    /// Whether more fragments follow this one.
+    /// More fragments follow this one.
     pub more: bool,
     /// The fragment's payload as captured.
     pub bytes: &'a [u8],
@@ -109,11 +109,11 @@ pub struct Fragment<'a> {
     pub cut: u32,
     /// IPv4 TTL or IPv6 hop limit.
     pub ttl: u8,
-    /// How many tunnels were opened to reach it.
+    /// Number of tunnels around it.
     pub depth: u8,
 }
 
-/// What is known of a reassembled datagram beside its bytes.
+/// The facts about a reassembled IP datagram, without its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "built by defrag and by tests; no invariant")]
 pub struct DatagramFacts {
@@ -125,7 +125,7 @@ pub struct DatagramFacts {
     pub protocol: u8,
     /// IPv4 TTL or IPv6 hop limit of the first fragment.
     pub ttl: u8,
-    /// How many tunnels were opened to reach it.
+    /// Number of tunnels around it.
     pub depth: u8,
     /// Bytes at the datagram's end that were on the wire but not in the capture.
     pub cut: u32,

@@ -1,6 +1,6 @@
 //! TCP sequence numbers, which wrap, and stream offsets, which do not.
 //!
-//! Past the flow's entry a [`StreamOffset`] is all that is used. Next: [`crate::tcp`].
+//! Once a segment has its connection, only [`StreamOffset`]s are used. Next: [`crate::segment`].
 
 use std::fmt;
 
@@ -9,12 +9,13 @@ use std::fmt;
 pub struct SeqNumber(pub u32);
 
 impl SeqNumber {
-    /// Signed distance from `other` to `self`, in −2³¹..2³¹; right when the two are less than 2 GiB apart.
+    /// Signed distance from `other` to `self`, in −2³¹..2³¹; exact if they are less than 2 GiB
+    /// apart.
     pub const fn offset_from(self, other: Self) -> i64 {
         self.0.wrapping_sub(other.0) as i32 as i64
     }
 
-    /// The number `n` bytes on.
+    /// The number `n` bytes later.
     #[must_use]
     pub const fn add(self, n: u32) -> Self {
         Self(self.0.wrapping_add(n))
@@ -27,18 +28,18 @@ impl fmt::Display for SeqNumber {
     }
 }
 
-/// A place in one direction's byte stream: 0 is its first byte (ISN + 1, or where the capture joined it).
+/// A place in one direction's byte stream. 0 is the first byte: ISN + 1, or the first one captured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct StreamOffset(pub u64);
 
 impl StreamOffset {
-    /// The place `n` bytes on.
+    /// The place `n` bytes later.
     #[must_use]
     pub const fn add(self, n: u64) -> Self {
         Self(self.0 + n)
     }
 
-    /// The place at a signed distance; 0 before that. No stream is so long (2⁶² bytes) that this would not be exact.
+    /// The place at a signed distance, at least 0. Exact for any stream shorter than 2⁶² bytes.
     #[must_use]
     pub const fn add_signed(self, distance: i64) -> Self {
         let at = self.0 as i64 + distance;
@@ -71,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_stands_before_the_first_place() {
+    fn no_place_lies_before_the_first() {
         for (at, distance, place) in [(5, 3, 8), (5, -5, 0), (5, -6, 0), (1 << 32, -0x8000_0000, 0x8000_0000)] {
             assert_eq!(StreamOffset(at).add_signed(distance), StreamOffset(place), "{at} + {distance}");
         }

@@ -1,6 +1,6 @@
-//! Capture time: nanoseconds since the Unix epoch, as the frames say it.
+//! Capture time: nanoseconds since the Unix epoch, as recorded with the frames.
 //!
-//! Time is only ever read from frames (or handed in by a live driver); nothing in this crate asks a clock.
+//! Time comes from frames, or from a live driver; nothing in this crate reads a clock.
 //! Next: [`crate::frame`].
 
 use std::fmt;
@@ -13,15 +13,15 @@ const NANOS_PER_SEC: u64 = 1_000_000_000;
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// The epoch itself; also what a frame without a time stamp carries.
+    /// The epoch itself; also the time of a frame without a time stamp.
     pub const ZERO: Self = Self(0);
 
-    /// From nanoseconds since the epoch.
+    /// Makes a moment of nanoseconds since the epoch.
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
     }
 
-    /// From seconds and nanoseconds since the epoch, saturating.
+    /// Makes a moment of seconds and nanoseconds since the epoch, saturating.
     pub const fn new(secs: u64, nanos: u64) -> Self {
         Self(secs.saturating_mul(NANOS_PER_SEC).saturating_add(nanos))
     }
@@ -46,51 +46,53 @@ impl Timestamp {
         self.0.div_ceil(NANOS_PER_SEC)
     }
 
-    /// So much later; at the end of time, if that would be beyond it.
+    /// The moment `wait` later, saturating.
     pub fn after(self, wait: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX)))
     }
 
-    /// Time passed since `earlier`; zero when `earlier` is later.
+    /// Time since `earlier`; zero if `earlier` is later.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
-    /// Whether so much time has passed since `earlier`. Every packet asks, and making a [`Duration`] divides.
+    /// Returns whether at least `wait` has passed since `earlier`.
+    ///
+    /// Every packet calls it; it does not divide, as making a [`Duration`] does.
     pub const fn is_after(self, earlier: Self, wait: Duration) -> bool {
         self.0.saturating_sub(earlier.0) as u128 >= wait.as_nanos()
     }
 
-    /// RFC 3339 in UTC with the digits of `precision`.
+    /// Its text in RFC 3339, in UTC, with the digits of `precision`.
     pub const fn rfc3339(self, precision: Precision) -> Rfc3339 {
         Rfc3339(self, precision)
     }
 }
 
-/// Whole seconds that passed, at each of which time-outs are due for a look.
+/// Whole seconds that passed. Time-outs are checked at each of them.
 ///
-/// A second is coarse beside the time-outs it serves. That it is a whole one, and each for itself, makes no difference between
-/// time that is handed in while no frames come and time that the next frame brings.
+/// Because each whole second counts by itself, it makes no difference whether time passes without
+/// frames or with the next frame. The time-outs are much longer than a second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "a range that can be copied")]
 pub struct Seconds {
-    /// Since the epoch.
+    /// The first second, since the epoch.
     pub first: u64,
-    /// The same, not before the first.
+    /// The last second, not before the first.
     pub last: u64,
 }
 
 impl Seconds {
-    /// What passed between two moments.
+    /// The whole seconds after `before`, up to `now`; `None` if there are none.
     pub fn between(before: Timestamp, now: Timestamp) -> Option<Self> {
         let passed = Self { first: before.as_secs() + 1, last: now.as_secs() };
         (passed.first <= passed.last).then_some(passed)
     }
 }
 
-/// How fine the capture's time stamps are; decides the digits of a printed time stamp.
+/// Precision of a capture's time stamps; decides the digits of a printed time.
 ///
-/// Eight bytes, for a stamp to be copied in whole words: a byte that is read back as eight stalled twice a packet.
+/// Eight bytes wide, so that a stamp is copied in whole words. hot: see NOTES#stamp
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[repr(u64)]
 #[expect(clippy::exhaustive_enums, reason = "the output knows exactly these two widths")]
@@ -107,11 +109,11 @@ pub enum Precision {
 pub struct Rfc3339(Timestamp, Precision);
 
 impl Rfc3339 {
-    /// Its longest text.
+    /// Length of the longest text.
     pub const LEN_MAX: usize = "2026-02-21T12:00:00.123456789Z".len();
 
-    /// Writes its text, ASCII, and says how long it is. By hand: the formatting machinery took 150 ns of the microsecond a
-    /// message has.
+    /// Writes its text in ASCII and returns the length. By hand, because every message has a time.
+    /// hot: see NOTES#rfc3339
     pub fn write(self, into: &mut [u8; Self::LEN_MAX]) -> usize {
         let (secs, nanos) = (self.0.0 / NANOS_PER_SEC, (self.0.0 % NANOS_PER_SEC) as u32);
         let (days, of_day) = (secs / 86_400, (secs % 86_400) as u32);
@@ -138,8 +140,8 @@ impl Rfc3339 {
     }
 }
 
-/// The digits of four numbers below 100, side by side in one.
-#[inline(always)]
+/// Returns the digits of four numbers below 100, one after the other.
+#[inline(always)] // hot: see NOTES#rfc3339
 pub const fn eight_digits([a, b, c, d]: [u32; 4]) -> [u8; 8] {
     let numbers = a as u64 | (b as u64) << 16 | (c as u64) << 32 | (d as u64) << 48;
     // 103 / 1024 is a little more than a tenth: exact, rounded down, below 179.
@@ -156,8 +158,8 @@ impl fmt::Display for Rfc3339 {
     }
 }
 
-/// Year, month and day of a day count since 1970-01-01 (H. Hinnant, "chrono-compatible low-level date algorithms",
-/// `civil_from_days`, for days that are not negative).
+/// Year, month and day of a day count since 1970-01-01 (H. Hinnant, "chrono-compatible low-level
+/// date algorithms", `civil_from_days`, for days that are not negative).
 const fn civil_from_days(days: u32) -> (u32, u32, u32) {
     let z = days + 719_468;
     let era = z / 146_097;
@@ -205,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_is_over_when_all_of_it_has_passed() {
+    fn a_wait_ends_when_all_of_it_has_passed() {
         let (second, start) = (Duration::from_secs(1), Timestamp::new(7, 5));
         assert!(!Timestamp::new(8, 4).is_after(start, second));
         assert!(Timestamp::new(8, 5).is_after(start, second));

@@ -1,8 +1,9 @@
-//! Captures from files and pipes, driven through the engine.
+//! Replays captures from files and pipes through the engine.
 //!
-//! It opens files and standard input, which the engine must not, and decodes nothing of what is in a packet.
-//! Next: [`source`], from bytes on disk to frames; [`replay()`], from frames to messages; [`parallel`], the same on several
-//! threads.
+//! A caller opens a [`source::Source`], implements [`ReplaySink`], and calls [`replay()`] or, for
+//! several threads, [`parallel::replay`]. This crate opens files and standard input, which the engine
+//! must not do, and never decodes a packet. Next: [`source`], from bytes on disk to frames;
+//! [`replay()`], from frames to messages; [`parallel`], the same on several threads.
 #![forbid(unsafe_code)]
 
 pub mod parallel;

@@ -1,6 +1,7 @@
-//! The loop: frames from a [`Source`] through the engine's [`Extractor`] to whoever takes the messages.
+//! The loop: frames from a [`Source`] through the engine's [`Extractor`] to a [`ReplaySink`].
 //!
-//! It never writes, never decides an exit code and asks no clock. Next: [`crate::source`], where frames come from.
+//! It never writes, never decides an exit code, and reads no clock. Next: [`crate::source`], where
+//! frames come from.
 
 use std::io::IoSlice;
 
@@ -13,56 +14,58 @@ use sniffer_packet::frame::LinkType;
 
 use crate::source::{ReadEvent, Source};
 
-/// Takes what a replay gives. **`message` may be called any number of times between two calls of `next`.**
+/// Takes the output of a replay. **`message` may be called any number of times between two calls of
+/// `next`.**
 pub trait ReplaySink {
-    /// A message, in the order of output.
+    /// Takes a message, in output order.
     fn message(&mut self, message: &mut Message);
 
-    /// Messages that were written on other threads, in the order of output: what [`crate::parallel::replay`] gives instead.
+    /// Takes the lines of messages, in output order. [`crate::parallel::replay`] calls this instead of
+    /// `message`.
     fn lines(&mut self, _lines: &mut [IoSlice<'_>]) {}
 
-    /// The next read may wait for somebody else: what was taken so far should be handed on now.
+    /// Called before a read that may block: the sink should flush its output.
     fn before_block(&mut self) {}
 
-    /// Asked after every frame whether to go on; must be cheap.
+    /// Called after every frame. Returns whether to go on; must be cheap.
     fn next(&mut self, _source: &Source) -> Continue {
         Continue::Frame
     }
 }
 
-/// What a [`ReplaySink`] wants next.
+/// The answer of a [`ReplaySink`] after a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Continue {
-    /// The next frame.
+    /// Go on with the next frame.
     Frame,
-    /// No more frames: as if the capture ended here, what is open is given, flagged.
+    /// Read no more frames. Open messages are emitted, flagged, as at the end of the capture.
     Finish,
-    /// Nothing more at all: nobody listens.
+    /// Stop at once, with no more output.
     Abandon,
 }
 
-/// What is known once a replay is over.
+/// The result of a replay.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Summary {
-    /// Where every byte went; balanced unless the replay was abandoned.
+    /// The fate of every byte. Balanced unless the replay was abandoned.
     pub ledger: Ledger,
-    /// Link types that could not be decoded, with the number of their frames, in the order they were met.
+    /// Link types that could not be decoded and the number of their frames, in order of appearance.
     pub unknown_links: Vec<(LinkType, u64)>,
 }
 
-/// Runs all frames of `source` through the engine. Damage is the source's to tell, afterwards.
-pub fn replay(source: &mut Source, config: Config, receiver: &mut dyn ReplaySink) -> Summary {
+/// Runs all frames of `source` through the engine. Afterwards, [`Source::damages`] reports damage.
+pub fn replay(source: &mut Source, config: Config, sink: &mut dyn ReplaySink) -> Summary {
     let mut extractor = Extractor::new(config);
     let mut unknown_links = Vec::new();
     let mut next = Continue::Frame;
     while next == Continue::Frame {
-        let before_read = &mut |ahead| match ahead {
+        let before_read = &mut |event| match event {
             ReadEvent::Refill => {}
             ReadEvent::Wait => {
-                extractor.flush(&mut |message| receiver.message(message));
-                receiver.before_block();
+                extractor.flush(&mut |message| sink.message(message));
+                sink.before_block();
             }
         };
         let Some(frame) = source.next(before_read) else {
@@ -70,19 +73,19 @@ pub fn replay(source: &mut Source, config: Config, receiver: &mut dyn ReplaySink
             break;
         };
         let unknown = extractor.ledger().frames_with(FrameFate::UnknownLinkType);
-        extractor.take(&frame, &mut |message| receiver.message(message));
+        extractor.take(&frame, &mut |message| sink.message(message));
         if extractor.ledger().frames_with(FrameFate::UnknownLinkType) > unknown {
             count(&mut unknown_links, frame.link);
         }
-        next = receiver.next(source);
+        next = sink.next(source);
     }
     if next == Continue::Finish {
-        extractor.finish(&mut |message| receiver.message(message));
+        extractor.finish(&mut |message| sink.message(message));
     }
     Summary { ledger: extractor.ledger().clone(), unknown_links }
 }
 
-/// A list, not a map: a capture has few link types, and their order is output.
+/// Counts a frame of a link type. A list, not a map: there are few, and their order is output.
 #[cold]
 pub(crate) fn count(links: &mut Vec<(LinkType, u64)>, link: LinkType) {
     match links.iter_mut().find(|(known, _)| *known == link) {
@@ -97,7 +100,7 @@ mod tests {
 
     use super::*;
 
-    /// A pcap of this link type with frames that hold four zero bytes.
+    /// Returns a pcap of this link type with frames of four zero bytes.
     fn capture(link: u32, frames: usize) -> Source {
         let mut bytes = Vec::new();
         for word in [0xa1b2_c3d4, 0x0004_0002, 0, 0, 65_535, link] {
@@ -111,7 +114,7 @@ mod tests {
         Source::from_reader("test", Cursor::new(bytes)).unwrap()
     }
 
-    /// Asks for something else than a frame after so many.
+    /// A sink that gives this answer after this many frames.
     struct After(usize, Continue);
 
     impl ReplaySink for After {
@@ -131,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receiver_that_has_enough_gets_no_further_frame() {
+    fn a_sink_that_wants_no_more_gets_no_further_frame() {
         for enough in [Continue::Finish, Continue::Abandon] {
             let summary = replay(&mut capture(1, 3), Config::default(), &mut After(2, enough));
             assert_eq!(summary.ledger.frames(), 2);

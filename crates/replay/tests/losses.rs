@@ -1,8 +1,10 @@
-//! Losses at every place (policy 15): what comes out of a capture in which frames are missing was really said.
+//! Losses at every place (policy 15): every message that comes out of a capture with missing frames
+//! was really sent.
 //!
-//! The truth is the same capture whole, whose messages [`properties`](properties.rs) compares with what was generated.
-//! Frames keep their numbers when others are taken out, so a message is known by the frames that carried it. The seed
-//! of the conversation and the lost frames are in every failure.
+//! The reference is the complete capture, whose messages [`properties`](properties.rs) compares
+//! with the generated ones. Frames keep their numbers when others are removed, so a message is
+//! identified by the frames that carried it. Every failure prints the seed of the conversation and
+//! the lost frames.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -10,8 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use sniffer_engine::config::Config;
-use sniffer_engine::event::Direction;
 use sniffer_engine::fuzzing::check;
+use sniffer_engine::http::Direction;
 use sniffer_engine::message::Message;
 use sniffer_packet::frame::OwnedFrame;
 use sniffer_testkit::generate::{GenerateOptions, conversation};
@@ -23,7 +25,7 @@ const OPTIONS: GenerateOptions = GenerateOptions { connections_max: 2, exchanges
 /// A direction of a connection, by the client's port: each client of a conversation has its own.
 type Way = (u16, Direction);
 
-/// A whole capture and its messages, each direction's in order.
+/// A complete capture and its messages, those of each direction in order.
 struct Truth {
     frames: Vec<OwnedFrame>,
     messages: BTreeMap<Way, Vec<Message>>,
@@ -36,12 +38,12 @@ fn run(frames: &[OwnedFrame]) -> BTreeMap<Way, Vec<Message>> {
     for message in check::run(frames, config).messages {
         messages.entry((message.destination.port, message.direction)).or_default().push(message);
     }
-    // In the order of the stream: a message that is cut may come out late.
+    // In stream order: a message that is cut may come out late.
     messages.values_mut().for_each(|way| way.sort_by_key(|message| message.started.number));
     messages
 }
 
-/// The TCP payload of a frame as the generator writes them: Ethernet, IPv4 or IPv6, TCP.
+/// Returns the TCP payload of a frame that the generator wrote: Ethernet, IPv4 or IPv6, TCP.
 fn payload(frame: &OwnedFrame) -> &[u8] {
     let ip = &frame.bytes[14..];
     let (header, end) = if ip[0] >> 4 == 4 {
@@ -53,7 +55,7 @@ fn payload(frame: &OwnedFrame) -> &[u8] {
     &tcp[usize::from(tcp[12] >> 4) * 4..]
 }
 
-/// Without its handshake a capture joins a connection in its midst, where any token is a method.
+/// Without its handshake, a connection is picked up midstream, where any token is a method.
 fn is_handshake(frame: &OwnedFrame) -> bool {
     let tcp = if frame.bytes[14] >> 4 == 4 { &frame.bytes[34..] } else { &frame.bytes[54..] };
     tcp[13] & 2 != 0
@@ -69,7 +71,7 @@ impl Truth {
         payload(self.frames.iter().find(|frame| frame.number == number).unwrap())
     }
 
-    /// What must hold of the messages when these frames are lost.
+    /// Checks what must hold for the messages if these frames are lost.
     fn check(&self, lost: &BTreeSet<u64>) -> Result<(), String> {
         let fewer: Vec<_> =
             self.frames.iter().filter(|frame| is_handshake(frame) || !lost.contains(&frame.number)).cloned().collect();
@@ -89,9 +91,10 @@ impl Truth {
         self.answers_are_to_their_requests(&got)
     }
 
-    /// Where nothing is promised of a direction: policy 15 resynchronises where a segment starts with a start line, also when
-    /// that is a body that quotes HTTP; and when a HEAD was lost, so that the length of its answer counts, what follows is
-    /// body unless a segment starts with a whole start line.
+    /// Returns the directions for which nothing is promised. Policy 15 resynchronises at a segment
+    /// that starts with a start line, even in a body that quotes HTTP. If a HEAD was lost, the
+    /// length of its response counts, and the bytes after it are body unless a segment starts with
+    /// a complete start line.
     fn quotes(&self, way: Way, got: &[Message]) -> bool {
         let truth = self.messages.get(&way).map_or(&[][..], Vec::as_slice);
         got.iter().any(|message| match truth.iter().find(|real| real.started == message.started) {
@@ -109,28 +112,28 @@ impl Truth {
         self.payload(message.started.number).starts_with(start(message).as_bytes())
     }
 
-    /// Each message is one that was said, as far as it was seen.
+    /// Every message was sent, as far as its bytes were captured.
     fn nothing_is_invented(&self, got: &[Message], truth: &[Message]) -> Result<(), String> {
         let mut truth = truth.iter();
         for message in got {
-            // Order holds, so what was passed over does not come again.
+            // Order holds, so messages that were skipped do not come again.
             let Some(real) = truth.find(|real| real.started == message.started && start(real) == start(message)) else {
                 return Err(format!("invented: {}", brief(message)));
             };
-            let same_head = real.head.fields().iter().eq(message.head.fields().iter());
+            let same_head = real.fields().iter().eq(message.fields().iter());
             let (body, whole) = (message.body.as_bytes(), real.body.as_bytes());
             let right = if message.incomplete.is_none() && message.anomalies.is_empty() {
                 body == whole && message.body_size == real.body_size && message.trailers.iter().eq(real.trailers.iter())
             } else {
                 whole.starts_with(body)
-                    // A FIN that was lost and acknowledged looks like one byte more.
+                    // A FIN that was lost and acknowledged looks like one more byte.
                     && message.body_size + message.missing_bytes <= real.body_size.max(declared(message)) + 1
                     && !message.body_truncated
             };
             if !same_head || !right {
                 return Err(format!("not what was said: {} but {}", brief(message), brief(real)));
             }
-            // From the request's last byte to the response's first, or not at all.
+            // From the request's last byte to the response's first, or no duration at all.
             if message.latency_nanos.is_some() && message.latency_nanos != real.latency_nanos {
                 return Err(format!("latency: {} but {}", brief(message), brief(real)));
             }
@@ -138,8 +141,8 @@ impl Truth {
         Ok(())
     }
 
-    /// A message that was captured whole comes out when its place is known: nothing before it was lost, or a segment starts
-    /// with its start line.
+    /// A message that was captured completely comes out if its start is known: no byte before it
+    /// was lost, or a segment starts with its start line.
     fn what_can_be_found_is(&self, truth: &[Message], got: &[Message], lost: &BTreeSet<u64>) -> Result<(), String> {
         let mut in_step = true;
         let mut frame_before = 0;
@@ -149,7 +152,8 @@ impl Truth {
             let found_anew = first_in_frame && is_strict(real) && self.starts_segment(real);
             if intact && (in_step || found_anew) {
                 let found = got.iter().find(|message| message.started == real.started && start(real) == start(message));
-                // To a HEAD that was lost the length of the answer says nothing; without one, nothing but a close does.
+                // If the request was a HEAD that was lost, the length of the response means
+                // nothing. Without a length, only a close ends it.
                 let needs_more = until_close(real) || (real.body_size == 0 && declared(real) > 0);
                 match found {
                     None => return Err(format!("not found: {}", brief(real))),
@@ -165,7 +169,7 @@ impl Truth {
         Ok(())
     }
 
-    /// A response shares the exchange of its own request or of none.
+    /// A response shares the exchange of its own request, or of none.
     fn answers_are_to_their_requests(&self, got: &BTreeMap<Way, Vec<Message>>) -> Result<(), String> {
         for (way, responses) in got.iter().filter(|(way, _)| way.1 == Direction::Response) {
             let requests = got.get(&(way.0, Direction::Request)).map_or(&[][..], Vec::as_slice);
@@ -209,13 +213,13 @@ impl Truth {
     }
 }
 
-/// The start line without what follows the status.
+/// Returns the start line up to the status.
 fn start(message: &Message) -> String {
-    match message.head.status() {
-        Some(status) => format!("HTTP/{} {status}", message.head.version()),
+    match message.status() {
+        Some(status) => format!("HTTP/{} {status}", message.version()),
         None => {
-            let (method, path) = (message.head.method().unwrap(), message.head.path().unwrap());
-            format!("{method} {path} HTTP/{}", message.head.version())
+            let (method, path) = (message.method().unwrap(), message.target().unwrap());
+            format!("{method} {path} HTTP/{}", message.version())
         }
     }
 }
@@ -229,20 +233,21 @@ fn brief(message: &Message) -> String {
     )
 }
 
-/// Whether its start line is one to resynchronise at: a method in capitals, a target without spaces.
+/// Returns whether its start line allows resynchronisation: a method in capitals, a target without
+/// spaces.
 fn is_strict(message: &Message) -> bool {
-    message.head.method().is_none_or(|method| method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-'))
-        && message.head.path().is_none_or(|path| !path.contains(' '))
+    message.method().is_none_or(|method| method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-'))
+        && message.target().is_none_or(|path| !path.contains(' '))
 }
 
-/// The value of Content-Length.
+/// Returns the value of Content-Length.
 fn declared(message: &Message) -> u64 {
-    message.head.fields().values("content-length").next().map_or(0, |value| value.parse().unwrap())
+    message.fields().values("content-length").next().map_or(0, |value| value.parse().unwrap())
 }
 
 fn until_close(message: &Message) -> bool {
-    let fields = message.head.fields();
-    message.head.status().is_some_and(|status| status >= 200 && status != 204 && status != 304)
+    let fields = message.fields();
+    message.status().is_some_and(|status| status >= 200 && status != 204 && status != 304)
         && fields.values("content-length").next().is_none()
         && fields.values("transfer-encoding").next().is_none()
 }

@@ -1,5 +1,6 @@
-//! Floods on several threads against a small memory budget, with every allocation counted: what is resident stays within twice
-//! what may be accounted for, and what is on its way between threads. One test, for all of the process is counted.
+//! Floods on several threads with a small memory budget, while every allocation is counted:
+//! resident memory stays within twice the accounted limit plus the data in flight between threads.
+//! This is the only test here, because the whole process is counted.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::IoSlice;
@@ -14,7 +15,7 @@ use sniffer_replay::source::Source;
 use sniffer_replay::{ReplaySink, parallel};
 use sniffer_testkit::flood;
 
-/// The system's allocator, counting.
+/// The system's allocator, with a count.
 struct Counting;
 
 static HELD: AtomicUsize = AtomicUsize::new(0);
@@ -24,17 +25,18 @@ fn grow(bytes: usize) {
     PEAK.fetch_max(HELD.fetch_add(bytes, Ordering::Relaxed) + bytes, Ordering::Relaxed);
 }
 
-// SAFETY: every call is handed on to the system's allocator as it came; counting touches nothing but two atomics.
+// SAFETY: every call is forwarded unchanged to the system's allocator; counting touches only two
+// atomics.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         grow(layout.size());
-        // SAFETY: the caller's promise is handed on.
+        // SAFETY: the caller's promise is forwarded.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         HELD.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's promise is handed on.
+        // SAFETY: the caller's promise is forwarded.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
@@ -44,7 +46,7 @@ static ALLOCATOR: Counting = Counting;
 
 const BUDGET: usize = 4 << 20;
 
-/// What is on its way: rounds of 1 MiB, pieces of 512 KiB, what is kept for the next ones.
+/// Data in flight: rounds of 1 MiB, pieces of 512 KiB, and what is kept for the next ones.
 const ON_ITS_WAY: usize = 8 << 20;
 
 /// Counts lines.
@@ -66,7 +68,7 @@ impl ReplaySink for Count {
 }
 
 #[test]
-fn no_flood_is_resident_on_several_threads_beyond_what_it_may() {
+fn floods_on_several_threads_stay_within_the_memory_limit() {
     let mut config = Config::default();
     config.limits.held_bytes_max = BUDGET;
     config.limits.waiting_bytes_max = BUDGET / 16;

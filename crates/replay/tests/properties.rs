@@ -1,7 +1,8 @@
-//! What must hold for any conversation: generated ones, over a worse network than the one they were made on.
+//! Properties of any conversation: generated ones, sent over a worse network than the one they were
+//! made on.
 //!
-//! The seed of the conversation and the seed of the network are in every failure. The ledger is checked after each
-//! frame by [`check::run`].
+//! Every failure prints the seed of the conversation and the seed of the network. [`check::run`]
+//! checks the ledger after each frame.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -15,7 +16,7 @@ use sniffer_engine::extract::Extractor;
 use sniffer_engine::fuzzing::check::{self, Checked};
 use sniffer_engine::json::Lines;
 use sniffer_packet::frame::LinkType;
-use sniffer_packet::frame::{OwnedFrame, block_of, renumber, within};
+use sniffer_packet::frame::{OwnedFrame, renumber};
 use sniffer_packet::time::Timestamp;
 use sniffer_testkit::generate::{GenerateOptions, conversation};
 use sniffer_testkit::net::{Perturbation, perturb};
@@ -31,7 +32,7 @@ fn run(frames: &[OwnedFrame]) -> Checked {
     check::run(frames, Config::default())
 }
 
-/// The messages of each client, in order, without what another network may change.
+/// Returns the messages of each client, in order, without what another network may change.
 fn essence(checked: &Checked) -> BTreeMap<String, Vec<Value>> {
     let mut connections = BTreeMap::<_, Vec<_>>::new();
     for mut message in checked.json() {
@@ -44,7 +45,7 @@ fn essence(checked: &Checked) -> BTreeMap<String, Vec<Value>> {
     connections
 }
 
-/// The same messages come out of the worse network.
+/// Checks that the same messages come out of the worse network.
 fn check_lossless(seed: u64, network: u64, kinds: &[Perturbation]) -> Result<(), TestCaseError> {
     let frames = talk(seed).frames().unwrap();
     let worse = perturb(frames.clone(), network, kinds);
@@ -53,7 +54,7 @@ fn check_lossless(seed: u64, network: u64, kinds: &[Perturbation]) -> Result<(),
 }
 
 proptest! {
-    // A failure prints both seeds, which is all there is to keep.
+    // A failure prints both seeds, which are enough to reproduce it.
     #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
@@ -79,8 +80,8 @@ proptest! {
         check_lossless(seed, network, &[Perturbation::Resegment, Perturbation::Duplicate { share: 0.4, window }])?;
     }
 
-    /// As live does it while a link is quiet; a replay of what was recorded knows of time from the next frame alone, and asks for
-    /// messages some at a time.
+    /// As in live capture while a link is quiet. A replay of the recording learns the time only
+    /// from the next frame, and takes messages in batches.
     #[test]
     fn the_same_when_time_is_told_between_frames(seed: u64, network: u64) {
         let mut frames: Vec<_> = (0..4).flat_map(|n| talk(seed.wrapping_add(n)).frames().unwrap()).collect();
@@ -116,45 +117,7 @@ proptest! {
         prop_assert_eq!(told.ledger(), untold.ledger());
     }
 
-    /// Copies that come again with other bytes, after the block they lay in came to its end or before; and who has many blocks at
-    /// once lets go of none.
-    #[test]
-    fn the_same_when_frames_lie_in_blocks(seed: u64, network: u64, in_turn: bool) {
-        let kinds = [Perturbation::Resegment, Perturbation::Reorder { window: 6 }, Perturbation::Duplicate { share: 0.6, window: 12 }];
-        let mut frames: Vec<_> = (0..3).flat_map(|n| talk(seed.wrapping_add(n)).frames().unwrap()).collect();
-        frames.sort_by_key(|frame| frame.time);
-        let mut frames = perturb(frames, network, &kinds);
-        let mut rng = Rng::new(network);
-        for frame in &mut frames {
-            if rng.chance(0.2)
-                && let Some(last) = frame.bytes.last_mut()
-            {
-                *last ^= 1;
-            }
-        }
-        let (mut lent, mut copied) = (Extractor::new(Config::default()), Extractor::new(Config::default()));
-        let (mut lent_lines, mut copied_lines) = (Lines::default(), Lines::default());
-        let mut rest = &frames[..];
-        while !rest.is_empty() {
-            let (some, others) = rest.split_at(rng.between(1, 40).min(rest.len()));
-            rest = others;
-            let block = block_of(some);
-            for (in_block, frame) in within(&block, some).zip(some) {
-                lent.push(&in_block, &mut |message| lent_lines.push(message));
-                copied.push(&frame.as_frame(), &mut |message| copied_lines.push(message));
-                prop_assert_eq!(lent.held(), copied.held());
-            }
-            if in_turn {
-                lent.release_block();
-            }
-        }
-        lent.finish(&mut |message| lent_lines.push(message));
-        copied.finish(&mut |message| copied_lines.push(message));
-        prop_assert_eq!(str::from_utf8(lent_lines.as_bytes()).unwrap(), str::from_utf8(copied_lines.as_bytes()).unwrap());
-        prop_assert_eq!(lent.ledger(), copied.ledger());
-    }
-
-    /// Two copies of the capture, cut differently, frame by frame beside each other.
+    /// Two copies of the capture, cut differently, interleaved frame by frame.
     #[test]
     fn the_same_with_consistent_overlaps(seed: u64, network: u64) {
         let frames = talk(seed).frames().unwrap();
@@ -204,7 +167,8 @@ proptest! {
         check_lossless(seed, network, &kinds)?;
     }
 
-    /// A third party that knows the connection's numbers speaks in between; its peer drops every word (policies 2 to 4).
+    /// A third party that knows the connection's numbers injects segments; the peer drops all of
+    /// them (policies 2 to 4).
     #[test]
     fn the_same_whatever_is_forged_into_it(seed: u64, forger: u64) {
         let honest = talk(seed);
@@ -215,7 +179,8 @@ proptest! {
         prop_assert_eq!(unnamed(&run(&honest.frames().unwrap())), unnamed(&run(&frames)), "{}", worse);
     }
 
-    /// Bodies of known length, one segment of one of them lost: a gap of its exact length, all else as it was.
+    /// Bodies of known length, with one segment of one body lost: a gap of its exact length,
+    /// everything else unchanged.
     #[test]
     fn a_lost_segment_is_one_gap_of_its_length(
         bodies in prop::collection::vec(1_usize..40, 1..5),
@@ -237,7 +202,7 @@ proptest! {
         }
         let checked = run(&Talk::parse(&text).map_err(|e| TestCaseError::fail(format!("{e}\n{text}")))?.frames().unwrap());
         prop_assert_eq!(checked.ledger.missing(), size as u64, "{}", text);
-        let responses: Vec<_> = checked.messages.iter().filter(|m| m.head.status().is_some()).collect();
+        let responses: Vec<_> = checked.messages.iter().filter(|m| m.status().is_some()).collect();
         prop_assert_eq!(responses.len(), bodies.len());
         for (exchange, response) in responses.iter().enumerate() {
             let missing = if exchange == hit { size } else { 0 };
@@ -248,7 +213,8 @@ proptest! {
         }
     }
 
-    /// Any one frame lost: what other connections said is untouched, and no byte is lost unseen.
+    /// Any one frame is lost: messages of other connections are unchanged, and every lost byte is
+    /// counted.
     #[test]
     fn a_lost_frame_harms_its_own_connection_only(seed: u64, lost in any::<prop::sample::Index>()) {
         let frames = talk(seed).frames().unwrap();
@@ -293,7 +259,7 @@ proptest! {
         run(&frames);
     }
 
-    /// Real conversations with bytes changed at random reach deeper than noise does.
+    /// Real conversations with random changes reach deeper than noise does.
     #[test]
     fn damaged_conversations_never_panic_and_always_balance(
         seed: u64,
@@ -316,7 +282,8 @@ proptest! {
     }
 }
 
-/// Every layer that can go around an IPv4 or an IPv6 packet without losing it; those that want an Ethernet header first.
+/// Every layer that can wrap an IPv4 or IPv6 packet without losing it; those that need an Ethernet
+/// header come first.
 const TUNNELS: [Wrap; 11] = [
     Wrap::Vlan(1, 2),
     Wrap::QinQ(7, 8),
@@ -332,7 +299,8 @@ const TUNNELS: [Wrap; 11] = [
 ];
 const OVER_IP: usize = 4;
 
-/// [`essence`] without what was odd: what is forged is named on the message it would have been part of.
+/// Returns the [`essence`] without anomalies: a forgery is named on the message that it would have
+/// been part of.
 fn unnamed(checked: &Checked) -> BTreeMap<String, Vec<Value>> {
     let mut connections = essence(checked);
     for message in connections.values_mut().flatten() {
@@ -341,11 +309,12 @@ fn unnamed(checked: &Checked) -> BTreeMap<String, Vec<Value>> {
     connections
 }
 
-/// The steps with forged blocks among those of each connection.
+/// Returns the steps with forged blocks among those of each connection.
 fn forge(talk: &Talk, rng: &mut Rng) -> Vec<TalkStep> {
     let mut steps = Vec::new();
     let mut sent = vec![[0_i64; 2]; talk.connections.len()];
-    // One kind a run: a forged SYN with a forged SYN-ACK that answers it is a new connection (policy 4).
+    // One kind per run: a forged SYN with a forged SYN-ACK that answers it is a new connection
+    // (policy 4).
     let syn = Marks { syn: true, no_ack: rng.chance(0.5), forged: true, ..Marks::default() };
     for step in &talk.steps {
         if let Action::Send(block) = &step.action {
@@ -363,7 +332,7 @@ fn forge(talk: &Talk, rng: &mut Rng) -> Vec<TalkStep> {
     steps
 }
 
-/// What would be believed if it were taken.
+/// The text of a forgery, which would show if it were believed.
 const FORGED: [&[u8]; 4] =
     [b"GET /forged HTTP/1.1\r\n\r\n", b"HTTP/1.1 666 Forged\r\nContent-Length: 0\r\n\r\n", b"forged", b"0\r\n\r\n"];
 
@@ -371,7 +340,8 @@ const FORGED: [&[u8]; 4] =
 fn forged(timestamps: bool, sent: i64, syn: &Marks, rng: &mut Rng) -> (Marks, Vec<u8>) {
     let forged = Marks { forged: true, ..Marks::default() };
     let payload = rng.pick(&FORGED).unwrap_or(&FORGED[0]).to_vec();
-    // Two that agree are what the capture lost, and no forgery: each from a range of its own, or one pair in eight thousand does.
+    // Two forgeries that agree look like lost data. Each takes numbers from its own range;
+    // otherwise one pair in eight thousand would agree.
     let far = rng.between(FAR, HALF - FAR) as i64;
     let far_ack = rng.between(HALF + FAR, i32::MAX as usize - FAR) as i64;
     match rng.below(if timestamps { 9 } else { 8 }) {
@@ -383,7 +353,7 @@ fn forged(timestamps: bool, sent: i64, syn: &Marks, rng: &mut Rng) -> (Marks, Ve
         5 => (Marks { seq: -far, ..forged }, payload),
         6 => (Marks { rst: true, seq: if rng.chance(0.5) { far } else { 1 }, ..forged }, Vec::new()),
         7 => {
-            // The number behind a SYN at `sent` is the one that the connection expects next.
+            // The number after a SYN at `sent` is the one that the connection expects next.
             let seq = if rng.chance(0.5) { far } else { sent };
             (Marks { seq, ..syn.clone() }, Vec::new())
         }
@@ -391,8 +361,8 @@ fn forged(timestamps: bool, sent: i64, syn: &Marks, rng: &mut Rng) -> (Marks, Ve
     }
 }
 
-/// Farther than twice any window that these conversations offer, and as far from the other bounds.
+/// Farther than twice any window of these conversations, and as far from the other limits.
 const FAR: usize = 1 << 20;
 
-/// Between what is forged of numbers and of acknowledgements.
+/// Distance between forged sequence and acknowledgement numbers.
 const HALF: usize = 1 << 30;

@@ -1,7 +1,8 @@
-//! Writes a flood as a capture to standard output, to be measured: `flood NAME COUNT`; without arguments, the names.
+//! Writes a flood as a capture to standard output, for measurements: `flood NAME COUNT`. Without
+//! arguments it lists the names.
 //!
 //! ```sh
-//! cargo run --release -p sniffer-engine --features testkit --example flood -- syn 1000000 > syn.pcap
+//! cargo run --release -p sniffer-testkit --example flood -- syn 1000000 > syn.pcap
 //! /usr/bin/time -v target/release/sniffer replay -f jsonl -o /dev/null syn.pcap
 //! ```
 

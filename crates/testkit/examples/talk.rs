@@ -1,7 +1,8 @@
-//! Writes the capture of each conversation named on the command line beside it: `a.talk` becomes `a.pcap`.
+//! Writes the capture of each conversation on the command line beside it: `a.talk` becomes
+//! `a.pcap`.
 //!
 //! ```sh
-//! cargo run -p sniffer-engine --features testkit --example talk -- corpus/*/*.talk
+//! cargo run -p sniffer-testkit --example talk -- corpus/*/*.talk
 //! ```
 
 use std::error::Error;
@@ -16,7 +17,7 @@ fn main() -> ExitCode {
     for path in std::env::args_os().skip(1) {
         let path = Path::new(&path);
         if let Err(error) = write(path) {
-            // Not `eprintln!`, which the engine's ban list forbids even here.
+            // Not `eprintln!`, which the lints forbid.
             let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{}: {error}\n", path.display()));
             code = ExitCode::FAILURE;
         }

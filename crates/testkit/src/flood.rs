@@ -1,8 +1,9 @@
-//! Floods: captures made to exhaust a sniffer, and an honest exchange behind each.
+//! Floods: captures that try to exhaust a sniffer, each with an honest exchange at its end.
 //!
-//! Each is a row of [`ALL`]: what an attacker sends, as many times as asked. They are written to a file to be measured
-//! (`examples/flood.rs`) and run against a small budget (`tests/memory.rs`). No checksum is filled in: nothing looks at
-//! one before copies differ. Next: [`super::wire`], for frames in which everything is right.
+//! Each is a row of [`ALL`]: an attack, repeated as often as asked. `examples/flood.rs` writes them
+//! to files for measurements, and the engine's `tests/memory.rs` runs them against a small budget.
+//! The checksums are zero, because a sniffer reads them only when copies differ. Next:
+//! [`super::wire`], for frames with correct headers.
 
 use std::io::Read;
 
@@ -11,13 +12,13 @@ use sniffer_packet::frame::{Frame, LinkType};
 use sniffer_packet::segment::Flags;
 use sniffer_packet::time::Timestamp;
 
-/// What the honest exchange asks for.
+/// Request target of the honest exchange.
 pub const HONEST: &str = "/honest";
 
-/// Name of a flood, and what sends it `n` times.
+/// Name of a flood, and the function that sends it `n` times.
 pub type FloodRow = (&'static str, fn(&mut Flood<'_>, u32));
 
-/// All of them.
+/// All floods.
 pub const ALL: &[FloodRow] = &[
     ("syn", |flood, n| (0..n).for_each(|i| flood.client(i, 7, 0, SYN, b""))),
     ("syn-with-data", |flood, n| (0..n).for_each(|i| flood.client(i, 7, 0, SYN, &[b'x'; 1_000]))),
@@ -77,7 +78,7 @@ pub const ALL: &[FloodRow] = &[
             bytes.len() as u32
         });
     }),
-    // Bodies that are much more once they are decoded, all of which end at once.
+    // Bodies that are much longer once they are decoded, and all end at once.
     ("open-gzip", |flood, n| {
         let spaces = gzip_of_spaces(64 << 10);
         let head = b"POST /gzip HTTP/1.1\r\nContent-Encoding: gzip\r\nContent-Length: 100000\r\n\r\n";
@@ -112,8 +113,8 @@ pub const ALL: &[FloodRow] = &[
             flood.server(0, 10 + i * 2 % 120_000, 1, ACK, b"y");
         }
     }),
-    // Requests of the shortest kind that wait for what is before them, and come all at once: when too many wait, and with every
-    // second connection when the capture ends.
+    // The shortest requests, which wait after a hole and complete all at once: when too many wait,
+    // and on every second connection when the capture ends.
     ("pipelines-behind-holes", |flood, n| {
         let requests = b"GET / HTTP/1.1\r\n\r\n".repeat(72);
         rounds(flood, n, 50, |flood, i, seq| {
@@ -123,7 +124,7 @@ pub const ALL: &[FloodRow] = &[
             requests.len() as u32
         });
     }),
-    // Many small pieces, and then what lies between them, all behind a hole.
+    // Many small pieces, then the bytes between them, all after a hole.
     ("pieces-filled-at-once", |flood, n| {
         for i in 0..n / 701 {
             flood.open(i);
@@ -160,7 +161,7 @@ pub const ALL: &[FloodRow] = &[
     }),
 ];
 
-/// The frames of a flood with an honest exchange behind it; none when there is none of this name.
+/// Returns the frames of a flood with an honest exchange at its end; none for an unknown name.
 pub fn frames(name: &str, n: u32) -> Vec<OwnedFrame> {
     let mut frames = Vec::new();
     if let Some((_, flood)) = ALL.iter().find(|(known, _)| *known == name) {
@@ -175,7 +176,7 @@ pub fn frames(name: &str, n: u32) -> Vec<OwnedFrame> {
 const SYN: Flags = Flags::SYN;
 const ACK: Flags = Flags::ACK;
 
-/// `n` segments in all, in turns over `connections`; `each` says how long its segment was.
+/// Sends `n` segments, in turns over `connections`. `each` sends one and returns its length.
 fn rounds(flood: &mut Flood<'_>, n: u32, connections: u32, each: impl Fn(&mut Flood<'_>, u32, u32) -> u32) {
     (0..connections).for_each(|i| flood.open(i));
     let mut next = vec![1; connections as usize];
@@ -186,7 +187,7 @@ fn rounds(flood: &mut Flood<'_>, n: u32, connections: u32, each: impl Fn(&mut Fl
     }
 }
 
-/// Sends frames of raw IPv4, one every 10 µs, so that nothing is idle.
+/// Sends frames of raw IPv4, one every 10 µs, so that no connection is idle.
 pub struct Flood<'a> {
     number: u64,
     send: &'a mut dyn FnMut(&Frame<'_>),
@@ -194,12 +195,12 @@ pub struct Flood<'a> {
 }
 
 impl<'a> Flood<'a> {
-    /// Gives its frames to `send`.
+    /// Makes a flood that passes its frames to `send`.
     pub fn new(send: &'a mut dyn FnMut(&Frame<'_>)) -> Self {
         Self { number: 0, send, bytes: Vec::new() }
     }
 
-    /// A connection, a request and its response, in that order; the last two frames.
+    /// Sends a connection with a request and its response, which are the last two frames.
     pub fn honest_exchange(&mut self) {
         let client = u32::MAX;
         self.open(client);
@@ -213,12 +214,12 @@ impl<'a> Flood<'a> {
         self.client(i, 1, 1, ACK, b"");
     }
 
-    /// A segment of the `i`-th client.
+    /// Sends a segment from the `i`-th client.
     fn client(&mut self, i: u32, seq: u32, ack: u32, flags: Flags, payload: &[u8]) {
         self.segment(client(i), (SERVER, 80), seq, ack, flags, payload);
     }
 
-    /// A segment to the `i`-th client.
+    /// Sends a segment to the `i`-th client.
     fn server(&mut self, i: u32, seq: u32, ack: u32, flags: Flags, payload: &[u8]) {
         self.segment((SERVER, 80), client(i), seq, ack, flags, payload);
     }
@@ -236,7 +237,7 @@ impl<'a> Flood<'a> {
         self.give();
     }
 
-    /// A fragment of the `i`-th datagram.
+    /// Sends a fragment of the `i`-th datagram.
     fn fragment(&mut self, i: u32, offset: u32, more: bool, payload: &[u8]) {
         let field = (offset / 8) as u16 | if more { 0x2000 } else { 0 };
         self.ip(0x0b00_0000 + (i >> 16), SERVER, i as u16, field, payload.len());
@@ -268,12 +269,12 @@ const SERVER: u32 = 0x0a00_0001;
 fn gzip_of_spaces(length: usize) -> Vec<u8> {
     let spaces = vec![b' '; length];
     let mut gzip = Vec::new();
-    // Reading from memory does not fail.
+    // Reading from memory cannot fail.
     let _ = flate2::bufread::GzEncoder::new(&spaces[..], flate2::Compression::best()).read_to_end(&mut gzip);
     gzip
 }
 
-/// 60 000 clients an address.
+/// Address and port of the `i`-th client: 60 000 clients share an address.
 const fn client(i: u32) -> (u32, u16) {
     (0x0b00_0000 + i / 60_000, 1_024 + (i % 60_000) as u16)
 }

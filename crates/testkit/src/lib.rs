@@ -1,10 +1,12 @@
-//! What tests are made of: conversations as text, a frame builder, a seeded bad network, generated truth.
+//! The test kit: conversations as text, a frame builder, a seeded bad network, generated
+//! conversations.
 //!
-//! For this crate's tests, for the other crates' and for the tools built on them (feature `testkit`). It never reads a
-//! file, a clock or a random source: the same text and the same seed give the same bytes everywhere. It never uses
-//! [`sniffer_packet::decode`] or anything behind it either, so a mistake there cannot hide in the frames it is tested with.
+//! The tests of all crates use it, and so do `sniffer talk` and `sniffer perturb`. It never reads a
+//! file, a clock or a random source: the same text and the same seed give the same bytes
+//! everywhere. It uses neither [`sniffer_packet::decode`] nor a later stage, so a mistake there
+//! cannot hide in the frames that test it.
 //!
-//! Read first: [`talk`], whose every mark is described in `corpus/TALK.md`.
+//! Read first: [`talk`], whose marks are described in `corpus/TALK.md`.
 
 pub mod flood;
 pub mod generate;

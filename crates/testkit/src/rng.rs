@@ -1,6 +1,6 @@
-//! A small seeded generator of numbers: SplitMix64, for which eight lines suffice.
+//! A small seeded random number generator: SplitMix64, in eight lines.
 //!
-//! It is not for secrets. It is here, and not in a dependency, so that a seed in an old failure message still means
+//! It is not for secrets. It is not a dependency, so that a seed in an old failure message gives
 //! the same frames after every update. Next: [`super::net`], [`super::generate`].
 
 /// SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014).
@@ -8,12 +8,12 @@
 pub struct Rng(u64);
 
 impl Rng {
-    /// The same seed gives the same numbers, on every machine and in every version.
+    /// Makes a generator. Equal seeds give equal numbers, on every machine and in every version.
     pub const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// The next 64 bits.
+    /// Returns the next 64 bits.
     pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -22,23 +22,24 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    /// A number in `0..bound`; 0 when `bound` is 0. The bias (below 2⁻³² for the bounds used here) does not matter.
+    /// Returns a number in `0..bound`; 0 if `bound` is 0. The bias, below 2⁻³² for the bounds used
+    /// here, does not matter.
     pub fn below(&mut self, bound: usize) -> usize {
         if bound == 0 { 0 } else { (self.next_u64() % bound as u64) as usize }
     }
 
-    /// A number in `low..=high`; `low` when the two are crossed.
+    /// Returns a number in `low..=high`; `low` if the range is empty.
     pub fn between(&mut self, low: usize, high: usize) -> usize {
         low + self.below(high.saturating_sub(low) + 1)
     }
 
-    /// True with this probability (0 never, 1 always).
+    /// Returns true with this probability (0 never, 1 always).
     pub fn chance(&mut self, probability: f64) -> bool {
-        // 53 bits: what an f64 holds exactly.
+        // An f64 holds 53 bits exactly.
         ((self.next_u64() >> 11) as f64 / (1_u64 << 53) as f64) < probability
     }
 
-    /// One of these; `None` of an empty slice.
+    /// Returns a random element; `None` for an empty slice.
     pub fn pick<'a, T>(&mut self, of: &'a [T]) -> Option<&'a T> {
         of.get(self.below(of.len()))
     }

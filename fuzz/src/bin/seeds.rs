@@ -1,4 +1,4 @@
-//! Writes the seeds of every fuzz target, made of the files of the corpus: `FOLDER/TARGET/NAME-N`.
+//! Writes the seeds of every fuzz target from the files of the corpus: `FOLDER/TARGET/NAME-N`.
 //!
 //! ```sh
 //! cargo run -p sniffer-fuzz --bin seeds -- corpus fuzz/corpus
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use sniffer_fuzz::{TARGETS, seeds};
 
-/// Longer seeds only slow a fuzzer down.
+/// Longest seed: longer ones only slow a fuzzer down.
 const SEED_MAX: usize = 64 << 10;
 
 fn main() -> io::Result<()> {

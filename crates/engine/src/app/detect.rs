@@ -1,24 +1,26 @@
-//! What the first bytes of a direction are: HTTP/1, or something else that is recognised.
+//! Detects the protocol from the first bytes of a direction: HTTP/1, or something else it recognises.
+//!
+//! Next: [`super::stack`].
 
 use memchr::memchr;
 
-use crate::http1::head;
+use crate::http::is_tchar;
 use crate::http1::start_line::{self, LineKind};
 
-/// What stands at a place where a message may start.
+/// The result of looking at bytes where a message may start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Detected {
-    /// A start line, this many bytes of blank lines behind the place.
+    /// A start line, after `blank` bytes of blank lines.
     Start { blank: usize },
     /// A PROXY protocol preamble of this length.
     Preamble(usize),
-    /// TLS records.
+    /// A TLS record.
     Tls,
-    /// The HTTP/2 connection preface, or the SETTINGS frame a server starts with.
+    /// The HTTP/2 connection preface, or the SETTINGS frame that a server starts with.
     Http2,
-    /// RTSP, SIP or ICAP, which are written like HTTP and may carry it (policy 18).
+    /// RTSP, SIP or ICAP, which look like HTTP and may carry it (policy 18).
     HttpLike,
-    /// More bytes are needed to tell.
+    /// More bytes are needed to decide.
     Undecided,
     /// None of these.
     Neither,
@@ -32,7 +34,7 @@ const PROXY1: &[u8] = b"PROXY ";
 /// PROXY protocol version 1, §2.1: the longest line, with its CRLF.
 const PROXY1_MAX: usize = 107;
 
-/// Looks at everything that came since the last message ended; `first` at the beginning of a direction.
+/// Looks at everything since the last message ended; `first` at the beginning of a direction.
 pub(crate) fn detect(bytes: &[u8], first: bool) -> Detected {
     if first {
         match preamble(bytes) {
@@ -57,17 +59,19 @@ pub(crate) fn detect(bytes: &[u8], first: bool) -> Detected {
     }
 }
 
-/// A request line of a protocol that took HTTP's form: RTSP (RFC 7826), SIP (RFC 3261), ICAP (RFC 3507).
+/// True for a request line of a protocol with HTTP's form: RTSP (RFC 7826), SIP (RFC 3261), ICAP
+/// (RFC 3507).
 fn is_http_like(bytes: &[u8]) -> bool {
     const VERSIONS: [&[u8]; 4] = [b" RTSP/1.0", b" RTSP/2.0", b" SIP/2.0", b" ICAP/1.0"];
     let Some(lf) = memchr(b'\n', bytes) else { return false };
     let line = bytes[..lf].strip_suffix(b"\r").unwrap_or(&bytes[..lf]);
-    // Where no method stands it was told from HTTP before its line was whole.
-    let method = line.iter().take_while(|&&b| head::is_token(b)).count();
+    // Without a method it was already ruled out, before its line was whole.
+    let method = line.iter().take_while(|&&b| is_tchar(b)).count();
     method > 0 && line.get(method) == Some(&b' ') && VERSIONS.iter().any(|version| line.ends_with(version))
 }
 
-/// Whether a PROXY protocol version 2 preamble starts here: it is decided by its length and need hold no line end.
+/// Returns whether a PROXY protocol version 2 preamble starts here: its length ends it, so it may hold
+/// no line end.
 pub(crate) fn starts_binary_preamble(bytes: &[u8]) -> bool {
     bytes.starts_with(PROXY2)
 }
@@ -116,7 +120,7 @@ fn preamble(bytes: &[u8]) -> Option<Detected> {
     None
 }
 
-/// Whether a stream can be taken to begin with these bytes, so that nothing is missed by not waiting for what stands before.
+/// Returns whether a stream may begin with these bytes, so that waiting for earlier ones is needless.
 pub(crate) fn may_begin(bytes: &[u8]) -> bool {
     match detect(bytes, true) {
         Detected::Undecided => start_line::may_become_strict(bytes),
@@ -128,7 +132,7 @@ pub(crate) fn may_begin(bytes: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    /// Every prefix of what is recognised is undecided or the same, so nothing is lost by a split.
+    /// Checks the result for the bytes, and that every prefix is undecided or gives the same.
     #[track_caller]
     fn check(bytes: &[u8], want: Detected) {
         assert_eq!(detect(bytes, true), want, "{:?}", bytes.escape_ascii().to_string());
@@ -145,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn first_bytes_tell_the_protocol() {
+    fn first_bytes_decide_the_protocol() {
         check(b"GET / HTTP/1.1\r\n", Detected::Start { blank: 0 });
         check(b"\r\n\r\nGET / HTTP/1.1\r\n", Detected::Start { blank: 4 });
         check(b"x-any_token /a b HTTP/1.0\n", Detected::Start { blank: 0 });

@@ -1,90 +1,77 @@
 //! Whole messages, made only of events.
 //!
-//! Knows nothing of packets; at most one message is open in each direction of a connection.
+//! Knows nothing of packets. **At most one message is open in each direction of an exchange**; any number of exchanges
+//! of a connection may be open. Next: `open` for a message in the making, `order` for those that ended.
 
-use std::net::{IpAddr, Ipv4Addr};
+mod open;
+mod order;
+#[cfg(test)]
+mod tests;
 
 use sniffer_packet::frame::Stamp;
-use sniffer_packet::key::{Endpoint, FlowId};
 
 use crate::anomaly::{Anomaly, AnomalySet};
 use crate::config::Config;
-use crate::content;
-use crate::event::{About, Completion, Direction, Event, Head, Sink};
-use crate::message::{Body, Fields, HeadText, Message, Order, Phase};
+use crate::event::{About, Completion, Event, Over, Sink};
+use crate::http::Head;
+use crate::message::{HeadText, Message, Order, Phase};
+pub(crate) use open::{MessageBuilder, Place};
 
-/// Memory of messages that is kept for later ones, whether it lies there or was taken: what a message has beyond its
-/// [accounts](Collector::held) is of this. Arbitrary: more than all that is open at once in most captures.
+use open::OpenMessages;
+use order::Ready;
+
+/// Memory of messages that is kept for later ones, whether it is spare or in use again. Everything that a message
+/// has beyond its [accounts](Collector::held) is of this. Arbitrary: more than all that is open at once in most
+/// captures.
 const SPARE_BYTES_MAX: usize = 1 << 20;
 
-/// Memory of one body in that, at most: larger ones are rare.
-const SPARE_BODY_MAX: usize = 64 << 10;
-
-/// Messages that wait for each other to be put in order, of one connection or of several that end together: see [`Phase`].
-const RUN: usize = 4096;
-
-/// Messages that wait to be lent together, and their bytes: enough that most find the code that writes them where the last one left
-/// it, and little beside the second-level cache. The code for a packet and that for a line are together more than the 32 KiB a core has
-/// for instructions; with a line written as each message ended, replays took a fifteenth longer.
-const WAITING_MAX: usize = 16;
-const WAITING_BYTES_MAX: usize = 64 << 10;
-
-/// Kept bytes of a body that are worth taking back: less than this is little beside what its connection costs.
+/// Kept bytes of a body that are worth shedding; fewer are little beside what its connection costs.
 const SHED_MIN: usize = 4096;
 
 /// Turns events into [`Message`]s.
 #[derive(Debug)]
-#[expect(clippy::vec_box, reason = "messages of 400 bytes move between being open, ready and spare as pointers")]
 pub struct Collector {
     body_bytes_max: usize,
     decode_content: bool,
     track_frames: bool,
     /// By slot of the connection, then direction.
-    open: Vec<[Option<Box<MessageBuilder>>; 2]>,
+    open: Vec<[OpenMessages; 2]>,
     held: usize,
-    /// Messages that ended. The first of them are sealed: in the order of output, whatever comes.
-    ready: Vec<Box<MessageBuilder>>,
-    sealed: usize,
-    /// Bytes of those that are sealed.
-    sealed_bytes: usize,
-    /// What the messages that end now are of.
-    phase: Phase,
-    /// The connection of the last of the ready messages, and where its own begin among them.
-    run: (FlowId, usize),
-    /// Messages that were given out, for their memory.
-    spare: Vec<Box<MessageBuilder>>,
-    /// Bytes of `spare`, and of what was taken from it.
-    spare_bytes: usize,
-    /// What was odd about contents, which only shows here.
+    ready: Ready,
+    spare: Spare,
+    /// Anomalies of contents, which only show here.
     odd: Vec<Anomaly>,
 }
 
-/// Where an open message is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
-    slot: u32,
-    direction: Direction,
+/// Messages that were lent, for their memory.
+#[derive(Debug, Default)]
+#[expect(clippy::vec_box, reason = "messages of 400 bytes move between being open, ready and spare as pointers")]
+struct Spare {
+    messages: Vec<Box<MessageBuilder>>,
+    /// Bytes of `messages`, and of those that were taken from it.
+    bytes: usize,
 }
 
-/// A message in the making, or made.
-#[derive(Debug)]
-pub(crate) struct MessageBuilder {
-    message: Message,
-    body: Vec<u8>,
-    /// Accounted bytes.
-    held: usize,
-    /// Bytes it had when it was spare.
-    spare_bytes: usize,
-}
-
-/// Puts messages in the order of output, as this phase of this frame; `last` is done to each.
-fn seal(ready: &mut [Box<MessageBuilder>], frame: u64, phase: Phase, mut last: impl FnMut(&mut Message)) {
-    if ready.len() > 1 {
-        ready.sort_by_key(|open| open.order());
+impl Spare {
+    fn take(&mut self, head: &Head<'_>) -> Box<MessageBuilder> {
+        match self.messages.pop() {
+            Some(mut message) => {
+                message.message.head.set(head);
+                message
+            }
+            None => Box::new(MessageBuilder::new(HeadText::new(head))),
+        }
     }
-    for open in ready {
-        (open.message.completed_by, open.message.phase) = (frame, phase);
-        last(&mut open.message);
+
+    fn give_back(&mut self, mut message: Box<MessageBuilder>) {
+        self.bytes -= std::mem::take(&mut message.spare_bytes);
+        message.reuse();
+        let bytes = message.capacity();
+        if self.bytes + bytes <= SPARE_BYTES_MAX {
+            message.spare_bytes = bytes;
+            self.bytes += bytes;
+            self.messages.push(message);
+        }
     }
 }
 
@@ -97,13 +84,8 @@ impl Collector {
             track_frames: config.track_frames,
             open: Vec::new(),
             held: 0,
-            ready: Vec::new(),
-            sealed: 0,
-            sealed_bytes: 0,
-            phase: Phase::Frame,
-            run: (FlowId::default(), 0),
-            spare: Vec::new(),
-            spare_bytes: 0,
+            ready: Ready::default(),
+            spare: Spare::default(),
             odd: Vec::new(),
         }
     }
@@ -113,15 +95,15 @@ impl Collector {
         self.held
     }
 
-    /// Whether anything ended or was odd since messages were sealed.
+    /// True if anything ended or was odd since messages were sealed.
     #[inline]
     pub(crate) const fn has_news(&self) -> bool {
-        self.ready.len() > self.sealed || !self.odd.is_empty()
+        self.ready.has_unsealed() || !self.odd.is_empty()
     }
 
-    /// Whether so many messages are sealed that they should be given.
+    /// True if so many messages are sealed that they should be lent.
     pub(crate) const fn has_enough(&self) -> bool {
-        self.sealed >= WAITING_MAX || self.sealed_bytes >= WAITING_BYTES_MAX
+        self.ready.has_enough()
     }
 
     /// Anomalies of contents since the last call, for the accounts.
@@ -131,38 +113,25 @@ impl Collector {
 
     /// Lends the messages that ended since the last call, in the order of their events.
     pub fn drain(&mut self, mut out: impl FnMut(&mut Message)) {
-        self.sealed = self.ready.len();
+        self.ready.seal_as_they_are();
         self.emit(&mut out);
     }
 
-    /// Settles the messages that ended since the last call, all that this frame gives of the present phase. `last` is done to each
-    /// now and not when it is given, which may be frames later.
+    /// Seals the messages that ended since the last call: see [`Ready::seal`].
     pub(crate) fn seal(&mut self, frame: u64, last: impl FnMut(&mut Message)) {
-        let new = &mut self.ready[self.sealed..];
-        seal(new, frame, self.phase, last);
-        self.sealed_bytes += new.iter().map(|open| open.held).sum::<usize>();
-        self.sealed = self.ready.len();
-        self.run.1 = self.sealed;
+        self.ready.seal(frame, last);
     }
 
     /// Lends the messages that are sealed, in the order of output.
     pub(crate) fn emit(&mut self, out: &mut dyn FnMut(&mut Message)) {
-        let sealed = std::mem::take(&mut self.sealed);
-        if sealed == 0 {
-            return;
-        }
-        let mut ready = std::mem::take(&mut self.ready);
-        for open in ready.drain(..sealed) {
+        let Some((mut messages, sealed)) = self.ready.take_sealed() else { return };
+        for open in messages.drain(..sealed) {
             self.lend(open, &mut *out);
         }
-        self.ready = ready;
-        self.sealed_bytes = 0;
-        self.run.1 = self.run.1.saturating_sub(sealed);
+        self.ready.give_back(messages);
     }
 
-    /// Lends what more may come behind without a change of its order, where so many messages are ready that they should
-    /// not wait for more: of a frame the run of one connection, by the number of the segment; of a second those of connections
-    /// that are through, and the run of one that is not.
+    /// Lends messages early, when too many are ready and their order cannot change any more: see [`Ready::take_runs`].
     #[inline]
     pub(crate) fn spill(
         &mut self,
@@ -171,7 +140,7 @@ impl Collector {
         last: impl FnMut(&mut Message),
         out: &mut dyn FnMut(&mut Message),
     ) {
-        if self.ready.len() >= RUN {
+        if self.ready.is_long() {
             self.spill_runs(frame, segment_number, last, out);
         }
     }
@@ -185,71 +154,35 @@ impl Collector {
         out: &mut dyn FnMut(&mut Message),
     ) {
         self.emit(out);
-        let from = self.run.1;
-        let is_run = self.ready.len() - from >= RUN;
-        let (phase, range) = match self.phase {
-            Phase::Frame if is_run => (Phase::Run(segment_number), from..self.ready.len()),
-            Phase::Frame => return,
-            phase if is_run => (phase, 0..self.ready.len()),
-            phase => (phase, 0..from),
-        };
-        if phase == self.phase {
-            self.run.1 = 0;
-        }
-        let mut ready: Vec<_> = self.ready.drain(range).collect();
-        seal(&mut ready, frame, phase, last);
-        for open in ready {
+        for open in self.ready.take_runs(frame, segment_number, last) {
             self.lend(open, &mut *out);
         }
     }
 
-    /// Says what the messages that end from here on are of; those before were given.
+    /// Begins a phase; the messages of the last one were lent.
     pub(crate) const fn begin(&mut self, phase: Phase) {
-        self.phase = phase;
+        self.ready.begin(phase);
     }
 
     /// Takes the messages that this frame ended, none being sealed; each is to be [lent](Self::lend).
     #[expect(clippy::vec_box, reason = "as in the struct")]
     pub(crate) fn take_ready(&mut self, frame: u64, last: impl FnMut(&mut Message)) -> Vec<Box<MessageBuilder>> {
-        debug_assert_eq!(self.sealed, 0, "what came before would be given behind");
-        self.run.1 = 0;
-        seal(&mut self.ready, frame, Phase::Frame, last);
-        std::mem::take(&mut self.ready)
+        self.ready.take_all(frame, last)
     }
 
-    /// Lends a message that was taken; keeps its memory for another.
+    /// Lends a message that was taken, and keeps its memory for another.
     ///
-    /// Only here is content decoded, one message at a time: it can become a thousand times as much, and a frame can end
-    /// as many messages as there are connections.
+    /// Only here is content decoded, one message at a time: it can grow a thousandfold, and a frame can end as many
+    /// messages as there are connections.
     pub(crate) fn lend(&mut self, mut open: Box<MessageBuilder>, out: impl FnOnce(&mut Message)) {
         let decode_up_to = self.decode_content.then_some(self.body_bytes_max);
         self.odd.extend(open.complete(decode_up_to));
         out(&mut open.message);
-        self.spare_bytes -= std::mem::take(&mut open.spare_bytes);
-        open.reuse();
-        let bytes = open.capacity();
-        if self.spare_bytes + bytes <= SPARE_BYTES_MAX {
-            open.spare_bytes = bytes;
-            self.spare_bytes += bytes;
-            self.spare.push(open);
-        }
+        self.spare.give_back(open);
     }
 
-    fn start(
-        &mut self,
-        about: &About<'_>,
-        exchange: u32,
-        head: &Head<'_>,
-        frames: &[Stamp],
-        latency_nanos: Option<u64>,
-    ) {
-        let mut open = match self.spare.pop() {
-            Some(mut open) => {
-                open.message.head.set(head);
-                open
-            }
-            None => Box::new(MessageBuilder::new(HeadText::new(head))),
-        };
+    fn start(&mut self, about: &About<'_>, head: &Head<'_>, frames: &[Stamp]) -> &mut Message {
+        let mut open = self.spare.take(head);
         let message = &mut open.message;
         message.started = frames.first().copied().unwrap_or(about.stamp);
         message.direction = about.direction;
@@ -257,8 +190,7 @@ impl Collector {
         message.destination = about.flow.destination();
         message.connection = about.flow.id;
         message.connection_first = about.flow.first.number;
-        message.exchange = exchange;
-        message.latency_nanos = latency_nanos;
+        message.exchange = about.exchange;
         if self.track_frames {
             message.frames.extend(frames.iter().map(|stamp| stamp.number));
         }
@@ -268,18 +200,16 @@ impl Collector {
         }
         open.held = open.held();
         self.held += open.held;
-        let place = &mut self.open[slot][about.direction.index()];
-        debug_assert!(place.is_none(), "a head follows the end of the message before it");
-        *place = Some(open);
+        self.open[slot][about.direction.index()].insert(open)
     }
 
-    fn open(&mut self, slot: u32, direction: Direction) -> Option<&mut Box<MessageBuilder>> {
-        self.open.get_mut(slot as usize)?[direction.index()].as_mut()
+    fn open(&mut self, place: Place) -> Option<&mut MessageBuilder> {
+        self.open.get_mut(place.slot as usize)?[place.direction.index()].get_mut(place.exchange)
     }
 
     fn body(&mut self, about: &About<'_>, bytes: &[u8]) {
         let (max, track_frames) = (self.body_bytes_max, self.track_frames);
-        let Some(open) = self.open(about.flow.slot, about.direction) else { return };
+        let Some(open) = self.open(about.into()) else { return };
         open.carried_by(about.stamp, track_frames);
         open.keep(bytes, max);
         let held = open.held();
@@ -287,20 +217,19 @@ impl Collector {
         self.held += grown;
     }
 
-    /// Bodies that are worth taking back: their kept bytes, the order of their messages, and where they are.
+    /// Bodies that are worth shedding: their kept bytes, the order of their messages, and where they are.
     pub(crate) fn bodies(&self) -> impl Iterator<Item = (usize, Order, Place)> {
-        self.open.iter().enumerate().flat_map(|(slot, pair)| {
-            [Direction::Request, Direction::Response].into_iter().filter_map(move |direction| {
-                let open = pair[direction.index()].as_ref()?;
-                let place = Place { slot: slot as u32, direction };
-                (open.body.len() >= SHED_MIN).then(|| (open.body.len(), open.message.order(), place))
+        (0..).zip(&self.open).flat_map(|(slot, pair)| {
+            pair.iter().flat_map(OpenMessages::iter).filter(|open| open.body.len() >= SHED_MIN).map(move |open| {
+                let Message { exchange, direction, .. } = open.message;
+                (open.body.len(), open.order(), Place { slot, exchange, direction })
             })
         })
     }
 
-    /// Takes back the kept bytes of a body (policy 21). Its message says so.
+    /// Sheds the kept bytes of a body (policy 21). Its message says so.
     pub(crate) fn shed_body(&mut self, place: Place) {
-        let Some(open) = self.open(place.slot, place.direction) else { return };
+        let Some(open) = self.open(place) else { return };
         let freed = std::mem::take(&mut open.body).len();
         open.held -= freed;
         open.message.body_truncated = true;
@@ -309,9 +238,9 @@ impl Collector {
         self.held -= freed;
     }
 
-    fn end(&mut self, about: &About<'_>, completion: Completion, anomalies: AnomalySet) {
-        let Some(place) = self.open.get_mut(about.flow.slot as usize) else { return };
-        let Some(mut open) = place[about.direction.index()].take() else { return };
+    fn end(&mut self, about: &About<'_>, completion: Completion, anomalies: AnomalySet, over: Over) {
+        let Some(pair) = self.open.get_mut(about.flow.slot as usize) else { return };
+        let Some(mut open) = pair[about.direction.index()].remove(about.exchange) else { return };
         self.held -= open.held;
         let message = &mut open.message;
         if let Completion::Incomplete(why) = completion {
@@ -324,159 +253,44 @@ impl Collector {
         message.frames.sort_unstable();
         message.frames.dedup();
         message.anomalies.extend(anomalies);
-        if self.run.0 != about.flow.id {
-            self.run = (about.flow.id, self.ready.len());
-        }
+        message.over = over;
         self.ready.push(open);
     }
 }
 
-impl MessageBuilder {
-    /// A message of which nothing but the head is known.
-    fn new(head: HeadText) -> Self {
-        let nobody = Endpoint::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
-        let message = Message {
-            started: Stamp::default(),
-            direction: Direction::Request,
-            receiver: nobody,
-            destination: nobody,
-            head,
-            trailers: Fields::default(),
-            body: Body::Empty,
-            body_size: 0,
-            content_decoded: false,
-            body_truncated: false,
-            incomplete: None,
-            missing_bytes: 0,
-            anomalies: AnomalySet::EMPTY,
-            connection: FlowId::default(),
-            connection_first: 0,
-            exchange: 0,
-            latency_nanos: None,
-            frames: Vec::new(),
-            completed_by: 0,
-            phase: Phase::Frame,
-        };
-        Self { message, body: Vec::new(), held: 0, spare_bytes: 0 }
-    }
-
-    /// Makes a message that was given out as good as new; its memory stays.
-    fn reuse(&mut self) {
-        let head = self.message.head.take();
-        let mut trailers = std::mem::take(&mut self.message.trailers);
-        trailers.clear();
-        let mut frames = std::mem::take(&mut self.message.frames);
-        frames.clear();
-        let mut body = match std::mem::take(&mut self.message.body) {
-            Body::Empty => std::mem::take(&mut self.body),
-            body => body.into_bytes(),
-        };
-        body.clear();
-        if body.capacity() > SPARE_BODY_MAX {
-            body = Vec::new();
-        }
-        *self = Self::new(head);
-        self.message.trailers = trailers;
-        self.message.frames = frames;
-        self.body = body;
-    }
-
-    /// Where it stands in the output.
-    pub(crate) const fn order(&self) -> Order {
-        self.message.order()
-    }
-
-    /// Gives the message its body, with its codings undone as far as that makes no more than `decode_up_to` bytes; what was
-    /// odd about it.
-    fn complete(&mut self, decode_up_to: Option<usize>) -> Option<Anomaly> {
-        let Self { message, body, .. } = self;
-        let mut cut = message.body_truncated || message.incomplete.is_some();
-        let decoded = match decode_up_to {
-            Some(max) if !body.is_empty() => {
-                content::decode(message.head.fields().values("content-encoding"), body, !cut, max)
-            }
-            _ => Ok(None),
-        };
-        let odd = match decoded {
-            Ok(None) => None,
-            Ok(Some(decoded)) => {
-                *body = decoded.bytes;
-                message.content_decoded = true;
-                message.body_truncated |= decoded.truncated;
-                cut |= decoded.truncated;
-                None
-            }
-            Err(anomaly) => {
-                message.anomalies.insert(anomaly);
-                Some(anomaly)
-            }
-        };
-        // Of a message without one its memory stays here.
-        if !body.is_empty() {
-            message.body = Body::new(std::mem::take(body), cut);
-        }
-        odd
-    }
-
-    /// Bytes that it takes, used or not.
-    fn capacity(&self) -> usize {
-        let Self { message, body, .. } = self;
-        let frames = message.frames.capacity() * size_of::<u64>();
-        size_of::<Self>() + message.head.capacity() + message.trailers.capacity() + frames + body.capacity()
-    }
-
-    /// Accounted bytes, by what is used.
-    fn held(&self) -> usize {
-        size_of::<Self>() + self.message.head.held() + self.message.frames.len() * size_of::<u64>() + self.body.len()
-    }
-
-    fn keep(&mut self, bytes: &[u8], max: usize) {
-        self.message.body_size += bytes.len() as u64;
-        // What stands behind a hole is never joined to what stands before it; nor behind what was given back.
-        if self.message.missing_bytes > 0 || self.message.anomalies.contains(Anomaly::BodyShed) {
-            return;
-        }
-        let keep = bytes.len().min(max - self.body.len());
-        self.message.body_truncated |= keep < bytes.len();
-        // Grows by a quarter, not twofold: many bodies that grow in step must not take twice what is accounted for them.
-        if self.body.capacity() - self.body.len() < keep {
-            self.body.reserve_exact(keep.max(self.body.len() / 4));
-        }
-        self.body.extend_from_slice(&bytes[..keep]);
-    }
-
-    fn carried_by(&mut self, stamp: Stamp, track_frames: bool) {
-        if track_frames && self.message.frames.last() != Some(&stamp.number) {
-            self.message.frames.push(stamp.number);
-        }
+impl From<&About<'_>> for Place {
+    fn from(about: &About<'_>) -> Self {
+        Self { slot: about.flow.slot, exchange: about.exchange, direction: about.direction }
     }
 }
 
 impl Sink for Collector {
     fn event(&mut self, event: Event<'_>) {
         match event {
-            Event::Head { about, exchange, head, frames, latency_nanos } => {
-                self.start(&about, exchange, &head, frames, latency_nanos);
+            Event::Head { about, head, frames, latency_nanos, interim } => {
+                let message = self.start(&about, &head, frames);
+                message.latency_nanos = latency_nanos;
+                message.interim = interim;
             }
             Event::Body { about, bytes } => self.body(&about, bytes),
             Event::Missing { about, bytes } => {
-                if let Some(open) = self.open(about.flow.slot, about.direction) {
+                if let Some(open) = self.open((&about).into()) {
                     open.message.missing_bytes += bytes;
                 }
             }
             Event::Trailers { about, fields } => {
                 let track_frames = self.track_frames;
-                if let Some(open) = self.open(about.flow.slot, about.direction) {
+                if let Some(open) = self.open((&about).into()) {
                     open.carried_by(about.stamp, track_frames);
                     open.message.trailers.set(fields);
                 }
             }
-            Event::End { about, completion, anomalies } => self.end(&about, completion, anomalies),
+            Event::End { about, completion, anomalies, over } => self.end(&about, completion, anomalies, over),
             Event::Anomaly { .. } | Event::Recognised { .. } => {}
             Event::Closed { flow } => {
-                if let Some(place) = self.open.get_mut(flow.slot as usize) {
-                    debug_assert!(place.iter().all(Option::is_none), "messages end before their connection does");
-                    *place = [None, None];
+                if let Some(pair) = self.open.get_mut(flow.slot as usize) {
+                    debug_assert!(pair.iter().all(OpenMessages::is_empty), "messages end before their connection does");
+                    *pair = Default::default();
                 }
             }
         }

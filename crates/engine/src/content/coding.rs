@@ -1,35 +1,36 @@
-//! Content codings undone, within bounds: gzip, deflate, br, zstd (RFC 9110 §8.4.1, RFC 8878, RFC 9659).
+//! Decodes content codings within bounds: gzip, deflate, br, zstd (RFC 9110 §8.4.1, RFC 8878, RFC 9659).
 //!
-//! Policy 20: at most two layers, output capped, ratio bounded, the zstd window at most 8 MiB. On an error the caller
-//! reports the bytes as they were on the wire, with the reason.
+//! Policy 20: at most two layers, output capped, ratio bounded, the zstd window at most 8 MiB. On an
+//! error the caller reports the bytes as on the wire, with the reason.
 
 use std::io::{self, Read};
 
 use crate::anomaly::Anomaly;
 
-/// Codings on each other that are undone.
+/// Most nested codings that are decoded.
 const LAYERS_MAX: usize = 2;
-/// Output that no ratio makes a bomb of: the default of `maxBodySize`, which anybody can hold.
+/// Output up to this size is never a bomb, whatever its ratio: the default of `maxBodySize`.
 const BOMB_FLOOR: usize = 1 << 20;
-/// Bytes out for a byte in: above what deflate can do at all, 1032:1.
+/// Most bytes out for a byte in. Deflate cannot exceed 1032:1.
 const RATIO_MAX: usize = 1100;
-/// Members or frames of one coding: a megabyte of empty ones would cost a decoder each (arbitrary).
+/// Most members or frames of one coding (arbitrary): each needs a decoder, and a megabyte can hold very
+/// many empty ones.
 const MEMBERS_MAX: usize = 4096;
-/// RFC 9659: what a recipient of the "zstd" coding must support, and need not exceed.
+/// RFC 9659: the window that a recipient of "zstd" must support, and need not exceed.
 const ZSTD_WINDOW_MAX: u64 = 8 << 20;
 
-/// Content with its codings undone.
+/// Decoded content.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct DecodedContent {
     pub(crate) bytes: Vec<u8>,
-    /// Whether it goes on beyond the cap.
+    /// The content was longer than the cap.
     pub(crate) truncated: bool,
 }
 
-/// Undoes the codings in `names`, which stand in the order in which they were applied.
+/// Decodes the codings in `names`, which are in the order in which they were applied.
 ///
-/// `whole`: the bytes are all there are; otherwise what can be decoded of the prefix is given. `Ok(None)` when nothing
-/// is to be done.
+/// If not `whole`, the bytes are a prefix, and as much as possible of it is decoded. Returns `Ok(None)`
+/// if there is no coding.
 pub(crate) fn decode<'a>(
     names: impl Iterator<Item = &'a str>,
     bytes: &[u8],
@@ -51,7 +52,7 @@ pub(crate) fn decode<'a>(
             Some(layer) => (&layer.bytes[..], whole && !layer.truncated),
             None => (bytes, whole),
         };
-        // Against the bytes on the wire, so that layers do not multiply.
+        // The ratio counts against the bytes on the wire, so that layers do not multiply.
         let bomb = BOMB_FLOOR.max(bytes.len().saturating_mul(RATIO_MAX));
         decoded = Some(coding.decode(input, whole, max, bomb)?);
     }
@@ -67,7 +68,7 @@ enum Coding {
 }
 
 impl Coding {
-    /// The coding of a name; `None` for "identity" and for nothing.
+    /// Returns the coding of a name; `None` for "identity" and for an empty name.
     fn of(name: &str) -> Result<Option<Self>, Anomaly> {
         let is = |known: &[&str]| known.iter().any(|known| name.eq_ignore_ascii_case(known));
         Ok(Some(if is(&["gzip", "x-gzip"]) {
@@ -90,7 +91,8 @@ impl Coding {
         let end = match self {
             Self::Gzip => gzip(bytes, &mut out),
             Self::Deflate => {
-                // RFC 9110 §8.4.1.2: zlib, but some send raw deflate. A zlib header is two bytes that 31 divides.
+                // RFC 9110 §8.4.1.2: zlib, but some senders use raw deflate. A zlib header is two bytes
+                // that 31 divides.
                 let zlib =
                     matches!(bytes, [a, b, ..] if a & 0x0f == 8 && (u16::from(*a) << 8 | u16::from(*b)) % 31 == 0);
                 if zlib {
@@ -106,7 +108,7 @@ impl Coding {
             Ok(End::Whole) => Ok(DecodedContent { bytes: out.bytes, truncated: false }),
             Ok(End::Full) => Ok(DecodedContent { bytes: out.bytes, truncated: true }),
             Ok(End::Bomb) => Err(Anomaly::ContentBomb),
-            // A prefix ends in the middle of something; what came before is right, each format's order being its own.
+            // A prefix ends inside some unit of the format. The output before that is right.
             Err(_) if !whole && !out.bytes.is_empty() => Ok(DecodedContent { bytes: out.bytes, truncated: false }),
             Err(_) => Err(Anomaly::CorruptContent),
         }
@@ -128,7 +130,7 @@ struct Output {
 }
 
 impl Output {
-    /// Reads to the end, to the cap, or to the ratio that makes it a bomb.
+    /// Reads up to the end, the cap, or the ratio of a bomb.
     fn fill(&mut self, mut from: impl Read) -> io::Result<End> {
         let mut buffer = [0; 8192];
         loop {
@@ -139,7 +141,8 @@ impl Output {
                 Err(error) => return Err(error),
             };
             let room = self.max - self.bytes.len();
-            // With what the cap takes away: where it is as low as the bomb's floor, a bomb is still told from a long text.
+            // Checked before the cap, which may be as low as the bomb's floor: a bomb must not pass for a
+            // long text.
             if self.bytes.len() + read > self.bomb {
                 return Ok(End::Bomb);
             }
@@ -151,7 +154,8 @@ impl Output {
     }
 }
 
-/// All members (RFC 1952 §2.2); what is no member behind the first is padding and is left alone, as gzip(1) does.
+/// Decodes all members (RFC 1952 §2.2). Ignores anything else after the first as padding, as gzip(1)
+/// does.
 fn gzip(bytes: &[u8], out: &mut Output) -> io::Result<End> {
     let mut rest = bytes;
     for _ in 0..MEMBERS_MAX {
@@ -167,7 +171,8 @@ fn gzip(bytes: &[u8], out: &mut Output) -> io::Result<End> {
     Ok(End::Bomb)
 }
 
-/// All frames (RFC 8878 §3.1), skippable ones passed over, each with a window that was looked at before memory was taken.
+/// Decodes all frames (RFC 8878 §3.1), and skips skippable ones. Checks each window before allocating
+/// memory for it.
 fn zstd(bytes: &[u8], out: &mut Output) -> io::Result<End> {
     let mut rest = bytes;
     for _ in 0..MEMBERS_MAX {
@@ -190,14 +195,15 @@ fn zstd(bytes: &[u8], out: &mut Output) -> io::Result<End> {
     Ok(End::Bomb)
 }
 
-/// RFC 8878 §3.1.2: the length of a skippable frame, if one starts here.
+/// Returns the length of the skippable frame (RFC 8878 §3.1.2) that starts here, if one does.
 fn zstd_skippable(bytes: &[u8]) -> Option<usize> {
     let (magic, rest) = bytes.split_first_chunk::<4>()?;
     let length = rest.first_chunk::<4>()?;
     matches!(u32::from_le_bytes(*magic), 0x184d_2a50..=0x184d_2a5f).then_some(8 + u32::from_le_bytes(*length) as usize)
 }
 
-/// RFC 8878 §3.1.1.1: the window of the frame that starts here, or its content size when it is a single segment.
+/// Returns the window of the frame that starts here (RFC 8878 §3.1.1.1): for a single segment, its
+/// content size.
 fn zstd_window(bytes: &[u8]) -> Option<u64> {
     let (_, rest) = bytes.split_first_chunk::<4>()?;
     let (&descriptor, rest) = rest.split_first()?;
@@ -227,10 +233,10 @@ mod tests {
     use super::*;
 
     const TEXT: &[u8] = b"hello, hello, hello";
-    /// What brotli 1.1 makes of `TEXT`, and of 64 MiB of zeros.
+    /// `TEXT`, and 64 MiB of zeros, as brotli 1.1 encodes them.
     const BROTLI: &str = "GxIA+I2Ubt5ECVKGlmwsbxFPJNBxAA==";
     const BROTLI_ZEROS: &str = "y///P/gnAOKxQCD3/o///3/wTwDEYRGA7v0f////4J8AiMMCAN37P/7//8E/ARCHBQC693/8//+DfwIgDgsAdO//+P//B/8EQBwWAOje//H//w/+CYA4LADQvf/L//8//BMAcVgAoHv/Bw==";
-    /// What zstd 1.5 makes of `TEXT`, with a checksum.
+    /// `TEXT` as zstd 1.5 encodes it, with a checksum.
     const ZSTD: &str = "KLUv/QRYbQAAOGhlbGxvLCABAOKKEXXzmI4=";
 
     fn made(base64: &str) -> Vec<u8> {
@@ -255,7 +261,8 @@ mod tests {
         to.finish().unwrap()
     }
 
-    /// A zstd frame (RFC 8878 §3.1.1) with this window descriptor and so many RLE blocks of 128 KiB.
+    /// Makes a zstd frame (RFC 8878 §3.1.1) with this window descriptor and number of RLE blocks of
+    /// 128 KiB.
     fn zstd_rle(window: u8, blocks: usize) -> Vec<u8> {
         let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0, window];
         for n in 1..=blocks {
@@ -266,7 +273,7 @@ mod tests {
         frame
     }
 
-    /// A gibibyte of zeros as deflate: the same flushed block a thousand times, which refers to nothing but zeros.
+    /// Makes a gibibyte of zeros as deflate: one flushed block 1024 times, which refers only to zeros.
     fn deflate_gibibyte() -> Vec<u8> {
         let mut compress = flate2::Compress::new(Compression::best(), false);
         let mut block = Vec::with_capacity(8 << 10);
@@ -285,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn what_each_name_means() {
+    fn each_name_selects_its_coding() {
         let gzip = gzip_of(TEXT);
         check("gzip", &gzip, Ok(TEXT));
         check("x-gzip", &gzip, Ok(TEXT));
@@ -313,14 +320,14 @@ mod tests {
         let skippable = [0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3];
         check("zstd", &[&made(ZSTD)[..], &skippable, &made(ZSTD)].concat(), Ok(&TEXT.repeat(2)));
         check("zstd", &[&made(ZSTD)[..], b"garbage"].concat(), Err(Anomaly::CorruptContent));
-        // Empty ones make no output that a cap could end.
+        // Empty ones make no output, so no cap ends them.
         check("gzip", &gzip_of(b"").repeat(50_000), Err(Anomaly::ContentBomb));
         check("zstd", &[0x28, 0xb5, 0x2f, 0xfd, 0x20, 0, 1, 0, 0].repeat(100_000), Err(Anomaly::ContentBomb));
         check("zstd", &[0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0].repeat(100_000), Err(Anomaly::ContentBomb));
     }
 
     #[test]
-    fn what_does_not_decode_is_corrupt_and_a_prefix_gives_a_prefix() {
+    fn content_that_does_not_decode_is_corrupt_and_a_prefix_gives_a_prefix() {
         let text = b"a line of text, another line of text; ".repeat(200);
         for (name, whole) in
             [("gzip", gzip_of(&text)), ("deflate", zlib_of(&text)), ("br", made(BROTLI)), ("zstd", made(ZSTD))]
@@ -328,7 +335,7 @@ mod tests {
             let all = decoded(name, &whole, 1 << 20).unwrap().0;
             for cut in 1..whole.len() {
                 assert_eq!(decoded(name, &whole[..cut], 1 << 20), Err(Anomaly::CorruptContent), "{name} cut at {cut}");
-                // Of a message that is itself cut, what can be had.
+                // A message that is itself cut gives as much as can be decoded.
                 match decode(std::iter::once(name), &whole[..cut], false, 1 << 20) {
                     Ok(Some(prefix)) => assert!(all.starts_with(&prefix.bytes), "{name} cut at {cut}"),
                     other => assert_eq!(other, Err(Anomaly::CorruptContent), "{name} cut at {cut}"),
@@ -349,19 +356,20 @@ mod tests {
 
     #[test]
     fn a_bomb_is_named_or_cut_at_the_cap() {
-        // Below the ratio that only a bomb has there is the cap.
+        // Under the ratio of a bomb the cap applies.
         let gibibyte = deflate_gibibyte();
         assert_eq!(decoded("deflate", &gibibyte, 1 << 20), Ok((vec![0; 1 << 20], true)));
         assert_eq!(decoded("deflate", &gibibyte, 1000), Ok((vec![0; 1000], true)));
         let nested = gzip_of(&gzip_of(&vec![0; 16 << 20]));
         assert_eq!(decoded("gzip, gzip", &nested, 1 << 20), Err(Anomaly::ContentBomb));
-        // Above it, whatever the cap, as far as it lets so much be seen.
+        // Over the ratio it is a bomb, if the cap lets enough of it be decoded to see that.
         for (name, bomb) in [("br", made(BROTLI_ZEROS)), ("zstd", zstd_rle(0x68, 64))] {
             assert_eq!(decoded(name, &bomb, 1 << 20), Err(Anomaly::ContentBomb), "{name}");
             assert_eq!(decoded(name, &bomb, 64 << 20), Err(Anomaly::ContentBomb), "{name}");
             assert_eq!(decoded(name, &bomb, 1000), Ok((vec![0; 1000], true)), "{name}");
         }
-        // RFC 9659: a window above 8 MiB is refused before memory is taken; 0x68 is 8 MiB, 0x69 more, 0x88 is 128 MiB.
+        // RFC 9659: a window over 8 MiB is refused before memory is allocated. 0x68 is 8 MiB, 0x69 is
+        // more, 0x88 is 128 MiB.
         assert_eq!(decoded("zstd", &zstd_rle(0x68, 1), 1 << 20), Ok((vec![0; 128 << 10], false)));
         for window in [0x69, 0x88, 0xf8] {
             check("zstd", &zstd_rle(window, 1), Err(Anomaly::CorruptContent));

@@ -1,4 +1,6 @@
-//! What is inside a body.
+//! The content of bodies: its codings.
+//!
+//! Next: `coding`.
 
 mod coding;
 

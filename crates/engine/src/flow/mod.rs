@@ -24,9 +24,9 @@ use sniffer_packet::time::Timestamp;
 use crate::anomaly::Anomaly;
 use crate::app;
 use crate::config::Config;
+use crate::context::Context;
 use crate::event::{Began, Event, Flow, Sink};
-use crate::http1;
-use crate::ledger::{Fate, Ledger};
+use crate::ledger::{Account, Fate, Ledger};
 use crate::stream::{Delivery, EndCause, Retention, StreamSink};
 use crate::tcp::{BufferPool, SegmentOutcome, TcpConnection, TcpContext};
 use ids::Ids;
@@ -117,7 +117,7 @@ impl Flows {
         let Self { table, common, .. } = self;
         for slot in common.touched.drain(..) {
             if let Some(entry) = table.get_mut(slot) {
-                let holds = entry.tcp.held() + entry.http.held();
+                let holds = entry.tcp.held() + entry.stack.held();
                 common.held = common.held + holds - std::mem::replace(&mut entry.held, holds);
                 entry.touched = false;
             }
@@ -126,7 +126,7 @@ impl Flows {
 
     /// Returns the number of payload bytes that have no fate yet.
     pub(crate) fn held_payload(&self) -> usize {
-        self.table.iter().map(|entry| entry.tcp.held_payload() + entry.http.held_payload()).sum()
+        self.table.iter().map(|entry| entry.tcp.held_payload() + entry.stack.held_payload()).sum()
     }
 
     /// Takes a segment whose payload was counted as received, and how the fragments of its datagram
@@ -134,7 +134,7 @@ impl Flows {
     pub(crate) fn segment(&mut self, segment: &Segment<'_>, overlap: Overlap, around: &mut Surroundings<'_>) {
         let (key, side) = FlowKey::of(&segment.src, &segment.dst);
         if let Some(fate) = around.config.excludes(&key) {
-            around.ledger.count(fate, segment.payload.len());
+            around.ledger.tcp_mut().0.count(fate, segment.payload.len());
             return;
         }
         let mut found = self.table.latest(&key).or_else(|| self.table.find(&key, self.table.hash(&key)));
@@ -193,13 +193,13 @@ impl Flows {
         let hash = self.table.hash(&key);
         // A SYN opens a connection in any case. hot: see NOTES#time-wait
         if !segment.flags.has(Flags::SYN) && self.past[key.bucket()].time_wait.explains(&key, hash, side, segment) {
-            around.ledger.count(Fate::Duplicate, segment.payload.len());
+            around.ledger.tcp_mut().0.count(Fate::Duplicate, segment.payload.len());
             return None;
         }
         if !TcpConnection::may_begin(segment) {
-            around.ledger.count(Fate::Ignored, segment.payload.len());
+            around.ledger.tcp_mut().0.count(Fate::Ignored, segment.payload.len());
             if !segment.flags.has(Flags::RST) {
-                around.ledger.count_anomaly(Anomaly::NoAck);
+                around.ledger.counts_mut().anomaly(Anomaly::NoAck);
                 around.sink.event(Event::Anomaly { flow: None, anomaly: Anomaly::NoAck });
             }
             return None;
@@ -213,7 +213,7 @@ impl Flows {
 
     fn insert(&mut self, opening: &Opening<'_>, around: &mut Surroundings<'_>) -> u32 {
         let Opening { key, hash, side, segment, stamp: first } = *opening;
-        around.ledger.count_connection();
+        around.ledger.counts_mut().connection();
         let bucket = key.bucket();
         let id = self.past[bucket].ids.next(key.stable_hash(), segment.seq, first.time.as_micros());
         let server = first_guess(&key, side, segment, &around.config.ports);
@@ -309,7 +309,7 @@ impl Flows {
     pub(crate) fn evict(&mut self, around: &mut Surroundings<'_>) -> bool {
         match self.eviction_slot() {
             Some(slot) => {
-                around.ledger.count_evicted();
+                around.ledger.counts_mut().evicted();
                 self.end(slot, EndCause::Evicted, around);
                 true
             }
@@ -366,7 +366,7 @@ impl Common {
     }
 }
 
-/// Calls into a connection's TCP, which delivers to the connection's HTTP.
+/// Calls into a connection's TCP, which delivers to the layers of the connection.
 #[inline]
 fn with<T>(
     entry: &mut FlowEntry,
@@ -375,12 +375,13 @@ fn with<T>(
     call: impl FnOnce(&mut TcpConnection, &mut TcpContext<'_, StackSink<'_>>) -> T,
 ) -> T {
     common.touch(entry);
-    let FlowEntry { flow, tcp, http, .. } = entry;
+    let FlowEntry { flow, tcp, stack, .. } = entry;
     let Surroundings { config, ledger, sink, stamp, now, segment_number } = around;
-    let cx = http1::Context { flow, config, ledger, sink: *sink, stamp: *stamp };
+    let (account, counts) = ledger.tcp_mut();
+    let cx = Context { flow, config, account, counts, sink: *sink, stamp: *stamp };
     let now = Now { frame: *stamp, now: *now, segment_number: *segment_number };
     let (limits, pool) = (&config.limits, &mut common.pool);
-    call(tcp, &mut TcpContext { now, limits, pool, sink: &mut StackSink { http, cx } })
+    call(tcp, &mut TcpContext { now, limits, pool, sink: &mut StackSink { stack, cx } })
 }
 
 /// Guesses the server before any content was seen: the side that did not send the SYN, else the
@@ -398,23 +399,23 @@ fn first_guess(key: &FlowKey, side: Side, segment: &Segment<'_>, ports: &[u16]) 
     }
 }
 
-/// Adapts a connection's HTTP to what its TCP delivers to.
+/// Adapts the layers of a connection to what its TCP delivers to.
 struct StackSink<'a> {
-    http: &'a mut http1::Http1Connection,
-    cx: http1::Context<'a>,
+    stack: &'a mut app::Stack,
+    cx: Context<'a>,
 }
 
 impl StreamSink for StackSink<'_> {
     fn deliver(&mut self, from: Side, delivery: Delivery<'_>) {
-        self.http.deliver(from, delivery, &mut self.cx);
+        self.stack.deliver(from, delivery, &mut self.cx);
     }
 
     fn flag_message(&mut self, from: Side, anomaly: Anomaly) {
-        self.http.flag_message(from, anomaly);
+        self.stack.flag_message(from, anomaly);
     }
 
     fn flag_connection(&mut self, anomaly: Anomaly) {
-        http1::flag_connection(anomaly, &mut self.cx);
+        self.cx.flag_connection(anomaly);
     }
 
     fn may_begin(&self, bytes: &[u8]) -> bool {
@@ -422,10 +423,10 @@ impl StreamSink for StackSink<'_> {
     }
 
     fn retention(&self, from: Side) -> Retention {
-        self.http.retention(from)
+        self.stack.retention(from)
     }
 
-    fn ledger(&mut self) -> &mut Ledger {
-        self.cx.ledger
+    fn account(&mut self) -> &mut Account {
+        self.cx.account
     }
 }

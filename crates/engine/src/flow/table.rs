@@ -10,8 +10,8 @@ use sniffer_packet::key::FlowKey;
 use sniffer_packet::time::Timestamp;
 
 use super::slab::Slab;
+use crate::app;
 use crate::event::Flow;
-use crate::http1;
 use crate::tcp;
 
 const NONE: u32 = u32::MAX;
@@ -31,7 +31,7 @@ pub(super) enum EvictionClass {
 pub(super) struct FlowEntry {
     pub(super) flow: Flow,
     pub(super) tcp: tcp::TcpConnection,
-    pub(super) http: http1::Http1Connection,
+    pub(super) stack: app::Stack,
     /// Accounted bytes on the heap when they were last summed up.
     pub(super) held: usize,
     /// True if it may hold more or less by now.
@@ -131,8 +131,8 @@ impl FlowTable {
         let lru_node = LruNode { last: now, segment_number, older: NONE, newer: NONE, class, bucket, listed: false };
         let slot = self.slots.insert_with(lru_node, |slot| {
             flow.slot = slot;
-            let (tcp, http) = (tcp::TcpConnection::new(), http1::Http1Connection::default());
-            FlowEntry { flow, tcp, http, held: 0, touched: false }
+            let (tcp, stack) = (tcp::TcpConnection::new(), app::Stack::default());
+            FlowEntry { flow, tcp, stack, held: 0, touched: false }
         });
         self.link(slot, class);
         let Self { index, slots, hasher, .. } = self;

@@ -27,7 +27,7 @@ fn push(flows: &mut Flows, ledger: &mut Ledger, number: u64, seq: u32, ack: Opti
         ttl: 64,
         checksum: Checksum::Unknown,
     };
-    ledger.received(payload.len());
+    ledger.tcp_mut().0.receive(payload.len());
     around(ledger, number, |around| flows.segment(&segment, Overlap::None, around));
 }
 
@@ -88,7 +88,7 @@ fn what_is_held_is_what_all_connections_hold() {
         push(&mut flows, &mut ledger, number, seq, rng.chance(0.9).then_some(ack), flags, payload);
         // `held` is called rarely.
         for _ in 0..[0, 0, 0, 2][rng.below(4)] {
-            let each = flows.table.iter().map(|entry| FlowTable::ENTRY_BYTES + entry.tcp.held() + entry.http.held());
+            let each = flows.table.iter().map(|entry| FlowTable::ENTRY_BYTES + entry.tcp.held() + entry.stack.held());
             let (each, time_wait) =
                 (each.sum::<usize>(), flows.past.iter().map(|past| past.time_wait.held()).sum::<usize>());
             assert_eq!(flows.held(), each + time_wait, "segment {number}");

@@ -1,4 +1,4 @@
-//! Content codings: no input makes more output than the cap, and a smaller cap gives the beginning of the same.
+//! Fuzzes content codings: output never exceeds the cap, and a smaller cap gives a prefix.
 //!
 //! Next: [`crate::content`].
 
@@ -8,10 +8,11 @@ use crate::content::decode;
 const CODINGS: [&str; 8] =
     ["gzip", "deflate", "br", "zstd", "gzip, br", "zstd, gzip", "deflate, identity", "x-gzip,,br, zstd"];
 
-/// Bytes through the codings that the first byte names, whole or cut, under the cap that the next two say.
+/// Decodes the input. The first byte selects codings and whether the content is whole, the next two the
+/// cap.
 ///
 /// # Panics
-/// When the output is longer than its cap, or depends on it in more than its length.
+/// If the output exceeds its cap, or depends on it in more than its length.
 pub fn content(data: &[u8]) {
     let mut input = FuzzInput(data);
     let (about, cap) = (input.u8(), usize::from(input.u16()));
@@ -22,7 +23,7 @@ pub fn content(data: &[u8]) {
         assert!(small.bytes.len() <= cap, "{} bytes where {cap} are allowed", small.bytes.len());
         assert!(!small.truncated || small.bytes.len() == cap || names.contains(','), "cut before its cap");
     }
-    // Only with one coding: the cap holds for each layer, so the second may have less to read.
+    // Only with one coding: the cap applies to each layer, so the second may get less input.
     if let (Ok(Some(small)), Ok(Some(large))) = (&small, &large)
         && !names.contains(',')
     {

@@ -1,6 +1,7 @@
-//! End to end: the frames of a conversation, changed by the fuzzer and by a bad network, through the whole engine.
+//! Fuzzes end to end: frames of a conversation, changed by the fuzzer and by a bad network, through the
+//! whole engine.
 //!
-//! Next: [`super::check`], which holds every frame to the ledger.
+//! Next: [`super::check`], which checks the ledger after every frame.
 
 use sniffer_packet::frame::OwnedFrame;
 use sniffer_testkit::net::{Perturbation, perturb};
@@ -11,13 +12,13 @@ use crate::config::Config;
 use crate::extract::Extractor;
 use crate::message::Message;
 
-/// What a small budget is: less than one long conversation.
+/// A small memory budget: less than one long conversation needs.
 const BUDGET: usize = 128 << 10;
 
-/// Frames through the engine twice, with other hash keys.
+/// Runs frames through the engine twice, with different hash keys.
 ///
 /// # Panics
-/// When a byte has no fate or two, when more is held than the budget, or when a hash key shows in what comes out.
+/// If a byte has no fate or two, if more is held than the budget, or if the output depends on a hash key.
 pub fn conversation(data: &[u8]) {
     let mut input = FuzzInput(data);
     let (network, seed, limits) = (input.u8(), input.u8(), input.u8());
@@ -43,7 +44,7 @@ fn messages(frames: &[OwnedFrame], config: Config) -> Vec<serde_json::Value> {
     messages
 }
 
-/// What the network does, a kind for each bit.
+/// Returns the perturbations of the network, one for each bit.
 fn kinds(bits: u8) -> Vec<Perturbation> {
     let all = [
         Perturbation::Reorder { window: 4 },
@@ -57,7 +58,7 @@ fn kinds(bits: u8) -> Vec<Perturbation> {
     all.into_iter().enumerate().filter(|(bit, _)| bits >> bit & 1 == 1).map(|(_, kind)| kind).collect()
 }
 
-/// Which limits are small, one for each bit.
+/// Returns a configuration with small limits, one for each bit.
 fn config(bits: u8) -> Config {
     let mut config = Config::default();
     let limits = &mut config.limits;

@@ -1,13 +1,14 @@
-//! Bytes as numbers, slices and frames. Behind the end everything is zero or empty, so any input is a whole one.
+//! Reads fuzzer input as numbers, slices and frames. After the end everything is zero or empty, so every
+//! input is complete.
 //!
-//! Numbers are little-endian and of fixed size, so that a fuzzer's change of one byte stays a change of one thing.
+//! Numbers are little-endian and of fixed size, so that a change of one byte changes one thing.
 
 use sniffer_packet::frame::LinkType;
 use sniffer_packet::frame::{OwnedFrame, renumber};
 use sniffer_packet::time::{Precision, Timestamp};
 
-/// Time between a frame and the one before it, in microseconds, by the low four bits of its second byte; chosen on
-/// both sides of the defaults that time decides (10 ms for holes, 30 s for fragments, 300 s for idle connections).
+/// Microseconds between a frame and the one before it, by the low four bits of its third byte. They lie on
+/// both sides of the default timeouts: 10 ms for holes, 30 s for fragments, 300 s for idle connections.
 const STEPS: [i64; 16] = [
     0,
     1,
@@ -26,10 +27,10 @@ const STEPS: [i64; 16] = [
     -5_000,
     -60_000_000,
 ];
-/// The step that seeds have: a frame every millisecond.
+/// The step of all seeds: a frame every millisecond.
 const MILLISECOND: u8 = 3;
 
-/// What is left of the input.
+/// The rest of the input.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FuzzInput<'a>(pub(super) &'a [u8]);
 
@@ -50,14 +51,15 @@ impl<'a> FuzzInput<'a> {
         u32::from(self.u16()) | u32::from(self.u16()) << 16
     }
 
-    /// The next `len` bytes, or as many as there are.
+    /// Takes the next `len` bytes, or as many as there are.
     pub(super) fn take(&mut self, len: usize) -> &'a [u8] {
         let (taken, rest) = self.0.split_at(len.min(self.0.len()));
         self.0 = rest;
         taken
     }
 
-    /// Frames of one link type: `link: u16`, then `len: u16`, `time and cut: u8`, `len` bytes each.
+    /// Reads frames of one link type: `link: u16`, then for each `len: u16`, `time and cut: u8`, `len`
+    /// bytes.
     pub(super) fn frames(&mut self) -> Vec<OwnedFrame> {
         let link = LinkType(self.u16());
         let mut micros: i64 = 1_767_225_600_000_000;
@@ -66,7 +68,7 @@ impl<'a> FuzzInput<'a> {
             let (len, about) = (self.u16(), self.u8());
             let bytes = self.take(usize::from(len)).to_vec();
             micros += STEPS[usize::from(about & 15)];
-            // A snapshot length: from 0 to 15 times 40 bytes more on the wire.
+            // The snapshot length cut 0 to 15 times 40 bytes.
             let wire_len = bytes.len() as u32 + u32::from(about >> 4) * 40;
             let time = Timestamp::from_nanos(micros.unsigned_abs() * 1_000);
             frames.push(OwnedFrame { number: 0, time, precision: Precision::Micros, link, bytes, wire_len });
@@ -76,8 +78,8 @@ impl<'a> FuzzInput<'a> {
     }
 }
 
-/// Frames as the input of [`super::packets()`], and behind three zeros of [`super::conversation()`]; what they say of time
-/// and of cut bytes is not kept.
+/// Encodes frames as input of [`super::packets()`] and, after three zeros, of
+/// [`super::conversation()`]. Their times and cut bytes are lost.
 pub fn frames_as_input(frames: &[OwnedFrame]) -> Vec<u8> {
     let mut input = Vec::new();
     input.extend(frames.first().map_or(LinkType::ETHERNET, |frame| frame.link).0.to_le_bytes());
@@ -109,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn behind_the_end_is_nothing() {
+    fn after_the_end_everything_is_zero_or_empty() {
         let mut input = FuzzInput(&[1]);
         assert_eq!((input.u16(), input.u32(), input.take(9)), (1, 0, &[][..]));
         assert!(FuzzInput(&[]).frames().is_empty());

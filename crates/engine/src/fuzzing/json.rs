@@ -1,6 +1,6 @@
-//! Messages as JSON: whatever was said, the text is what `message.schema.json` promises.
+//! Fuzzes messages as JSON: for any conversation, the text conforms to `message.schema.json`.
 //!
-//! Keys, their order, which are required and of what kind they are is read from the schema itself. Next:
+//! The keys, their order, their kinds and which are required come from the schema itself. Next:
 //! [`crate::message`].
 
 use std::collections::BTreeSet;
@@ -12,10 +12,10 @@ use super::ordered::Ordered;
 use super::streams::{Cuts, run, steps};
 use crate::message::Message;
 
-/// Two streams as in [`super::http1`]; every message that they are is written and read again.
+/// Runs two streams as [`super::http1`] does, then writes every message and reads it back.
 ///
 /// # Panics
-/// When a text is not JSON, or not what the schema says, or not what the message holds.
+/// If a text is not JSON, does not conform to the schema, or differs from the message.
 pub fn json(data: &[u8]) {
     let (config, steps) = steps(data);
     for message in run(&config, &steps, Cuts::Segments).messages {
@@ -58,7 +58,7 @@ fn check(message: &Message) {
     check_body(message, &json, &text);
 }
 
-/// The body in the text is as long as the message says, unless it also says why not.
+/// Checks that the body is as long as `bodySize` says, unless another key says why it is not.
 fn check_body(message: &Message, json: &Ordered, text: &str) {
     let body = json.get("body").map(|body| body.text().expect("a body is text"));
     let len = match (body, json.get("bodyEncoding").and_then(Ordered::text)) {
@@ -73,7 +73,7 @@ fn check_body(message: &Message, json: &Ordered, text: &str) {
     assert!(excused || len as u64 == message.body_size, "{len} bytes of body: {text}");
 }
 
-/// No nulls, and no key twice.
+/// Checks that there is no null and no repeated key.
 fn assert_sound(json: &Ordered, text: &str) {
     match json {
         Ordered::Null => unreachable!("a null in {text}"),

@@ -1,10 +1,11 @@
-//! What the fuzz targets call: any bytes in, a claim that must hold about what comes out.
+//! The functions behind the fuzz targets: each takes any bytes and checks a claim about the output.
 //!
-//! Each function is total: an input it can make nothing of is a short one. A failure is a panic with the claim in it.
-//! The targets themselves have three lines each (`fuzz/fuzz_targets`); here is what they test, so that it is compiled,
-//! linted and run on its seeds with everything else (`fuzz/tests/seeds.rs`, which has the target for capture files too).
+//! Each function accepts every input. A failure is a panic that states the claim. The targets
+//! (`fuzz/fuzz_targets`) have three lines each; their code is here, so that it is compiled, linted and
+//! run on its seeds with everything else (`fuzz/tests/seeds.rs`, which also has the target for capture
+//! files).
 //!
-//! Next: `input` for how bytes become numbers, then a file a target.
+//! Next: `input`, which turns bytes into numbers, then one file per target.
 
 pub mod check;
 mod content;

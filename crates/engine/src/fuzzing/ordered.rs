@@ -1,10 +1,10 @@
-//! JSON that keeps the order of its keys and knows when one comes twice; `serde_json::Value` does neither.
+//! JSON values that keep the order of keys and repeated keys; `serde_json::Value` keeps neither.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// A JSON text as it stands.
+/// A JSON value with its keys as written.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Ordered {
     Null,
@@ -28,7 +28,7 @@ impl Ordered {
         if let Self::Text(text) = self { Some(text) } else { None }
     }
 
-    /// Names as the "type" keyword of JSON Schema has them.
+    /// Returns the value's name for the "type" keyword of JSON Schema.
     pub(super) const fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",

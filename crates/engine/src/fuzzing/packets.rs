@@ -1,24 +1,27 @@
-//! Link layer, tunnels, IP and defragmentation: any bytes give an answer that lies inside them, in bounded memory.
+//! Link layer, tunnels, IP and defragmentation: any bytes decode to parts of them, in bounded
+//! memory.
 //!
 //! Next: [`sniffer_packet::decode`], [`sniffer_packet::defrag`].
 
-use sniffer_packet::decode::{Decoded, decode_datagram, decode_each};
-use sniffer_packet::defrag::{Defrag, DefragLimits, FragmentOutcome};
+use sniffer_packet::decode::Decoded;
+use sniffer_packet::defrag::{Defrag, DefragLimits};
 
 use super::input::FuzzInput;
 use crate::config::Config;
 
-/// Tunnels that may stand inside each other, and so most datagrams that one frame may complete, one in the other.
+/// Most datagrams, one inside the other, that a fragment may complete. More than there can be
+/// tunnels.
 const ROUNDS_MAX: usize = 16;
 
-/// Frames through the decoder, fragments through the defragmenter, datagrams through the decoder again.
+/// Sends frames through the decoder, fragments through the defragmenter, and datagrams through the
+/// decoder again.
 ///
 /// # Panics
-/// When a payload lies outside its frame, when more is held than the limit and one datagram, when fragments are not
-/// counted once each, or when datagrams come out of each other without end.
+/// If a payload lies outside its frame, if more is held than the limit and one datagram, if
+/// fragments are not counted once each, or if datagrams come out of each other without end.
 pub fn packets(data: &[u8]) {
     let mut limits = DefragLimits::default();
-    // Small enough that a short input reaches them.
+    // Limits that a short input reaches.
     (limits.held_bytes_max, limits.datagrams_max, limits.fragments_max) = (4_096, 8, 64);
     let mut defrag = Defrag::new(limits, Config::default().hash_key);
     let mut now = sniffer_packet::time::Timestamp::ZERO;
@@ -27,25 +30,19 @@ pub fn packets(data: &[u8]) {
         let frame = owned.as_frame();
         // The engine's clock never goes back.
         now = now.max(frame.time);
-        decode_each(&frame, |decoded| {
-            assert_inside(frame.bytes, decoded);
-            let mut next = match decoded {
-                Decoded::Fragment(fragment) => defrag.push(fragment, now, frame.stamp()),
-                Decoded::Segment(_) | Decoded::Skipped(_) => return,
-            };
-            pushed += 1;
-            for round in 0.. {
-                assert!(round < ROUNDS_MAX, "datagrams come out of each other without end");
-                let FragmentOutcome::Whole(datagram) = next else { break };
+        let mut rounds = 0;
+        defrag.packets(&frame, now, |packet| {
+            if let Some(datagram) = packet.datagram {
+                rounds += 1;
+                assert!(rounds < ROUNDS_MAX, "datagrams come out of each other without end");
                 assert!(datagram.bytes.len() + datagram.facts.cut as usize <= 65_535, "longer than any datagram");
-                let decoded = decode_datagram(&datagram.facts, &datagram.bytes);
-                assert_inside(&datagram.bytes, &decoded);
-                let Decoded::Fragment(fragment) = decoded else { break };
-                pushed += 1;
-                next = defrag.push(&fragment, now, datagram.first);
+            } else {
+                rounds = 0;
             }
+            assert_inside(packet.datagram.map_or(frame.bytes, |datagram| &datagram.bytes), packet.decoded);
+            pushed += u64::from(matches!(packet.decoded, Decoded::Fragment(_)));
         });
-        // One datagram always fits: 64 KiB, and what its pieces cost.
+        // One datagram always fits: 64 KiB and the cost of its pieces.
         assert!(
             defrag.held_bytes() <= limits.held_bytes_max.max(65_536 + 64 * 256 + 1_024),
             "more is held than allowed"
@@ -53,7 +50,7 @@ pub fn packets(data: &[u8]) {
     }
     assert_eq!(defrag.stats().fragments, pushed, "every fragment is counted once");
     defrag.finish();
-    assert_eq!(defrag.held_bytes(), 0, "nothing is held behind the end");
+    assert_eq!(defrag.held_bytes(), 0, "nothing is held after the end");
 }
 
 fn assert_inside(bytes: &[u8], decoded: &Decoded<'_>) {
@@ -66,6 +63,7 @@ fn assert_inside(bytes: &[u8], decoded: &Decoded<'_>) {
             assert!(inside(segment.payload), "a payload lies in its frame");
             let _ = segment.checksum_is_wrong();
         }
+        Decoded::Datagram(datagram) => assert!(inside(datagram.payload), "a payload lies in its frame"),
         Decoded::Fragment(fragment) => assert!(inside(fragment.bytes), "a fragment lies in its frame"),
         Decoded::Skipped(_) => {}
     }

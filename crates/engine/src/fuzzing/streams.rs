@@ -1,4 +1,4 @@
-//! HTTP/1: what two sides say in turn, whole and in pieces; where the pieces lie must not show.
+//! Fuzzes HTTP/1 with two byte streams, whole and in pieces: the output must not depend on the pieces.
 //!
 //! Next: [`crate::http1`].
 
@@ -11,32 +11,29 @@ use sniffer_testkit::talk::{Action, Talk};
 use sniffer_testkit::wire::Way;
 
 use super::input::FuzzInput;
+use crate::app::Stack;
 use crate::collect::Collector;
-use crate::config::{Config, Limits};
+use crate::config::Config;
+use crate::context::Context;
 use crate::event::{Event, Flow, Sink};
-use crate::http1::{Context, Http1Connection};
 use crate::ledger::Ledger;
 use crate::message::Message;
 use crate::stream::{Delivery, EndCause, GapCause};
 
-/// Sizes of pieces beside whole segments: byte by byte, and two that meet line ends in other places.
+/// Sizes of pieces, besides whole segments: byte by byte, and two that cut line ends in other places.
 const SIZES: [usize; 3] = [1, 3, 17];
 
-/// Two streams through the HTTP layer, whole and in pieces.
+/// Runs two streams through the HTTP layer, whole and in pieces.
 ///
-/// Where a segment starts decides where reading goes on after a loss, and only a whole segment has its start line with
-/// it. So pieces are compared with nothing marked as a segment's start, where what was lost stays lost.
+/// After a loss, reading resumes only where a segment starts with a start line, and a piece need not have
+/// a whole one. So pieces are compared without any marked start of a segment, where a lost direction
+/// stays lost.
 ///
 /// # Panics
-/// When a byte has no fate or two, or when messages, accounts or other events depend on the pieces.
+/// If a byte has no fate or two, or if messages, accounts or other events depend on the pieces.
 pub fn http1(data: &[u8]) {
     let (config, steps) = steps(data);
     run(&config, &steps, Cuts::Segments);
-    // FIXME: whether a start line that crosses the limit of a head, or stands behind so many blank lines, is one depends on
-    // the pieces: `http` judges by all bytes while it is open what the line is, and by the line's own afterwards.
-    if config.limits.head_bytes_max < Limits::default().head_bytes_max {
-        return;
-    }
     let whole = run(&config, &steps, Cuts::Unmarked(usize::MAX));
     let shown = whole.shown();
     for size in SIZES {
@@ -51,11 +48,11 @@ pub fn http1(data: &[u8]) {
 pub(super) enum Cuts {
     /// At once, as segments.
     Segments,
-    /// At most so many at a time, and none said to start a segment.
+    /// In pieces of at most this size, none marked as the start of a segment.
     Unmarked(usize),
 }
 
-/// What a conversation says as the input of [`http1`] and [`super::json()`]: a segment for every block.
+/// Encodes a conversation as input of [`http1`] and [`super::json()`]: a segment for every block.
 pub fn talk_as_streams(talk: &Talk) -> Vec<u8> {
     let mut input = vec![0];
     for step in &talk.steps {
@@ -70,7 +67,7 @@ pub fn talk_as_streams(talk: &Talk) -> Vec<u8> {
     input
 }
 
-/// What happens on the wire next.
+/// One event of a stream.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum StreamStep<'a> {
     Segment(Side, &'a [u8]),
@@ -78,7 +75,8 @@ pub(super) enum StreamStep<'a> {
     End(Side, EndCause),
 }
 
-/// `limits: u8`, then `side and kind: u8` and by kind: a segment (`len: u16`, bytes), a gap (`len: u16`), an end.
+/// Reads `limits: u8`, then steps: `side and kind: u8`, and by kind a segment (`len: u16`, bytes), a gap
+/// (`len: u16`) or an end.
 pub(super) fn steps(data: &[u8]) -> (Config, Vec<StreamStep<'_>>) {
     let mut input = FuzzInput(data);
     let limits = input.u8();
@@ -125,7 +123,7 @@ pub(super) fn steps(data: &[u8]) -> (Config, Vec<StreamStep<'_>>) {
     (config, steps)
 }
 
-/// What came of it.
+/// The messages, accounts and other events of a run.
 #[derive(Debug)]
 pub(super) struct Ran {
     pub(super) messages: Vec<Message>,
@@ -154,14 +152,14 @@ impl Sink for Both {
     }
 }
 
-/// Runs the steps.
+/// Runs the steps through a [`Stack`] and a [`Collector`].
 pub(super) fn run(config: &Config, steps: &[StreamStep<'_>], pieces: Cuts) -> Ran {
     let (size, boundary) = match pieces {
         Cuts::Segments => (usize::MAX, true),
         Cuts::Unmarked(size) => (size, false),
     };
     let mut both = Both { collector: Collector::new(config), other: Vec::new() };
-    let (mut ledger, mut connection) = (Ledger::default(), Http1Connection::default());
+    let (mut ledger, mut connection) = (Ledger::default(), Stack::default());
     let port = |port| Endpoint::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
     let (key, _) = FlowKey::of(&port(1), &port(2));
     let mut flow =
@@ -170,9 +168,10 @@ pub(super) fn run(config: &Config, steps: &[StreamStep<'_>], pieces: Cuts) -> Ra
         let time = Timestamp::from_nanos(1_000_000_000 + number * 1_000_000);
         let stamp = Stamp { number, time, precision: Precision::Micros };
         if let StreamStep::Segment(_, bytes) = step {
-            ledger.received(bytes.len());
+            ledger.tcp_mut().0.receive(bytes.len());
         }
-        let mut cx = Context { flow: &mut flow, config, ledger: &mut ledger, sink: &mut both, stamp };
+        let (account, counts) = ledger.tcp_mut();
+        let mut cx = Context { flow: &mut flow, config, account, counts, sink: &mut both, stamp };
         match *step {
             StreamStep::Segment(side, bytes) => {
                 for bytes in bytes.chunks(size) {
@@ -190,6 +189,6 @@ pub(super) fn run(config: &Config, steps: &[StreamStep<'_>], pieces: Cuts) -> Ra
     let mut messages = Vec::new();
     both.collector.drain(|message| messages.push(message.clone()));
     assert_eq!(ledger.messages(), messages.len() as u64, "every message that was counted came out");
-    assert_eq!(both.collector.held(), 0, "nothing is held behind the end");
+    assert_eq!(both.collector.held(), 0, "nothing is held after the end");
     Ran { messages, other: both.other, ledger }
 }

@@ -1,22 +1,23 @@
-//! Conversations as text: any text is read or refused, and what is read can be written and read again.
+//! Fuzzes conversations as text: any text is read or refused, and one that is read can be written and
+//! read again.
 //!
-//! Next: [`super::super::talk`].
+//! Next: [`sniffer_testkit::talk`].
 
 use sniffer_testkit::talk::{Action, FRAMES_MAX, TEXT_MAX, Talk};
 
-/// Payload of all blocks beyond which no frames are made, to keep inputs quick.
+/// Most payload of all blocks for which frames are made, to keep inputs quick.
 const PAYLOAD_MAX: usize = 256 << 10;
 
-/// A text through the parser, the writer, the parser and the renderer.
+/// Runs a text through the parser, the writer, the parser again and the renderer.
 ///
 /// # Panics
-/// When a conversation that was written is refused, or gives other frames than the one it was written from.
+/// If a written conversation is refused, or gives other frames than the one it was written from.
 pub fn talk(data: &[u8]) {
     let Ok(talk) = std::str::from_utf8(data).map_err(drop).and_then(|text| Talk::parse(text).map_err(drop)) else {
         return;
     };
     let written = talk.to_string();
-    // `{4000000*x}` is a short text and a long conversation: escaped in full it can be longer than what is read.
+    // `{4000000*x}` is a short text of a long conversation: escaped in full it can be over the limit.
     if written.len() > TEXT_MAX {
         assert!(Talk::parse(&written).is_err(), "a text beyond the limit is refused");
         return;

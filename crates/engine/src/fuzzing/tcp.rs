@@ -24,7 +24,7 @@ use sniffer_packet::time::Timestamp;
 use super::input::FuzzInput;
 use crate::anomaly::Anomaly;
 use crate::config::Limits;
-use crate::ledger::{Fate, Ledger};
+use crate::ledger::{Account, Fate};
 use crate::stream::{Delivery, EndCause, Retention, StreamSink};
 use crate::tcp::{BufferPool, SegmentOutcome, TcpConnection, TcpContext};
 
@@ -58,7 +58,7 @@ struct Got {
     lengths: [u64; 2],
     ended: [bool; 2],
     retention: u8,
-    ledger: Ledger,
+    ledger: Account,
 }
 
 impl Got {
@@ -109,7 +109,7 @@ impl StreamSink for Got {
         }
     }
 
-    fn ledger(&mut self) -> &mut Ledger {
+    fn account(&mut self) -> &mut Account {
         &mut self.ledger
     }
 }
@@ -144,7 +144,7 @@ impl Run {
 
     fn push(&mut self, side: Side, segment: &Segment<'_>) -> SegmentOutcome {
         self.number += 1;
-        self.got.ledger.received(segment.payload.len());
+        self.got.ledger.receive(segment.payload.len());
         let now = Timestamp::from_nanos(self.nanos);
         let stamp = Stamp { number: self.number, time: now, ..Stamp::default() };
         let now = Now { frame: stamp, now, segment_number: self.number };

@@ -3,72 +3,91 @@
 use sniffer_packet::frame::Stamp;
 use sniffer_packet::key::Side;
 
-use super::connection::{Context, Http1Connection};
+use super::connection::Http1Connection;
 use super::state::{BodyState, OpenMessage, Partial, State};
 use crate::anomaly::Anomaly;
-use crate::event::{About, Completion, Direction, Event};
+use crate::context::Context;
+use crate::event::Completion;
 use crate::http1::chunked::{ChunkPiece, Dechunker};
 use crate::http1::head;
 use crate::ledger::Fate;
+use crate::switch::LayerStep;
 
 impl Http1Connection {
     pub(super) fn body(
         &mut self,
         from: Side,
         body: BodyState,
+        open: OpenMessage,
+        bytes: &[u8],
+        stamp: Stamp,
+        cx: &mut Context<'_>,
+    ) -> LayerStep {
+        LayerStep::used(match body {
+            BodyState::UntilClose => {
+                cx.body(open.subject, bytes, stamp);
+                self.set(from, State::Body(body, open));
+                bytes.len()
+            }
+            BodyState::Length { left } => self.body_by_length(from, left, open, bytes, stamp, cx),
+            BodyState::Chunked(dechunker) => self.chunked_body(from, dechunker, open, bytes, stamp, cx),
+        })
+    }
+
+    fn body_by_length(
+        &mut self,
+        from: Side,
+        left: u64,
+        open: OpenMessage,
+        bytes: &[u8],
+        stamp: Stamp,
+        cx: &mut Context<'_>,
+    ) -> usize {
+        let n = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+        cx.body(open.subject, &bytes[..n], stamp);
+        match left - n as u64 {
+            0 => self.close(from, open, Completion::Complete, stamp, cx),
+            left => self.set(from, State::Body(BodyState::Length { left }, open)),
+        }
+        n
+    }
+
+    fn chunked_body(
+        &mut self,
+        from: Side,
+        mut dechunker: Dechunker,
         mut open: OpenMessage,
         bytes: &[u8],
         stamp: Stamp,
         cx: &mut Context<'_>,
     ) -> usize {
-        let mut body = body;
-        match &mut body {
-            BodyState::UntilClose => {
-                content(open.direction, bytes, stamp, cx);
-                self.set(from, State::Body(body, open));
-                bytes.len()
-            }
-            BodyState::Length { left } => {
-                let n = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
-                content(open.direction, &bytes[..n], stamp, cx);
-                *left -= n as u64;
-                if *left == 0 {
-                    self.close(from, open, Completion::Complete, stamp, cx);
-                } else {
-                    self.set(from, State::Body(body, open));
+        let mut at = 0;
+        while at < bytes.len() {
+            match dechunker.next(&bytes[at..], |odd| open.anomalies.insert(odd)) {
+                ChunkPiece::Data(n) => {
+                    cx.body(open.subject, &bytes[at..at + n], stamp);
+                    at += n;
                 }
-                n
-            }
-            BodyState::Chunked(dechunker) => {
-                let mut at = 0;
-                while at < bytes.len() {
-                    match dechunker.next(&bytes[at..], |odd| open.anomalies.insert(odd)) {
-                        ChunkPiece::Data(n) => {
-                            content(open.direction, &bytes[at..at + n], stamp, cx);
-                            at += n;
-                        }
-                        ChunkPiece::Framing(n) => {
-                            cx.ledger.count(Fate::Framing, n);
-                            carried(open.direction, stamp, cx);
-                            at += n;
-                            if *dechunker == Dechunker::Trailers {
-                                self.set(from, State::Trailers(Box::default(), open));
-                                return at;
-                            }
-                        }
-                        ChunkPiece::Bad(anomaly) => {
-                            open.anomalies.insert(anomaly);
-                            cx.ledger.count(Fate::Unparseable, bytes.len() - at);
-                            self.close(from, open, Completion::Complete, stamp, cx);
-                            self.lose(from);
-                            return bytes.len();
-                        }
+                ChunkPiece::Framing(n) => {
+                    cx.account.count(Fate::Framing, n);
+                    cx.carried(open.subject, stamp);
+                    at += n;
+                    if dechunker == Dechunker::Trailers {
+                        self.set(from, State::Trailers(Box::default(), open));
+                        return at;
                     }
                 }
-                self.set(from, State::Body(body, open));
-                at
+                ChunkPiece::Bad(anomaly) => {
+                    open.anomalies.insert(anomaly);
+                    cx.account.count(Fate::Unparseable, bytes.len() - at);
+                    self.close(from, open, Completion::Complete, stamp, cx);
+                    self.lose_place(from);
+                    return bytes.len();
+                }
             }
         }
+        self.set(from, State::Body(BodyState::Chunked(dechunker), open));
+        at
     }
 
     pub(super) fn trailers(
@@ -80,10 +99,10 @@ impl Http1Connection {
         stamp: Stamp,
         cx: &mut Context<'_>,
     ) -> usize {
-        carried(open.direction, stamp, cx);
+        cx.carried(open.subject, stamp);
         let before = partial.bytes.len();
         if before == 0 && bytes.starts_with(b"\r\n") {
-            cx.ledger.count(Fate::Framing, 2);
+            cx.account.count(Fate::Framing, 2);
             self.close(from, open, Completion::Complete, stamp, cx);
             return 2;
         }
@@ -101,10 +120,9 @@ impl Http1Connection {
                 );
                 fields.truncate(cx.config.limits.head_fields_max);
                 if !fields.is_empty() {
-                    let about = About { flow: cx.flow, direction: open.direction, stamp };
-                    cx.sink.event(Event::Trailers { about, fields: &fields });
+                    cx.trailers(open.subject, &fields, stamp);
                 }
-                cx.ledger.count(if fields.is_empty() { Fate::Framing } else { Fate::Head }, length);
+                cx.account.count(if fields.is_empty() { Fate::Framing } else { Fate::Head }, length);
                 self.close(from, open, Completion::Complete, stamp, cx);
                 length - before
             }
@@ -114,9 +132,9 @@ impl Http1Connection {
             }
             _ => {
                 open.anomalies.insert(Anomaly::HeadTooLarge);
-                cx.ledger.count(Fate::Unparseable, partial.bytes.len());
+                cx.account.count(Fate::Unparseable, partial.bytes.len());
                 self.close(from, open, Completion::Complete, stamp, cx);
-                self.lose(from);
+                self.lose_place(from);
                 bytes.len()
             }
         }
@@ -125,7 +143,7 @@ impl Http1Connection {
 
 impl BodyState {
     /// Takes that many bytes if all of them are content and the body has more to come.
-    pub(super) fn goes_on_behind(&mut self, bytes: u64) -> bool {
+    pub(super) fn continues_after(&mut self, bytes: u64) -> bool {
         match self {
             Self::UntilClose => true,
             Self::Length { left } | Self::Chunked(Dechunker::Data { left }) if *left > bytes => {
@@ -150,19 +168,5 @@ impl BodyState {
                 if dechunker.skip(missing) { None } else { Some(0) }
             }
         }
-    }
-}
-
-pub(super) fn content(direction: Direction, bytes: &[u8], stamp: Stamp, cx: &mut Context<'_>) {
-    cx.ledger.count(Fate::Body, bytes.len());
-    let about = About { flow: cx.flow, direction, stamp };
-    cx.sink.event(Event::Body { about, bytes });
-}
-
-/// Says that a frame carried framing of a message, which matters only to who keeps the frames' numbers.
-pub(super) fn carried(direction: Direction, stamp: Stamp, cx: &mut Context<'_>) {
-    if cx.config.track_frames {
-        let about = About { flow: cx.flow, direction, stamp };
-        cx.sink.event(Event::Body { about, bytes: &[] });
     }
 }

@@ -1,4 +1,4 @@
-//! The chunked transfer coding (RFC 9112 §7.1), one piece of input at a time.
+//! Decodes the chunked transfer coding (RFC 9112 §7.1), one piece of input at a time.
 //!
 //! ```text
 //!   Size ──ext──▶ Extension ──LF──▶ Data ──n bytes──▶ DataEnd ──CRLF──▶ Size
@@ -8,27 +8,27 @@
 use memchr::memchr2;
 
 use crate::anomaly::Anomaly;
-use crate::http1::head::is_blank;
+use crate::http1::abnf::is_ows;
 
-/// Bytes of one chunk line, its line end aside, before it is refused: 16 KiB, as llhttp and hyper bound extensions.
+/// Longest chunk line without its line end: 16 KiB, as llhttp and hyper bound extensions.
 const LINE_MAX: u32 = 16 << 10;
 
-/// Where in the chunked coding the next byte stands.
+/// The position of the next byte in the chunked coding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dechunker {
-    /// Before or in the digits of a chunk size, this many bytes into the line.
+    /// Before or in the digits of a chunk size, `seen` bytes into the line.
     Size { value: u64, seen: u32, digits: bool },
-    /// Behind the digits, before the line's LF.
+    /// After the digits, before the line's LF.
     LineEnd { value: u64, seen: u32, cr: bool, extension: bool },
-    /// In chunk data, this many bytes from its end.
+    /// In chunk data, `left` bytes before its end.
     Data { left: u64 },
-    /// Behind chunk data, before its CRLF.
+    /// After chunk data, before its CRLF.
     DataEnd { cr: bool },
-    /// Behind the last chunk's line: trailers or the blank line follow.
+    /// After the last chunk's line: trailers or the blank line follow.
     Trailers,
 }
 
-/// What the start of the input was.
+/// What the first bytes of the input are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ChunkPiece {
     /// This many bytes of content.
@@ -46,111 +46,123 @@ impl Default for Dechunker {
 }
 
 impl Dechunker {
-    /// Takes from the start of `input`, which must not be empty; not to be called in `Trailers`.
+    /// Takes bytes from the start of `input`, which must not be empty. Not to be called in `Trailers`.
     ///
-    /// `odd` is told what is read leniently: a line ended by LF alone (policy 14), white space around a size.
+    /// Calls `odd` for what is read leniently: a line ended by LF alone (policy 14), and white space
+    /// around a size.
     pub(crate) fn next(&mut self, input: &[u8], mut odd: impl FnMut(Anomaly)) -> ChunkPiece {
-        if let Self::Data { left } = self {
-            let n = usize::try_from(*left).unwrap_or(usize::MAX).min(input.len());
-            *left -= n as u64;
-            if *left == 0 {
-                *self = Self::DataEnd { cr: false };
-            }
-            return ChunkPiece::Data(n);
+        if let Self::Data { left } = *self {
+            let taken = usize::try_from(left).unwrap_or(usize::MAX).min(input.len());
+            *self = Self::after_data(left - taken as u64);
+            return ChunkPiece::Data(taken);
         }
         let mut at = 0;
-        // What stands before the bad byte is framing, wherever the input was cut: it goes first.
-        let bad = |at, anomaly| if at > 0 { ChunkPiece::Framing(at) } else { ChunkPiece::Bad(anomaly) };
         while at < input.len() {
-            let byte = input[at];
-            match self {
-                Self::Size { seen, .. } if *seen >= LINE_MAX => return bad(at, Anomaly::BadChunkSize),
-                Self::Size { value, seen, digits } => {
-                    if let Some(digit) = char::from(byte).to_digit(16) {
-                        // RFC 9112 §7.1: any number of digits, so zeros may lead; the value is what must not overflow.
-                        if *value > i64::MAX as u64 / 16 {
-                            return bad(at, Anomaly::BadChunkSize);
-                        }
-                        *value = *value * 16 + u64::from(digit);
-                        *digits = true;
-                    } else if !*digits && is_blank(byte) {
-                        // Not in the grammar, but what reads a number skips it, and evasions live on that.
-                        odd(Anomaly::ChunkSizeWhitespace);
-                    } else if !*digits {
-                        return bad(at, Anomaly::BadChunkSize);
-                    } else {
-                        *self = Self::LineEnd { value: *value, seen: *seen, cr: false, extension: false };
-                        continue;
-                    }
-                    *seen += 1;
-                    at += 1;
+            let rest = &input[at..];
+            let step = match *self {
+                Self::Size { value, seen, digits } => size(value, seen, digits, rest[0], &mut odd),
+                Self::LineEnd { extension: true, value, seen, cr: false } if rest[0] != b'\n' => {
+                    extension(value, seen, rest)
                 }
-                Self::LineEnd { value, seen, cr, extension } => {
-                    if byte == b'\n' {
-                        if !*cr {
-                            odd(Anomaly::BareLf);
-                        }
-                        at += 1;
-                        *self = if *value == 0 { Self::Trailers } else { Self::Data { left: *value } };
-                        return ChunkPiece::Framing(at);
-                    }
-                    // Behind the size only a CR, white space (old servers pad with it) or an extension may stand.
-                    let known = *extension || is_blank(byte) || matches!(byte, b'\r' | b';');
-                    if *cr || !known || (*seen >= LINE_MAX && byte != b'\r') {
-                        return bad(at, Anomaly::BadChunkSize);
-                    }
-                    if *extension {
-                        // The bytes of an extension are skipped up to a CR, the line's end or the limit.
-                        let rest = &input[at..];
-                        let rest = &rest[..rest.len().min((LINE_MAX - *seen) as usize)];
-                        let skipped = memchr2(b'\r', b'\n', rest).unwrap_or(rest.len());
-                        *seen += skipped as u32;
-                        at += skipped;
-                        if input.get(at) == Some(&b'\r') {
-                            *cr = true;
-                            at += 1;
-                        }
-                    } else {
-                        if is_blank(byte) {
-                            odd(Anomaly::ChunkSizeWhitespace);
-                        }
-                        *cr = byte == b'\r';
-                        *extension = byte == b';';
-                        *seen += 1;
-                        at += 1;
-                    }
-                }
-                Self::DataEnd { cr } => match (byte, *cr) {
-                    (b'\r', false) => {
-                        *cr = true;
-                        at += 1;
-                    }
-                    (b'\n', had_cr) => {
-                        if !had_cr {
-                            odd(Anomaly::BareLf);
-                        }
-                        at += 1;
-                        *self = Self::default();
-                    }
-                    _ => return bad(at, Anomaly::BadChunkEnd),
-                },
+                Self::LineEnd { value, seen, cr, extension: _ } => line_end(value, seen, cr, rest[0], &mut odd),
+                Self::DataEnd { cr } => data_end(cr, rest[0], &mut odd),
                 Self::Data { .. } | Self::Trailers => break,
+            };
+            match step {
+                Ok((next, used)) => {
+                    *self = next;
+                    at += used;
+                }
+                // The bytes before the bad one are framing, and go first, wherever the input was cut.
+                Err(_) if at > 0 => break,
+                Err(anomaly) => return ChunkPiece::Bad(anomaly),
             }
         }
         ChunkPiece::Framing(at)
     }
 
-    /// Skips bytes that are missing; whether they all lay inside one chunk's data.
+    const fn after_data(left: u64) -> Self {
+        if left == 0 { Self::DataEnd { cr: false } } else { Self::Data { left } }
+    }
+
+    /// Skips missing bytes. Returns whether they all lie inside one chunk's data.
     pub(crate) fn skip(&mut self, missing: u64) -> bool {
         match self {
             Self::Data { left } if *left >= missing => {
-                *left -= missing;
-                if *left == 0 {
-                    *self = Self::DataEnd { cr: false };
-                }
+                *self = Self::after_data(*left - missing);
                 true
             }
             _ => false,
         }
+    }
+}
+
+/// The state after some bytes, and how many they were; or what is wrong with the first of them.
+type Step = Result<(Dechunker, usize), Anomaly>;
+
+/// A byte before or in the digits of a size.
+fn size(value: u64, seen: u32, digits: bool, byte: u8, odd: &mut impl FnMut(Anomaly)) -> Step {
+    if seen >= LINE_MAX {
+        return Err(Anomaly::BadChunkSize);
+    }
+    if let Some(digit) = char::from(byte).to_digit(16) {
+        // RFC 9112 §7.1 allows any number of digits, so zeros may lead: only the value is bounded.
+        if value > i64::MAX as u64 / 16 {
+            return Err(Anomaly::BadChunkSize);
+        }
+        return Ok((Dechunker::Size { value: value * 16 + u64::from(digit), seen: seen + 1, digits: true }, 1));
+    }
+    if digits {
+        return Ok((Dechunker::LineEnd { value, seen, cr: false, extension: false }, 0));
+    }
+    if !is_ows(byte) {
+        return Err(Anomaly::BadChunkSize);
+    }
+    // The grammar does not allow it, but many number parsers skip it, and evasions rely on that.
+    odd(Anomaly::ChunkSizeWhitespace);
+    Ok((Dechunker::Size { value, seen: seen + 1, digits }, 1))
+}
+
+/// A byte after a size: white space (old servers pad with it), the start of an extension, or the line's end.
+fn line_end(value: u64, seen: u32, cr: bool, byte: u8, odd: &mut impl FnMut(Anomaly)) -> Step {
+    if byte == b'\n' {
+        if !cr {
+            odd(Anomaly::BareLf);
+        }
+        return Ok((if value == 0 { Dechunker::Trailers } else { Dechunker::Data { left: value } }, 1));
+    }
+    let allowed = is_ows(byte) || matches!(byte, b'\r' | b';');
+    if cr || !allowed || (seen >= LINE_MAX && byte != b'\r') {
+        return Err(Anomaly::BadChunkSize);
+    }
+    if is_ows(byte) {
+        odd(Anomaly::ChunkSizeWhitespace);
+    }
+    Ok((Dechunker::LineEnd { value, seen: seen + 1, cr: byte == b'\r', extension: byte == b';' }, 1))
+}
+
+/// The bytes of an extension: all up to a CR, the line's end or the limit are skipped.
+fn extension(value: u64, seen: u32, rest: &[u8]) -> Step {
+    if seen >= LINE_MAX && rest[0] != b'\r' {
+        return Err(Anomaly::BadChunkSize);
+    }
+    let room = rest.len().min((LINE_MAX - seen) as usize);
+    let skipped = memchr2(b'\r', b'\n', &rest[..room]).unwrap_or(room);
+    let cr = rest.get(skipped) == Some(&b'\r');
+    let next = Dechunker::LineEnd { value, seen: seen + skipped as u32, cr, extension: true };
+    Ok((next, skipped + usize::from(cr)))
+}
+
+/// A byte after chunk data.
+fn data_end(cr: bool, byte: u8, odd: &mut impl FnMut(Anomaly)) -> Step {
+    match (byte, cr) {
+        (b'\r', false) => Ok((Dechunker::DataEnd { cr: true }, 1)),
+        (b'\n', _) => {
+            if !cr {
+                odd(Anomaly::BareLf);
+            }
+            Ok((Dechunker::default(), 1))
+        }
+        _ => Err(Anomaly::BadChunkEnd),
     }
 }

@@ -1,34 +1,36 @@
-//! How long a body is: RFC 9112 §6.3, as one pure function in its order.
+//! Message framing (RFC 9112 §6.3): how long a body is, as one pure function.
+//!
+//! Next: [`super::chunked`].
 
 use crate::anomaly::{Anomaly, AnomalySet};
-use crate::event::{Field, Head, StartLine, Version};
-use crate::http1::head::trim;
+use crate::http::{Field, Head, StartLine, Version};
+use crate::http1::abnf::trim_ows;
 
 /// How the body of a message is delimited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Framing {
-    /// Exactly this many bytes; none at all when 0.
+    /// The body has exactly this many bytes; 0 means no body.
     Length(u64),
-    /// Chunks, then trailers.
+    /// The body is chunks, then trailers.
     Chunked,
-    /// Everything until the connection closes.
+    /// The body is everything until the connection closes.
     UntilClose,
-    /// No body, and both directions carry what was upgraded to from here on (101).
+    /// There is no body, and both directions carry the upgraded protocol from here on (101).
     Upgrade,
-    /// No body, and both directions are a tunnel from here on (2xx to CONNECT).
+    /// There is no body, and both directions are a tunnel from here on (2xx to CONNECT).
     Tunnel,
-    /// It cannot be told where the message ends.
+    /// The end of the message cannot be determined.
     Unknown,
 }
 
-/// What the request was that a response answers, as far as it matters for framing.
+/// The method of the request that a response answers, as far as it affects framing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Method {
-    /// The response has no body.
+    /// HEAD: the response has no body.
     Head,
-    /// A 2xx opens a tunnel.
+    /// CONNECT: a 2xx opens a tunnel.
     Connect,
-    /// Any other, or not known.
+    /// Any other method, or an unknown one.
     Other,
 }
 
@@ -43,13 +45,13 @@ impl Method {
     }
 }
 
-/// Of a head, all that its framing depends on.
+/// Everything in a head that its framing depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FramingInput {
-    /// The status of a response.
+    /// Status of a response; none for a request.
     pub(crate) status: Option<u16>,
     pub(crate) version: Version,
-    pub(crate) delimiters: FramingFields,
+    pub(crate) fields: FramingFields,
 }
 
 impl FramingInput {
@@ -58,13 +60,13 @@ impl FramingInput {
             StartLine::Response { status, .. } => Some(status),
             StartLine::Request { .. } => None,
         };
-        let mut delimiters = FramingFields::default();
-        head.fields.iter().for_each(|field| delimiters.see(field));
-        Self { status, version: head.version, delimiters }
+        let mut fields = FramingFields::default();
+        head.fields.iter().for_each(|field| fields.see(field));
+        Self { status, version: head.version, fields }
     }
 }
 
-/// What the fields seen so far say about the body's end.
+/// What the fields read so far say about framing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct FramingFields {
     lengths: Lengths,
@@ -72,15 +74,15 @@ pub(crate) struct FramingFields {
 }
 
 impl FramingFields {
-    /// Fields that delimit a body, in lower case.
+    /// Names of the fields that frame a body, in lower case.
     const NAMES: [&[u8]; 2] = [b"content-length", b"transfer-encoding"];
 
-    /// Whether a field of this name delimits a body.
+    /// Returns whether a field with this name frames a body.
     pub(crate) fn names_one(name: &[u8]) -> bool {
         Self::NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
     }
 
-    /// Whether a field that starts with these bytes may delimit a body.
+    /// Returns whether a field that starts with these bytes may frame a body.
     pub(crate) fn may_begin(field: &[u8]) -> bool {
         Self::NAMES.iter().any(|known| {
             let common = known.len().min(field.len());
@@ -88,10 +90,10 @@ impl FramingFields {
         })
     }
 
-    /// Takes the next field.
+    /// Reads the next field.
     #[inline]
     pub(crate) fn see(&mut self, field: &Field<'_>) {
-        // Nearly all are told apart by their length, without a call.
+        // The length of the name rules out nearly every field, without a call (hot: see NOTES#framing-see).
         if Self::NAMES.iter().any(|known| known.len() == field.name.len()) {
             self.see_one(field);
         }
@@ -107,74 +109,84 @@ impl FramingFields {
     }
 }
 
-/// Decides, in the order of RFC 9112 §6.3; `request_method` is the request's method when the head is a response's.
-pub(crate) fn framing(outline: &FramingInput, request_method: Method) -> (Framing, AnomalySet) {
+/// Decides how a body is delimited, in the order of RFC 9112 §6.3. For a response,
+/// `request_method` is the method of the request it answers.
+pub(crate) fn framing(input: &FramingInput, request_method: Method) -> (Framing, AnomalySet) {
     let mut anomalies = AnomalySet::EMPTY;
-    let FramingFields { lengths, coding } = outline.delimiters;
-    let is_response = match outline.status {
-        Some(status) => {
-            // 1. HEAD, 1xx, 204, 304: no body, whatever the fields say. 101 makes both directions a tunnel.
-            if status == 101 {
-                return (Framing::Upgrade, anomalies);
-            }
-            if request_method == Method::Head || matches!(status, 100..=199 | 204 | 304) {
-                return (Framing::Length(0), anomalies);
-            }
-            // 2. A 2xx to CONNECT.
-            if request_method == Method::Connect && matches!(status, 200..=299) {
-                return (Framing::Tunnel, anomalies);
-            }
-            true
-        }
-        None => false,
-    };
-    // 3. and 4. Transfer-Encoding, which overrides Content-Length.
-    if coding != TransferCoding::Absent {
-        if lengths != Lengths::Absent {
-            anomalies.insert(Anomaly::ClAndTe);
-        }
-        if outline.version == Version::Http10 {
-            anomalies.insert(Anomaly::TeInHttp10);
-        }
-        match coding {
-            TransferCoding::Chunked => return (Framing::Chunked, anomalies),
-            TransferCoding::ChunkedLast => {
-                anomalies.insert(Anomaly::UnusualTransferEncoding);
-                return (Framing::Chunked, anomalies);
-            }
-            TransferCoding::NotChunked => {
-                anomalies.insert(Anomaly::TeNotChunked);
-                return (if is_response { Framing::UntilClose } else { Framing::Unknown }, anomalies);
-            }
-            // RFC 7230 took "identity" out of the registry; who still sends it means that nothing was done.
-            TransferCoding::Identity => anomalies.insert(Anomaly::UnusualTransferEncoding),
-            TransferCoding::Absent => {}
-        }
-    }
-    // 5. and 6. Content-Length.
-    let broken = match lengths {
-        Lengths::One(length) => return (Framing::Length(length), anomalies),
-        Lengths::Repeated(length) => {
-            anomalies.insert(Anomaly::RepeatedContentLength);
-            return (Framing::Length(length), anomalies);
-        }
-        Lengths::Conflicting => Some(Anomaly::ConflictingContentLength),
-        Lengths::Invalid => Some(Anomaly::InvalidContentLength),
-        Lengths::Absent => None,
-    };
-    match (broken, is_response) {
-        (Some(anomaly), _) => {
-            anomalies.insert(anomaly);
-            (if is_response { Framing::UntilClose } else { Framing::Unknown }, anomalies)
-        }
-        // 7. A request has none.
-        (None, false) => (Framing::Length(0), anomalies),
-        // 8. A response goes on until the connection closes.
-        (None, true) => (Framing::UntilClose, anomalies),
+    let framing = by_status(input.status, request_method)
+        .or_else(|| by_transfer_encoding(input, &mut anomalies))
+        .unwrap_or_else(|| by_content_length(input, &mut anomalies));
+    (framing, anomalies)
+}
+
+/// Rules 1 and 2: responses without a body, whatever their fields say.
+const fn by_status(status: Option<u16>, request_method: Method) -> Option<Framing> {
+    match (status, request_method) {
+        (Some(101), _) => Some(Framing::Upgrade),
+        (Some(100..=199 | 204 | 304), _) | (Some(_), Method::Head) => Some(Framing::Length(0)),
+        (Some(200..=299), Method::Connect) => Some(Framing::Tunnel),
+        _ => None,
     }
 }
 
-/// What all Content-Length fields say together.
+/// Rules 3 and 4: Transfer-Encoding, which overrides Content-Length.
+fn by_transfer_encoding(input: &FramingInput, anomalies: &mut AnomalySet) -> Option<Framing> {
+    let FramingFields { lengths, coding } = input.fields;
+    if coding == TransferCoding::Absent {
+        return None;
+    }
+    if lengths != Lengths::Absent {
+        anomalies.insert(Anomaly::ClAndTe);
+    }
+    if input.version == Version::Http10 {
+        anomalies.insert(Anomaly::TeInHttp10);
+    }
+    match coding {
+        TransferCoding::Chunked => Some(Framing::Chunked),
+        TransferCoding::ChunkedLast => {
+            anomalies.insert(Anomaly::UnusualTransferEncoding);
+            Some(Framing::Chunked)
+        }
+        TransferCoding::NotChunked => {
+            anomalies.insert(Anomaly::TeNotChunked);
+            Some(undelimited(input))
+        }
+        // RFC 7230 removed "identity" from the registry; a sender of it means no coding at all.
+        TransferCoding::Identity => {
+            anomalies.insert(Anomaly::UnusualTransferEncoding);
+            None
+        }
+        TransferCoding::Absent => None,
+    }
+}
+
+/// Rules 5 to 8: Content-Length, or neither field.
+fn by_content_length(input: &FramingInput, anomalies: &mut AnomalySet) -> Framing {
+    match input.fields.lengths {
+        Lengths::One(length) => Framing::Length(length),
+        Lengths::Repeated(length) => {
+            anomalies.insert(Anomaly::RepeatedContentLength);
+            Framing::Length(length)
+        }
+        Lengths::Conflicting => {
+            anomalies.insert(Anomaly::ConflictingContentLength);
+            undelimited(input)
+        }
+        Lengths::Invalid => {
+            anomalies.insert(Anomaly::InvalidContentLength);
+            undelimited(input)
+        }
+        Lengths::Absent if input.status.is_none() => Framing::Length(0),
+        Lengths::Absent => Framing::UntilClose,
+    }
+}
+
+/// The framing of a message whose fields do not say where it ends (policy 12).
+const fn undelimited(input: &FramingInput) -> Framing {
+    if input.status.is_some() { Framing::UntilClose } else { Framing::Unknown }
+}
+
+/// The values of all Content-Length fields together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Lengths {
     #[default]
@@ -193,7 +205,7 @@ impl Lengths {
         }
         // RFC 9110 §8.6: a list of equal values may be read as one.
         for value in values.split(|&b| b == b',') {
-            *self = match (*self, decimal(trim(value))) {
+            *self = match (*self, decimal(trim_ows(value))) {
                 (Self::Invalid, _) | (_, None) => Self::Invalid,
                 (Self::Absent, Some(n)) => Self::One(n),
                 (Self::One(before) | Self::Repeated(before), Some(n)) if n == before => Self::Repeated(n),
@@ -203,7 +215,7 @@ impl Lengths {
     }
 }
 
-/// `1*DIGIT` up to 2⁶³ − 1: larger ones are nobody's body and would overflow offsets.
+/// Parses `1*DIGIT` up to 2⁶³ − 1. No real body is larger, and larger values would overflow offsets.
 fn decimal(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
         return None;
@@ -217,27 +229,28 @@ fn decimal(digits: &[u8]) -> Option<u64> {
     (value <= i64::MAX as u64).then_some(value)
 }
 
-/// What all Transfer-Encoding fields say together.
+/// The values of all Transfer-Encoding fields together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum TransferCoding {
     #[default]
     Absent,
-    /// "identity" alone.
+    /// Only "identity".
     Identity,
-    /// "chunked" alone.
+    /// Only "chunked".
     Chunked,
-    /// "chunked" last, behind other codings.
+    /// "chunked" last, after other codings.
     ChunkedLast,
+    /// Some other coding last.
     NotChunked,
 }
 
 impl TransferCoding {
     fn see(&mut self, values: &[u8]) {
         for value in values.split(|&b| b == b',') {
-            // RFC 9110 §10.1.4: a coding may have parameters; chunked has none, but it is chunked all the same.
-            let coding = trim(value.split(|&b| b == b';').next().unwrap_or(value));
+            // RFC 9110 §10.1.4: a coding may have parameters. Chunked has none, but with some it is still chunked.
+            let coding = trim_ows(value.split(|&b| b == b';').next().unwrap_or(value));
             let before = *self;
-            let plain = coding.len() == trim(value).len();
+            let plain = coding.len() == trim_ows(value).len();
             *self = if coding.is_empty() {
                 if before == Self::Absent { Self::NotChunked } else { before }
             } else if coding.eq_ignore_ascii_case(b"chunked") {
@@ -245,7 +258,7 @@ impl TransferCoding {
             } else if coding.eq_ignore_ascii_case(b"identity") {
                 match before {
                     Self::Absent => Self::Identity,
-                    // It does nothing, so it takes nothing from the chunked before it: Zeek and tshark read it so.
+                    // Identity does nothing, so the chunked before it still applies, as in Zeek and tshark.
                     Self::Chunked => Self::ChunkedLast,
                     before => before,
                 }

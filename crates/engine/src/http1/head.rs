@@ -1,35 +1,39 @@
-//! A message head: where it ends, and what it says.
+//! Reads a message head: finds its end, then its start line and fields.
 //!
-//! httparse reads what is well-formed, the bulk of all traffic; what it refuses is read by the lenient reader below,
-//! which names each oddity and goes on (policy 14).
+//! httparse reads well-formed heads, the bulk of all traffic. The lenient reader below reads the
+//! rest: it names each oddity and goes on (policy 14).
+//!
+//! Next: [`super::framing`].
 
 use std::mem::MaybeUninit;
 
 use memchr::{memchr, memchr_iter};
 
 use crate::anomaly::{Anomaly, AnomalySet};
-use crate::event::{Field, Head, StartLine, Version};
+use crate::http::{Field, Head, StartLine, Version, is_tchar};
+use crate::http1::abnf::{is_ows, strip_cr, trim_ows, version_at_end};
 use crate::http1::framing::FramingFields;
 use crate::http1::start_line::METHOD_MAX;
 
-/// Where a head ends, looked for piece by piece without looking at a byte twice.
+/// Searches for the end of a head piece by piece, without looking at a byte twice.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct EndFinder {
     /// Start of the line that has not ended yet.
     line: usize,
-    /// Bytes searched for a line end.
+    /// How many bytes have been searched for a line end.
     searched: usize,
     pub(crate) anomalies: AnomalySet,
 }
 
 impl EndFinder {
-    /// The length of the head with its blank line, once `bytes` (which only ever grows) has all of it.
+    /// Returns the length of the head with its blank line once `bytes` holds all of it. Between calls
+    /// `bytes` may only grow.
     pub(crate) fn find(&mut self, bytes: &[u8]) -> Option<usize> {
         let from = self.searched;
         for found in memchr_iter(b'\n', &bytes[from..]) {
             let lf = from + found;
             let line = &bytes[self.line..lf];
-            let text = trim_end(line);
+            let text = strip_cr(line);
             if text.len() == line.len() {
                 self.anomalies.insert(Anomaly::BareLf);
             }
@@ -43,28 +47,28 @@ impl EndFinder {
         None
     }
 
-    /// Start of the line that is not complete: what lies before it can be read.
+    /// Returns where the incomplete line starts: everything before it can be read.
     pub(crate) const fn complete_lines(&self) -> usize {
         self.line
     }
 }
 
-/// A head's fields on the stack: most heads have no more than the first, what has more than the second goes to the lenient
-/// reader. Clearing room for 64 each time took as long as reading ten.
+/// Fields of a head that are read into a small array on the stack: enough for most heads (hot: see NOTES#head).
 const FIELDS_FEW: usize = 16;
+/// Fields of a head that are read into a large array on the stack. Longer heads go to the lenient reader.
 const FIELDS_MANY: usize = 64;
 
-/// Reads a head that stands whole and well-formed at the start of `bytes`, and hands it on with its length.
+/// Reads a whole, well-formed head at the start of `bytes`, and passes it to `found` with its length.
 ///
-/// One pass for nearly every head there is: finding its end first took a third as long as reading it. `None` says only that
-/// [`super::start_line::classify`], [`EndFinder`] and [`read`] have to tell what stands there.
+/// Handles nearly every head in one pass (hot: see NOTES#head). Returns `None` if
+/// [`super::start_line::classify`], [`EndFinder`] and [`read`] must decide what the bytes are.
 pub(crate) fn read_at_once<T>(
     bytes: &[u8],
     bytes_max: usize,
     fields_max: usize,
     mut found: impl FnMut(Head<'_>, usize) -> T,
 ) -> Option<T> {
-    // httparse passes over blank lines.
+    // httparse skips leading blank lines, which must be named.
     if matches!(bytes, [] | [b'\r' | b'\n', ..]) {
         return None;
     }
@@ -77,15 +81,16 @@ pub(crate) fn read_at_once<T>(
     })?
 }
 
-/// Whether all lines of a well-formed head end in CRLF.
+/// Returns whether all lines of a well-formed head end in CRLF.
 fn has_no_bare_lf(head: &[u8], fields: &[Field<'_>]) -> bool {
     let before = |name: &[u8]| head[name.as_ptr().addr() - head.as_ptr().addr() - 2];
     head.ends_with(b"\r\n\r\n") && fields.iter().all(|field| before(field.name) == b'\r')
 }
 
-/// Reads a whole head, start line to blank line, and hands it on.
+/// Reads a whole head, from start line to blank line, and passes it to `found`.
 ///
-/// `None` when its first line is no start line. At most `fields_max` fields are read; more are named and cut.
+/// Returns `None` if the first line is not a start line. Reads at most `fields_max` fields; names and
+/// drops the rest.
 pub(crate) fn read<T>(bytes: &[u8], fields_max: usize, mut found: impl FnMut(Head<'_>, AnomalySet) -> T) -> Option<T> {
     read_well_formed(bytes, fields_max, |head, _| found(head, AnomalySet::EMPTY))
         .or_else(|| read_lenient(bytes, fields_max, found))
@@ -102,7 +107,7 @@ fn read_well_formed<T>(bytes: &[u8], fields_max: usize, mut found: impl FnMut(He
     }
 }
 
-/// Reads what is well-formed and has at most `N` fields.
+/// Reads a well-formed head with at most `N` fields.
 fn read_fast<const N: usize, T>(
     bytes: &[u8],
     fields_max: usize,
@@ -135,7 +140,10 @@ fn read_fast<const N: usize, T>(
     }
     let mut fields = [Field { name: b"", value: b"" }; N];
     let fields = borrow(headers, &mut fields);
-    Ok(Complete(found(Head { start, version: version(minor), fields, raw: &bytes[..length] }, length)))
+    Ok(Complete(found(
+        Head { start, version: version(minor), scheme: None, authority: None, fields, raw: &bytes[..length] },
+        length,
+    )))
 }
 
 fn borrow<'s, 'a>(headers: &[httparse::Header<'a>], into: &'s mut [Field<'a>]) -> &'s [Field<'a>] {
@@ -145,12 +153,12 @@ fn borrow<'s, 'a>(headers: &[httparse::Header<'a>], into: &'s mut [Field<'a>]) -
     &into[..headers.len()]
 }
 
-/// httparse gives a reason with obs-text as empty: then it is read from the line itself.
+/// Returns the reason phrase. httparse returns one with obs-text as empty: that is read from the line itself.
 fn reason_of<'a>(parsed: Option<&'a str>, bytes: &'a [u8]) -> &'a [u8] {
     if let Some(reason) = parsed.filter(|reason| !reason.is_empty()) {
         return reason.as_bytes();
     }
-    let line = trim_end(&bytes[..memchr(b'\n', bytes).unwrap_or(bytes.len())]);
+    let line = strip_cr(&bytes[..memchr(b'\n', bytes).unwrap_or(bytes.len())]);
     &line[line.len().min(b"HTTP/1.1 200 ".len())..]
 }
 
@@ -158,7 +166,7 @@ fn version(minor: u8) -> Version {
     if minor == 0 { Version::Http10 } else { Version::Http11 }
 }
 
-/// Reads a head line by line, naming what RFC 9112 forbids.
+/// Reads a head line by line, and names what RFC 9112 forbids.
 pub(super) fn read_lenient<T>(
     bytes: &[u8],
     fields_max: usize,
@@ -169,10 +177,10 @@ pub(super) fn read_lenient<T>(
         anomalies.insert(Anomaly::NulInHead);
     }
     let lf = memchr(b'\n', bytes)?;
-    let (start, version) = start_line(trim_end(&bytes[..lf]), &mut anomalies)?;
+    let (start, version) = start_line(strip_cr(&bytes[..lf]), &mut anomalies)?;
     let mut fields = Vec::with_capacity(fields_max.min(64));
     read_fields(&bytes[lf + 1..], fields_max, &mut fields, &mut anomalies);
-    Some(found(Head { start, version, fields: &fields, raw: b"" }, anomalies))
+    Some(found(Head { start, version, scheme: None, authority: None, fields: &fields, raw: b"" }, anomalies))
 }
 
 fn start_line<'a>(line: &'a [u8], anomalies: &mut AnomalySet) -> Option<(StartLine<'a>, Version)> {
@@ -180,7 +188,7 @@ fn start_line<'a>(line: &'a [u8], anomalies: &mut AnomalySet) -> Option<(StartLi
     if line.starts_with(b"HTTP/1.") {
         let minor = line.get(7).filter(|b| b.is_ascii_digit())?;
         let rest = &line[8..];
-        let code_at = rest.iter().position(|&b| !is_blank(b))?;
+        let code_at = rest.iter().position(|&b| !is_ows(b))?;
         if code_at != 1 || rest[0] != b' ' {
             anomalies.insert(Anomaly::StartLineWhitespace);
         }
@@ -191,12 +199,12 @@ fn start_line<'a>(line: &'a [u8], anomalies: &mut AnomalySet) -> Option<(StartLi
         let reason = reason.strip_prefix(b" ").or_else(|| reason.strip_prefix(b"\t")).unwrap_or(reason);
         return (code_at > 0).then_some((StartLine::Response { status, reason }, version(minor - b'0')));
     }
-    let method_end = line.iter().position(|&b| !is_token(b)).filter(|&n| n > 0)?;
-    let (minor, target_end) = version_of(line)?;
+    let method_end = line.iter().position(|&b| !is_tchar(b)).filter(|&n| n > 0)?;
+    let (minor, target_end) = version_at_end(line)?;
     let target = line.get(method_end..target_end)?;
-    let trimmed = trim(target);
+    let trimmed = trim_ows(target);
     let single = target.len() == trimmed.len() + 2 && target.first() == Some(&b' ') && target.last() == Some(&b' ');
-    if !single || trimmed.iter().any(|b| is_blank(*b)) || line.last().is_some_and(|b| is_blank(*b)) {
+    if !single || trimmed.iter().any(|b| is_ows(*b)) || line.last().is_some_and(|b| is_ows(*b)) {
         anomalies.insert(Anomaly::StartLineWhitespace);
     }
     if trimmed.is_empty() {
@@ -205,17 +213,9 @@ fn start_line<'a>(line: &'a [u8], anomalies: &mut AnomalySet) -> Option<(StartLi
     Some((StartLine::Request { method: &line[..method_end], target: trimmed }, version(minor)))
 }
 
-/// The minor version at the end of a request line, and where the version starts.
-pub(super) fn version_of(line: &[u8]) -> Option<(u8, usize)> {
-    let line = &line[..line.iter().rposition(|b| !is_blank(*b))? + 1];
-    let at = line.len().checked_sub(b"HTTP/1.1".len())?;
-    let minor = line.last().filter(|b| b.is_ascii_digit())?;
-    let separated = line[..at].last().is_some_and(|&b| is_blank(b));
-    (separated && line[at..].starts_with(b"HTTP/1.")).then_some((minor - b'0', at))
-}
-
-/// Reads field lines up to the blank line or the end of `bytes`; used for trailers too. Of those beyond `fields_max`, only
-/// what delimits a body: a limit of ours must not move its end.
+/// Reads field lines, of a head or of trailers, up to the blank line or the end of `bytes`.
+///
+/// Drops fields over `fields_max` unless they frame the body: our limit must not move its end.
 pub(crate) fn read_fields<'a>(
     bytes: &'a [u8],
     fields_max: usize,
@@ -226,29 +226,29 @@ pub(crate) fn read_fields<'a>(
     let mut last = Last::None;
     while let Some(rest) = bytes.get(at..) {
         let end = memchr(b'\n', rest).map_or(bytes.len(), |lf| at + lf);
-        let line = trim_end(&bytes[at..end]);
+        let line = strip_cr(&bytes[at..end]);
         if line.is_empty() {
             return;
         }
         note_bare_cr(line, anomalies);
-        if is_blank(line[0]) {
+        if is_ows(line[0]) {
             match (last, fields.last_mut()) {
                 (Last::Kept { value_at }, Some(field)) => {
-                    // RFC 9112 §5.2: the value goes on. It is reported with the fold as it stood.
+                    // RFC 9112 §5.2: the value continues. It is reported with the fold as on the wire.
                     anomalies.insert(Anomaly::ObsFold);
-                    field.value = trim(&bytes[value_at..at + line.len()]);
+                    field.value = trim_ows(&bytes[value_at..at + line.len()]);
                 }
                 (Last::Dropped, _) => anomalies.insert(Anomaly::ObsFold),
                 (Last::Kept { .. } | Last::None, _) => anomalies.insert(Anomaly::InvalidFieldLine),
             }
         } else {
-            let beyond = fields.len() >= fields_max;
-            if beyond {
+            let over_limit = fields.len() >= fields_max;
+            if over_limit {
                 anomalies.insert(Anomaly::TooManyFields);
             }
             last = match field(line, anomalies) {
                 None => Last::None,
-                Some((field, _)) if beyond && !FramingFields::names_one(field.name) => Last::Dropped,
+                Some((field, _)) if over_limit && !FramingFields::names_one(field.name) => Last::Dropped,
                 Some((field, value_at)) => {
                     fields.push(field);
                     Last::Kept { value_at: at + value_at }
@@ -259,24 +259,24 @@ pub(crate) fn read_fields<'a>(
     }
 }
 
-/// The field line before, which may go on in a line that starts with white space.
+/// The previous field line, which a line that starts with white space continues.
 #[derive(Clone, Copy)]
 enum Last {
-    /// It was none.
+    /// There is none, or it was not a field.
     None,
-    /// Its value starts here.
+    /// The field was kept; its value starts at this offset.
     Kept { value_at: usize },
-    /// It is beyond the limit.
+    /// The field was over the limit.
     Dropped,
 }
 
-/// One field line: the field, and where in the line its value starts.
+/// Reads one field line. Returns the field, and where in the line its value starts.
 fn field<'a>(line: &'a [u8], anomalies: &mut AnomalySet) -> Option<(Field<'a>, usize)> {
     let Some(colon) = memchr(b':', line) else {
         anomalies.insert(Anomaly::InvalidFieldLine);
         return None;
     };
-    let name = trim(&line[..colon]);
+    let name = trim_ows(&line[..colon]);
     if name.len() != colon {
         anomalies.insert(Anomaly::SpaceBeforeColon);
     }
@@ -284,43 +284,14 @@ fn field<'a>(line: &'a [u8], anomalies: &mut AnomalySet) -> Option<(Field<'a>, u
         anomalies.insert(Anomaly::InvalidFieldLine);
         return None;
     }
-    if !name.iter().all(|&b| is_token(b)) {
+    if !name.iter().all(|&b| is_tchar(b)) {
         anomalies.insert(Anomaly::InvalidFieldName);
     }
-    Some((Field { name, value: trim(&line[colon + 1..]) }, colon + 1))
+    Some((Field { name, value: trim_ows(&line[colon + 1..]) }, colon + 1))
 }
 
 fn note_bare_cr(line: &[u8], anomalies: &mut AnomalySet) {
     if memchr(b'\r', line).is_some() {
         anomalies.insert(Anomaly::BareCr);
     }
-}
-
-/// Without the CR before the LF that ended the line.
-pub(super) fn trim_end(line: &[u8]) -> &[u8] {
-    line.strip_suffix(b"\r").unwrap_or(line)
-}
-
-pub(crate) fn trim(bytes: &[u8]) -> &[u8] {
-    let start = bytes.iter().position(|b| !is_space(*b)).unwrap_or(bytes.len());
-    let end = bytes.iter().rposition(|b| !is_space(*b)).map_or(start, |last| last + 1);
-    &bytes[start..end]
-}
-
-pub(crate) const fn is_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t')
-}
-
-/// OWS, and the CR and LF that stand inside a fold.
-const fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
-}
-
-/// tchar of RFC 9110 §5.6.2.
-pub(crate) const fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
-        )
 }

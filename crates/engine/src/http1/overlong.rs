@@ -1,47 +1,49 @@
-//! The fields of a head that is too long to keep: they are looked through for its end, and for what delimits the body.
+//! Scans a head over the size limit for its end and for the fields that frame the body.
 //!
-//! A limit of ours must not move the end of a body, so that what follows is still read where the peer reads it. Keeps
-//! one field at most. Next: [`super::framing`].
+//! Our limit must not move the end of a body: the next message must start where the peer reads it.
+//! Keeps one field at most. Next: [`super::framing`].
 
 use memchr::memchr;
 
 use crate::anomaly::{Anomaly, AnomalySet};
-use crate::event::Version;
+use crate::http::Version;
+use crate::http1::abnf::is_ows;
 use crate::http1::framing::{FramingFields, FramingInput};
-use crate::http1::head::{is_blank, read_fields};
+use crate::http1::head::read_fields;
 
-/// Bytes of one delimiting field that are kept: far more than any honest one has (arbitrary).
+/// Bytes kept of one framing field: far more than any honest one has (arbitrary).
 const FIELD_MAX: usize = 4096;
 
-/// Reads field lines, of which it gets every byte, until the blank line.
+/// Reads field lines until the blank line; it must get every byte of them.
 #[derive(Debug)]
 pub(crate) struct OverlongHead {
-    outline: FramingInput,
-    /// What is odd about line ends, and about the fields that delimit the body.
+    input: FramingInput,
+    /// Anomalies of line ends and of the fields that frame the body.
     pub(crate) anomalies: AnomalySet,
-    /// The field in progress with its folds, as long as it may be one that delimits the body.
+    /// The current field with its folds, while it may be one that frames the body.
     field: Vec<u8>,
+    /// The current field does not frame the body.
     skip: bool,
     line: Line,
 }
 
-/// Where in its line the next byte stands.
+/// The position of the next byte in its line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Line {
     Start,
-    /// Behind a CR at the start.
+    /// After a CR at the start.
     Cr,
-    /// Further in; whether behind a CR.
+    /// Further in; `cr` if the last byte was a CR.
     Inside {
         cr: bool,
     },
 }
 
 impl OverlongHead {
-    /// For the fields behind the start line of a response with this status, or of a request.
+    /// Starts after the start line of a response with this status, or of a request.
     pub(crate) fn new(status: Option<u16>, version: Version) -> Self {
         Self {
-            outline: FramingInput { status, version, delimiters: FramingFields::default() },
+            input: FramingInput { status, version, fields: FramingFields::default() },
             anomalies: AnomalySet::EMPTY,
             field: Vec::new(),
             skip: false,
@@ -49,7 +51,7 @@ impl OverlongHead {
         }
     }
 
-    /// Takes the next bytes; how many there are up to and with the blank line, once it has come.
+    /// Reads the next bytes. Returns the length up to and including the blank line, once it has come.
     pub(crate) fn find_blank(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut at = 0;
         while let Some(&first) = bytes.get(at) {
@@ -66,8 +68,8 @@ impl OverlongHead {
                     at += 1;
                     continue;
                 }
-                // RFC 9112 §5.2: a line that starts with white space goes on with the field before it.
-                (Line::Start, _) if !is_blank(first) => self.see(),
+                // RFC 9112 §5.2: a line that starts with white space continues the field before it.
+                (Line::Start, _) if !is_ows(first) => self.see(),
                 (Line::Cr, _) => {
                     self.see();
                     self.keep(b"\r");
@@ -88,9 +90,9 @@ impl OverlongHead {
         None
     }
 
-    /// Of the head, all that its framing depends on, as far as it came.
-    pub(crate) const fn outline(&self) -> &FramingInput {
-        &self.outline
+    /// Everything read so far that the framing depends on.
+    pub(crate) const fn input(&self) -> &FramingInput {
+        &self.input
     }
 
     /// Accounted bytes on the heap.
@@ -106,12 +108,12 @@ impl OverlongHead {
         }
     }
 
-    /// The field is whole.
+    /// Reads the current field, which is complete.
     fn see(&mut self) {
         if FramingFields::may_begin(&self.field) {
             let mut fields = Vec::new();
             read_fields(&self.field, 1, &mut fields, &mut self.anomalies);
-            fields.iter().for_each(|field| self.outline.delimiters.see(field));
+            fields.iter().for_each(|field| self.input.fields.see(field));
         }
         self.field.clear();
         self.skip = false;
@@ -123,23 +125,23 @@ mod tests {
     use super::*;
     use crate::http1::framing::{Framing, Method, framing};
 
-    /// The fields, in every two pieces, and how the body behind them is delimited.
+    /// Checks the framing that these fields give, with the bytes cut in two at every place.
     #[track_caller]
     fn check(fields: &str, want: Framing) {
-        let behind = format!("{fields}\r\nbehind");
+        let bytes = format!("{fields}\r\nbody");
         for cut in 0..=fields.len() + 2 {
-            let (before, rest) = behind.as_bytes().split_at(cut);
-            let mut beyond = OverlongHead::new(Some(200), Version::Http11);
-            let end = beyond.find_blank(before).or_else(|| beyond.find_blank(rest).map(|end| cut + end));
+            let (before, rest) = bytes.as_bytes().split_at(cut);
+            let mut overlong = OverlongHead::new(Some(200), Version::Http11);
+            let end = overlong.find_blank(before).or_else(|| overlong.find_blank(rest).map(|end| cut + end));
             assert_eq!(end, Some(fields.len() + 2), "{fields:?} cut at {cut}");
             let bare = fields.replace("\r\n", "").contains('\n');
-            assert_eq!(beyond.anomalies.contains(Anomaly::BareLf), bare, "{fields:?} cut at {cut}");
-            assert_eq!(framing(beyond.outline(), Method::Other).0, want, "{fields:?} cut at {cut}");
+            assert_eq!(overlong.anomalies.contains(Anomaly::BareLf), bare, "{fields:?} cut at {cut}");
+            assert_eq!(framing(overlong.input(), Method::Other).0, want, "{fields:?} cut at {cut}");
         }
     }
 
     #[test]
-    fn fields_that_delimit_are_seen_and_no_others() {
+    fn only_fields_that_frame_the_body_are_read() {
         check("", Framing::UntilClose);
         check("Content-Length: 5\r\n", Framing::Length(5));
         check("A: b\r\ncontent-length:5\r\nC: d\r\n", Framing::Length(5));
@@ -157,17 +159,17 @@ mod tests {
 
     #[test]
     fn one_field_is_kept_and_no_more_of_it_than_the_limit() {
-        let mut beyond = OverlongHead::new(None, Version::Http11);
+        let mut overlong = OverlongHead::new(None, Version::Http11);
         for _ in 0..1000 {
-            assert_eq!(beyond.find_blank(b"Content-Length: 5\r\n"), None);
+            assert_eq!(overlong.find_blank(b"Content-Length: 5\r\n"), None);
         }
-        assert_eq!(framing(beyond.outline(), Method::Other).0, Framing::Length(5));
-        beyond.find_blank(b"Content-Length: ");
+        assert_eq!(framing(overlong.input(), Method::Other).0, Framing::Length(5));
+        overlong.find_blank(b"Content-Length: ");
         for _ in 0..1000 {
-            assert_eq!(beyond.find_blank(&[b'0'; 100]), None);
+            assert_eq!(overlong.find_blank(&[b'0'; 100]), None);
         }
-        assert_eq!(beyond.find_blank(b"\r\nX(: y\r\n"), None);
-        assert!(beyond.anomalies.is_empty(), "a field that delimits nothing is not read");
-        assert!((FIELD_MAX..=2 * FIELD_MAX).contains(&beyond.held()), "{}", beyond.held());
+        assert_eq!(overlong.find_blank(b"\r\nX(: y\r\n"), None);
+        assert!(overlong.anomalies.is_empty(), "a field that frames nothing is not read");
+        assert!((FIELD_MAX..=2 * FIELD_MAX).contains(&overlong.held()), "{}", overlong.held());
     }
 }

@@ -1,11 +1,11 @@
-//! Which response answers which request.
+//! Pairs responses with the requests they answer.
 //!
-//! Requests wait in order, and each final response answers the first of them (RFC 9112 §9.3). Where the capture lost
-//! whole messages the order says nothing any more: then a response opens an exchange of its own until a request comes
-//! that cannot have been sent before the earlier ones were answered.
+//! Requests wait in order, and each final response answers the first of them (RFC 9112 §9.3). Once the
+//! capture has lost whole messages the order proves nothing: each response opens an exchange of its own
+//! until a request comes that the client cannot have sent before the earlier ones were answered.
 //!
 //! ```text
-//!            requests lost                    anything of the server
+//!            requests lost                    anything from the server
 //!   Certain ───────────────▶ RequestsLost ──────────────────────────────▶ ServerSpoke
 //!    ▲ ▲ └──────┐                  │ responses lost                       ▲  │
 //!    │ │        │ responses lost   ▼                                      │  │
@@ -27,36 +27,42 @@ use crate::http1::framing::Method;
 struct Pending {
     exchange: u32,
     method: Method,
-    /// Time of the request's last byte, once it was seen.
+    /// Time of the request's last byte, once it is seen.
     sent: Option<Timestamp>,
 }
 
-/// What a response answers.
+/// The exchange that a response belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) exchange: u32,
     pub(super) method: Method,
-    /// Whether the request was seen.
+    /// The request was seen.
     pub(super) known: bool,
-    /// Final response: nanoseconds from the request's last byte.
+    /// Nanoseconds from the request's last byte; of a final response only.
     pub(super) latency_nanos: Option<u64>,
+    /// No other response follows in this exchange.
+    pub(super) is_final: bool,
+    /// Number of interim responses that came before in this exchange.
+    pub(super) interim: u32,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Pairing {
     next: u32,
-    /// Invariant: each of them is certainly answered by the next final response when it comes first.
+    /// Requests without an answer. Invariant: the next final response certainly answers the first.
     waiting: VecDeque<Pending>,
-    /// Requests behind those, of which only this is kept: the exchange of the first, and how many they are. Their
-    /// exchanges follow each other, as nothing else opens one while requests wait.
-    beyond: (u32, u32),
-    /// The exchange of an interim response whose request was never seen: its complement, which is 0 for none that there is, so that
-    /// absence takes no room.
+    /// Overflow: first exchange and count of further pending requests. Their exchanges are
+    /// consecutive, because nothing else opens one while requests wait.
+    overflow: (u32, u32),
+    /// Exchange of an interim response whose request was never seen. Stored as its complement, which
+    /// is never 0, so that `None` takes no room.
     interim: Option<NonZero<u32>>,
     certainty: Certainty,
-    /// Requests that were not put into the order and have not been answered, at least.
+    /// Exchange of the last interim response, and how many it has had.
+    interims: (u32, u32),
+    /// Lower bound of unanswered requests that do not wait in order.
     unpaired: u32,
-    /// Whether this client was seen to send a request before the one before was answered.
+    /// The client has sent a request before its previous one was answered.
     pipelines: bool,
 }
 
@@ -66,8 +72,8 @@ enum Certainty {
     Certain,
     /// Requests were lost, and the server has sent nothing since.
     RequestsLost,
-    /// Responses were lost, and no other has come since. One request may wait: its response was among them, unless a
-    /// response is the next that comes.
+    /// Responses were lost, and no other has come since. One request may wait: the lost responses
+    /// include its own, unless the next message is a response.
     ResponsesLost,
     /// Requests and responses were lost, and the server has sent nothing since.
     BothLost,
@@ -76,21 +82,21 @@ enum Certainty {
 }
 
 impl Pairing {
-    /// A request's head; `answering` while the server is inside a response. Gives its exchange.
+    /// Takes a request's head; `answering` while the server is inside a response. Returns its exchange.
     pub(super) fn request(&mut self, method: Method, answering: bool, pipeline_max: usize) -> u32 {
         let exchange = self.take_number();
-        let busy = answering || !self.waiting.is_empty() || self.beyond.1 > 0 || self.unpaired > 0;
+        let busy = answering || !self.waiting.is_empty() || self.overflow.1 > 0 || self.unpaired > 0;
         let waits = !self.pipelines && !busy;
         match self.certainty {
             Certainty::Certain => self.pipelines |= busy,
             Certainty::ResponsesLost if waits => {}
-            // A client that waits for its answers has had them all: what comes next answers this.
+            // A client that waits for its answers has had them all, so the next response answers this.
             Certainty::ServerSpoke if waits => self.certainty = Certainty::Certain,
             pairing => {
                 match pairing {
-                    // The answer to the request that waits may be among what was lost, or this may not have waited for it.
+                    // Either the answer to the pending request was lost, or this one did not wait for it.
                     Certainty::ResponsesLost => self.lost(false),
-                    // It was sent although what came before it had no answer yet.
+                    // The client sent it although the requests before had no answer yet.
                     Certainty::RequestsLost => self.pipelines = true,
                     Certainty::ServerSpoke => self.pipelines |= busy,
                     Certainty::BothLost | Certainty::Certain => {}
@@ -99,37 +105,56 @@ impl Pairing {
                 return exchange;
             }
         }
-        match &mut self.beyond {
+        match &mut self.overflow {
             (_, count @ 1..) => *count += 1,
-            beyond if self.waiting.len() >= pipeline_max => *beyond = (exchange, 1),
+            overflow if self.waiting.len() >= pipeline_max => *overflow = (exchange, 1),
             _ => self.waiting.push_back(Pending { exchange, method, sent: None }),
         }
         exchange
     }
 
-    /// The last byte of the request of this exchange.
+    /// Notes the time of the last byte of this exchange's request.
     pub(super) fn request_sent(&mut self, exchange: u32, at: Timestamp) {
         if let Some(pending) = self.waiting.iter_mut().rev().find(|pending| pending.exchange == exchange) {
             pending.sent = Some(at);
         }
     }
 
-    /// Whether the last request is a CONNECT that has no answer yet.
+    /// Returns whether the last request is a CONNECT without an answer yet.
     pub(super) fn connecting(&self) -> bool {
         self.waiting.back().is_some_and(|pending| pending.method == Method::Connect)
     }
 
-    /// A response's head, whose first byte came `at`.
+    /// Takes a response's head, whose first byte came `at`.
     pub(super) fn response(&mut self, status: u16, at: Timestamp) -> Answer {
-        // RFC 9110 §15.2: an interim response precedes the final one. 101 is the last that HTTP says here.
+        // RFC 9110 §15.2: an interim response precedes the final one. A 101 is the last HTTP/1 message.
         let is_final = !(100..=199).contains(&status) || status == 101;
+        let mut answer = self.answer(is_final, at);
+        if self.interims.0 == answer.exchange {
+            answer.interim = self.interims.1;
+        }
+        // A 101 is final here, but its status makes it an interim response that counts.
+        if status < 200 {
+            self.interims = (answer.exchange, answer.interim + 1);
+        }
+        answer
+    }
+
+    fn answer(&mut self, is_final: bool, at: Timestamp) -> Answer {
         self.server_spoke();
         if self.certainty == Certainty::ResponsesLost {
             self.certainty = if self.waiting.is_empty() { Certainty::ServerSpoke } else { Certainty::Certain };
         }
-        let unknown = |exchange| Answer { exchange, method: Method::Other, known: false, latency_nanos: None };
+        let unknown = |exchange| Answer {
+            exchange,
+            method: Method::Other,
+            known: false,
+            latency_nanos: None,
+            is_final,
+            interim: 0,
+        };
         let Some(first) = self.waiting.front().copied() else {
-            if let (exchange, count @ 1..) = &mut self.beyond {
+            if let (exchange, count @ 1..) = &mut self.overflow {
                 let answered = *exchange;
                 *exchange += u32::from(is_final);
                 *count -= u32::from(is_final);
@@ -141,38 +166,38 @@ impl Pairing {
             return unknown(exchange);
         };
         if !is_final {
-            return Answer { exchange: first.exchange, method: Method::Other, known: true, latency_nanos: None };
+            return Answer { known: true, ..unknown(first.exchange) };
         }
         self.waiting.pop_front();
         let latency_nanos = first.sent.and_then(|sent| at.as_nanos().checked_sub(sent.as_nanos()));
-        Answer { exchange: first.exchange, method: first.method, known: true, latency_nanos }
+        Answer { method: first.method, known: true, latency_nanos, ..unknown(first.exchange) }
     }
 
-    /// Bytes between or across messages of one direction are missing or cannot be read.
+    /// Notes that bytes between or across messages of one direction are missing or unreadable.
     pub(super) fn lost(&mut self, from_server: bool) {
         self.certainty = match (self.certainty, from_server) {
-            // What waited before requests were lost is still answered first.
+            // Requests that waited before the loss are still answered first.
             (Certainty::Certain | Certainty::RequestsLost | Certainty::ServerSpoke, false) => Certainty::RequestsLost,
             (Certainty::Certain | Certainty::ResponsesLost | Certainty::ServerSpoke, true) => Certainty::ResponsesLost,
             (Certainty::RequestsLost | Certainty::BothLost, true)
             | (Certainty::ResponsesLost | Certainty::BothLost, false) => Certainty::BothLost,
         };
-        // What waits may have been answered among the responses that were lost.
+        // The lost responses may have answered the pending requests.
         if self.certainty != Certainty::RequestsLost {
             self.waiting.clear();
-            self.beyond = (0, 0);
+            self.overflow = (0, 0);
             self.interim = None;
             self.unpaired = 0;
         }
     }
 
-    /// The server sent what cannot be read: it may have been the answer to what waits.
+    /// Notes unreadable bytes from the server: they may have been the answer to a pending request.
     pub(super) fn server_unread(&mut self) {
         self.lost(true);
         self.certainty = Certainty::ServerSpoke;
     }
 
-    /// The server sent something.
+    /// Notes that the server sent something.
     pub(super) const fn server_spoke(&mut self) {
         if matches!(self.certainty, Certainty::RequestsLost | Certainty::BothLost) {
             self.certainty = Certainty::ServerSpoke;
@@ -204,14 +229,14 @@ mod tests {
     }
 
     #[test]
-    fn responses_answer_in_order_and_interim_ones_use_nothing_up() {
+    fn responses_answer_in_order_and_interim_ones_consume_no_request() {
         let mut exchanges = Pairing::default();
         assert_eq!((ask(&mut exchanges), ask(&mut exchanges)), (0, 1));
         assert_eq!(exchanges.response(100, AT).exchange, 0);
         let first = exchanges.response(200, AT);
         assert_eq!((first.exchange, first.latency_nanos), (0, Some(600)));
         assert_eq!(exchanges.response(200, AT).exchange, 1);
-        // Nobody asked: an exchange of its own, shared by its interim response.
+        // Without a request: an exchange of its own, shared by its interim response.
         assert_eq!((exchanges.response(103, AT).exchange, exchanges.response(200, AT).exchange), (2, 2));
     }
 
@@ -255,18 +280,18 @@ mod tests {
     }
 
     #[test]
-    fn a_request_may_have_been_answered_among_the_responses_that_were_lost() {
-        // Two responses were lost at once: both requests are seen before the next response, and it answers the second.
+    fn the_answer_to_a_request_may_be_among_the_lost_responses() {
+        // Two responses were lost at once: both requests come before the next response, which answers the second.
         let mut exchanges = Pairing::default();
         ask(&mut exchanges);
         exchanges.lost(true);
         let (answered, asked) = (ask(&mut exchanges), ask(&mut exchanges));
         exchanges.server_spoke();
         let answer = exchanges.response(200, AT).exchange;
-        assert!(answer != answered && answer != asked, "it is not certain which it request_method");
+        assert!(answer != answered && answer != asked, "it is not certain which it answers");
         let next = ask(&mut exchanges);
         assert_eq!(exchanges.response(200, AT).exchange, next);
-        // The same when the second request was lost too, or when the rest of the first response is seen.
+        // The same if the second request was lost too, or if the rest of the first response is seen.
         exchanges.lost(true);
         let answered = ask(&mut exchanges);
         exchanges.lost(false);
@@ -279,18 +304,18 @@ mod tests {
 
     #[test]
     fn a_client_that_did_not_wait_for_the_lost_answer_pipelines() {
-        // A is lost, B follows at once: behind their answers come those of what was sent meanwhile.
+        // A is lost and B follows at once: the answers to later requests come after theirs.
         let mut exchanges = Pairing::default();
         exchanges.lost(false);
         ask(&mut exchanges);
         exchanges.server_spoke();
         exchanges.response(200, AT);
         let third = ask(&mut exchanges);
-        assert_ne!(exchanges.response(200, AT).exchange, third, "it request_method B");
+        assert_ne!(exchanges.response(200, AT).exchange, third, "it answers B");
     }
 
     #[test]
-    fn a_pipeline_beyond_the_limit_is_paired_by_counting() {
+    fn a_pipeline_over_the_limit_is_paired_by_counting() {
         let mut exchanges = Pairing::default();
         for exchange in 0..20 {
             assert_eq!(ask(&mut exchanges), exchange);
@@ -299,7 +324,7 @@ mod tests {
         for exchange in 0..12 {
             assert_eq!(exchanges.response(103, AT).exchange, exchange);
             let answer = exchanges.response(200, AT);
-            // Whether it was a HEAD is known of those that were kept.
+            // Only kept requests have a known method.
             assert_eq!((answer.exchange, answer.known), (exchange, exchange < 8));
         }
         assert_eq!(ask(&mut exchanges), 20);
@@ -309,14 +334,21 @@ mod tests {
         assert_eq!(ask(&mut exchanges), 21);
         assert_eq!(
             exchanges.response(200, AT),
-            Answer { exchange: 21, method: Method::Other, known: true, latency_nanos: Some(600) }
+            Answer {
+                exchange: 21,
+                method: Method::Other,
+                known: true,
+                latency_nanos: Some(600),
+                is_final: true,
+                interim: 0
+            }
         );
-        assert_eq!(exchanges.response(200, AT).exchange, 22, "nobody asked");
+        assert_eq!(exchanges.response(200, AT).exchange, 22, "without a request");
     }
 
-    /// Traffic of which nothing is lost, against a queue.
+    /// Compares lossless traffic with a plain queue.
     #[test]
-    fn of_traffic_without_loss_the_order_is_that_of_a_queue() {
+    fn without_loss_pairing_is_a_queue() {
         use sniffer_testkit::rng::Rng;
 
         for seed in 0..2_000 {
@@ -338,7 +370,7 @@ mod tests {
                 let answer = exchanges.response(status, at);
                 let is_final = status == 101 || status >= 200;
                 let Some(&(exchange, method, sent)) = queue.front() else {
-                    // Nobody asked: an exchange of its own, from its first interim response to its final one.
+                    // Without a request: an exchange of its own, from its first interim response to its final one.
                     let exchange = own.take().unwrap_or(opened);
                     opened = opened.max(exchange + 1);
                     own = (!is_final).then_some(exchange);
@@ -346,7 +378,10 @@ mod tests {
                     continue;
                 };
                 assert_eq!(answer.exchange, exchange, "seed {seed}");
-                assert!(answer.known || queue.len() > 4 || opened > 4, "seed {seed}: within the limit all is known");
+                assert!(
+                    answer.known || queue.len() > 4 || opened > 4,
+                    "seed {seed}: within the limit every method is known"
+                );
                 if answer.known && is_final {
                     assert_eq!((answer.method, answer.latency_nanos), (method, Some(now - sent)), "seed {seed}");
                 }

@@ -1,12 +1,14 @@
-//! What a first line is, told before its head is complete; and where a lost place is found again (policy 15).
+//! Classifies a first line before its head is complete, and recognises the lines at which reading
+//! resumes after a loss (policy 15).
 //!
-//! Never reads a line's parts. Next: [`super::head`], which does.
+//! Never reads the parts of a line. Next: [`super::head`], which does.
 
 use memchr::memchr;
 
-use crate::http1::head::{is_blank, is_token, trim_end, version_of};
+use crate::http::is_tchar;
+use crate::http1::abnf::{is_ows, strip_cr, version_at_end};
 
-/// What a first line is.
+/// The kind of a first line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LineKind {
     /// `token SP … HTTP/1.x`
@@ -19,24 +21,24 @@ pub(crate) enum LineKind {
     Neither,
 }
 
-/// Bytes of a method while it is still open whether the line is HTTP: so that a long word costs no second look (arbitrary).
+/// Longest method that is recognised (arbitrary). Bounds the work on a long word that may not be HTTP.
 pub(crate) const METHOD_MAX: usize = 1024;
 
-/// Tells what the line at the start of `bytes` is, without its head being complete.
+/// Classifies the line at the start of `bytes`, whose head may be incomplete.
 ///
-/// Decides as early as the bytes allow: text that is not HTTP is told at its first line end, binary at its first byte
-/// that no token has.
+/// Decides as early as the bytes allow: text that is not HTTP at its first line end, binary at its
+/// first byte that is not a `tchar`.
 pub(crate) fn classify(bytes: &[u8]) -> LineKind {
     const RESPONSE: &[u8] = b"HTTP/1.";
     let common = bytes.len().min(RESPONSE.len());
     if bytes[..common] == RESPONSE[..common] {
         return match &bytes[common..] {
             [] => LineKind::Undecided,
-            [minor, rest @ ..] if minor.is_ascii_digit() => sort_status(rest),
+            [minor, rest @ ..] if minor.is_ascii_digit() => classify_status(rest),
             _ => LineKind::Neither,
         };
     }
-    let method = bytes.iter().take(METHOD_MAX).position(|&b| !is_token(b)).unwrap_or(bytes.len());
+    let method = bytes.iter().take(METHOD_MAX).position(|&b| !is_tchar(b)).unwrap_or(bytes.len());
     match bytes.get(method) {
         None if method > METHOD_MAX => return LineKind::Neither,
         None => return LineKind::Undecided,
@@ -44,11 +46,11 @@ pub(crate) fn classify(bytes: &[u8]) -> LineKind {
         Some(_) => return LineKind::Neither,
     }
     let Some(lf) = memchr(b'\n', &bytes[method..]).map(|at| method + at) else { return LineKind::Undecided };
-    if version_of(trim_end(&bytes[method..lf])).is_some() { LineKind::Request } else { LineKind::Neither }
+    if version_at_end(strip_cr(&bytes[method..lf])).is_some() { LineKind::Request } else { LineKind::Neither }
 }
 
-fn sort_status(rest: &[u8]) -> LineKind {
-    let blanks = rest.iter().take_while(|&&b| is_blank(b)).count();
+fn classify_status(rest: &[u8]) -> LineKind {
+    let blanks = rest.iter().take_while(|&&b| is_ows(b)).count();
     let digits = &rest[blanks..];
     for place in 0..3 {
         match digits.get(place) {
@@ -64,8 +66,8 @@ fn sort_status(rest: &[u8]) -> LineKind {
     }
 }
 
-/// Methods to resynchronise at: those of the IANA registry, and what media servers, caches and UPnP use besides. Of any
-/// token as elsewhere, the rest of a method that a segment cut in two would be one: `HE`, `AD / HTTP/1.1`.
+/// Methods at which reading may resume: those of the IANA registry, and those of media servers, caches
+/// and UPnP. Any token would not do: a segment may start inside a method, as in `HE`, `AD / HTTP/1.1`.
 const KNOWN_METHODS: [&[u8]; 50] = [
     b"ACL",
     b"BASELINE-CONTROL",
@@ -119,7 +121,7 @@ const KNOWN_METHODS: [&[u8]; 50] = [
     b"UPDATE",
 ];
 
-/// Whether `bytes` starts with a start line strict enough to resynchronise at (policy 15).
+/// Returns whether `bytes` starts with a start line strict enough to resume at (policy 15).
 pub(crate) fn is_strict_start(bytes: &[u8]) -> bool {
     if bytes.starts_with(b"HTTP/") {
         return classify(bytes) == LineKind::Response;
@@ -138,7 +140,8 @@ pub(crate) fn is_strict_start(bytes: &[u8]) -> bool {
     }
 }
 
-/// Whether `bytes`, which hold no whole line, may be how a strict start line begins: a segment can be shorter than that.
+/// Returns whether `bytes`, which hold no whole line, may be the beginning of a strict start line: a
+/// segment can be shorter than the line.
 pub(crate) fn may_become_strict(bytes: &[u8]) -> bool {
     const RESPONSE: &[u8] = b"HTTP/1.";
     if classify(bytes) != LineKind::Undecided {

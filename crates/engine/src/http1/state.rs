@@ -1,47 +1,37 @@
-//! The state of one direction: between messages, in a head, in a body, lost, or not HTTP.
+//! The state of one direction: between messages, in a head, in a body, lost, or with another layer.
 //!
 //! ```text
-//!            ┌──────────────── a whole message ───────────────┐
-//!            ▼                                                 │
-//!   ▶ Start ──bytes──▶ Head ──blank line──▶ Body ──────────────┤
-//!       │               │                    │                 │
-//!       │   not a start line, a gap          │ gap beyond it,  │
-//!       ▼               ▼                    ▼ broken framing  │
-//!     Opaque ◀──TLS── Lost ──a segment starts with a start line┘
+//!            ┌──────────────── a whole message ────────────────┐
+//!            ▼                                                  │
+//!   ▶ Start ──a start line──▶ Head ──blank line──▶ Body ────────┤
+//!       │                       │                    │          │
+//!       │ not a start line      │ no head after all, │          │
+//!       ▼                       ▼ a gap              ▼          │
+//!     Away                    Lost ──a segment starts with a start line──▶ Resuming
 //! ```
 
 use sniffer_packet::frame::Stamp;
 
 use crate::anomaly::AnomalySet;
-use crate::event::{Direction, Incomplete};
+use crate::context::Subject;
+use crate::event::Incomplete;
 use crate::http1::chunked::Dechunker;
 use crate::http1::framing::Method;
 use crate::http1::head::EndFinder;
 use crate::http1::overlong::OverlongHead;
 use crate::ledger::Fate;
+use crate::switch::Upgrade;
 
 #[derive(Debug, Default)]
 pub(super) struct Stream {
     pub(super) state: State,
-    /// What was odd below HTTP since the last message ended.
+    /// Anomalies below HTTP since the last message ended.
     pub(super) notes: AnomalySet,
-    /// Bytes counted as not HTTP: should the connection turn out to speak it, they were of a message that is not in the
-    /// capture from its start.
+    /// Bytes counted as not HTTP. If the connection turns out to speak it, they belonged to a message whose
+    /// start is not in the capture.
     pub(super) not_http: u64,
-    /// Whether bytes are missing or were not understood before it was known who is the client.
+    /// Bytes were missing or unreadable before the client was known.
     pub(super) missed: bool,
-    /// Whether nothing was delivered yet.
-    pub(super) untouched: Untouched,
-}
-
-/// `true` until the first delivery; a type of its own so that `Stream` can be `Default`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Untouched(pub(super) bool);
-
-impl Default for Untouched {
-    fn default() -> Self {
-        Self(true)
-    }
 }
 
 #[derive(Debug, Default)]
@@ -49,9 +39,9 @@ pub(super) enum State {
     /// A message may start here.
     #[default]
     Start,
-    /// Part of a head, or of a first line that is not decided, copied.
+    /// A head whose start line is decided, split over segments.
     Head(Box<Partial>),
-    /// Behind the limit of a head: looking for its blank line, then the body.
+    /// A head over the limit: looking for its blank line, then the body.
     Overlong(Box<Overlong>),
     /// In a body.
     Body(BodyState, OpenMessage),
@@ -59,28 +49,34 @@ pub(super) enum State {
     Trailers(Box<Partial>, OpenMessage),
     /// Looking for a segment that starts with a start line; the fate of the bytes until then.
     Lost(Fate),
-    /// Not to be looked into; the fate of its bytes.
-    Opaque(Fate),
+    /// Bytes at the start of a segment that may become a strict start line, after the place was lost.
+    Resuming(Box<Partial>),
+    /// Another layer has the bytes of this direction.
+    Away,
 }
 
-/// Bytes of a head that is split over segments.
+/// Bytes that are kept because a segment ended before they said enough.
 #[derive(Debug, Default)]
-pub(super) struct Partial {
-    pub(super) bytes: Vec<u8>,
-    /// Those that carried the bytes, but for what carried nothing else than blank lines before all others: these are no
-    /// part of a message (RFC 9112 §2.2).
-    pub(super) frames: Vec<Stamp>,
-    /// Whether there is something else than blank lines.
-    pub(super) begun: bool,
+pub(crate) struct Partial {
+    pub(crate) bytes: Vec<u8>,
+    /// The frames that carried the bytes. Frames with nothing but blank lines before everything else are left
+    /// out: those lines are no part of a message (RFC 9112 §2.2).
+    pub(crate) frames: Vec<Stamp>,
+    /// There is something besides blank lines.
+    pub(crate) begun: bool,
     pub(super) finder: EndFinder,
-    /// Blank lines before the start line, once it is decided that there is one.
-    pub(super) started: Option<usize>,
-    /// The place was lost before it: only a strict start line will do.
-    pub(super) strict: bool,
+    /// Length of the blank lines before the start line.
+    pub(super) blank: usize,
 }
 
 impl Partial {
-    pub(super) fn push(&mut self, bytes: &[u8], stamp: Stamp) {
+    pub(crate) fn of(bytes: &[u8], stamp: Stamp) -> Box<Self> {
+        let mut partial = Box::<Self>::default();
+        partial.push(bytes, stamp);
+        partial
+    }
+
+    pub(crate) fn push(&mut self, bytes: &[u8], stamp: Stamp) {
         self.bytes.extend_from_slice(bytes);
         if self.frames.last() != Some(&stamp) {
             if !self.begun {
@@ -95,19 +91,20 @@ impl Partial {
         self.begun = self.begun || !bytes.iter().all(|&b| matches!(b, b'\r' | b'\n'));
     }
 
-    pub(super) fn held(&self) -> usize {
+    /// Accounted bytes on the heap, its own included.
+    pub(crate) fn held(&self) -> usize {
         size_of::<Self>() + self.bytes.len() + self.frames.len() * size_of::<Stamp>()
     }
 }
 
-/// A head beyond the limit: its message is open, its body not reached.
+/// A head over the limit: its message is open, its body not reached.
 #[derive(Debug)]
 pub(super) struct Overlong {
     pub(super) open: OpenMessage,
-    /// Of a response: the method of the request that it answers.
+    /// Response: the method of the request that it answers.
     pub(super) request_method: Method,
-    /// What a 101 upgrades to.
-    pub(super) upgrade: Fate,
+    /// Response with status 101: the protocol it upgrades to.
+    pub(super) upgrade: Upgrade,
     pub(super) fields: OverlongHead,
 }
 
@@ -122,14 +119,15 @@ pub(super) enum BodyState {
 /// The message in progress.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OpenMessage {
-    pub(super) direction: Direction,
-    pub(super) exchange: u32,
+    pub(super) subject: Subject,
+    /// No further message of its exchange follows in its direction: it is not an interim response.
+    pub(super) is_final: bool,
     pub(super) anomalies: AnomalySet,
     /// Why it cannot be whole any more.
     pub(super) cut: Option<Incomplete>,
-    /// A response whose request was not seen: it may have been a HEAD, and then there is no body.
+    /// A response whose request was not seen: if that was a HEAD, there is no body.
     pub(super) orphan: bool,
-    /// Whether bytes followed its head.
+    /// Bytes followed its head.
     pub(super) begun: bool,
 }
 
@@ -137,16 +135,16 @@ impl State {
     /// Accounted bytes on the heap.
     pub(super) fn held(&self) -> usize {
         match self {
-            Self::Head(partial) | Self::Trailers(partial, _) => partial.held(),
+            Self::Head(partial) | Self::Resuming(partial) | Self::Trailers(partial, _) => partial.held(),
             Self::Overlong(overlong) => size_of::<Overlong>() + overlong.fields.held(),
-            Self::Start | Self::Body(..) | Self::Lost(_) | Self::Opaque(_) => 0,
+            Self::Start | Self::Body(..) | Self::Lost(_) | Self::Away => 0,
         }
     }
 
     /// Payload bytes without a fate yet.
     pub(super) fn held_payload(&self) -> usize {
         match self {
-            Self::Head(partial) | Self::Trailers(partial, _) => partial.bytes.len(),
+            Self::Head(partial) | Self::Resuming(partial) | Self::Trailers(partial, _) => partial.bytes.len(),
             _ => 0,
         }
     }

@@ -1,43 +1,45 @@
-//! Text into the inside of a JSON string: where a replay spends its time when messages are small, since JSON inside JSON is
-//! all quotes.
+//! Escapes text for the inside of a JSON string. A replay of small messages spends its time here,
+//! because JSON inside JSON is full of quotes.
 //!
-//! 32 bytes at once, whether they need escapes or not: a mask of those that do, and for each eight of them a shuffle, looked
-//! up by their part of the mask, that opens gaps and puts backslashes there. Instructions are chosen at run time, by
-//! fearless_simd, which also makes this safe code; where bytes are not shuffled by one instruction (x86-64 before 2008,
-//! virtual machines that hide it) each byte goes through a table. Measured on JSON bodies of 0.3–4 KiB, an escape every 7
-//! bytes, and on prose, an escape a body, GB of text a second:
+//! Handles 32 bytes at once. A mask marks the bytes that need an escape. For each eight bytes, a
+//! shuffle looked up by their part of the mask opens gaps and puts backslashes into them.
 //!
-//! | | serde_json | json-escape-simd | table | SSE4.2 | AVX2 | AVX-512 |
-//! |---|---|---|---|---|---|---|
-//! | JSON | 1.1 | 1.2 | 1.6 | 6.2 | 7.9 | 7.5 |
-//! | prose | 2.3 | 39 | 1.6 | 14 | 24 | 19 |
+//! ```text
+//!   bytes    a  "  b  \  c  d  e  f     (8 is the backslash)
+//!   mask     0  1  0  1  0  0  0  0
+//!   shuffle  0  8  1  2  8  3  4  5  6  7
+//!   output   a  \  "  b  \  \  c  d  e  f
+//! ```
 //!
-//! AVX-512 can also leave gaps out of 64 bytes by one instruction: a fifth faster here, and not to be seen in a replay.
+//! fearless_simd chooses the instructions at run time and keeps this code safe. Where no single
+//! instruction shuffles bytes (x86-64 before 2008, virtual machines that hide it), each byte goes
+//! through a table. Throughput of each variant: NOTES#escape.
 //!
-//! Next: [`super::text`] and [`super::fields`], which come here.
+//! Next: [`super::text`] and [`super::fields`], the callers.
 
 use fearless_simd::{Level, dispatch, prelude::*, u8x16, u8x32, u64x2};
 
-/// Bytes that are looked at together.
+/// Bytes that are handled at once.
 const CHUNK: usize = 32;
 
 /// The longest escape, `\u00XX`.
 const ESCAPE_MAX: usize = 6;
 
-/// How many bytes of room [`escape`] asks for: stores reach beyond what counts of them.
+/// Returns the room that [`escape`] needs. Stores write past the bytes that count.
 pub(super) const fn room_for(length: usize) -> usize {
     length * ESCAPE_MAX + CHUNK_ROOM
 }
 
-/// The room of a chunk.
+/// Room for one chunk.
 const CHUNK_ROOM: usize = CHUNK * ESCAPE_MAX + size_of::<u64>();
 
-/// Writes text as it stands in a JSON string, and says how long that is. There must be [`room_for`] it.
+/// Writes `text` as the inside of a JSON string. Returns the length written. `room` must have
+/// [`room_for`] the text.
 pub(super) fn escape(level: Level, text: &[u8], room: &mut [u8]) -> usize {
     dispatch!(level, simd => if shuffles(simd.level()) { by_shuffle(simd, text, room) } else { by_byte(text, room) })
 }
 
-/// Whether sixteen bytes are shuffled by one instruction.
+/// Returns whether one instruction shuffles sixteen bytes.
 #[inline(always)]
 pub(super) fn shuffles(level: Level) -> bool {
     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
@@ -46,13 +48,14 @@ pub(super) fn shuffles(level: Level) -> bool {
     return !level.is_fallback();
 }
 
-/// Copies the first `length` bytes of a text if none of them needs an escape.
+/// Copies the first `length` bytes of a text if none of them needs an escape. Returns whether it did.
 ///
-/// Chunks are copied whole, also where they reach beyond `length`: false, too, where there is not that much.
+/// Reads and writes whole chunks, also past `length`. Returns false where `text` or `room` is too short
+/// for that.
 #[inline(always)]
 pub(super) fn copy_clean<S: Simd>(simd: S, text: &[u8], length: usize, room: &mut [u8]) -> bool {
     let (mut text, mut room, mut left) = (text, room, length);
-    while let (Some((chunk, text_behind)), Some((room_of_it, room_behind))) =
+    while let (Some((chunk, text_rest)), Some((room_of_it, room_rest))) =
         (text.split_first_chunk::<CHUNK>(), room.split_first_chunk_mut::<CHUNK>())
     {
         let counts = (1_u64 << left.min(CHUNK)) - 1;
@@ -63,12 +66,12 @@ pub(super) fn copy_clean<S: Simd>(simd: S, text: &[u8], length: usize, room: &mu
         if left <= CHUNK {
             return true;
         }
-        (text, room, left) = (text_behind, room_behind, left - CHUNK);
+        (text, room, left) = (text_rest, room_rest, left - CHUNK);
     }
     false
 }
 
-/// A bit for each byte that needs an escape.
+/// Returns a mask with a bit for each byte that needs an escape.
 #[inline(always)]
 fn dirty<S: Simd>(simd: S, bytes: u8x32<S>) -> u64 {
     let control = bytes.simd_lt(u8x32::splat(simd, b' '));
@@ -86,7 +89,7 @@ fn by_shuffle<S: Simd>(simd: S, text: &[u8], room: &mut [u8]) -> usize {
     if !tail.is_empty() {
         let mut chunk = [b' '; CHUNK];
         chunk[..tail.len()].copy_from_slice(tail);
-        // What was added are spaces, which come out as they went in.
+        // The padding is spaces, which need no escape: subtract them from the length.
         at += escape_chunk(simd, &chunk, &mut room[at..]) - (CHUNK - tail.len());
     }
     at
@@ -101,7 +104,7 @@ fn escape_chunk<S: Simd>(simd: S, chunk: &[u8; CHUNK], room: &mut [u8]) -> usize
         room[..CHUNK].copy_from_slice(chunk);
         return CHUNK;
     }
-    // The letter of a control character's escape, none where there is no short one.
+    // The letters of the short escapes of control characters; 0 where there is none.
     let letters = u8x32::simd_from(simd, *b"\0\0\0\0\0\0\0\0btn\0fr\0\0\0\0\0\0\0\0\0\0btn\0fr\0\0");
     let letter = letters.swizzle_dyn_within_blocks(bytes.min(u8x32::splat(simd, 15)));
     let bytes = bytes.simd_lt(u8x32::splat(simd, b' ')).select(letter, bytes);
@@ -120,7 +123,7 @@ fn escape_chunk<S: Simd>(simd: S, chunk: &[u8; CHUNK], room: &mut [u8]) -> usize
     at
 }
 
-/// The first and the last eight bytes, each with eight backslashes behind them.
+/// Returns the first and the last eight bytes, each followed by eight backslashes.
 #[inline(always)]
 fn with_backslashes<S: Simd>(simd: S, bytes: u8x16<S>) -> [u8x16<S>; 2] {
     let backslashes = u64x2::splat(simd, u64::from_le_bytes([b'\\'; 8]));
@@ -128,7 +131,8 @@ fn with_backslashes<S: Simd>(simd: S, bytes: u8x16<S>) -> [u8x16<S>; 2] {
     [u8x16::from_bytes(first.to_bytes()), u8x16::from_bytes(last.to_bytes())]
 }
 
-/// Where each byte of the output comes from, by which of eight bytes are escaped: place 8 is a backslash.
+/// The source of each output byte, by the mask of the eight bytes that need an escape. Source 8 is a
+/// backslash.
 static GAPS: [[u8; 16]; 256] = {
     let mut table = [[0; 16]; 256];
     let mut dirty = 0;
@@ -148,7 +152,7 @@ static GAPS: [[u8; 16]; 256] = {
     table
 };
 
-/// A byte at a time, each by the table.
+/// Escapes byte by byte, with the table.
 #[inline(never)]
 fn by_byte(text: &[u8], room: &mut [u8]) -> usize {
     let mut at = 0;
@@ -160,7 +164,7 @@ fn by_byte(text: &[u8], room: &mut [u8]) -> usize {
     at
 }
 
-/// What a byte becomes inside a string: up to six bytes, and in the highest how many they are.
+/// The form of each byte inside a string: up to six bytes, and their number in the highest byte.
 static ESCAPED: [u64; 256] = {
     let hex = b"0123456789abcdef";
     let mut table = [0; 256];

@@ -1,6 +1,7 @@
-//! Fields as an object of names and values.
+//! Writes fields as an object of names and values.
 //!
-//! In most heads each name comes once: [`laid_out`] writes those in one go, with one request for room. Next: [`super::escape`], strings.
+//! In most heads each name occurs once: [`laid_out`] writes those in one go, with one request for
+//! room. Next: [`super::escape`], strings.
 
 use fearless_simd::{Simd, dispatch};
 
@@ -11,15 +12,15 @@ use crate::message::Fields;
 impl Lines {
     pub(super) fn fields(&mut self, fields: &Fields) {
         let level = self.level;
-        // Quotes, colon and comma of each line, and the braces.
+        // Plus the quotes, colon and comma of each line, and the braces.
         let room = room_for(fields.text_len()) + 6 * fields.len() + 2;
         if room > LAID_OUT_MAX || !shuffles(level) || fields.may_repeat() {
-            return self.fields_with_care(fields);
+            return self.fields_one_by_one(fields);
         }
         self.with_room(room, |room| dispatch!(level, simd => laid_out(simd, fields, room)));
     }
 
-    fn fields_with_care(&mut self, fields: &Fields) {
+    fn fields_one_by_one(&mut self, fields: &Fields) {
         let mut before = b'{';
         for (name, value, again) in fields.distinct() {
             self.raw(&[before]);
@@ -37,10 +38,10 @@ impl Lines {
     }
 }
 
-/// Room that is asked for without knowing that it is needed: more than nearly every head.
+/// Most room that [`laid_out`] may ask for: more than nearly every head needs.
 const LAID_OUT_MAX: usize = 32 << 10;
 
-/// Writes fields of which no name comes twice, and says how long that is.
+/// Writes fields in which no name occurs twice. Returns the length written.
 #[inline(always)]
 fn laid_out<S: Simd>(simd: S, fields: &Fields, room: &mut [u8]) -> usize {
     let mut at = 0;
@@ -54,14 +55,14 @@ fn laid_out<S: Simd>(simd: S, fields: &Fields, room: &mut [u8]) -> usize {
         room[at] = b'"';
         at += 1;
     }
-    // Where there are none, there was no comma to stand on.
+    // The opening brace replaces the first comma; without fields there was none.
     at = at.max(1);
     room[0] = b'{';
     room[at] = b'}';
     at + 1
 }
 
-/// Writes the first `length` bytes.
+/// Writes the first `length` bytes of `run`. Returns the length written.
 #[inline(always)]
 fn text<S: Simd>(simd: S, run: &[u8], length: usize, room: &mut [u8]) -> usize {
     match copy_clean(simd, run, length, room) {

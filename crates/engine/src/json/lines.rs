@@ -1,21 +1,21 @@
-//! JSON on its way out: bytes, and how they are appended.
+//! The output buffer of JSON lines.
 //!
-//! Knows nothing of what they mean. Next: [`super::text`], strings.
+//! Knows nothing of the meaning of the bytes. Next: [`super::text`], strings.
 
 use fearless_simd::Level;
 
-/// JSON on its way out: a buffer that is kept filled beyond its end, so that a store of eight bytes where one counts asks
-/// for room once a block and not once a byte.
+/// A buffer of JSON lines. It stays filled past its end, so that wide stores need one check for room
+/// per block instead of one per byte.
 #[derive(Debug)]
 pub struct Lines {
     bytes: Vec<u8>,
-    /// How many of `bytes` are written. What stands behind is of no meaning.
+    /// Length of what was written. The bytes after it have no meaning.
     end: usize,
-    /// What the processor can do.
+    /// SIMD level of the processor.
     pub(super) level: Level,
 }
 
-/// More than the longest key and the longest small value, an address of IPv6.
+/// More than the longest key and the longest small value (an IPv6 endpoint) together.
 pub(super) const SMALL_MAX: usize = 128;
 
 impl Default for Lines {
@@ -25,22 +25,22 @@ impl Default for Lines {
 }
 
 impl Lines {
-    /// What was written.
+    /// Returns what was written.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.end]
     }
 
-    /// How many bytes were written.
+    /// Returns how many bytes were written.
     pub const fn len(&self) -> usize {
         self.end
     }
 
-    /// Whether nothing was written.
+    /// Returns whether nothing was written.
     pub const fn is_empty(&self) -> bool {
         self.end == 0
     }
 
-    /// Forgets what was written; gives back what memory there is beyond `keep` bytes.
+    /// Discards what was written, and frees memory over `keep` bytes.
     pub fn clear(&mut self, keep: usize) {
         self.end = 0;
         if self.bytes.capacity() > keep {
@@ -49,7 +49,7 @@ impl Lines {
         }
     }
 
-    /// Lets somebody else append to what was written.
+    /// Lets `write` append to what was written.
     pub fn append(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         self.bytes.truncate(self.end);
         write(&mut self.bytes);
@@ -65,7 +65,7 @@ impl Lines {
         });
     }
 
-    /// Gives room for `length` bytes to a writer that says how many it wrote.
+    /// Gives room for `length` bytes to `write`, which returns how many it wrote.
     #[inline(always)]
     pub(super) fn with_room(&mut self, length: usize, write: impl FnOnce(&mut [u8]) -> usize) {
         if self.bytes.len() - self.end < length {
@@ -74,7 +74,8 @@ impl Lines {
         self.end += write(&mut self.bytes[self.end..]);
     }
 
-    /// [`Self::with_room`] for a key and a small value: its length is known, so that most places in it are, too.
+    /// [`Self::with_room`] for a key and a small value. The length is a constant, which makes most
+    /// offsets into the room constants too.
     #[inline(always)]
     pub(super) fn with_small_room(&mut self, write: impl FnOnce(&mut [u8; SMALL_MAX]) -> usize) {
         if self.bytes.len() - self.end < SMALL_MAX {

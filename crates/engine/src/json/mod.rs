@@ -1,8 +1,9 @@
-//! A message as one line of JSON.
+//! Writes a message as one line of JSON.
 //!
-//! U+0085, U+2028 and U+2029 are escaped, which JSON does not ask for: much that reads "a line" ends one there too
-//! (Python's `splitlines`, JavaScript before 2019). All else is what serde_json writes, byte for byte: a test compares
-//! the two. Which keys there are is [`crate::message::shape`]'s. Next: [`escape`], where the time goes.
+//! U+0085, U+2028 and U+2029 are escaped, which JSON does not require: many readers end a line there
+//! too (Python's `splitlines`, JavaScript before 2019). Everything else is what serde_json writes, byte
+//! for byte; a test compares the two. [`crate::message::shape`] defines the keys. Next: [`escape`],
+//! where most of the time goes.
 
 mod escape;
 mod fields;
@@ -23,7 +24,7 @@ pub use lines::Lines;
 use small::{small, write_number};
 
 impl Message {
-    /// Appends its JSON and a line feed. Who writes many lines does it faster with [`Lines`].
+    /// Appends the message's JSON and a line feed. [`Lines`] is faster for many messages.
     pub fn write_line(&self, out: &mut Vec<u8>) {
         let mut lines = Lines::default();
         lines.push(self);
@@ -42,24 +43,24 @@ impl Lines {
     }
 }
 
-/// A line in the making.
+/// The line being written.
 struct Object<'a> {
     lines: &'a mut Lines,
-    /// What stands before the next key.
+    /// Byte before the next key: an opening brace or a comma.
     before: u8,
 }
 
 impl Visitor for Object<'_> {
     type Error = Infallible;
 
-    // Inlined into the shape, where keys and kinds of values are known.
+    // Inlined into `Message::visit`, which knows the keys and the kinds of values.
     #[inline(always)]
     fn key(&mut self, key: &'static str, value: Value<'_>) -> Result<(), Infallible> {
         let before = mem::replace(&mut self.before, b',');
         self.lines.with_small_room(
             #[inline(always)]
             |room| {
-                // A key is a plain word: it needs no escape.
+                // A key is a plain word and needs no escape.
                 room[..2].copy_from_slice(&[before, b'"']);
                 room[2..2 + key.len()].copy_from_slice(key.as_bytes());
                 room[2 + key.len()..4 + key.len()].copy_from_slice(b"\":");
@@ -73,7 +74,7 @@ impl Visitor for Object<'_> {
 }
 
 impl Lines {
-    /// Writes a value that may be of any length.
+    /// Writes a value of any length.
     #[inline(always)]
     fn large(&mut self, value: Value<'_>) {
         match value {
@@ -101,17 +102,17 @@ impl Lines {
 
     fn base64(&mut self, bytes: &[u8]) {
         self.raw(b"\"");
-        // A multiple of three, so that only the last piece is padded.
+        // 384 is a multiple of three, so only the last piece is padded.
         for piece in bytes.chunks(384) {
             self.with_room(512, |room| STANDARD.encode_slice(piece, room).unwrap_or(0));
         }
         self.raw(b"\"");
     }
 
-    /// Escapes what ends a line for some, in the JSON that starts at `start`.
+    /// Escapes the additional line ends in the JSON that starts at `start`.
     ///
-    /// Outside strings JSON is ASCII, so wherever these bytes stand they stand in a string. Measured over 300 000 messages
-    /// of JSON bodies: looking at each piece between two escapes cost a fifth of the whole replay, once over the line nothing.
+    /// JSON is ASCII outside strings, so these bytes can only stand in a string. One pass over the line
+    /// is cheaper than a check of each piece between two escapes (see NOTES#line-ends).
     fn escape_line_ends(&mut self, start: usize) {
         let json = &self.as_bytes()[start..];
         let escapes: Vec<_> = memchr2_iter(0xc2, 0xe2, json)

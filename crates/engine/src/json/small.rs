@@ -1,6 +1,8 @@
-//! Values of a few bytes: numbers, words, addresses, moments. They are written together with their key, into one room.
+//! Writes values of a few bytes: numbers, words, addresses, times. They share one request for room
+//! with their key.
 //!
-//! By hand, since a copy of a length that is not known is a call, and so is each number of the standard library.
+//! Written by hand: a copy of unknown length is a call, and so is formatting a number with the
+//! standard library (hot: see NOTES#small).
 
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
@@ -10,7 +12,7 @@ use sniffer_packet::time::{Rfc3339, eight_digits};
 
 use crate::message::shape::{Millis, Value};
 
-/// Writes a small value, says how long it is; nothing where a value may be large.
+/// Writes a small value. Returns the length written: 0 for a value that may be large.
 #[inline(always)]
 pub(super) fn small(value: Value<'_>, room: &mut [u8]) -> usize {
     match value {
@@ -26,7 +28,7 @@ pub(super) fn small(value: Value<'_>, room: &mut [u8]) -> usize {
         Value::Number(number) => write_number(number, room),
         Value::Millis(nanos) => match Millis::of(nanos) {
             Millis::Whole(millis) => write_number(millis, room),
-            // As serde_json writes it: with the same crate.
+            // serde_json uses the same crate.
             Millis::Part(millis) => copy(zmij::Buffer::new().format(millis).as_bytes(), room),
         },
         Value::True => copy(b"true", room),
@@ -35,7 +37,7 @@ pub(super) fn small(value: Value<'_>, room: &mut [u8]) -> usize {
     }
 }
 
-/// A string that needs no escape.
+/// Writes a string that needs no escape.
 #[inline(always)]
 fn quoted(room: &mut [u8], write: impl FnOnce(&mut [u8]) -> usize) -> usize {
     room[0] = b'"';
@@ -44,7 +46,7 @@ fn quoted(room: &mut [u8], write: impl FnOnce(&mut [u8]) -> usize) -> usize {
     end + 1
 }
 
-/// Copies a word: both ends of it, which overlap.
+/// Copies a word as its two ends, which may overlap.
 #[inline(always)]
 fn copy(word: &[u8], room: &mut [u8]) -> usize {
     let room = &mut room[..word.len()];
@@ -54,7 +56,7 @@ fn copy(word: &[u8], room: &mut [u8]) -> usize {
     word.len()
 }
 
-/// Copies the first and the last `N` bytes, if there are that many.
+/// Copies the first and the last `N` bytes. Returns false if there are fewer than `N`.
 #[inline(always)]
 fn copy_ends<const N: usize>(word: &[u8], room: &mut [u8]) -> bool {
     let (Some(first), Some(last)) = (word.first_chunk::<N>(), word.last_chunk::<N>()) else { return false };
@@ -91,7 +93,7 @@ fn write_ipv4(ip: Ipv4Addr, room: &mut [u8]) -> usize {
     at - 1
 }
 
-/// The digits of an octet, and how many they are.
+/// The digits of each octet, and how many they are.
 static OCTETS: [[u8; 4]; 256] = {
     let mut table = [[0; 4]; 256];
     let mut octet = 0;
@@ -107,7 +109,7 @@ static OCTETS: [[u8; 4]; 256] = {
     table
 };
 
-/// Writes a number in decimal, says how many digits that is. There must be room for 20.
+/// Writes a number in decimal. Returns the number of digits. `room` must hold 20.
 #[inline(always)]
 pub(super) fn write_number(number: u64, room: &mut [u8]) -> usize {
     match u32::try_from(number) {
@@ -116,11 +118,11 @@ pub(super) fn write_number(number: u64, room: &mut [u8]) -> usize {
     }
 }
 
-/// A number of at most four digits, without branches.
+/// Writes a number of at most four digits, without branches.
 #[inline(always)]
 fn write_low(number: u32, room: &mut [u8]) -> usize {
     let digits = u32::from_le_bytes(four_digits(number));
-    // Zeroes in front are not written, the last digit is.
+    // Skips leading zeroes, but never the last digit.
     let zeroes = ((digits ^ u32::from_le_bytes(*b"0000")).trailing_zeros() / 8).min(3);
     room[..4].copy_from_slice(&(digits >> (8 * zeroes)).to_le_bytes());
     4 - zeroes as usize
@@ -133,7 +135,7 @@ fn write_high(number: u64, room: &mut [u8]) -> usize {
     at + 4
 }
 
-/// The digits of a number below 10 000.
+/// Returns the digits of a number below 10 000.
 #[inline(always)]
 const fn four_digits(number: u32) -> [u8; 4] {
     let [digits @ .., _, _, _, _] = eight_digits([number / 100, number % 100, 0, 0]);

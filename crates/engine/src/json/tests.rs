@@ -1,4 +1,4 @@
-//! Lines against serde_json, which writes the same shape from [`crate::message::shape`] by another way.
+//! Compares lines with serde_json, which writes [`crate::message::shape`] by another path.
 
 use std::net::IpAddr;
 
@@ -12,16 +12,17 @@ use sniffer_packet::time::{Precision, Timestamp};
 
 use super::*;
 use crate::anomaly::{Anomaly, AnomalySet};
-use crate::event::{Direction, Field, Head, Incomplete, StartLine, Version};
+use crate::event::{Incomplete, Over};
+use crate::http::{Direction, Field, Head, StartLine, Version};
 use crate::message::{Body, Fields, HeadText, Phase};
 
-/// What serde_json writes, with the line ends of some escaped, and a line feed.
+/// Returns what serde_json writes, with the additional line ends escaped, and a line feed.
 fn expected(message: &Message) -> String {
     let json = serde_json::to_string(message).unwrap();
     json.replace('\u{85}', "\\u0085").replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029") + "\n"
 }
 
-/// Bytes that need escapes, and those that do not, in runs of any length.
+/// Makes runs of any length of bytes that need escapes and of bytes that do not.
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         prop::collection::vec(any::<u8>(), 0..40),
@@ -73,7 +74,7 @@ prop_compose! {
                 true => StartLine::Request { method: &method, target: &target },
                 false => StartLine::Response { status, reason: &target },
             };
-            head = Some(HeadText::new(&Head { start, version: Version::Http11, fields, raw: b"" }));
+            head = Some(HeadText::new(&Head { start, version: Version::Http11, scheme: None, authority: None, fields, raw: b"" }));
         });
         let mut kept = Fields::default();
         lines(&trailers, &mut |fields| kept = Fields::new(fields));
@@ -98,6 +99,8 @@ prop_compose! {
             connection: FlowId::new(&FlowKey::of(&receiver, &destination).0, id, time, 0),
             connection_first: 1,
             exchange,
+            interim: 0,
+            over: Over::default(),
             latency_nanos: latency,
             frames,
             completed_by: 0,
@@ -125,7 +128,8 @@ proptest! {
     }
 }
 
-/// What this processor can do, and all it could do less: the last is the table, where there is a level without shuffles.
+/// Returns this processor's SIMD level and all lower ones. The last is the table, if there is a level
+/// without shuffles.
 fn levels() -> Vec<Level> {
     let best = Level::new();
     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
@@ -142,7 +146,7 @@ fn levels() -> Vec<Level> {
     return vec![best];
 }
 
-/// A string as JSON, for every level the same: as serde_json has it.
+/// Returns a string as JSON, after checking that every level writes it as serde_json does.
 #[track_caller]
 fn check(text: &str) {
     let expected = serde_json::to_string(text).unwrap();

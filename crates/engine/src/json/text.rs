@@ -1,7 +1,8 @@
-//! JSON strings one at a time: what is clean is copied while it is looked at, the rest is escaped.
+//! Writes single JSON strings: copies the clean beginning while checking it, and escapes the rest.
 //!
-//! Methods, targets and the like are short and without escapes: looked at in chunks of 16 bytes, which any processor
-//! compares at once, or in numbers of eight, without a call. Next: [`super::escape`], for the others, bodies above all.
+//! Methods, targets and the like are short and need no escapes. They are checked without a call, in
+//! chunks of 16 bytes, which any processor compares at once, or in integers of eight bytes. Next:
+//! [`super::escape`], for the others, above all bodies.
 
 use super::escape::{escape, room_for};
 use super::lines::Lines;
@@ -9,11 +10,11 @@ use super::lines::Lines;
 /// Bytes that are compared at once.
 const CHUNK: usize = 16;
 
-/// Bytes that are escaped with one request for room.
+/// Bytes that are escaped per request for room.
 const BLOCK: usize = 1024;
 
 impl Lines {
-    /// Appends a string: `text` is UTF-8.
+    /// Appends `text`, which must be UTF-8, as a string.
     #[inline]
     pub(super) fn text(&mut self, text: &[u8]) {
         let Some(last) = text.last_chunk() else { return self.short(text) };
@@ -44,7 +45,7 @@ impl Lines {
         }
     }
 
-    /// Appends a string of less than a chunk: its first and its last eight bytes, which overlap.
+    /// Appends a string shorter than a chunk, as its first and its last eight bytes, which may overlap.
     #[inline]
     fn short(&mut self, text: &[u8]) {
         let length = text.len();
@@ -78,16 +79,17 @@ impl Lines {
     }
 }
 
-/// Whether none of the bytes needs an escape. Without branches, so that they are compared at once.
+/// Returns whether none of the bytes needs an escape. Without branches, so that it becomes one
+/// vector comparison.
 #[inline(always)]
 fn is_clean(chunk: &[u8; CHUNK]) -> bool {
     chunk.iter().fold(0, |dirty, &byte| dirty | u8::from((byte < 0x20) | (byte == b'"') | (byte == b'\\'))) == 0
 }
 
-/// The same of eight bytes in a number.
+/// [`is_clean`] for eight bytes in an integer.
 #[inline(always)]
 const fn is_clean_word(word: u64) -> bool {
-    // Subtracting borrows from the highest bit of a byte that is smaller, and has it not yet.
+    // Subtraction sets the highest bit of a byte that is smaller, unless the byte had it before.
     const fn has_less(word: u64, than: u8) -> u64 {
         word.wrapping_sub(than as u64 * EACH) & !word
     }
@@ -99,7 +101,8 @@ const fn is_clean_word(word: u64) -> bool {
 /// A one in each byte.
 const EACH: u64 = 0x0101_0101_0101_0101;
 
-/// Less than eight bytes as the low bytes of a number: loads that overlap, where a loop is a branch that nobody foresees.
+/// Returns fewer than eight bytes as the low bytes of an integer. Overlapping loads avoid a loop with
+/// an unpredictable branch.
 #[inline(always)]
 fn few(bytes: &[u8]) -> u64 {
     if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {

@@ -1,17 +1,19 @@
-//! The byte accounts: every byte of TCP payload has exactly one fate.
+//! The byte accounts: every byte that came in has exactly one fate.
 //!
-//! Invariant: `payload == sum of all fates + pending`, where pending is what the engine still holds. It is checked by
-//! [`Ledger::balance`] in every test that runs a capture. Next: [`crate::engine`].
+//! Three accounts, each balanced after every frame: payload of TCP segments, payload of UDP datagrams that are read,
+//! and plaintext that was decrypted. Tests assert it for every capture they run. Next: [`account`].
+
+mod account;
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
-
 use sniffer_packet::fate::FrameFate;
 
 use crate::anomaly::{Anomaly, AnomalySet};
+pub use account::Account;
 
 macro_rules! fates {
     ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
-        /// What became of a byte of TCP payload.
+        /// What became of a byte.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
         #[repr(u8)]
@@ -70,50 +72,93 @@ fates! {
     OwnTraffic = "own-traffic",
 }
 
-/// The account of everything that came in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The accounts of everything that came in.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ledger {
-    payload: u64,
-    missing: u64,
-    fates: [u64; FATES],
+    tcp: Account,
+    udp: Account,
+    plaintext: Account,
     frames: u64,
     frame_fates: [u64; FrameFate::ALL.len()],
+    /// UDP datagrams that are no tunnel, and their payload. Nothing reads them yet, so they are in no account.
+    datagrams: u64,
+    datagram_payload: u64,
+    counts: EventCounts,
+}
+
+/// How often things happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct EventCounts {
     anomalies: [u64; Anomaly::ALL.len()],
     connections: u64,
     evicted: u64,
     messages: u64,
 }
 
-impl Default for Ledger {
+impl Default for EventCounts {
     fn default() -> Self {
-        Self {
-            payload: 0,
-            missing: 0,
-            fates: [0; FATES],
-            frames: 0,
-            frame_fates: [0; FrameFate::ALL.len()],
-            anomalies: [0; Anomaly::ALL.len()],
-            connections: 0,
-            evicted: 0,
-            messages: 0,
+        Self { anomalies: [0; Anomaly::ALL.len()], connections: 0, evicted: 0, messages: 0 }
+    }
+}
+
+impl EventCounts {
+    pub(crate) const fn anomaly(&mut self, anomaly: Anomaly) {
+        self.anomalies[anomaly as usize] += 1;
+    }
+
+    pub(crate) const fn connection(&mut self) {
+        self.connections += 1;
+    }
+
+    pub(crate) const fn evicted(&mut self) {
+        self.evicted += 1;
+    }
+
+    /// EventCounts a message with its anomalies.
+    pub(crate) fn message(&mut self, anomalies: AnomalySet) {
+        self.messages += 1;
+        if !anomalies.is_empty() {
+            for anomaly in anomalies.iter() {
+                self.anomaly(anomaly);
+            }
         }
     }
 }
 
 impl Ledger {
-    /// Bytes of TCP payload in all frames and reassembled datagrams.
+    /// The account of TCP payload, in frames and reassembled datagrams.
+    pub const fn tcp(&self) -> &Account {
+        &self.tcp
+    }
+
+    /// The account of UDP payload that is read. Nothing is read from UDP yet, so it is empty.
+    pub const fn udp(&self) -> &Account {
+        &self.udp
+    }
+
+    /// The account of plaintext that was decrypted. Nothing is decrypted yet, so it is empty.
+    pub const fn plaintext(&self) -> &Account {
+        &self.plaintext
+    }
+
+    /// All three accounts.
+    pub const fn accounts(&self) -> [&Account; 3] {
+        [&self.tcp, &self.udp, &self.plaintext]
+    }
+
+    /// Bytes of TCP payload.
     pub const fn payload(&self) -> u64 {
-        self.payload
+        self.tcp.received()
     }
 
-    /// Bytes known to be missing from the capture.
+    /// Bytes of TCP payload known to be missing from the capture.
     pub const fn missing(&self) -> u64 {
-        self.missing
+        self.tcp.missing()
     }
 
-    /// Bytes with this fate.
+    /// Bytes of TCP payload with this fate.
     pub const fn bytes(&self, fate: Fate) -> u64 {
-        self.fates[fate as usize]
+        self.tcp.bytes(fate)
     }
 
     /// Frames pushed.
@@ -126,96 +171,79 @@ impl Ledger {
         self.frame_fates[fate as usize]
     }
 
-    /// How often this was seen: once a message it touched, or once a segment where it touched none.
+    /// UDP datagrams, without the tunnels that were opened. Not serialised.
+    pub const fn datagrams(&self) -> u64 {
+        self.datagrams
+    }
+
+    /// Bytes of payload in [those datagrams](Self::datagrams). Not serialised.
+    pub const fn datagram_payload(&self) -> u64 {
+        self.datagram_payload
+    }
+
+    /// How often this was seen: once for each message it touched, or once for each segment where it touched none.
     pub const fn anomalies(&self, anomaly: Anomaly) -> u64 {
-        self.anomalies[anomaly as usize]
+        self.counts.anomalies[anomaly as usize]
     }
 
     /// Connections tracked.
     pub const fn connections(&self) -> u64 {
-        self.connections
+        self.counts.connections
     }
 
-    /// Connections given up for a limit.
+    /// Connections evicted for a limit.
     pub const fn evicted(&self) -> u64 {
-        self.evicted
+        self.counts.evicted
     }
 
     /// Messages reported.
     pub const fn messages(&self) -> u64 {
-        self.messages
+        self.counts.messages
     }
 
-    /// Bytes without a fate: what the engine still holds.
-    ///
-    /// Zero after `finish`. A negative difference would be a byte counted twice.
+    /// Bytes of TCP payload without a fate: see [`Account::balance`]. Zero after `finish`.
     pub fn balance(&self) -> i128 {
-        i128::from(self.payload) - self.fates.iter().map(|&n| i128::from(n)).sum::<i128>()
+        self.tcp.balance()
     }
 
-    /// Adds another account to this one.
+    /// Adds another ledger to this one.
     pub fn merge(&mut self, other: &Self) {
-        self.payload += other.payload;
-        self.missing += other.missing;
+        self.tcp.merge(&other.tcp);
+        self.udp.merge(&other.udp);
+        self.plaintext.merge(&other.plaintext);
         self.frames += other.frames;
-        self.connections += other.connections;
-        self.evicted += other.evicted;
-        self.messages += other.messages;
-        for (mine, theirs) in self.fates.iter_mut().zip(other.fates) {
-            *mine += theirs;
-        }
+        self.datagrams += other.datagrams;
+        self.datagram_payload += other.datagram_payload;
         for (mine, theirs) in self.frame_fates.iter_mut().zip(other.frame_fates) {
             *mine += theirs;
         }
-        for (mine, theirs) in self.anomalies.iter_mut().zip(other.anomalies) {
+        self.counts.connections += other.counts.connections;
+        self.counts.evicted += other.counts.evicted;
+        self.counts.messages += other.counts.messages;
+        for (mine, theirs) in self.counts.anomalies.iter_mut().zip(other.counts.anomalies) {
             *mine += theirs;
         }
     }
 
-    pub(crate) const fn received(&mut self, bytes: usize) {
-        self.payload += bytes as u64;
+    /// The account that TCP payload is counted in, and the counts, for one call.
+    pub(crate) const fn tcp_mut(&mut self) -> (&mut Account, &mut EventCounts) {
+        (&mut self.tcp, &mut self.counts)
     }
 
-    pub(crate) const fn missed(&mut self, bytes: u64) {
-        self.missing += bytes;
+    pub(crate) const fn counts_mut(&mut self) -> &mut EventCounts {
+        &mut self.counts
     }
 
-    pub(crate) const fn count(&mut self, fate: Fate, bytes: usize) {
-        self.fates[fate as usize] += bytes as u64;
-    }
-
-    /// Bytes counted under one fate turn out to have another.
-    pub(crate) const fn recount(&mut self, from: Fate, to: Fate, bytes: u64) {
-        self.fates[from as usize] -= bytes;
-        self.fates[to as usize] += bytes;
-    }
-
-    /// Counts a frame: for who drives an [intake](sniffer_packet::intake) and several shards.
+    /// EventCounts a frame: for callers that drive an [intake](sniffer_packet::intake) and several shards.
     pub const fn count_frame(&mut self, fate: FrameFate) {
         self.frames += 1;
         self.frame_fates[fate as usize] += 1;
     }
 
-    pub(crate) const fn count_anomaly(&mut self, anomaly: Anomaly) {
-        self.anomalies[anomaly as usize] += 1;
-    }
-
-    pub(crate) const fn count_connection(&mut self) {
-        self.connections += 1;
-    }
-
-    pub(crate) const fn count_evicted(&mut self) {
-        self.evicted += 1;
-    }
-
-    /// Counts a message with what was odd about it.
-    pub(crate) fn count_message(&mut self, anomalies: AnomalySet) {
-        self.messages += 1;
-        if !anomalies.is_empty() {
-            for anomaly in anomalies.iter() {
-                self.count_anomaly(anomaly);
-            }
-        }
+    /// EventCounts a UDP datagram, as [`Self::count_frame`] counts a frame.
+    pub const fn count_datagram(&mut self, payload: usize) {
+        self.datagrams += 1;
+        self.datagram_payload += payload as u64;
     }
 }
 
@@ -226,14 +254,14 @@ impl Serialize for Ledger {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("frames", &self.frames)?;
         map.serialize_entry("frameFates", &Columns(FrameFate::ALL.iter().map(|f| f.name()), &self.frame_fates))?;
-        map.serialize_entry("connections", &self.connections)?;
-        map.serialize_entry("evicted", &self.evicted)?;
-        map.serialize_entry("messages", &self.messages)?;
-        map.serialize_entry("payload", &self.payload)?;
-        map.serialize_entry("bytes", &Columns(Fate::ALL.iter().map(|f| f.name()), &self.fates))?;
+        map.serialize_entry("connections", &self.counts.connections)?;
+        map.serialize_entry("evicted", &self.counts.evicted)?;
+        map.serialize_entry("messages", &self.counts.messages)?;
+        map.serialize_entry("payload", &self.payload())?;
+        map.serialize_entry("bytes", &Columns(Fate::ALL.iter().map(|f| f.name()), self.tcp.columns()))?;
         map.serialize_entry("pending", &self.balance())?;
-        map.serialize_entry("missing", &self.missing)?;
-        map.serialize_entry("anomalies", &Columns(Anomaly::ALL.iter().map(|a| a.name()), &self.anomalies))?;
+        map.serialize_entry("missing", &self.missing())?;
+        map.serialize_entry("anomalies", &Columns(Anomaly::ALL.iter().map(|a| a.name()), &self.counts.anomalies))?;
         map.end()
     }
 }

@@ -1,8 +1,8 @@
-//! How a head that is odd becomes text, piece by piece.
+//! Copies an odd head as text, piece by piece.
 //!
 //! Knows neither fields nor start lines. Next: [`super::fields`].
 
-/// Appends bytes as text: UTF-8, or else Latin-1, in which every byte is a character.
+/// Appends bytes as text: as UTF-8 if they are, otherwise as Latin-1, where every byte is a character.
 pub(super) fn push_text(text: &mut Vec<u8>, bytes: &[u8]) {
     if bytes.is_ascii() || simdutf8::basic::from_utf8(bytes).is_ok() {
         return text.extend_from_slice(bytes);
@@ -11,7 +11,7 @@ pub(super) fn push_text(text: &mut Vec<u8>, bytes: &[u8]) {
     text.extend_from_slice(latin.as_bytes());
 }
 
-/// Appends a value: each fold becomes a space, as RFC 9112 §5.2 has it for who does not refuse it.
+/// Appends a value. Each fold becomes a space, as RFC 9112 §5.2 says for recipients that accept folds.
 pub(super) fn push_value(text: &mut Vec<u8>, bytes: &[u8]) {
     let start = text.len();
     push_text(text, bytes);

@@ -1,36 +1,43 @@
-//! Field lines as text, in one piece of memory however many there are.
+//! Field lines as text, in one piece of memory for any number of them.
 //!
-//! Next: [`super::names`] and [`super::copying`], how they come in; [`super::shape`], how they go out.
+//! ```text
+//!   GET / HTTP/1.1\r\nhost: a\r\nx: y\r\n\r\n 00…
+//!                     ▲   ▲  ▲
+//!                 start   └──┘ ends[0]
+//! ```
+//!
+//! Next: [`super::names`] and [`super::copying`], which fill them; [`super::shape`], which writes them.
 
 use sniffer_packet::block::position;
 
 use super::copying::{push_text, push_value};
 use super::head::checked;
 use super::names::{Hash, Names, lower};
-use crate::event::Field;
+use crate::http::Field;
 
 /// Field lines in wire order, in one piece of text.
 #[derive(Debug, Clone, Default)]
 pub struct Fields {
-    /// Names and values, each UTF-8; and at the end [`BEHIND`].
+    /// Names and values, each UTF-8, then [`BEHIND`].
     text: Vec<u8>,
-    /// Where the first name starts; what stands before it is not the fields'.
+    /// Where the first name starts. The text before it belongs to the start line.
     start: u32,
-    /// How many bytes stand between a name, its value and the next name: [`BETWEEN`], or none.
+    /// Number of bytes between a name, its value and the next name: [`BETWEEN`] or 0.
     between: u32,
-    /// Ends of name and value of each line in `text`. Invariant: ascending, and at character boundaries.
+    /// Ends of the name and the value of each line in `text`. Invariant: ascending, and at character
+    /// boundaries.
     ends: Vec<(u32, u32)>,
-    /// Whether a name may come more than once.
+    /// A name may occur more than once.
     may_repeat: bool,
 }
 
-/// A colon and a space behind a name, CR and LF behind a value: all that stands between them in nearly every head.
+/// Bytes after a name (colon and space) and after a value (CR and LF) in nearly every head.
 const BETWEEN: usize = 2;
 
-/// So that names and values can be read in chunks, whose rest is not looked at.
+/// Padding after the last value, so that names and values can be read in whole chunks.
 const BEHIND: [u8; 32] = [0; 32];
 
-/// Where a piece stands in a text.
+/// The place of a piece in a text.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Span {
     start: u32,
@@ -38,7 +45,7 @@ pub(super) struct Span {
 }
 
 impl Span {
-    /// Where a piece of `text` stands in it; `None` when it is no piece of it.
+    /// Returns the place of `piece` in `text`; `None` if it is not a part of `text`.
     #[inline(always)]
     pub(super) fn of(piece: &[u8], text: &[u8]) -> Option<Self> {
         let start = position(piece, text)?;
@@ -54,16 +61,17 @@ impl Fields {
         copy
     }
 
-    /// Copies field lines over these, into the memory there is.
+    /// Replaces these fields by copies of `fields`. Reuses the memory.
     pub(crate) fn set(&mut self, fields: &[Field<'_>]) {
         self.clear();
         self.push(fields);
     }
 
-    /// Copies a whole head, start line and all, of which these are the fields: one copy, and names become lower case in it.
+    /// Copies the whole head that has these fields, start line included, in one copy. Then makes the
+    /// names lower case in it.
     ///
-    /// `None` when more stands between names and values than usual, or less, or they are no pieces of it, which their addresses
-    /// visit; whether they are UTF-8 is not looked at.
+    /// Returns `None` if the distances between names and values are not the usual ones, or if some are
+    /// not parts of `head`, by their addresses. Does not check for UTF-8.
     #[inline(always)]
     pub(super) fn set_at_once(&mut self, head: &[u8], fields: &[Field<'_>]) -> Option<()> {
         self.clear();
@@ -89,14 +97,14 @@ impl Fields {
         (start <= head.len() + BETWEEN).then(|| self.lower())
     }
 
-    /// Appends to what stands before the fields, and says where it is.
+    /// Appends to the text before the fields. Returns the place of the copy.
     pub(super) fn push_before(&mut self, bytes: &[u8]) -> Span {
         push_text(&mut self.text, bytes);
         let start = std::mem::replace(&mut self.start, self.text.len() as u32);
         Span { start, end: self.start }
     }
 
-    /// Appends fields, which are all there will be, behind what stands before them.
+    /// Appends all fields, after the text before them.
     pub(super) fn push(&mut self, fields: &[Field<'_>]) {
         for field in fields {
             push_text(&mut self.text, field.name);
@@ -108,7 +116,7 @@ impl Fields {
         self.lower();
     }
 
-    /// Makes names lower case, and notes whether one may come more than once.
+    /// Makes names lower case, and notes whether one may repeat.
     #[inline(always)]
     fn lower(&mut self) {
         let mut names = Names::default();
@@ -120,17 +128,17 @@ impl Fields {
         }
     }
 
-    /// What was copied at this place.
+    /// Returns the text at this place.
     pub(super) fn piece(&self, place: Span) -> &[u8] {
         &self.text[place.start as usize..place.end as usize]
     }
 
-    /// Names and values in wire order.
+    /// Iterates over names and values in wire order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
         self.lines().map(|(name, value)| (checked(name), checked(value)))
     }
 
-    /// Names and values in wire order, as bytes, which are UTF-8.
+    /// Iterates over names and values in wire order, as bytes, which are UTF-8.
     pub(crate) fn lines(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
         let (mut start, between) = (self.start as usize, self.between as usize);
         self.ends.iter().map(move |&(name, value)| {
@@ -141,7 +149,7 @@ impl Fields {
         })
     }
 
-    /// Names and values, each as its length and all the text from its start.
+    /// Iterates over names and values, each as its length and all the text from its start.
     pub(crate) fn runs(&self) -> impl Iterator<Item = [(usize, &[u8]); 2]> {
         let (mut start, between) = (self.start as usize, self.between as usize);
         self.ends.iter().map(move |&(name, value)| {
@@ -153,29 +161,27 @@ impl Fields {
         })
     }
 
-    /// Values of a name, which must be in lower case.
+    /// Iterates over the values of a name, which must be in lower case.
     pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> + Clone {
         self.lines().filter(move |&(n, _)| n == name.as_bytes()).map(|(_, value)| checked(value))
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no lines.
     pub const fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
 
-    /// How many lines there are.
+    /// Returns the number of lines.
     pub const fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// Whether a name may come more than once: says so more often than one does, never less.
-    ///
-    /// Comparing every name with every other was a tenth of writing a message of ten fields, and grew with their square.
+    /// Returns whether a name may occur more than once; false is certain (hot: see NOTES#names).
     pub(crate) const fn may_repeat(&self) -> bool {
         self.may_repeat
     }
 
-    /// Names that come more than once, and maybe some that do not.
+    /// Returns the names that occur more than once, and maybe some that do not.
     pub(super) fn repeated(&self) -> Names {
         let (mut names, mut repeated) = (Names::default(), Names::default());
         for (name, _) in self.lines() {
@@ -214,17 +220,17 @@ impl Fields {
         *self = redacted;
     }
 
-    /// Bytes of names and values, and of what stands between and behind them.
+    /// Returns the length of the text from the first name on, padding included.
     pub(crate) const fn text_len(&self) -> usize {
         self.text.len() - self.start as usize
     }
 
-    /// Accounted bytes on the heap, by what is used.
+    /// Returns the accounted bytes on the heap: those in use.
     pub(crate) fn held(&self) -> usize {
         self.text.len() + self.ends.len() * size_of::<(u32, u32)>()
     }
 
-    /// Bytes of its memory, used or not.
+    /// Returns the bytes of its memory, used or not.
     pub(crate) const fn capacity(&self) -> usize {
         self.text.capacity() + self.ends.capacity() * size_of::<(u32, u32)>()
     }

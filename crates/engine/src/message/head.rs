@@ -1,20 +1,26 @@
-//! A head as text: what a message keeps of its start line and fields, in two pieces of memory however many there are.
+//! A message's copy of its start line and fields, as text. It takes two allocations for any number of
+//! fields.
 //!
 //! Knows nothing of JSON. Next: [`super::fields`], then [`super::shape`].
 
 use super::fields::{Fields, Span};
-use crate::event::{Head, StartLine, Version};
+use crate::http::{Head, StartLine, Version};
 
-/// A head as text: what is not UTF-8 was read as Latin-1, names are in lower case.
+/// A head as text. Pieces that are not UTF-8 were read as Latin-1; field names are in lower case.
 #[derive(Debug, Clone)]
 pub struct HeadText {
     kind: Kind,
     version: Version,
-    /// The start line stands before them, or what is kept of it: method and request-target, or the reason phrase.
+    /// Scheme of a request in HTTP/2 or HTTP/3.
+    scheme: Option<Span>,
+    /// Authority of a request in HTTP/2 or HTTP/3.
+    authority: Option<Span>,
+    /// The fields. Their text starts with the parts of the start line: method and request-target, or
+    /// the reason phrase.
     fields: Fields,
 }
 
-/// What stands before the fields, and where in it.
+/// The parts of the start line, and where they are in the text before the fields.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Request { method: Span, target: Span },
@@ -25,18 +31,18 @@ impl HeadText {
     /// Copies a head.
     pub fn new(head: &Head<'_>) -> Self {
         let kind = Kind::Response { status: 0, reason: Span::default() };
-        let mut copy = Self { kind, version: head.version, fields: Fields::default() };
+        let mut copy = Self { kind, version: head.version, scheme: None, authority: None, fields: Fields::default() };
         copy.set(head);
         copy
     }
 
-    /// Its memory, to be [set](Self::set) again.
+    /// Takes the memory out of this head, to be [set](Self::set) again.
     pub(crate) fn take(&mut self) -> Self {
         let fields = std::mem::take(&mut self.fields);
-        Self { kind: self.kind, version: self.version, fields }
+        Self { kind: self.kind, version: self.version, scheme: None, authority: None, fields }
     }
 
-    /// Copies a head over this one, into the memory it has.
+    /// Replaces this head by a copy of `head`. Reuses the memory.
     #[inline(always)]
     pub(crate) fn set(&mut self, head: &Head<'_>) {
         self.version = head.version;
@@ -45,9 +51,14 @@ impl HeadText {
         }
     }
 
-    /// Copies the bytes that the head was read from, where that is all there is to do.
+    /// Copies the bytes that the head was read from as a whole. Returns `None` if the copy would not be
+    /// its text.
     #[inline(always)]
     fn set_at_once(&mut self, head: &Head<'_>) -> Option<()> {
+        if head.scheme.is_some() || head.authority.is_some() {
+            return None;
+        }
+        (self.scheme, self.authority) = (None, None);
         let place = |piece| Span::of(piece, head.raw);
         self.kind = match head.start {
             StartLine::Request { method, target } => Kind::Request { method: place(method)?, target: place(target)? },
@@ -57,7 +68,8 @@ impl HeadText {
         (head.raw.is_ascii() || self.is_utf8()).then_some(())
     }
 
-    /// Whether each piece is: together they can be when one ends in a character.
+    /// Returns whether each piece is UTF-8. Checking the whole is not enough: a character may start in
+    /// one piece and end in the next.
     #[cold]
     fn is_utf8(&self) -> bool {
         let start = match self.kind {
@@ -77,20 +89,22 @@ impl HeadText {
             StartLine::Request { method, target } => Kind::Request { method: place(method), target: place(target) },
             StartLine::Response { status, reason } => Kind::Response { status, reason: place(reason) },
         };
+        self.scheme = head.scheme.map(&mut place);
+        self.authority = head.authority.map(place);
         self.fields.push(head.fields);
     }
 
-    /// The method of a request.
+    /// Returns the method of a request.
     pub fn method(&self) -> Option<&str> {
         self.request_line().map(|(method, _)| checked(method))
     }
 
-    /// The request-target of a request, verbatim.
+    /// Returns the request-target of a request, verbatim.
     pub fn path(&self) -> Option<&str> {
         self.request_line().map(|(_, target)| checked(target))
     }
 
-    /// Method and request-target, which are UTF-8.
+    /// Returns method and request-target as bytes, which are UTF-8.
     pub(super) fn request_line(&self) -> Option<(&[u8], &[u8])> {
         match self.kind {
             Kind::Request { method, target } => Some((self.fields.piece(method), self.fields.piece(target))),
@@ -98,7 +112,17 @@ impl HeadText {
         }
     }
 
-    /// The status code of a response.
+    /// Returns the scheme that an HTTP/2 or HTTP/3 request names beside its target.
+    pub fn scheme(&self) -> Option<&str> {
+        self.scheme.map(|piece| checked(self.fields.piece(piece)))
+    }
+
+    /// Returns the authority that an HTTP/2 or HTTP/3 request names beside its target.
+    pub fn authority(&self) -> Option<&str> {
+        self.authority.map(|piece| checked(self.fields.piece(piece)))
+    }
+
+    /// Returns the status code of a response.
     pub const fn status(&self) -> Option<u16> {
         match self.kind {
             Kind::Request { .. } => None,
@@ -106,12 +130,12 @@ impl HeadText {
         }
     }
 
-    /// The reason phrase of a response, when it is not empty.
+    /// Returns the reason phrase of a response, if it is not empty.
     pub fn reason(&self) -> Option<&str> {
         self.reason_phrase().map(checked)
     }
 
-    /// The same, as bytes, which are UTF-8.
+    /// Returns the reason phrase as bytes, which are UTF-8.
     pub(super) fn reason_phrase(&self) -> Option<&[u8]> {
         match self.kind {
             Kind::Response { reason, .. } => Some(self.fields.piece(reason)).filter(|reason| !reason.is_empty()),
@@ -119,15 +143,12 @@ impl HeadText {
         }
     }
 
-    /// `1.0` or `1.1`.
+    /// Returns the version's number: `1.0`, `1.1`, `2`, `3`.
     pub const fn version(&self) -> &'static str {
-        match self.version {
-            Version::Http10 => "1.0",
-            Version::Http11 => "1.1",
-        }
+        self.version.number()
     }
 
-    /// The field lines.
+    /// Returns the field lines.
     pub const fn fields(&self) -> &Fields {
         &self.fields
     }
@@ -136,18 +157,18 @@ impl HeadText {
         self.fields.redact(names, replace);
     }
 
-    /// Accounted bytes on the heap.
+    /// Returns the accounted bytes on the heap.
     pub(crate) fn held(&self) -> usize {
         self.fields.held()
     }
 
-    /// Bytes of its memory, used or not.
+    /// Returns the bytes of its memory, used or not.
     pub(crate) const fn capacity(&self) -> usize {
         self.fields.capacity()
     }
 }
 
-/// Text that was checked when it came in.
+/// Returns text that was checked to be UTF-8 when it was copied.
 pub(super) fn checked(bytes: &[u8]) -> &str {
     str::from_utf8(bytes).expect("checked when it was copied, and pieces end at character boundaries")
 }
@@ -163,7 +184,7 @@ mod tests {
         format!("{}{}", start.collect::<Vec<_>>().join(" "), fields.collect::<String>())
     }
 
-    /// RFC 9112 §5 has optional white space around a value; what is not UTF-8 is Latin-1, each piece by itself.
+    /// RFC 9112 §5 allows optional white space around a value. Each piece that is not UTF-8 is Latin-1.
     #[test]
     fn a_head_is_the_same_text_copied_at_once_and_piece_by_piece() {
         let long = "X-".repeat(40);

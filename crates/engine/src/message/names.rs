@@ -1,18 +1,20 @@
-//! Names of fields: how they become lower case where they stand, and whether one comes again.
+//! Field names: makes them lower case in place, and finds out whether one may repeat.
 //!
 //! Next: [`super::fields`].
 
 use fearless_simd::{Level, dispatch, prelude::*, u8x16};
 
-/// Bytes that are looked at together: as many as any processor compares at once, and more than most names have.
+/// Bytes that are handled at once: as many as any processor compares at once, and more than most names
+/// have.
 const CHUNK: usize = 16;
 
-/// Makes the first `length` bytes lower case, a name, behind which a chunk more must stand, and gives its hash.
+/// Makes a name, the first `length` bytes of `text`, lower case. Returns its hash. At least one more
+/// chunk must follow the name in `text`.
 #[inline(always)]
 pub(super) fn lower(text: &mut [u8], length: usize) -> Hash {
     let (mut rest, mut left, mut hash) = (text, length, Hash::default());
     loop {
-        let (chunk, behind) = rest.split_first_chunk_mut().expect("a chunk more stands there");
+        let (chunk, behind) = rest.split_first_chunk_mut().expect("a chunk follows the name");
         let name = lower_chunk(chunk, left.min(CHUNK));
         hash.add(&name);
         if left <= CHUNK {
@@ -22,7 +24,7 @@ pub(super) fn lower(text: &mut [u8], length: usize) -> Hash {
     }
 }
 
-/// Makes the first `length` bytes lower case, and gives them without the others.
+/// Makes the first `length` bytes lower case. Returns them with the other bytes zeroed.
 #[inline(always)]
 fn lower_chunk(chunk: &mut [u8; CHUNK], length: usize) -> [u8; CHUNK] {
     dispatch!(Level::baseline(), simd => {
@@ -37,7 +39,7 @@ fn lower_chunk(chunk: &mut [u8; CHUNK], length: usize) -> [u8; CHUNK] {
     })
 }
 
-/// From the place `CHUNK - length` on, which of the bytes of a chunk count.
+/// The chunk at `CHUNK - length` is the mask of the first `length` bytes.
 static COUNTS: [u8; 2 * CHUNK] = {
     let mut counts = [0; 2 * CHUNK];
     let mut place = 0;
@@ -48,7 +50,7 @@ static COUNTS: [u8; 2 * CHUNK] = {
     counts
 };
 
-/// A number that is the same for the same name, and hardly for another.
+/// Hash of a name in lower case.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Hash(u64);
 
@@ -66,7 +68,7 @@ impl Hash {
     #[inline(always)]
     fn add(&mut self, chunk: &[u8; CHUNK]) {
         let [first, last] = [0, 8].map(|at| u128::from_le_bytes(*chunk) >> (8 * at)).map(|bytes| bytes as u64);
-        // Two odd numbers without pattern: digits of π, as in `Config::hash_key`.
+        // Multipliers without pattern: digits of π, as in `Config::hash_key`.
         self.0 ^= first.wrapping_mul(0x243f_6a88_85a3_08d3) ^ last.wrapping_mul(0x1319_8a2e_0370_7345);
     }
 }
@@ -76,7 +78,7 @@ impl Hash {
 pub(super) struct Names([u64; 16]);
 
 impl Names {
-    /// Notes a name, and says whether it may be noted already: more often than it is, never less.
+    /// Adds a name. Returns whether the set may have had it already; false is certain.
     #[inline(always)]
     pub(super) fn note(&mut self, name: Hash) -> bool {
         let (word, bit) = Self::place(name);

@@ -1,7 +1,8 @@
-//! The one shape of a message in JSON: which keys, in which order, with which values.
+//! The one shape of a message in JSON: its keys, their order and their values.
 //!
-//! A key without a value is left out, never `null`; `message.schema.json` describes it. It is told once, by
-//! [`Message::visit`], and heard twice: by serde here, by [`crate::json`], which writes lines faster.
+//! A key without a value is left out, never `null`; `message.schema.json` describes the shape.
+//! [`Message::visit`] defines it, and has two visitors: serde here, and [`crate::json`], which writes
+//! lines faster.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +13,8 @@ use sniffer_packet::time::Rfc3339;
 use super::head::checked;
 use super::{Body, Fields, Message};
 use crate::anomaly::AnomalySet;
-use crate::event::{Direction, Incomplete};
+use crate::event::Incomplete;
+use crate::http::Direction;
 
 /// The value of a key.
 #[derive(Debug, Clone, Copy)]
@@ -23,29 +25,29 @@ pub(crate) enum Value<'a> {
     Utf8(&'a [u8]),
     Base64(&'a [u8]),
     Number(u64),
-    /// Nanoseconds, shown as milliseconds with the digits there are.
+    /// Nanoseconds, shown as milliseconds with as many digits as needed.
     Millis(u64),
     True,
     /// `{ip, port}`
     Endpoint(&'a Endpoint),
-    /// A value for each name; several where the name came more than once.
+    /// One value for each name, or a list if the name occurs more than once.
     Fields(&'a Fields),
     Anomalies(AnomalySet),
     Id(FlowId),
     Numbers(&'a [u64]),
 }
 
-/// Who is told the shape of a message.
+/// Receives the keys and values of a message.
 pub(crate) trait Visitor {
-    /// What can go wrong.
+    /// The error of a visit that fails.
     type Error;
 
-    /// The next key that has a value.
+    /// Receives the next key that has a value.
     fn key(&mut self, key: &'static str, value: Value<'_>) -> Result<(), Self::Error>;
 }
 
 impl Message {
-    /// Tells every key that has a value, in order.
+    /// Visits every key that has a value, in order.
     pub(crate) fn visit<L: Visitor>(&self, to: &mut L) -> Result<(), L::Error> {
         to.key("timestamp", Value::Time(self.started.time.rfc3339(self.started.precision)))?;
         to.key("direction", Value::Text(self.direction.name()))?;
@@ -54,6 +56,12 @@ impl Message {
         if let Some((method, target)) = self.head.request_line() {
             to.key("method", Value::Utf8(method))?;
             to.key("path", Value::Utf8(target))?;
+            if let Some(scheme) = self.head.scheme() {
+                to.key("scheme", Value::Utf8(scheme.as_bytes()))?;
+            }
+            if let Some(authority) = self.head.authority() {
+                to.key("authority", Value::Utf8(authority.as_bytes()))?;
+            }
         }
         if let Some(status) = self.head.status() {
             to.key("statusCode", Value::Number(status.into()))?;
@@ -111,7 +119,7 @@ impl Direction {
     }
 }
 
-/// A number of milliseconds as JSON has it.
+/// A number of milliseconds as a JSON number.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Millis {
     Whole(u64),
@@ -123,13 +131,14 @@ impl Millis {
         if nanos.is_multiple_of(1_000_000) {
             return Self::Whole(nanos / 1_000_000);
         }
-        // Nanoseconds below 2⁵³ divide to the nearest double, whose shortest text has just the digits there are.
+        // Nanoseconds below 2⁵³ divide to the nearest double, whose shortest text has exactly their digits.
         Self::Part(nanos as f64 / 1e6)
     }
 }
 
 impl Fields {
-    /// Names in order of first appearance, each with whether it comes again; names that came before are left out.
+    /// Iterates over distinct names in order of first appearance, each with its first value and whether
+    /// it repeats.
     pub(crate) fn distinct(&self) -> impl Iterator<Item = (&[u8], &[u8], bool)> {
         let repeated = self.repeated();
         let mut lines = self.lines().enumerate();

@@ -48,7 +48,7 @@ pub(crate) struct TcpContext<'a, S> {
 
 impl<S: StreamSink> TcpContext<'_, S> {
     pub(super) fn count(&mut self, fate: Fate, bytes: usize) {
-        self.sink.ledger().count(fate, bytes);
+        self.sink.account().count(fate, bytes);
     }
 }
 

@@ -129,7 +129,7 @@ impl TcpConnection {
         let half = self.half_mut(side);
         let missing = end.since(half.stream.next);
         half.declare_lost(missing);
-        cx.sink.ledger().missed(missing);
+        cx.sink.account().miss(missing);
         cx.sink.deliver(side, Delivery::Gap { missing, cause: GapCause::Lost });
     }
 }
@@ -151,7 +151,7 @@ pub(super) fn deliver<S: StreamSink>(
     }
     if cut > 0 {
         half.stream.advance(cut);
-        cx.sink.ledger().missed(cut);
+        cx.sink.account().miss(cut);
         cx.sink.deliver(side, Delivery::Gap { missing: cut, cause: GapCause::Snaplen });
     }
 }

@@ -1,6 +1,7 @@
-//! The drawings of the page: exchanges over time, statuses, the distribution of latency.
+//! The charts of the page: exchanges over time, statuses, the distribution of latency.
 //!
-//! Plain SVG in its own units, scaled by the page; colours are classes of `page.css`. Every mark says its numbers.
+//! They are plain SVG in units of their own, which the page scales. Colours are classes of
+//! `page.css`. Every mark has its numbers as a tooltip.
 
 use std::collections::BTreeMap;
 use std::fmt::{Result, Write};
@@ -14,15 +15,15 @@ use crate::text::{duration, grouped};
 const WIDTH: f64 = 960.0;
 const HALF: f64 = 470.0;
 const HEIGHT: f64 = 220.0;
-/// Space for numbers at the left and below.
+/// Margins for the axis labels.
 const LEFT: f64 = 56.0;
 const BELOW: f64 = 26.0;
 const ABOVE: f64 = 12.0;
 
-/// The order in which classes are stacked, from below: what is well first, so that what failed stands out on top.
+/// Order of the classes in a stack, from below: successes first, so that failures stand out on top.
 const STACK: [usize; CLASSES.len()] = [0, 1, 2, 5, 6, 3, 4];
 
-/// Exchanges by status over time.
+/// Draws exchanges over time as bars, stacked by class of status.
 pub(super) fn over_time(timeline: &StatusTimeline, page: &mut String) -> Result {
     let bins: Vec<_> = timeline.bins().collect();
     let Some((first, _)) = bins.first().copied() else { return nothing(page) };
@@ -60,12 +61,12 @@ pub(super) fn over_time(timeline: &StatusTimeline, page: &mut String) -> Result 
     close(page)
 }
 
-/// `12:00:00` of an RFC 3339 time, with decimals where they say something.
+/// Returns the time of day of an RFC 3339 time, without trailing zeros.
 fn clock(time: &str) -> &str {
     time.split_once('T').map_or(time, |(_, clock)| clock.trim_end_matches(['Z', '0']).trim_end_matches('.'))
 }
 
-/// A bar a class, with the codes in it.
+/// Draws a bar per class of status, labelled with the codes in it.
 pub(super) fn statuses(total: &Group, codes: &BTreeMap<u16, u64>, page: &mut String) -> Result {
     let rows: Vec<_> = (0..CLASSES.len()).filter(|&class| total.classes[class] > 0).collect();
     if rows.is_empty() {
@@ -100,7 +101,7 @@ pub(super) fn statuses(total: &Group, codes: &BTreeMap<u16, u64>, page: &mut Str
     close(page)
 }
 
-/// How many exchanges took how long, in bins that widen: three a doubling.
+/// Draws the distribution of latency on a logarithmic axis, three bins per doubling.
 pub(super) fn latencies(latency: &Histogram<u32>, page: &mut String) -> Result {
     if latency.is_empty() {
         return nothing(page);
@@ -152,7 +153,7 @@ fn nothing(page: &mut String) -> Result {
     Ok(())
 }
 
-/// Lines across, with their numbers: none, the half where it is a whole number, all.
+/// Draws horizontal lines with their numbers: zero, half if it is a whole number, and `most`.
 fn scale(page: &mut String, width: f64, most: u64) -> Result {
     let marks = if most.is_multiple_of(2) { vec![0, most / 2, most] } else { vec![0, most] };
     for number in marks {

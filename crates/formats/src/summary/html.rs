@@ -1,6 +1,7 @@
-//! The summary as one self-contained page: no script, nothing fetched, charts as SVG with a tooltip on every mark.
+//! The summary as one self-contained HTML page: no script, no external resource.
 //!
-//! Whatever came from the wire is escaped. Next: `charts` for the drawings, `page.css` for how it looks.
+//! Text from the wire is always [escaped](Escaped). Next: `charts` for the charts, `page.css` for
+//! the styles.
 
 use std::fmt::{Display, Formatter, Result, Write};
 
@@ -11,18 +12,34 @@ use super::{CLASSES, Endpoint, Group, Groups, SummaryReport};
 use crate::accounts;
 use crate::text::{duration, grouped, size};
 
-/// Rows of a table. A page of all [`super::ENDPOINTS_MAX`] would not be read.
+/// Maximum rows of a table. Nobody reads a page with all [`super::ENDPOINTS_MAX`].
 const ROWS: usize = 200;
 
 pub(super) fn write(report: &SummaryReport, ledger: &Ledger, damaged: bool, out: &mut Vec<u8>) {
     let mut page = String::new();
-    // A string takes every character.
+    // Writing to a string cannot fail.
     let _ = write_page(report, ledger, damaged, &mut page);
     out.extend_from_slice(page.as_bytes());
 }
 
 fn write_page(report: &SummaryReport, ledger: &Ledger, damaged: bool, page: &mut String) -> Result {
     let total = &report.total;
+    header(report, &accounts::verdict_of(ledger, damaged), page)?;
+    cards(report, page)?;
+    section(page, "Over time", |page| over_time(&report.timeline, page))?;
+    page.push_str("<div class=\"two\">\n");
+    section(page, "Status", |page| statuses(total, &report.statuses, page))?;
+    section(page, "Latency", |page| latencies(&total.latency, page))?;
+    page.push_str("</div>\n");
+    section(page, "Hosts", |page| table(page, "Host", &report.hosts, total))?;
+    section(page, "Endpoints", |page| table(page, "Endpoint", &report.endpoints, total))?;
+    losses(report, ledger, page)?;
+    page.push_str("</body>\n</html>\n");
+    Ok(())
+}
+
+/// Writes the head of the document and the page's header: names, time span and verdict.
+fn header(report: &SummaryReport, verdict: &str, page: &mut String) -> Result {
     let names = Escaped(&report.names);
     write!(
         page,
@@ -36,9 +53,14 @@ fn write_page(report: &SummaryReport, ledger: &Ledger, damaged: bool, page: &mut
         let length = duration(to.since(from).as_nanos() as u64);
         writeln!(page, "<p>{} – {} ({length})</p>", from.rfc3339(precision), to.rfc3339(precision))?;
     }
-    let verdict = accounts::verdict_of(ledger, damaged);
     let look = if verdict.starts_with("Lost nothing") { "well" } else { "odd" };
-    writeln!(page, "<p class=\"{look}\">{}</p></header>\n<section class=\"cards\">", Escaped(&verdict))?;
+    writeln!(page, "<p class=\"{look}\">{}</p></header>", Escaped(verdict))
+}
+
+/// Writes the figures of the whole capture.
+fn cards(report: &SummaryReport, page: &mut String) -> Result {
+    let total = &report.total;
+    page.push_str("<section class=\"cards\">\n");
     card(page, &grouped(total.exchanges), "exchanges")?;
     card(page, &grouped(report.connections.len() as u64), "connections")?;
     let failed = total.classes[3] + total.classes[4];
@@ -50,29 +72,25 @@ fn write_page(report: &SummaryReport, ledger: &Ledger, damaged: bool, page: &mut
     card(page, &size(total.request_bytes), "bodies up")?;
     card(page, &size(total.response_bytes), "bodies down")?;
     page.push_str("</section>\n");
+    Ok(())
+}
 
-    section(page, "Over time", |page| over_time(&report.timeline, page))?;
-    page.push_str("<div class=\"two\">\n");
-    section(page, "Status", |page| statuses(total, &report.statuses, page))?;
-    section(page, "Latency", |page| latencies(&total.latency, page))?;
-    page.push_str("</div>\n");
-    section(page, "Hosts", |page| table(page, "Host", &report.hosts, total))?;
-    section(page, "Endpoints", |page| table(page, "Endpoint", &report.endpoints, total))?;
+/// Writes the incomplete messages and the anomalies, if there are any.
+fn losses(report: &SummaryReport, ledger: &Ledger, page: &mut String) -> Result {
     let odd = report.incomplete.iter().map(|(why, number)| (format!("incomplete: {why}"), *number));
     let odd: Vec<_> =
         odd.chain(accounts::anomalies(ledger).into_iter().map(|(name, n)| (name.to_owned(), n))).collect();
-    if !odd.is_empty() {
-        section(page, "Losses and anomalies", |page| {
-            page.push_str("<table><tbody>\n");
-            for (name, number) in &odd {
-                writeln!(page, "<tr><td>{}</td><td>{}</td></tr>", Escaped(name), grouped(*number))?;
-            }
-            page.push_str("</tbody></table>\n");
-            Ok(())
-        })?;
+    if odd.is_empty() {
+        return Ok(());
     }
-    page.push_str("</body>\n</html>\n");
-    Ok(())
+    section(page, "Losses and anomalies", |page| {
+        page.push_str("<table><tbody>\n");
+        for (name, number) in &odd {
+            writeln!(page, "<tr><td>{}</td><td>{}</td></tr>", Escaped(name), grouped(*number))?;
+        }
+        page.push_str("</tbody></table>\n");
+        Ok(())
+    })
 }
 
 fn card(page: &mut String, value: &str, name: &str) -> Result {
@@ -86,7 +104,7 @@ fn section(page: &mut String, title: &str, inside: impl FnOnce(&mut String) -> R
     Ok(())
 }
 
-/// What a row of a table is about.
+/// A key that names a row of a table.
 trait Named {
     fn cell(&self) -> String;
 }
@@ -104,7 +122,7 @@ impl Named for Endpoint {
     }
 }
 
-/// Only with the classes that occur in `total`.
+/// Writes a table with columns for the classes of status that occur in `total`.
 fn table<K: Ord + Clone + Named>(page: &mut String, title: &str, groups: &Groups<K>, total: &Group) -> Result {
     let classes: Vec<_> = (0..CLASSES.len()).filter(|&class| total.classes[class] > 0).collect();
     write!(page, "<div class=\"wide\"><table><thead><tr><th>{title}</th><th>exchanges</th>")?;
@@ -140,7 +158,7 @@ fn row(page: &mut String, name: &str, group: &Group, classes: &[usize]) -> Resul
     writeln!(page, "<td>{}</td><td>{}</td></tr>", size(group.request_bytes), size(group.response_bytes))
 }
 
-/// Text as it may stand in HTML, in quotes too.
+/// Text escaped for HTML, also inside quotes.
 pub(super) struct Escaped<'a>(pub(super) &'a str);
 
 impl Display for Escaped<'_> {

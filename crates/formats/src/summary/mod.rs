@@ -1,8 +1,10 @@
-//! What is in a capture, counted: hosts, endpoints, statuses, latencies, sizes, over time.
+//! The summary of a capture: hosts, endpoints, statuses, latencies and sizes, and exchanges over
+//! time.
 //!
-//! It keeps counts, never messages: at most [`HOSTS_MAX`] hosts and [`ENDPOINTS_MAX`] endpoints with a histogram each (what
-//! comes beyond is counted together as "other"), and requests that wait for their response, within the bounds of
-//! `exchange`. Next: `template` for how paths become endpoints, `text` and `html` for the two pages.
+//! It keeps counts, not messages: at most [`HOSTS_MAX`] hosts and [`ENDPOINTS_MAX`] endpoints with
+//! a histogram each; further ones are counted together as "other". Only requests that wait for
+//! their response are held, within the limits of `exchange`. Next: `template` for how paths become
+//! endpoints, `text` and `html` for the two pages.
 
 mod charts;
 mod html;
@@ -23,14 +25,15 @@ use crate::exchange::{Exchanges, Whole};
 use crate::target::host_of;
 use timeline::StatusTimeline;
 
-/// Arbitrary. A histogram of what takes up to five minutes has 17 KiB, so with the endpoints some 26 MiB at most.
+/// Maximum number of hosts. Arbitrary: a histogram of latencies up to five minutes takes 17 KiB, so
+/// hosts and endpoints take at most about 26 MiB.
 const HOSTS_MAX: usize = 500;
-/// See [`HOSTS_MAX`].
+/// Maximum number of endpoints; see [`HOSTS_MAX`].
 const ENDPOINTS_MAX: usize = 1000;
-/// Connections that are counted one by one; beyond it the page says "more than".
+/// Maximum number of connections counted exactly; over it the page says "more than".
 const CONNECTIONS_MAX: usize = 1 << 20;
 
-/// Classes of status: 1xx to 5xx, the rest, and none at all.
+/// The classes of status: 1xx to 5xx, any other status, and no response.
 pub(super) const CLASSES: [&str; 7] = ["1xx", "2xx", "3xx", "4xx", "5xx", "other", "no response"];
 const NO_RESPONSE: usize = 6;
 
@@ -49,7 +52,7 @@ pub(crate) struct SummaryReport {
     without_request: u64,
 }
 
-/// What is counted alike for all, for a host and for an endpoint.
+/// The counts of a host, of an endpoint, or of the whole capture.
 #[derive(Clone)]
 struct Group {
     exchanges: u64,
@@ -59,7 +62,7 @@ struct Group {
     response_bytes: u64,
 }
 
-/// A method at a path of a host, ids left out.
+/// A method and a path of a host, with placeholders for ids.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Endpoint {
     method: String,
@@ -67,7 +70,7 @@ struct Endpoint {
     path: String,
 }
 
-/// Groups by name, so many and no more.
+/// Groups by name, at most `max` of them.
 struct Groups<K> {
     groups: BTreeMap<K, Group>,
     max: usize,
@@ -123,9 +126,9 @@ impl SummaryReport {
 
     fn exchange(&mut self, exchange: &[Message]) {
         let Some(first) = exchange.first() else { return };
-        let request = exchange.iter().find(|message| message.head.method().is_some());
-        let last = exchange.iter().rev().find(|message| message.head.status().is_some());
-        let status = last.and_then(|message| message.head.status());
+        let request = exchange.iter().find(|message| message.method().is_some());
+        let last = exchange.iter().rev().find(|message| message.status().is_some());
+        let status = last.and_then(|message| message.status());
         let class = match status {
             None => NO_RESPONSE,
             Some(status @ 100..600) => usize::from(status / 100) - 1,
@@ -151,8 +154,8 @@ impl SummaryReport {
         let host = host_of(request).filter(|host| !host.is_empty()).unwrap_or(&server);
         let host = template::short(&host.to_ascii_lowercase());
         let endpoint = Endpoint {
-            method: template::short(request.head.method().unwrap_or_default()),
-            path: template::of(request.head.path().unwrap_or_default()),
+            method: template::short(request.method().unwrap_or_default()),
+            path: template::of(request.target().unwrap_or_default()),
             host: host.clone(),
         };
         self.hosts.add(host, &one);
@@ -160,7 +163,7 @@ impl SummaryReport {
     }
 }
 
-/// What one exchange adds to each of its groups.
+/// The counts that one exchange adds to each of its groups.
 struct One {
     class: usize,
     latency: Option<u64>,
@@ -174,7 +177,7 @@ impl Default for Group {
     }
 }
 
-/// Two digits are enough to read, and a histogram stays below 20 KiB with them.
+/// Two significant digits are enough for reading, and keep a histogram under 20 KiB.
 fn histogram() -> Histogram<u32> {
     #[expect(clippy::expect_used, reason = "two digits are allowed, says the library")]
     Histogram::new(2).expect("0 to 5 digits")
@@ -187,12 +190,12 @@ impl Group {
         self.request_bytes += one.request_bytes;
         self.response_bytes += one.response_bytes;
         if let Some(nanos) = one.latency {
-            // It grows with what it is given, so nothing is out of its range.
+            // The histogram resizes itself, so no value is out of range.
             let _ = self.latency.record(nanos);
         }
     }
 
-    /// Nanoseconds; none without any latency.
+    /// Returns a percentile of the latency in nanoseconds, if there is any latency.
     fn percentile(&self, percent: f64) -> Option<u64> {
         (!self.latency.is_empty()).then(|| self.latency.value_at_quantile(percent / 100.0))
     }
@@ -211,7 +214,7 @@ impl<K: Ord + Clone> Groups<K> {
         }
     }
 
-    /// The busiest first, equal ones by name.
+    /// Returns the groups by number of exchanges, most first, then by name.
     fn busiest(&self) -> Vec<(&K, &Group)> {
         let mut groups: Vec<_> = self.groups.iter().collect();
         groups.sort_by_key(|(_, group)| Reverse(group.exchanges));

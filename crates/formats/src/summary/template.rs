@@ -1,14 +1,14 @@
-//! Paths as endpoints: what looks like an id becomes a placeholder, so that a million orders are one line.
+//! Turns paths into endpoints: ids become placeholders, so that a million orders are one row.
 //!
-//! It goes by looks alone and knows no application. The query is left out.
+//! It recognises ids by their form alone. The query is left out.
 
 use crate::target::path_of;
 
-/// A segment of this length with digits and letters in it is taken for an id.
+/// Minimum length of a segment of digits and letters that counts as an id.
 const TOKEN_MIN: usize = 20;
-/// Characters of a path, a host or a method that are told apart.
+/// Maximum characters kept of a path, a host or a method.
 const NAME_MAX: usize = 200;
-/// Shortest word that is taken for a number in hexadecimal.
+/// Minimum length of a segment that counts as a hexadecimal number.
 const HEX_MIN: usize = 8;
 
 /// `/orders/4711/items/9?full=1` becomes `/orders/{n}/items/{n}`.
@@ -19,7 +19,7 @@ pub(super) fn of(target: &str) -> String {
     short(&segments.join("/"))
 }
 
-/// So much of a name that a thousand of them do not matter.
+/// Cuts a name, so that the names of all groups stay small.
 pub(super) fn short(name: &str) -> String {
     match name.char_indices().nth(NAME_MAX) {
         Some((end, _)) => format!("{}…", &name[..end]),
@@ -27,7 +27,7 @@ pub(super) fn short(name: &str) -> String {
     }
 }
 
-/// What stands before the last dot may be an id too: `4711.json`.
+/// Replaces a segment that is an id, also one before an extension: `4711.json`.
 fn segment(text: &str) -> String {
     if let Some(name) = placeholder(text) {
         return name.to_owned();
@@ -69,7 +69,7 @@ mod tests {
     use super::of;
 
     #[test]
-    fn what_looks_like_an_id_is_one() {
+    fn ids_become_placeholders() {
         for (target, template) in [
             ("/", "/"),
             ("/orders/4711/items/9?full=1", "/orders/{n}/items/{n}"),

@@ -1,4 +1,5 @@
-//! The summary as a page for a terminal: no colours, so that it looks the same in a file or a mail.
+//! The summary as plain text, without colours: it looks the same on a terminal, in a file and in a
+//! mail.
 
 use std::io::Write;
 
@@ -8,19 +9,36 @@ use super::{CLASSES, Group, SummaryReport};
 use crate::accounts;
 use crate::text::{count, cut, duration, escape, grouped, size};
 
-/// Lines of a table; the page on HTML shows more.
+/// Maximum rows of a table; the HTML page shows more.
 const ROWS: usize = 20;
-/// Columns of a bar.
+/// Columns of the longest bar.
 const BAR: u64 = 40;
-/// Columns for what a row is about.
+/// Columns for the name of a row.
 const NAME: usize = 52;
 
 pub(super) fn write(report: &SummaryReport, ledger: &Ledger, damaged: bool, out: &mut Vec<u8>) {
-    // A vector takes every byte.
+    // Writing to a vector cannot fail.
     let _ = page(report, ledger, damaged, out);
 }
 
 fn page(report: &SummaryReport, ledger: &Ledger, damaged: bool, out: &mut Vec<u8>) -> std::io::Result<()> {
+    overview(report, &accounts::verdict_of(ledger, damaged), out)?;
+    statuses(report, out)?;
+    let hosts = report.hosts.busiest().into_iter().map(|(host, group)| (host.clone(), group));
+    table("Hosts", hosts, &report.hosts.other, out)?;
+    let name = |endpoint: &super::Endpoint| format!("{:<7} {}{}", endpoint.method, endpoint.host, endpoint.path);
+    let endpoints = report.endpoints.busiest().into_iter().map(|(endpoint, group)| (name(endpoint), group));
+    table("Endpoints", endpoints, &report.endpoints.other, out)?;
+    let odd = accounts::anomalies(ledger);
+    if !odd.is_empty() {
+        writeln!(out, "\nAnomalies")?;
+        odd.iter().try_for_each(|(name, number)| writeln!(out, "  {name:<28}{:>10}", grouped(*number)))?;
+    }
+    Ok(())
+}
+
+/// Writes the figures of the whole capture.
+fn overview(report: &SummaryReport, verdict: &str, out: &mut Vec<u8>) -> std::io::Result<()> {
     let total = &report.total;
     writeln!(out, "{}", escape(&report.names))?;
     if let Some((from, to)) = report.span {
@@ -43,8 +61,12 @@ fn page(report: &SummaryReport, ledger: &Ledger, damaged: bool, out: &mut Vec<u8
     for (why, number) in &report.incomplete {
         writeln!(out, "incomplete   {}: {why}", count(*number, "message"))?;
     }
-    writeln!(out, "accounts     {}", accounts::verdict_of(ledger, damaged))?;
+    writeln!(out, "accounts     {verdict}")
+}
 
+/// Writes a bar per class of status, with the codes in it.
+fn statuses(report: &SummaryReport, out: &mut Vec<u8>) -> std::io::Result<()> {
+    let total = &report.total;
     writeln!(out, "\nStatus")?;
     let most = total.classes.iter().copied().max().unwrap_or_default().max(1);
     for (class, &number) in CLASSES.iter().zip(&total.classes).filter(|(_, number)| **number > 0) {
@@ -58,16 +80,6 @@ fn page(report: &SummaryReport, ledger: &Ledger, damaged: bool, out: &mut Vec<u8
         let bar = "█".repeat(length);
         let row = format!("  {class:<12}{:>10}  {bar}  {}", grouped(number), codes.join(" "));
         writeln!(out, "{}", row.trim_end())?;
-    }
-    let hosts = report.hosts.busiest().into_iter().map(|(host, group)| (host.clone(), group));
-    table("Hosts", hosts, &report.hosts.other, out)?;
-    let name = |endpoint: &super::Endpoint| format!("{:<7} {}{}", endpoint.method, endpoint.host, endpoint.path);
-    let endpoints = report.endpoints.busiest().into_iter().map(|(endpoint, group)| (name(endpoint), group));
-    table("Endpoints", endpoints, &report.endpoints.other, out)?;
-    let odd: Vec<_> = accounts::anomalies(ledger);
-    if !odd.is_empty() {
-        writeln!(out, "\nAnomalies")?;
-        odd.iter().try_for_each(|(name, number)| writeln!(out, "  {name:<28}{:>10}", grouped(*number)))?;
     }
     Ok(())
 }

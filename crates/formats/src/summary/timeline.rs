@@ -1,6 +1,7 @@
-//! Exchanges over time, in at most [`BINS_MAX`] bins whatever the capture's length.
+//! Exchanges over time, in at most [`BINS_MAX`] bins however long the capture is.
 //!
-//! Bins are aligned to the epoch, so the order of what comes does not matter; they widen by 2 and 5 in turn.
+//! Bins are aligned to the epoch, so the order of exchanges does not matter. They widen by 2 and 5
+//! in turn.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +9,14 @@ use sniffer_packet::time::Timestamp;
 
 use super::CLASSES;
 
-/// What a page is wide enough for.
+/// Maximum number of bins: a page has room for this many.
 const BINS_MAX: u64 = 120;
 /// Width of the finest bins: a millisecond.
 const FINEST: u64 = 1_000_000;
 
-/// Counts by class of status in each bin.
+/// The number of exchanges per bin and class of status.
 pub(super) struct StatusTimeline {
-    /// Nanoseconds of a bin.
+    /// Width of a bin in nanoseconds.
     pub(super) width: u64,
     bins: BTreeMap<u64, [u64; CLASSES.len()]>,
     by_five: bool,
@@ -41,12 +42,12 @@ impl StatusTimeline {
         }
     }
 
-    /// From the first bin to the last, empty ones among them.
+    /// Returns the numbers of the first and the last bin.
     fn range(&self) -> Option<(u64, u64)> {
         Some((*self.bins.first_key_value()?.0, *self.bins.last_key_value()?.0))
     }
 
-    /// Where each bin begins, and its counts. The length is cheap: it asks no bin.
+    /// Returns the start and the counts of each bin, empty ones included.
     pub(super) fn bins(&self) -> impl ExactSizeIterator<Item = (Timestamp, [u64; CLASSES.len()])> {
         let (first, last) = self.range().map_or((1, 0), |range| range);
         let count = usize::try_from((last + 1).saturating_sub(first)).unwrap_or(usize::MAX);

@@ -1,8 +1,9 @@
-//! Packets on their way from the capture thread to the engine: copied out of the kernel's buffer, many in one piece.
+//! Batches of packets on their way from the capture thread to the engine, copied out of the kernel's
+//! buffer.
 
 use sniffer_packet::time::Timestamp;
 
-/// Bytes after which a batch is handed on. Arbitrary: fits into the second-level cache.
+/// Bytes at which a batch is handed on. Arbitrary: it fits into the second-level cache.
 const FULL: usize = 128 << 10;
 
 /// Captured packets, in order.
@@ -10,11 +11,12 @@ const FULL: usize = 128 << 10;
 pub(crate) struct PacketBatch {
     bytes: Vec<u8>,
     packets: Vec<CapturedPacket>,
-    /// Until here nothing else was captured: for the engine's clock when no packets come.
+    /// No other packet was captured until this time: it advances the engine's clock when no packets
+    /// come.
     pub(crate) quiet_until: Option<Timestamp>,
 }
 
-/// A packet's header, as libpcap gives it.
+/// The header of a packet, as libpcap reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CapturedPacket {
     pub(crate) time: Timestamp,
@@ -40,7 +42,7 @@ impl PacketBatch {
         self.packets.len()
     }
 
-    /// Makes it as good as new; its memory stays.
+    /// Empties the batch and keeps its memory.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         // A burst of large packets must not hold its memory for good.
@@ -49,12 +51,12 @@ impl PacketBatch {
         self.quiet_until = None;
     }
 
-    /// The packets with their bytes.
+    /// Returns the packets with their bytes.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (CapturedPacket, &[u8])> {
         let mut rest = self.bytes.as_slice();
         self.packets.iter().map(move |&packet| {
-            let (bytes, behind) = rest.split_at(packet.captured as usize);
-            rest = behind;
+            let (bytes, after) = rest.split_at(packet.captured as usize);
+            rest = after;
             (packet, bytes)
         })
     }

@@ -1,4 +1,4 @@
-//! What the capture thread counts, for others to read at any time.
+//! The counters of the capture thread, which other threads may read at any time.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,17 +11,17 @@ pub(crate) struct Counters {
     ring_drops: AtomicU64,
 }
 
-/// What was counted, in packets.
+/// The counts, in packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Captured {
-    /// Taken from the kernel.
+    /// Packets taken from the kernel.
     pub received: u64,
-    /// Lost in the kernel for want of room in its buffer.
+    /// Packets lost because the kernel's buffer was full.
     pub kernel_drops: u64,
-    /// Lost by the interface or its driver.
+    /// Packets lost by the interface or its driver.
     pub interface_drops: u64,
-    /// Received and dropped because the engine was behind; in `received` too.
+    /// Packets dropped because the engine was too slow. They count as `received` too.
     pub ring_drops: u64,
 }
 

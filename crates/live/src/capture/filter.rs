@@ -1,7 +1,9 @@
-//! The filter that the kernel runs: TCP on the watched ports, and everything that could be a part of it.
+//! The filter that the kernel runs: TCP on the watched ports, and every packet that could be part of
+//! it.
 //!
-//! Fragments carry no ports, so all of TCP's are let through; the engine drops those of other ports once they are whole.
-//! What the filter cannot see is listed, to be said once at start. Source of the syntax: pcap-filter(7).
+//! Fragments carry no ports, so all fragments of TCP pass; the engine drops those of other ports once
+//! they are reassembled. The blind spots of the filter are listed, and logged at start. Source of the
+//! syntax: pcap-filter(7).
 
 use std::fmt::Write;
 
@@ -11,20 +13,21 @@ use sniffer_packet::frame::LinkType;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CaptureFilter {
     pub(crate) expression: String,
-    /// For a person.
+    /// The blind spots, for a person.
     pub(crate) unseen: &'static str,
 }
 
-/// The filter for these ports on frames of this link type.
+/// Returns the filter for these ports on frames of this link type.
 pub(crate) fn filter(ports: &[u16], link: LinkType) -> CaptureFilter {
     let mut tcp = String::new();
     for port in ports {
         let _ = write!(tcp, "tcp port {port} or ");
     }
-    // IPv4 with an offset or more to come; IPv6 with a fragment header as the first extension.
+    // IPv4 with a fragment offset or more fragments; IPv6 with a fragment header first.
     tcp.push_str("(ip proto 6 and ip[6:2] & 0x3fff != 0) or ip6 proto 44");
     if link == LinkType::ETHERNET {
-        // `vlan` moves the offsets of everything behind it, so the plain expression comes first. Two tags deep.
+        // `vlan` moves the offsets of all that follows it, so the plain expression comes first. Two
+        // tags deep.
         let expression = format!("{tcp} or (vlan and ({tcp} or (vlan and ({tcp}))))");
         let unseen =
             "tunnels (GRE, VXLAN, Geneve, IP in IP …), MPLS, PPPoE, IPv6 with other extension headers before TCP";
@@ -40,7 +43,7 @@ mod tests {
 
     use super::*;
 
-    /// Ethernet with these EtherTypes and tags in front of an IPv4 or IPv6 packet.
+    /// Returns an IPv4 or IPv6 packet in Ethernet with these tags.
     fn ethernet(tags: &[u16], packet: &[u8]) -> Vec<u8> {
         let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
         for tag in tags {
@@ -71,7 +74,7 @@ mod tests {
 
     #[track_caller]
     fn lets_through(link: LinkType, frame: &[u8]) -> bool {
-        // Raw IP as libpcap numbers it on this system; in files it is 101.
+        // libpcap's number of raw IP on this system; in files it is 101.
         let number = if link == LinkType::RAW { Linktype(12) } else { Linktype(i32::from(link.0)) };
         let handle = Capture::dead(number).unwrap();
         let expression = filter(&[80, 8080], link).expression;
@@ -96,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn fragments_pass_whatever_their_ports() {
+    fn fragments_pass_whatever_their_ports_are() {
         for (packet, passes) in [
             (v4(6, 0x2000, [40_000, 81]), true),
             (v4(6, 0x0010, [0, 0]), true),
@@ -108,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn one_tag_and_two_tags_are_looked_behind() {
+    fn packets_pass_by_their_ports_after_one_tag_and_after_two() {
         for tags in [&[0x8100][..], &[0x88a8, 0x8100], &[0x8100, 0x8100]] {
             for (packet, passes) in [
                 (v4(6, 0, [40_000, 80]), true),

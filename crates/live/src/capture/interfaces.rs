@@ -1,4 +1,4 @@
-//! What can be captured on, and why not.
+//! The interfaces of this machine, and why one cannot be captured on.
 
 use std::net::IpAddr;
 
@@ -8,33 +8,33 @@ use pcap::{Capture, Device};
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Interface {
-    /// What to give as `interface`.
+    /// Name, as the option `interface` takes it.
     pub name: String,
-    /// libpcap's words for it, when it has some.
+    /// libpcap's description, if it has one.
     pub description: Option<String>,
     /// Its addresses.
     pub addresses: Vec<IpAddr>,
-    /// Whether it is a loopback interface.
+    /// True for a loopback interface.
     pub loopback: bool,
-    /// Whether it is up.
+    /// True if it is up.
     pub up: bool,
 }
 
 impl Interface {
-    /// Tries to capture on it; libpcap's words when that does not work.
+    /// Tries to capture on it.
     ///
     /// # Errors
-    /// It cannot be captured on.
+    /// It cannot be captured on: libpcap's words.
     pub fn probe(&self) -> Result<(), String> {
         let opened = Capture::from_device(self.name.as_str()).and_then(Capture::open);
         opened.map(drop).map_err(|error| super::words(&error))
     }
 }
 
-/// The interfaces there are.
+/// Lists the interfaces.
 ///
 /// # Errors
-/// libpcap's words when it cannot tell.
+/// They cannot be listed: libpcap's words.
 pub fn interfaces() -> Result<Vec<Interface>, String> {
     let devices = Device::list().map_err(|error| super::words(&error))?;
     Ok(devices.into_iter().map(interface).collect())

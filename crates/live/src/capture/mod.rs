@@ -1,6 +1,6 @@
 //! From libpcap to batches of packets.
 //!
-//! It never decodes a packet. Next: [`reader`], the thread; [`filter`], what the kernel lets through.
+//! It never decodes a packet. Next: [`reader`], the thread; [`filter`], the kernel's filter.
 
 pub(crate) mod batch;
 pub(crate) mod counters;
@@ -18,8 +18,9 @@ use crate::config::LiveConfig;
 use crate::error::StartError;
 use filter::CaptureFilter;
 
-/// How long the kernel may hold packets back to hand over many at once. Immediate mode costs 8 to 15 times the CPU and
-/// loses packets at rates where this loses none; a message is to come out within 50 ms of its last packet.
+/// How long the kernel may hold packets back to hand over many at once. A message has to come out
+/// within 50 ms of its last packet. Immediate mode costs far more CPU and loses packets sooner.
+/// hot: see NOTES#immediate-mode
 pub(crate) const TIMEOUT: Duration = Duration::from_millis(10);
 
 /// An open capture.
@@ -30,7 +31,7 @@ pub(crate) struct Opened {
     pub(crate) loopback: bool,
 }
 
-/// Opens the interface of a configuration, with its filter.
+/// Opens the configured interface with its filter.
 pub(crate) fn open(config: &LiveConfig) -> Result<Opened, StartError> {
     let name = &config.interface;
     let failed = |error: pcap::Error| StartError::CaptureOpenFailed { message: words(&error) };
@@ -57,7 +58,7 @@ pub(crate) fn open(config: &LiveConfig) -> Result<Opened, StartError> {
     Ok(Opened { handle, link, filter, loopback: interface.loopback })
 }
 
-/// A link type as files number it: libpcap's own numbers differ by system where theirs are the same everywhere.
+/// Returns a link type as files number it. libpcap's own numbers differ by system.
 fn link_type(libpcap: Linktype) -> LinkType {
     match libpcap {
         // DLT_RAW: 12 nearly everywhere, 14 on OpenBSD.
@@ -66,7 +67,7 @@ fn link_type(libpcap: Linktype) -> LinkType {
     }
 }
 
-/// libpcap's exact words, without what the binding puts before them.
+/// Returns libpcap's exact words, without the prefix that the binding adds.
 pub(crate) fn words(error: &pcap::Error) -> String {
     match error {
         pcap::Error::PcapError(words) => words.clone(),

@@ -1,26 +1,27 @@
-//! How far capture time has come when no packets do.
+//! The capture time while no packets come.
 //!
-//! The last packet's time plus the monotonic time since it was read, less what the kernel may still hold back: a later
-//! packet never has an earlier time, so that live gives what a replay of the recording gives. Steps of the wall clock do
-//! not matter: it is not asked.
+//! It is the time of the last packet, plus the monotonic time since that packet was read, less the
+//! time that the kernel may hold packets back. No later packet has an earlier time, so a replay of
+//! the recording gives the output of the live run. The wall clock is not read, so its steps do not
+//! matter.
 
 use std::time::{Duration, Instant};
 
 use sniffer_packet::time::Timestamp;
 
-/// The last packet, by both clocks.
+/// The time of the last packet, by both clocks.
 #[derive(Debug, Default)]
 pub(super) struct Quiet {
     last: Option<(Timestamp, Instant)>,
 }
 
 impl Quiet {
-    /// A packet with this time was read now.
+    /// Notes that a packet with this time was read now.
     pub(super) fn packet(&mut self, time: Timestamp, now: Instant) {
         self.last = Some((time, now));
     }
 
-    /// Nothing that was captured before this moment is still to come; `None` before the first packet.
+    /// Returns the time before which no more packets come; `None` before the first packet.
     pub(super) fn until(&self, now: Instant, held_back: Duration) -> Option<Timestamp> {
         let (time, read) = self.last?;
         let since = now.saturating_duration_since(read).checked_sub(held_back)?;
@@ -43,7 +44,7 @@ mod tests {
         quiet.packet(Timestamp::new(1000, 0), at(0));
         assert_eq!(quiet.until(at(9), held_back), None);
         assert_eq!(quiet.until(at(510), held_back), Some(Timestamp::new(1000, 500_000_000)));
-        // The wall clock was set back by an hour: the packets say so, and nothing else.
+        // The wall clock was set back: the packets show it, and the capture time follows them.
         quiet.packet(Timestamp::new(900, 0), at(600));
         assert_eq!(quiet.until(at(1610), held_back), Some(Timestamp::new(901, 0)));
     }

@@ -1,18 +1,19 @@
-//! The fields of a configuration: their names, their environment variables, what a text stands for, and the rule.
+//! The fields of a configuration: their names, environment variables, kinds and rules.
 //!
-//! One table for TypeScript, command line and environment. It checks nothing itself. Next: [`super`], which does.
+//! This is the one table for TypeScript, command line and environment. It checks nothing itself.
+//! Next: [`super`], which checks.
 
 use serde_json::Value;
 
-/// What kind of value a field takes; decides how a text is read.
+/// The kind of a field's value. It decides how a text is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FieldKind {
     Text,
     Flag,
     Number,
-    /// Comma-separated as a text.
+    /// As a text: separated by commas.
     Numbers,
-    /// Comma-separated as a text.
+    /// As a text: separated by commas.
     Texts,
 }
 
@@ -26,20 +27,20 @@ macro_rules! fields {
         }
 
         impl ConfigField {
-            /// All of them.
+            /// All fields.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// Its name, as in TypeScript.
+            /// Returns its name in TypeScript.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)+ }
             }
 
-            /// Its environment variable.
+            /// Returns its environment variable.
             pub const fn variable(self) -> &'static str {
                 match self { $(Self::$variant => $variable,)+ }
             }
 
-            /// What it must be, to follow "must be".
+            /// Returns the rule for its values, as it follows "must be".
             pub const fn rule(self) -> &'static str {
                 match self { $(Self::$variant => $rule,)+ }
             }
@@ -54,42 +55,42 @@ macro_rules! fields {
 fields! {
     /// Server ports.
     Ports = "ports", "PORTS", Numbers, "a list of one or more ports, each an integer from 1 to 65535";
-    /// Where to capture.
+    /// Interface to capture on.
     Interface = "interface", "INTERFACE", Text, "the name of an interface";
-    /// The webhook.
+    /// URL of the webhook.
     OutputUrl = "outputUrl", "OUTPUT_URL", Text, "an http or https URL";
-    /// JSON lines.
+    /// JSON lines on standard output.
     OutputStdout = "outputStdout", "OUTPUT_STDOUT", Flag, "true or false";
-    /// Fraction of connections.
+    /// Fraction of connections to report.
     SampleRate = "sampleRate", "SAMPLE_RATE", Number, "a number from 0 to 1";
     /// Bytes of a body to keep.
     MaxBodySize = "maxBodySize", "MAX_BODY_SIZE", Number, "an integer, 0 or more";
-    /// Connections tracked at once.
+    /// Connections that are tracked at once.
     MaxConcurrentConnections = "maxConcurrentConnections", "MAX_CONCURRENT_CONNECTIONS", Number, "an integer, 1 or more";
-    /// When a connection is given up.
+    /// Idle time after which a connection times out.
     ConnectionIdleTimeoutMs = "connectionIdleTimeoutMs", "CONNECTION_IDLE_TIMEOUT_MS", Number, "an integer, 1 or more";
-    /// Headers whose values are not shown.
+    /// Headers whose values are hidden.
     RedactHeaders = "redactHeaders", "REDACT_HEADERS", Texts, "a list of header names";
-    /// Frames for others too.
+    /// Promiscuous mode: captures frames for other machines too.
     Promiscuous = "promiscuous", "PROMISCUOUS", Flag, "true or false";
-    /// The kernel's buffer.
+    /// Size of the kernel's buffer.
     BufferSizeBytes = "bufferSizeBytes", "BUFFER_SIZE_BYTES", Number, "an integer from 1 to 2147483647";
     /// Bytes of a packet to capture.
     Snaplen = "snaplen", "SNAPLEN", Number, "an integer from 1 to 2147483647";
-    /// How long outputs may take at the end.
+    /// Time that outputs have to drain at the end.
     DrainTimeoutMs = "drainTimeoutMs", "DRAIN_TIMEOUT_MS", Number, "an integer, 1 or more";
 }
 
-/// Known to [`super::Values::set_value`]'s callers and not to us; only ever suggested.
+/// Fields that only callers of [`super::Values::set_value`] know. Here they are only suggested.
 const ELSEWHERE: [&str; 1] = ["onHttpMessage"];
 
 impl ConfigField {
-    /// The field with this name.
+    /// Returns the field with this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|field| field.name() == name)
     }
 
-    /// The known name that is most like this one.
+    /// Returns the known name that is most like this one.
     pub(super) fn nearest(name: &str) -> &'static str {
         let lower = name.to_lowercase();
         let likeness = |known: &str| strsim::jaro_winkler(&lower, &known.to_lowercase());
@@ -97,8 +98,8 @@ impl ConfigField {
         known.max_by(|a, b| likeness(a).total_cmp(&likeness(b))).unwrap_or_default()
     }
 
-    /// A text (argument, environment) as the value it stands for. What it does not stand for stays a text, so that the
-    /// check can name it.
+    /// Converts a text (argument, environment) to the kind of value that the field takes. A text that
+    /// cannot be converted stays a text, so that the check can name it.
     pub(super) fn value(self, text: &str) -> Value {
         let text = text.trim();
         let number = |text: &str| match serde_json::from_str(text) {

@@ -1,14 +1,17 @@
-//! What may be asked of a live sniffer: read, checked and completed in one place.
+//! The configuration of a live sniffer: read, checked and completed in one place.
 //!
-//! TypeScript, command line and environment all end in [`Values`]; [`LiveConfig::new`] is the only way on, so whatever exists
-//! is right. Every error names the field, what came and what is allowed. It opens nothing: whether an interface exists is
-//! seen at start. Next: [`ConfigField`], the table.
+//! TypeScript, command line and environment all give [`Values`]. Only [`LiveConfig::new`] makes a
+//! configuration of them, so every [`LiveConfig`] is valid. Each error names the field, the value
+//! given and the values allowed. This module opens nothing: a start finds out whether an interface
+//! exists. Next: [`ConfigField`], the table of fields.
 
 mod fields;
 mod secret;
 mod values;
 
 use std::time::Duration;
+
+use sniffer_engine::http::is_token;
 
 use reqwest::Url;
 use serde_json::Value;
@@ -18,7 +21,7 @@ pub use secret::Token;
 pub use values::Values;
 use values::{Given, foreign};
 
-/// Headers whose values are hidden unless others are named.
+/// Headers whose values are hidden by default.
 pub const REDACTED_BY_DEFAULT: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "set-cookie"];
 
 /// A checked configuration.
@@ -39,11 +42,11 @@ pub struct LiveConfig {
     pub(crate) drain_timeout: Duration,
     pub(crate) token: Option<Token>,
     pub(crate) placement: Placement,
-    /// What is allowed but deserves a word at start.
+    /// Valid but doubtful settings, logged at start.
     pub(crate) warnings: Vec<String>,
 }
 
-/// Where this runs, as the container's environment says it; for the log only.
+/// Where this process runs, from the container's environment. For the log only.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Placement {
     pub(crate) pod: Option<String>,
@@ -58,13 +61,13 @@ pub(crate) struct Placement {
 pub struct ConfigError {
     /// The field, by its name in TypeScript (or `OUTPUT_URL_AUTH_TOKEN`, which is no field).
     pub field: String,
-    /// A sentence: the field, what came, what is allowed.
+    /// A sentence with the field, the value given and the values allowed.
     pub message: String,
 }
 
 impl LiveConfig {
-    /// Checks and completes. The environment is asked for what is no field: `NODE_ENV`, `OUTPUT_URL_AUTH_TOKEN`, and the
-    /// placement for the log.
+    /// Checks the values and fills in the defaults. `environment` gives what is no field: `NODE_ENV`,
+    /// `OUTPUT_URL_AUTH_TOKEN`, and the placement for the log.
     ///
     /// # Errors
     /// The first field that is wrong.
@@ -81,7 +84,7 @@ impl LiveConfig {
         };
         let interface = match given(ConfigField::Interface) {
             Some(check) => check.text()?,
-            // The pseudo-interface of all others exists on Linux alone.
+            // Only Linux has a pseudo-interface that stands for all.
             None if cfg!(target_os = "linux") => "any".to_owned(),
             None => return Err(missing(ConfigField::Interface)),
         };
@@ -91,14 +94,7 @@ impl LiveConfig {
         let small = |field, default| integer(field, default, 1, i32::MAX.unsigned_abs().into());
         let flag = |field| given(field).map_or(Ok(false), |check| check.flag());
         let token = token(environment)?;
-        if let (Some(url), Some(_)) = (&output_url, &token)
-            && url.scheme() == "http"
-            && !is_loopback(url)
-        {
-            let host = url.host_str().unwrap_or_default();
-            warnings
-                .push(format!("the bearer token goes to {host} over plain http, where others can read it: use https"));
-        }
+        warnings.extend(output_url.as_ref().filter(|_| token.is_some()).and_then(exposed_token));
         let config = Self {
             ports,
             interface,
@@ -119,14 +115,16 @@ impl LiveConfig {
             snaplen: i32::try_from(small(ConfigField::Snaplen, 262_144)?).unwrap_or(i32::MAX),
             drain_timeout: Duration::from_millis(integer(ConfigField::DrainTimeoutMs, 10_000, 1, u64::MAX)?),
             token,
-            placement: Placement {
-                pod: environment("POD_NAME"),
-                namespace: environment("NAMESPACE"),
-                node: environment("NODE_NAME"),
-            },
+            placement: Placement::new(environment),
             warnings,
         };
         Ok(config)
+    }
+}
+
+impl Placement {
+    fn new(environment: &dyn Fn(&str) -> Option<String>) -> Self {
+        Self { pod: environment("POD_NAME"), namespace: environment("NAMESPACE"), node: environment("NODE_NAME") }
     }
 }
 
@@ -136,12 +134,20 @@ fn missing(field: ConfigField) -> ConfigError {
 }
 
 fn token(environment: &dyn Fn(&str) -> Option<String>) -> Result<Option<Token>, ConfigError> {
-    /// The only place it is read from: a field would end up in shell histories and manifests.
+    /// The only source of the token: a field would end up in shell histories and manifests.
     const VARIABLE: &str = "OUTPUT_URL_AUTH_TOKEN";
     let Some(text) = environment(VARIABLE) else { return Ok(None) };
     Token::new(&text).map_err(|()| {
         let message = format!("{VARIABLE} holds a character that a header cannot carry; it must be visible ASCII");
         ConfigError { field: VARIABLE.to_owned(), message }
+    })
+}
+
+/// Returns the warning for a token that goes over plain http to another machine.
+fn exposed_token(url: &Url) -> Option<String> {
+    (url.scheme() == "http" && !is_loopback(url)).then(|| {
+        let host = url.host_str().unwrap_or_default();
+        format!("the bearer token goes to {host} over plain http, where others can read it: use https")
     })
 }
 
@@ -153,7 +159,7 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// A value with the field that it is for.
+/// A value, to be checked for its field.
 #[derive(Clone, Copy)]
 struct Check<'a> {
     field: ConfigField,
@@ -161,7 +167,7 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    /// The error for this value, or for a part of it.
+    /// Returns the error for this value, or for a part of it.
     fn wrong(self, part: Option<usize>, got: &str) -> ConfigError {
         self.because(part, got, &format!("it must be {}", self.field.rule()))
     }
@@ -214,10 +220,9 @@ impl Check<'_> {
     }
 
     fn names(self) -> Result<Vec<String>, ConfigError> {
-        // RFC 9110 §5.6.2; anything else would silently hide nothing.
-        let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        // A token, RFC 9110 §5.6.2: any other name would silently redact nothing.
         let name = |(at, value): (usize, &Value)| match value {
-            Value::String(name) if !name.is_empty() && name.bytes().all(token) => Ok(name.to_ascii_lowercase()),
+            Value::String(name) if is_token(name.as_bytes()) => Ok(name.to_ascii_lowercase()),
             other => {
                 Err(self.because(Some(at), &shown(other), "it must be the name of a header, such as authorization"))
             }
@@ -232,7 +237,7 @@ impl Check<'_> {
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
             return Err(self.wrong(None, &got));
         }
-        // The value is not repeated: it holds what must not be in a log.
+        // The error does not repeat the value, because it holds a secret.
         if !url.username().is_empty() || url.password().is_some() {
             let why = "a token belongs into the environment variable OUTPUT_URL_AUTH_TOKEN";
             return Err(self.because(None, "a URL with a user name or password", why));
@@ -244,9 +249,9 @@ impl Check<'_> {
     }
 }
 
-/// An integer that is not negative; JavaScript's 8080.0 is one.
+/// Returns a value as an integer that is not negative. JavaScript's 8080.0 is one.
 fn integer(value: &Value) -> Option<u64> {
-    /// Up to here a double holds every integer.
+    /// A double represents every integer up to here.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     value.as_u64().or_else(|| {
         let number = value.as_f64().filter(|n| n.fract() == 0.0 && (0.0..=EXACT).contains(n))?;
@@ -254,7 +259,7 @@ fn integer(value: &Value) -> Option<u64> {
     })
 }
 
-/// A value for an error: JSON, cut to a length that fits into a sentence.
+/// Returns a value for an error: as JSON, cut to a length that fits into a sentence.
 fn shown(value: &Value) -> String {
     const LONGEST: usize = 60;
     let text = foreign(value).map_or_else(|| value.to_string(), str::to_owned);

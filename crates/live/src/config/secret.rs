@@ -1,4 +1,4 @@
-//! The webhook's bearer token. It never shows: not in `Debug`, not in a log, not in an error.
+//! The webhook's bearer token. It is never shown: not in `Debug`, not in a log, not in an error.
 
 use std::fmt;
 
@@ -7,10 +7,11 @@ use std::fmt;
 pub struct Token(String);
 
 impl Token {
-    /// From the environment; the white space that secrets mounted from files end with is taken off. `None` when empty.
+    /// A token from the environment; `None` if the text is empty. Strips white space, because secrets
+    /// mounted from files end with a line feed.
     ///
     /// # Errors
-    /// A character that a header cannot carry.
+    /// The text has a character that a header cannot carry.
     pub(crate) fn new(text: &str) -> Result<Option<Self>, ()> {
         let text = text.trim();
         if text.is_empty() {
@@ -20,7 +21,7 @@ impl Token {
         if visible { Ok(Some(Self(text.to_owned()))) } else { Err(()) }
     }
 
-    /// The value of the `Authorization` header, the only place that it goes to.
+    /// Returns the value of the `Authorization` header, the only place where the token goes.
     pub(crate) fn authorization(&self) -> String {
         format!("Bearer {}", self.0)
     }

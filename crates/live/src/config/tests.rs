@@ -1,4 +1,4 @@
-//! Every field with what is right, what is wrong, and what is said then.
+//! Every field with valid values, invalid values, and the errors for them.
 
 use serde_json::json;
 
@@ -16,7 +16,7 @@ fn values(value: &Value) -> Values {
     values
 }
 
-/// A configuration of these values, and port 80.
+/// Checks a configuration of these values and port 80.
 fn config(value: Value) -> Result<LiveConfig, ConfigError> {
     let mut all = json!({"ports": [80]});
     all.as_object_mut().unwrap().extend(value.as_object().unwrap().clone());
@@ -171,7 +171,7 @@ fn in_production_a_webhook_is_https() {
 }
 
 #[test]
-fn the_token_never_shows() {
+fn the_token_is_never_shown() {
     let environment = [("PORTS", "80"), ("OUTPUT_URL", "http://10.0.0.1/"), ("OUTPUT_URL_AUTH_TOKEN", "s3cret\n")];
     let config = from(&environment).unwrap();
     assert!(!format!("{config:?}").contains("s3cret"));
@@ -203,7 +203,7 @@ fn a_token_over_plain_http_is_warned_of_unless_it_stays_here() {
 }
 
 #[test]
-fn a_value_that_json_has_no_word_for_is_wrong_everywhere_and_named() {
+fn a_value_that_json_cannot_express_is_wrong_everywhere_and_named() {
     let foreign = json!({"foreign": "NaN"});
     for field in ConfigField::ALL {
         let error = config(json!({field.name(): foreign})).unwrap_err();

@@ -1,8 +1,7 @@
-//! From a message to the queues: redaction first, then the line, once for all outputs.
+//! From a message to the queues: redaction first, then the line, made once for all outputs.
 //!
-//! It also holds back what some sniffer posted, as [`OwnPosts`] tells.
+//! It also holds back what a sniffer posted ([`OwnPosts`]).
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -22,29 +21,27 @@ pub(super) struct Emitter {
     outputs: Arc<[Output]>,
     full: Vec<Throttle>,
     redact: Vec<String>,
-    /// Connections with 1xx responses in their latest exchange: which, and how many. Gone with the connection.
-    interim: HashMap<FlowId, (u32, u32)>,
     posts: OwnPosts,
-    /// Room for a line.
+    /// Buffer for a line.
     line: Lines,
 }
 
-/// A line's buffer keeps this much at most.
+/// Memory that the line buffer keeps, at most.
 const LINE: usize = 1 << 20;
 
 impl Emitter {
     pub(super) fn new(outputs: Arc<[Output]>, redact: Vec<String>, posts: OwnPosts) -> Self {
         let full = outputs.iter().map(|_| Throttle::new(1)).collect();
-        Self { outputs, full, redact, interim: HashMap::new(), posts, line: Lines::default() }
+        Self { outputs, full, redact, posts, line: Lines::default() }
     }
 
     pub(super) fn outputs(&self) -> &[Output] {
         &self.outputs
     }
 
-    /// Gives a message to every output.
+    /// Puts a message into the queue of every output.
     pub(super) fn message(&mut self, message: &mut Message) {
-        let key = self.key(message);
+        let key = Key::of(message);
         if self.posts.has(message.connection) {
             return;
         }
@@ -72,21 +69,7 @@ impl Emitter {
     /// Forgets connections that are gone.
     pub(super) fn forget(&mut self, closed: impl Iterator<Item = FlowId>) {
         for id in closed {
-            self.interim.remove(&id);
             self.posts.forget(id);
         }
-    }
-
-    fn key(&mut self, message: &Message) -> Key {
-        let Message { connection, exchange, direction, .. } = *message;
-        let mut before = 0;
-        if let Some(status) = message.head.status() {
-            let counted = self.interim.get(&connection).filter(|(of, _)| *of == exchange);
-            before = counted.map_or(0, |(_, count)| *count);
-            if status < 200 {
-                self.interim.insert(connection, (exchange, before + 1));
-            }
-        }
-        Key { connection, exchange, direction, before }
     }
 }

@@ -1,12 +1,15 @@
-//! What is said once a connection: bytes missing, not HTTP, not readable. And which connections are gone.
+//! Log notices, at most one of each kind per connection: bytes missing, not HTTP, not readable. It
+//! also keeps which connections have closed.
 //!
-//! It sees the engine's events and keeps two bytes a connection. A flood is told ten times a second, then counted.
+//! It observes the engine's events and keeps two bytes per connection. More than ten notices of a
+//! kind in a second are only counted.
 
 use std::collections::HashSet;
 use std::time::Instant;
 
 use sniffer_engine::anomaly::{Anomaly, AnomalySet};
-use sniffer_engine::event::{Direction, Event, Flow, Protocol, Sink};
+use sniffer_engine::event::{Event, Flow, Protocol, Sink};
+use sniffer_engine::http::Direction;
 use sniffer_packet::decode::{self, Decoded};
 use sniffer_packet::frame::Frame;
 use sniffer_packet::key::{FlowId, FlowKey};
@@ -15,14 +18,14 @@ use tracing::{info, warn};
 use super::own_posts::OwnPosts;
 use crate::log::Throttle;
 
-/// Lines a second, of each kind.
+/// Lines per second, of each kind.
 const LOGGED: u32 = 10;
 
-/// Connections remembered as told not to be HTTP. They are not forgotten with the connection, but all at once when there are
-/// more (arbitrary); a connection may then be told again.
-const TOLD_MAX: usize = 65_536;
+/// Connections remembered as logged not to be HTTP (arbitrary). They are not forgotten when they
+/// close, but all at once when there are more; a connection may then be logged again.
+const NOT_HTTP_MAX: usize = 65_536;
 
-/// What makes a message or what follows it unreadable.
+/// Anomalies that make a message, or what follows it, unreadable.
 const UNREADABLE: [Anomaly; 8] = [
     Anomaly::BadStartLine,
     Anomaly::BadChunkSize,
@@ -36,8 +39,8 @@ const UNREADABLE: [Anomaly; 8] = [
 
 #[derive(Debug, Default)]
 pub(super) struct Notices {
-    /// What was told, by slot of the connection.
-    told: Vec<Told>,
+    /// The notices that were logged, by slot of the connection.
+    logged: Vec<Logged>,
     closed: u64,
     just_closed: Vec<FlowId>,
     not_http: HashSet<FlowKey>,
@@ -46,7 +49,7 @@ pub(super) struct Notices {
 }
 
 #[derive(Debug, Default, Clone, Copy)]
-struct Told {
+struct Logged {
     gap: bool,
     unreadable: bool,
 }
@@ -65,27 +68,27 @@ impl Default for Limits {
 }
 
 impl Notices {
-    /// A watch that notes posts of a sniffer there.
+    /// Notices that also note a sniffer's posts in `posts`.
     pub(super) fn new(posts: OwnPosts) -> Self {
         Self { posts, ..Self::default() }
     }
 
-    /// Connections that ended.
+    /// Returns how many connections have closed.
     pub(super) const fn closed(&self) -> u64 {
         self.closed
     }
 
-    /// Those that ended since the last call.
+    /// Returns the connections that closed since the last call.
     pub(super) fn just_closed(&mut self) -> impl Iterator<Item = FlowId> {
         self.just_closed.drain(..)
     }
 
-    /// A frame's payload was not HTTP. The event stream does not say so; which connection it was is read from the frame,
-    /// and only when it will be told.
+    /// Logs that a frame's payload was not HTTP. No event says so, so the connection is read from the
+    /// frame.
     pub(super) fn not_http(&mut self, frame: &Frame<'_>) {
         let Decoded::Segment(segment) = decode::decode(frame) else { return };
         let (key, _) = FlowKey::of(&segment.src, &segment.dst);
-        if self.not_http.len() >= TOLD_MAX {
+        if self.not_http.len() >= NOT_HTTP_MAX {
             self.not_http.clear();
         }
         if self.not_http.insert(key)
@@ -95,16 +98,16 @@ impl Notices {
         }
     }
 
-    fn told(&mut self, flow: &Flow) -> &mut Told {
+    fn logged(&mut self, flow: &Flow) -> &mut Logged {
         let slot = flow.slot as usize;
-        if self.told.len() <= slot {
-            self.told.resize(slot + 1, Told::default());
+        if self.logged.len() <= slot {
+            self.logged.resize(slot + 1, Logged::default());
         }
-        &mut self.told[slot]
+        &mut self.logged[slot]
     }
 
     fn gap(&mut self, flow: &Flow) {
-        if !std::mem::replace(&mut self.told(flow).gap, true)
+        if !std::mem::replace(&mut self.logged(flow).gap, true)
             && let Some(held_back) = self.limits.gap.pass(Instant::now())
         {
             let (receiver, destination) = (flow.receiver(), flow.destination());
@@ -114,7 +117,7 @@ impl Notices {
 
     fn unreadable(&mut self, flow: &Flow, anomalies: AnomalySet) {
         let Some(why) = UNREADABLE.into_iter().find(|&anomaly| anomalies.contains(anomaly)) else { return };
-        if !std::mem::replace(&mut self.told(flow).unreadable, true)
+        if !std::mem::replace(&mut self.logged(flow).unreadable, true)
             && let Some(held_back) = self.limits.unreadable.pass(Instant::now())
         {
             let (receiver, destination) = (flow.receiver(), flow.destination());
@@ -140,7 +143,7 @@ impl Sink for Notices {
                 let what = match protocol {
                     Protocol::Tls => "TLS",
                     Protocol::Http2 => "HTTP/2",
-                    // Its HTTP was reported, and what follows is what both sides agreed on.
+                    // Its HTTP was reported. What follows is a protocol that both sides agreed on.
                     _ => return,
                 };
                 if let Some(held_back) = self.limits.not_http.pass(Instant::now()) {
@@ -151,7 +154,7 @@ impl Sink for Notices {
             Event::Closed { flow } => {
                 self.closed += 1;
                 self.just_closed.push(flow.id);
-                *self.told(flow) = Told::default();
+                *self.logged(flow) = Logged::default();
             }
             _ => {}
         }

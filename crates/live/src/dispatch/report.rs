@@ -1,6 +1,6 @@
-//! The counters in the log: every minute, and at the end with the whole ledger.
+//! The counters in the log, every minute and at the end, there with the whole ledger.
 //!
-//! "It saw nothing" and "it lost something" are never the same line.
+//! They show the difference between a run that saw nothing and one that lost something.
 
 use serde_json::{Map, Value, json};
 use sniffer_engine::ledger::Ledger;
@@ -9,7 +9,7 @@ use tracing::info;
 use crate::capture::counters::Captured;
 use crate::output::{Output, Reason, Tally};
 
-/// What a minute's line says.
+/// Logs the line of each minute.
 pub(crate) fn counters(captured: &Captured, ledger: &Ledger, open: u64, outputs: &[Output]) {
     info!(
         received = captured.received,
@@ -24,7 +24,7 @@ pub(crate) fn counters(captured: &Captured, ledger: &Ledger, open: u64, outputs:
     );
 }
 
-/// What the last line says.
+/// Logs the last line.
 pub(crate) fn stopped(why: &str, report: &crate::report::RunReport) {
     let captured = &report.captured;
     info!(

@@ -1,5 +1,5 @@
-//! From batches of packets to envelopes: what is hidden, what identifies each message, what is not reported, what is counted.
-//! No interface and no thread: conversations as text become the packets.
+//! From batches of packets to envelopes: redaction, the key of each message, what is not reported,
+//! and the accounts. There is no interface and no thread: the packets are made of talks.
 
 use crossbeam_channel::bounded;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use crate::capture::batch::CapturedPacket;
 use crate::config::Values;
 use crate::output::queue::{Queue, Reason};
 
-/// What one output got of a conversation.
+/// What one output received of a conversation.
 struct Got {
     /// Keys and messages, in order.
     envelopes: Vec<(String, Value)>,
@@ -38,7 +38,7 @@ fn dispatcher(config: Value) -> (Dispatcher, Arc<Queue>) {
     (dispatcher, queue)
 }
 
-/// The packets of a conversation as one batch.
+/// Returns the packets of a conversation as one batch.
 fn batch(talk: &str) -> PacketBatch {
     let mut batch = PacketBatch::default();
     for frame in Talk::parse(talk).unwrap().frames().unwrap() {
@@ -102,7 +102,7 @@ const CONTINUED: &str = "\
 ";
 
 #[test]
-fn every_message_has_a_key_of_its_own_and_1xx_are_counted() {
+fn every_message_has_its_own_key_and_1xx_are_counted() {
     let got = got(json!({}), CONTINUED);
     let keys: Vec<_> = got.envelopes.iter().map(|(key, _)| key.as_str()).collect();
     let mut sorted = keys.clone();
@@ -114,7 +114,7 @@ fn every_message_has_a_key_of_its_own_and_1xx_are_counted() {
 }
 
 #[test]
-fn what_is_secret_is_hidden_before_any_output_and_the_list_can_be_changed() {
+fn secrets_are_hidden_before_any_output_and_the_list_can_be_changed() {
     let text = |config: Value| format!("{:?}", got(config, CONTINUED).envelopes);
     let hidden = text(json!({}));
     assert!(!hidden.contains("hush") && hidden.contains("[REDACTED]") && hidden.contains("a.test"));
@@ -142,7 +142,7 @@ fn own_traffic_is_counted_and_sampled_out_traffic_too() {
 }
 
 #[test]
-fn connections_that_are_open_are_those_that_have_not_closed() {
+fn a_connection_is_open_until_it_closes() {
     let (mut dispatcher, _queue) = dispatcher(json!({}));
     dispatcher.batch(batch(CONTINUED));
     assert_eq!(dispatcher.connections_open(), 1);

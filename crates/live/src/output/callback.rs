@@ -1,7 +1,8 @@
-//! Messages into a function of the program that this is part of, in batches.
+//! The callback: passes messages, in batches, to a function of the program that embeds this crate.
 //!
-//! The function runs in a thread of ours and may pass a batch on to another (Node's event loop): what a batch holds counts
-//! as queued until it is settled, so the queue's bound holds for whoever is slow. It needs no async runtime.
+//! The function runs in a thread of ours and may pass a batch on to another thread (Node's event
+//! loop). The messages of a batch count as queued until it is settled, so the bound of the queue
+//! holds however slow the receiver is. It needs no async runtime.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,38 +11,38 @@ use sniffer_engine::message::Message;
 
 use super::queue::{Queue, Reason, Ticket};
 
-/// Messages in a batch at most: enough that crossing into another language is paid by the many.
+/// Messages in a batch, at most: enough to share the cost of crossing into another language.
 const BATCH: usize = 256;
 
-/// What takes the messages.
+/// The function that takes the messages.
 pub type Callback = Arc<dyn Fn(MessageBatch) + Send + Sync>;
 
-/// Some messages, in order. Dropped before [`MessageBatch::delivered`], they count as failed.
+/// Messages in order. If it is dropped before [`MessageBatch::delivered`], they count as failed.
 pub struct MessageBatch {
     tickets: Vec<Ticket>,
 }
 
 impl MessageBatch {
-    /// The messages.
+    /// Returns the messages.
     pub fn messages(&self) -> impl ExactSizeIterator<Item = &Message> {
         self.tickets
             .iter()
-            .map(|ticket| ticket.envelope().message.as_deref().expect("a envelope for the callback holds its message"))
+            .map(|ticket| ticket.envelope().message.as_deref().expect("an envelope for the callback holds its message"))
     }
 
-    /// All of them reached whom they were for.
+    /// Counts all messages as delivered.
     pub fn delivered(self) {
         self.tickets.into_iter().for_each(Ticket::delivered);
     }
 
-    /// The first so many reached whom they were for, and leave the batch. Whether the others are still wanted: not once
-    /// the time for draining is over.
+    /// Counts the first `count` messages as delivered and removes them from the batch. Returns whether
+    /// the others are still wanted: not once the time for draining is over.
     pub fn delivered_first(&mut self, count: usize) -> bool {
         self.tickets.drain(..count.min(self.tickets.len())).for_each(Ticket::delivered);
         self.tickets.first().is_none_or(Ticket::is_wanted)
     }
 
-    /// None of them did.
+    /// Counts all messages as failed.
     pub fn dropped(self) {
         self.tickets.into_iter().for_each(|ticket| ticket.dropped(Reason::Failed));
     }
@@ -53,7 +54,7 @@ impl fmt::Debug for MessageBatch {
     }
 }
 
-/// Calls until the queue ends.
+/// Calls the function until the queue ends.
 pub(crate) fn run(queue: &Arc<Queue>, callback: &Callback) {
     while let Some(first) = queue.take() {
         let mut tickets = vec![first];
@@ -62,8 +63,8 @@ pub(crate) fn run(queue: &Arc<Queue>, callback: &Callback) {
     }
 }
 
-/// Puts copies of a message through a queue of its own into a callback, each once there is room, and returns when all are
-/// delivered: for measuring what takes them.
+/// Puts copies of a message through a queue of its own into a callback, each once there is room.
+/// Returns when all are delivered. For measuring the callback.
 #[cfg(feature = "bench")]
 pub fn feed(message: &Message, copies: u64, callback: Callback) -> super::Tally {
     use std::{thread, time::Duration};
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_somebody_keeps_is_still_queued() {
+    fn a_batch_that_is_kept_is_still_queued() {
         let queue = Queue::new();
         queue.offer(envelope(1, 1)).unwrap();
         queue.close();
@@ -136,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_delivered_in_parts_for_as_long_as_it_is_wanted() {
+    fn a_batch_is_delivered_in_parts_while_it_is_wanted() {
         let queue = Queue::new();
         (0..5).for_each(|n| queue.offer(envelope(n, 1)).unwrap());
         let mut batch = MessageBatch { tickets: queue.take_ready(5) };

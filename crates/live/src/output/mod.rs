@@ -1,7 +1,7 @@
-//! Where messages go: webhook, standard output, callback; and the recorder, which takes packets.
+//! The outputs of messages: webhook, standard output, callback. And the recorder, which takes packets.
 //!
-//! Each output has a thread and a bounded [`queue`], so that none slows capture, the engine, or another. Next: the file of
-//! the output you are after.
+//! Each output has a thread and a bounded [`queue`], so that none slows the capture, the engine or
+//! another output. Next: the file of one output.
 
 pub mod callback;
 pub(crate) mod envelope;
@@ -22,6 +22,6 @@ pub use queue::{Reason, Tally};
 pub(crate) struct Output {
     pub(crate) name: &'static str,
     pub(crate) queue: Arc<Queue>,
-    /// Whether it wants the message itself rather than its line.
+    /// True if it wants the message itself, not its line.
     pub(crate) wants_message: bool,
 }

@@ -1,4 +1,5 @@
-//! What an answer (or none) means for a message, and when it is tried again. Pure functions: no clock, no network.
+//! What a response (or none) means for a message, and when the message is tried again. Pure
+//! functions: no clock, no network.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,18 +7,18 @@ use std::time::{Duration, SystemTime};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Attempt {
     Delivered,
-    /// Worth another try; the receiver may have asked for a pause.
+    /// The message is worth another try. The receiver may have asked for a pause.
     Retry {
         why: String,
         after: Option<Duration>,
     },
-    /// The receiver does not want it.
+    /// The receiver does not want the message.
     Refused {
         why: String,
     },
 }
 
-/// What a status code means.
+/// Returns what a status code means.
 pub(crate) fn judge(status: u16, retry_after: Option<Duration>) -> Attempt {
     let why = format!("status {status}");
     match status {
@@ -28,7 +29,7 @@ pub(crate) fn judge(status: u16, retry_after: Option<Duration>) -> Attempt {
     }
 }
 
-/// The pause after so many failed tries: 1 s, 2 s, 4 s, and then no more.
+/// Returns the pause after this many failed tries: 1 s, 2 s, 4 s, then none, and no more tries.
 pub(crate) const fn backoff(failed: u32) -> Option<Duration> {
     match failed {
         1..=3 => Some(Duration::from_secs(1 << (failed - 1))),
@@ -36,12 +37,12 @@ pub(crate) const fn backoff(failed: u32) -> Option<Duration> {
     }
 }
 
-/// The pause, with what the receiver asked for: it can lengthen, up to `most`.
+/// Returns the pause with regard to what the receiver asked for, which can lengthen it up to `most`.
 pub(crate) fn pause(failed: u32, after: Option<Duration>, most: Duration) -> Option<Duration> {
     backoff(failed).map(|backoff| backoff.max(after.unwrap_or_default().min(most)))
 }
 
-/// `Retry-After`: seconds or a date (RFC 9110 §10.2.3).
+/// Parses `Retry-After`: seconds or a date (RFC 9110 §10.2.3).
 pub(crate) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if let Ok(seconds) = value.parse::<u32>() {

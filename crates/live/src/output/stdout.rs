@@ -1,4 +1,4 @@
-//! JSON lines on standard output: one write a line, never interleaved with anything else of ours.
+//! JSON lines on standard output: one write per line, never interleaved with other output of ours.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -9,21 +9,21 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use super::queue::{Queue, Reason};
 
-/// Why it ended before the queue did.
+/// Why the output ended before its queue.
 #[derive(Debug)]
 pub(crate) enum Ended {
-    /// The reader closed the pipe: no error.
+    /// The reader closed the pipe. This is no error.
     Closed,
-    /// Full disk and the like.
+    /// A write failed, for example because the disk is full.
     Failed(io::Error),
 }
 
-/// Standard output as a file: `io::stdout()` would write at its own leisure.
+/// Opens standard output as a file, because `io::stdout()` buffers.
 pub(crate) fn open() -> io::Result<File> {
     Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
 }
 
-/// Writes lines until the queue or the reader ends.
+/// Writes lines until the queue ends or the reader closes the pipe.
 pub(crate) fn run(queue: &Arc<Queue>, sink: &File) -> Result<(), Ended> {
     while let Some(ticket) = queue.take() {
         match write(sink, &ticket.envelope().line, &|| queue.has_ended()) {
@@ -39,9 +39,10 @@ pub(crate) fn run(queue: &Arc<Queue>, sink: &File) -> Result<(), Ended> {
     Ok(())
 }
 
-/// Writes all of it. A pipe in non-blocking mode (Node and some shells leave it so) that is full is waited for.
-pub(crate) fn write(mut sink: &File, mut bytes: &[u8], given_up: &dyn Fn() -> bool) -> io::Result<()> {
-    /// How often a full pipe's wait looks whether it is still wanted.
+/// Writes all bytes. Waits for a full pipe in non-blocking mode (Node and some shells leave pipes in
+/// it), unless the write was `abandoned`.
+pub(crate) fn write(mut sink: &File, mut bytes: &[u8], abandoned: &dyn Fn() -> bool) -> io::Result<()> {
+    /// How often the wait for a full pipe checks whether the write was abandoned.
     const LOOK: rustix::event::Timespec = rustix::event::Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
     while !bytes.is_empty() {
         match sink.write(bytes) {
@@ -49,7 +50,7 @@ pub(crate) fn write(mut sink: &File, mut bytes: &[u8], given_up: &dyn Fn() -> bo
             Ok(written) => bytes = &bytes[written..],
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                if given_up() {
+                if abandoned() {
                     return Err(io::ErrorKind::TimedOut.into());
                 }
                 match poll(&mut [PollFd::new(sink, PollFlags::OUT)], Some(&LOOK)) {
@@ -101,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_has_enough_ends_it_without_an_error() {
+    fn a_reader_that_closes_the_pipe_ends_the_output_without_an_error() {
         let (reader, writer) = pipe();
         drop(reader);
         let queue = filled(3, 10);

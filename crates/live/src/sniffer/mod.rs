@@ -1,11 +1,12 @@
-//! The life of a sniffer: start, run, stop; again, if wanted.
+//! The life of a sniffer: start, run, stop, and start again.
 //!
 //! ```text
-//!          start                  stop, or it ends by itself          everything is told
+//!          start                  stop, or it ends by itself          all is reported
 //! idle ───────────▶ running ───────────────────────────────▶ draining ─────────────────▶ idle
 //! ```
 //!
-//! `stop` is safe from any thread, at any time, any number of times. Next: [`run`], which puts the threads together.
+//! `stop` may be called from any thread, at any time, any number of times. Next: [`run`], which
+//! connects the threads.
 
 mod run;
 
@@ -19,13 +20,13 @@ use crate::output::{Callback, Tally};
 use crate::report::RunReport;
 use run::Run;
 
-/// Where messages and packets go beside what the configuration says.
+/// Outputs besides those of the configuration.
 #[derive(Default, Clone)]
 #[non_exhaustive]
 pub struct Extras {
-    /// Takes every message.
+    /// A function that takes every message.
     pub callback: Option<Callback>,
-    /// The packets that were captured, as pcapng.
+    /// A file that takes the captured packets, as pcapng.
     pub record: Option<PathBuf>,
 }
 
@@ -44,7 +45,7 @@ pub struct Sniffer {
 }
 
 impl Sniffer {
-    /// A sniffer that does not run yet.
+    /// A sniffer that is not running yet.
     pub fn new(config: LiveConfig, extras: Extras) -> Self {
         Self { config: Arc::new(config), extras, run: Mutex::new(None) }
     }
@@ -57,10 +58,11 @@ impl Sniffer {
         self.lock().clone()
     }
 
-    /// Opens the capture and the outputs, and runs. Whoever calls `stop` meanwhile waits and then stops it.
+    /// Opens the capture and the outputs, and starts the threads. A `stop` that is called meanwhile
+    /// waits, and then stops the run.
     ///
     /// # Errors
-    /// What cannot be opened; nothing runs then.
+    /// The capture or an output cannot be opened. Nothing runs then.
     pub fn start(&self) -> Result<(), StartError> {
         let mut place = self.lock();
         if place.as_ref().is_some_and(|run| !run.is_over()) {
@@ -71,7 +73,8 @@ impl Sniffer {
         Ok(())
     }
 
-    /// Stops the capture, drains every output for as long as the configuration allows, and returns when all is over.
+    /// Stops the capture, drains every output for as long as the configuration allows, and returns when
+    /// the run is over.
     pub fn stop(&self) {
         if let Some(run) = self.current() {
             run.request_stop();
@@ -79,24 +82,24 @@ impl Sniffer {
         }
     }
 
-    /// Asks it to stop, and does not wait: for a thread that must not.
+    /// Requests a stop without waiting, for a thread that must not wait.
     pub fn request_stop(&self) {
         if let Some(run) = self.current() {
             run.request_stop();
         }
     }
 
-    /// Waits until it has ended, by `stop` or by itself; `None` when it was never started.
+    /// Waits until the run has ended, by `stop` or by itself. Returns `None` if there never was a run.
     pub fn wait(&self) -> Option<RunReport> {
         self.current().map(|run| run.wait())
     }
 
-    /// Whether it captures.
+    /// Returns whether it captures.
     pub fn is_running(&self) -> bool {
         self.current().is_some_and(|run| run.is_capturing())
     }
 
-    /// The accounts of the outputs of the current or last run.
+    /// Returns the accounts of the outputs of the current or last run.
     pub fn outputs(&self) -> Vec<(&'static str, Tally)> {
         self.current().map(|run| run.tallies()).unwrap_or_default()
     }

@@ -1,8 +1,10 @@
-//! One run: its threads, how they are put together, and how they end.
+//! One run: its threads, how they are connected, and how they end.
 //!
 //! ```text
-//! capture thread ends ──▶ engine thread flushes, closes the queues, waits for the outputs, reports, and is the last
+//! capture thread ends ──▶ engine thread flushes, closes the queues, waits for the outputs, reports
 //! ```
+//!
+//! The engine thread is the last to end.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -29,21 +31,21 @@ use crate::output::{Callback, Output, Tally, callback, stdout, webhook};
 use crate::report::{RunEnd, RunReport};
 use crate::stop::Stop;
 
-/// A run, shared by its threads and whoever waits for it.
+/// A run, shared by its threads and by callers that wait for it.
 #[derive(Debug)]
 pub(super) struct Run {
     stop: Arc<Stop>,
     outputs: Arc<[Output]>,
-    /// Outputs that still take something, the recorder among them.
+    /// Number of outputs that have not ended, with the recorder.
     alive: AtomicUsize,
-    /// Why it ends, when that is not because it was asked to.
+    /// Why the run ends, unless a stop was requested.
     cause: OnceLock<RunEnd>,
     over: Mutex<Option<RunReport>>,
     changed: Condvar,
 }
 
-/// What an output needs to run.
-enum Way {
+/// The kind of an output, with what it needs to run.
+enum OutputKind {
     Webhook(Client),
     Stdout(std::fs::File),
     Callback(Callback),
@@ -56,19 +58,22 @@ impl Run {
             message: format!("{what}: {error}"),
         };
         let own = Arc::new(SelfTraffic::default());
-        let mut ways = Vec::new();
+        let mut kinds = Vec::new();
         if let Some(url) = &config.output_url {
             let watched = url.port_or_known_default().is_some_and(|port| config.ports.contains(&port));
             let resolver = Resolver::new(url, watched.then(|| Arc::clone(&own)));
             let client = Client::new(url, config.token.as_ref(), resolver);
-            ways.push(("webhook", Way::Webhook(client.map_err(|error| failed("cannot open the webhook", &error))?)));
+            kinds.push((
+                "webhook",
+                OutputKind::Webhook(client.map_err(|error| failed("cannot open the webhook", &error))?),
+            ));
         }
         if config.output_stdout {
             let file = stdout::open().map_err(|error| failed("cannot open standard output", &error))?;
-            ways.push(("stdout", Way::Stdout(file)));
+            kinds.push(("stdout", OutputKind::Stdout(file)));
         }
         if let Some(callback) = &extras.callback {
-            ways.push(("callback", Way::Callback(Arc::clone(callback))));
+            kinds.push(("callback", OutputKind::Callback(Arc::clone(callback))));
         }
         let recording = match &extras.record {
             Some(path) => {
@@ -79,9 +84,13 @@ impl Run {
             None => None,
         };
         let stop = Stop::new().map_err(|error| failed("cannot watch for a stop", &error))?;
-        let outputs: Arc<[Output]> = ways
+        let outputs: Arc<[Output]> = kinds
             .iter()
-            .map(|(name, way)| Output { name, queue: Queue::new(), wants_message: matches!(way, Way::Callback(_)) })
+            .map(|(name, kind)| Output {
+                name,
+                queue: Queue::new(),
+                wants_message: matches!(kind, OutputKind::Callback(_)),
+            })
             .collect();
         let run = Arc::new(Self {
             stop: Arc::new(stop),
@@ -91,8 +100,8 @@ impl Run {
             over: Mutex::new(None),
             changed: Condvar::new(),
         });
-        say_start(config, &opened, &run.outputs, recording.is_some());
-        run.spawn(config, opened, &own, ways, recording).map_err(|error| {
+        log_start(config, &opened, &run.outputs, recording.is_some());
+        run.spawn(config, opened, &own, kinds, recording).map_err(|error| {
             run.request_stop();
             run.outputs.iter().for_each(|output| output.queue.end(Reason::OutputEnded));
             failed("cannot start a thread", &error)
@@ -105,14 +114,14 @@ impl Run {
         config: &Arc<LiveConfig>,
         opened: Opened,
         own: &Arc<SelfTraffic>,
-        ways: Vec<(&'static str, Way)>,
+        kinds: Vec<(&'static str, OutputKind)>,
         recording: Option<Recording<std::fs::File>>,
     ) -> std::io::Result<()> {
-        for (output, (name, way)) in self.outputs.iter().zip(ways) {
+        for (output, (name, kind)) in self.outputs.iter().zip(kinds) {
             let (run, queue) = (Arc::clone(self), Arc::clone(&output.queue));
-            // As long as the outputs may take at the end: a longer pause would never end.
+            // A longer pause than the time for draining would never end.
             let longest_pause = config.drain_timeout;
-            spawn(name, move || run.deliver(&queue, way, longest_pause))?;
+            spawn(name, move || run.deliver(&queue, kind, longest_pause))?;
         }
         let (spare, spares) = bounded(RING);
         let recorder = match recording {
@@ -149,7 +158,7 @@ impl Run {
         Ok(())
     }
 
-    /// The engine thread, which is the last to end.
+    /// Runs the engine thread.
     fn work(
         &self,
         config: &LiveConfig,
@@ -159,7 +168,7 @@ impl Run {
         recorded: Option<JoinHandle<()>>,
         counters: &Counters,
     ) {
-        // A panic is our bug; the run must still end, and say so.
+        // A panic is our bug. The run must still end, and report it.
         let worked = catch_unwind(AssertUnwindSafe(|| dispatcher.run(batches)));
         self.stop.request();
         let end = match (worked, reader.join()) {
@@ -182,7 +191,7 @@ impl Run {
                 warn!(output = name, undelivered, "the time for draining is over");
             }
         }
-        // The file has what the disk took by then.
+        // The recorder has the same time as the outputs.
         while recorded.as_ref().is_some_and(|thread| !thread.is_finished()) && Instant::now() < until {
             thread::sleep(TIMEOUT);
         }
@@ -193,18 +202,18 @@ impl Run {
             outputs: self.tallies(),
             ledger: dispatcher.ledger().clone(),
         };
-        say_end(&report);
+        log_end(&report);
         *self.over.lock().unwrap_or_else(PoisonError::into_inner) = Some(report);
         self.changed.notify_all();
     }
 
-    fn deliver(&self, queue: &Arc<Queue>, way: Way, longest_pause: std::time::Duration) {
-        let end = match way {
-            Way::Webhook(client) => match webhook::run(queue, &client, longest_pause) {
+    fn deliver(&self, queue: &Arc<Queue>, kind: OutputKind, longest_pause: std::time::Duration) {
+        let end = match kind {
+            OutputKind::Webhook(client) => match webhook::run(queue, &client, longest_pause) {
                 Ok(()) => return,
                 Err(error) => RunEnd::OutputFailed(format!("the webhook ended: {error}")),
             },
-            Way::Stdout(file) => match stdout::run(queue, &file) {
+            OutputKind::Stdout(file) => match stdout::run(queue, &file) {
                 Ok(()) => return,
                 Err(stdout::Ended::Closed) => {
                     info!("standard output was closed by its reader");
@@ -216,13 +225,13 @@ impl Run {
                     RunEnd::OutputFailed(message)
                 }
             },
-            Way::Callback(callback) => return callback::run(queue, &callback),
+            OutputKind::Callback(callback) => return callback::run(queue, &callback),
         };
         queue.end(Reason::OutputEnded);
         self.output_ended(end);
     }
 
-    /// One output less; without any there is nothing left to do.
+    /// Counts an output that ended. Without outputs there is nothing left to do, so the run stops.
     fn output_ended(&self, end: RunEnd) {
         if self.alive.fetch_sub(1, Ordering::AcqRel) == 1 && self.stop.requested().is_none() {
             let _ = self.cause.set(end);
@@ -280,7 +289,7 @@ fn spawn<T: Send + 'static>(name: &str, body: impl FnOnce() -> T + Send + 'stati
     thread::Builder::new().name(format!("sniffer-{name}")).spawn(body)
 }
 
-fn say_start(config: &LiveConfig, opened: &Opened, outputs: &[Output], records: bool) {
+fn log_start(config: &LiveConfig, opened: &Opened, outputs: &[Output], records: bool) {
     let names: Vec<_> = outputs.iter().map(|output| output.name).chain(records.then_some("recording")).collect();
     info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -312,7 +321,7 @@ fn say_start(config: &LiveConfig, opened: &Opened, outputs: &[Output], records: 
     }
 }
 
-fn say_end(report: &RunReport) {
+fn log_end(report: &RunReport) {
     let why = match &report.end {
         RunEnd::Stopped => "asked to",
         RunEnd::OutputClosed => "the last output was closed",

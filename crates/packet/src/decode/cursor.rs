@@ -1,30 +1,31 @@
-//! What is left of a packet while its headers are taken off one by one.
+//! A cursor over a packet: the bytes that remain after the headers read so far.
 //!
-//! It never allocates and nothing here can panic: a header that is not there is `Malformed` at the asking layer.
-//! Next: [`super::link`], where a frame's first header is read.
+//! It never allocates and never panics: a header that is not there is `Malformed` in the asking
+//! layer. Next: [`super::link`], where a frame's first header is read.
 
 use super::{Layer, Skipped};
 use crate::frame::Frame;
 
-/// Most tunnels inside each other that are opened (policy 11).
+/// Most tunnels inside each other (policy 11).
 pub(super) const DEPTH_MAX: u8 = 4;
 
-/// Most VLAN tags, MPLS labels, SNAP and other shims between one Ethernet (or other link) header and its IP header.
-/// Arbitrary: twice what any operator's network was seen to stack.
+/// Most VLAN tags, MPLS labels, SNAP and other shims between a link header and its IP header.
+/// Arbitrary: twice the deepest stack seen in an operator's network.
 const SHIMS_MAX: u8 = 16;
 
-/// The bytes behind the headers read so far, and how many more were on the wire.
+/// The bytes after the headers read so far, and the number of bytes that a snapshot length cut.
 ///
-/// Invariant: `bytes` only ever gets shorter, from the front by a header and from the back by a length field.
+/// Invariant: `bytes` only gets shorter, in front by a header and at the back by a length field.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cursor<'a> {
-    /// What was captured.
+    /// Captured bytes.
     pub(super) bytes: &'a [u8],
-    /// Bytes on the wire behind `bytes`, not captured because of a snapshot length.
+    /// Bytes after `bytes` that were on the wire but not captured (snapshot length).
     ///
-    /// Only ever gets smaller: a length field that claims more than was on the wire does not make a hole. Such a packet is
-    /// damaged (its receiver drops it) or comes from a tool that cut it and its `wire_len`. In the second case the
-    /// sequence number of the next segment shows the true hole, in the first a claimed one would swallow live data.
+    /// It only gets smaller: a length field that claims more than was on the wire makes no hole.
+    /// Such a packet is damaged, and its receiver drops it; or a tool cut it together with its
+    /// `wire_len`. In the first case a hole would swallow live data. In the second the sequence
+    /// number of the next segment shows the true hole.
     pub(super) cut: u32,
     /// Tunnels opened so far; at most [`DEPTH_MAX`].
     pub(super) depth: u8,
@@ -33,14 +34,16 @@ pub(super) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    /// All of a frame. A `wire_len` below the captured length is damage and counts as "nothing cut".
+    /// Starts at the beginning of a frame. A `wire_len` below the captured length is damage, and
+    /// nothing counts as cut.
     #[inline]
     pub(super) fn of(frame: &Frame<'a>) -> Self {
         let captured = u32::try_from(frame.bytes.len()).unwrap_or(u32::MAX);
         Self { bytes: frame.bytes, cut: frame.wire_len.saturating_sub(captured), depth: 0, shims: 0 }
     }
 
-    /// The payload of a reassembled datagram, `depth` tunnels down, with `cut` bytes missing at its end.
+    /// Starts at the payload of a reassembled datagram, `depth` tunnels down, with `cut` bytes
+    /// missing at its end.
     pub(super) fn of_datagram(bytes: &'a [u8], cut: u32, depth: u8) -> Self {
         Self { bytes, cut, depth, shims: 0 }
     }
@@ -59,25 +62,25 @@ impl<'a> Cursor<'a> {
         self.take::<2>(layer).map(|field| u16::from_be_bytes(*field))
     }
 
-    /// Takes `n` bytes off that are of no interest.
+    /// Takes `n` bytes off without reading them.
     #[inline]
     pub(super) fn skip(&mut self, n: usize, layer: Layer) -> Result<(), Skipped> {
         self.bytes = self.bytes.get(n..).ok_or(Skipped::Malformed(layer))?;
         Ok(())
     }
 
-    /// The same without its first `n` bytes, when it has that many.
-    pub(super) fn behind(self, n: usize) -> Option<Self> {
+    /// Returns the cursor `n` bytes further on, if it has that many.
+    pub(super) fn after(self, n: usize) -> Option<Self> {
         Some(Self { bytes: self.bytes.get(n..)?, ..self })
     }
 
-    /// Looks at the first `N` bytes without taking them.
+    /// Returns the first `N` bytes without taking them off.
     #[inline]
     pub(super) fn peek<const N: usize>(&self) -> Option<&'a [u8; N]> {
         self.bytes.first_chunk()
     }
 
-    /// Obeys a length field: `len` bytes follow at most, the rest is padding or a trailer.
+    /// Applies a length field: at most `len` bytes follow, the rest is padding or a trailer.
     #[inline]
     #[must_use]
     pub(super) fn limit(self, len: usize) -> Self {
@@ -90,12 +93,12 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Bytes that were on the wire from here on, as far as the length fields say.
+    /// Bytes on the wire from here on, within the length fields.
     pub(super) fn wire_len(&self) -> usize {
         self.bytes.len().saturating_add(usize::try_from(self.cut).unwrap_or(usize::MAX))
     }
 
-    /// One tunnel further in.
+    /// Enters a tunnel.
     pub(super) fn deeper(self) -> Result<Self, Skipped> {
         if self.depth >= DEPTH_MAX {
             return Err(Skipped::TooDeep);
@@ -103,7 +106,7 @@ impl<'a> Cursor<'a> {
         Ok(Self { depth: self.depth + 1, shims: 0, ..self })
     }
 
-    /// Behind one more VLAN tag, label or other shim.
+    /// Counts a VLAN tag, label or other shim.
     #[inline]
     pub(super) fn count_shim(&mut self) -> Result<(), Skipped> {
         if self.shims >= SHIMS_MAX {

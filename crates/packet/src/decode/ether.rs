@@ -1,7 +1,8 @@
-//! Ethernet and everything that is told apart by an EtherType: VLAN tags, MPLS, PPPoE, LLC/SNAP, NSH.
+//! Ethernet and everything with an EtherType: VLAN tags, MPLS, PPPoE, LLC/SNAP, NSH.
 //!
-//! Loops over shims are bounded by [`Cursor::count_shim`], Ethernet inside something else by [`Cursor::deeper`], so no
-//! input recurses far. It never looks at MAC addresses, VLAN ids or labels (policy 10). Next: [`super::ip`].
+//! [`Cursor::count_shim`] bounds loops over shims and [`Cursor::deeper`] bounds Ethernet in
+//! tunnels, so no input recurses far. It never looks at MAC addresses, VLAN ids or labels (policy
+//! 10). Next: [`super::ip`].
 
 use super::cursor::Cursor;
 use super::{Decoded, Layer, Skipped, ip, ppp};
@@ -37,8 +38,9 @@ const ETHERTYPE_MIN: u16 = 0x0600;
 /// Most bytes in an IEEE 802.3 frame that carries a length.
 const LENGTH_MAX: u16 = 1500;
 
-/// An Ethernet frame, from its destination address on, inlined where nearly every frame starts.
-#[inline(always)]
+/// Decodes an Ethernet frame from its destination address on, inlined where nearly every frame
+/// starts.
+#[inline(always)] // hot: see NOTES#decoded
 pub(super) fn frame_inline(mut rest: Cursor<'_>) -> Decoded<'_> {
     let head = ok!(rest.take::<14>(Layer::Link));
     match u16::from_be_bytes([head[12], head[13]]) {
@@ -48,12 +50,12 @@ pub(super) fn frame_inline(mut rest: Cursor<'_>) -> Decoded<'_> {
     }
 }
 
-/// An Ethernet frame inside something else.
+/// Decodes an Ethernet frame inside something else.
 pub(super) fn frame(rest: Cursor<'_>) -> Decoded<'_> {
     frame_inline(rest)
 }
 
-/// What stands behind an EtherType.
+/// Decodes the payload after an EtherType.
 pub(super) fn by_type(ethertype: u16, rest: Cursor<'_>) -> Decoded<'_> {
     match ethertype {
         IPV4 => ip::v4(rest),
@@ -62,7 +64,7 @@ pub(super) fn by_type(ethertype: u16, rest: Cursor<'_>) -> Decoded<'_> {
     }
 }
 
-/// Everything but IP itself.
+/// Decodes the payload after an EtherType that is not IP.
 fn shim(mut ethertype: u16, mut rest: Cursor<'_>) -> Decoded<'_> {
     loop {
         ok!(rest.count_shim());
@@ -94,11 +96,13 @@ fn shim(mut ethertype: u16, mut rest: Cursor<'_>) -> Decoded<'_> {
     }
 }
 
-/// IEEE 802.2 LLC, with SNAP (RFC 1042) or without. The 802.3 length is not used: IP knows its own.
+/// Decodes IEEE 802.2 LLC, with SNAP (RFC 1042) or without. It ignores the 802.3 length, because IP
+/// has its own.
 pub(super) fn llc(mut rest: Cursor<'_>) -> Decoded<'_> {
     let head = ok!(rest.take::<3>(Layer::Link));
     match head {
-        // SNAP: an organisation and, for these two (RFC 1042; IEEE 802.1H bridge tunnel), an EtherType.
+        // SNAP: an organisation and, for these two (RFC 1042; IEEE 802.1H bridge tunnel), an
+        // EtherType.
         [0xaa, 0xaa, 0x03] => {
             let snap = ok!(rest.take::<5>(Layer::Link));
             let ethertype = u16::from_be_bytes([snap[3], snap[4]]);
@@ -107,13 +111,14 @@ pub(super) fn llc(mut rest: Cursor<'_>) -> Decoded<'_> {
             }
             by_type(ethertype, rest)
         }
-        // IP straight in LLC (RFC 948).
+        // IP directly in LLC (RFC 948).
         [0x06, 0x06, 0x03] => ip::v4(rest),
         _ => Decoded::Skipped(Skipped::NotTcp),
     }
 }
 
-/// A stack of MPLS labels (RFC 3032 §2.1) and what is most likely under it: nothing in the packet says so.
+/// Decodes a stack of MPLS labels (RFC 3032 §2.1). The packet does not name what is under it, so
+/// this is a guess.
 pub(super) fn mpls(mut rest: Cursor<'_>) -> Decoded<'_> {
     loop {
         ok!(rest.count_shim());
@@ -122,24 +127,26 @@ pub(super) fn mpls(mut rest: Cursor<'_>) -> Decoded<'_> {
             break;
         }
     }
-    // RFC 4928 §3: 4 and 6 in the first nibble are IP, which is why pseudowires carry a control word that starts with 0
-    // (RFC 4385). Without a control word the nibble is that of a MAC address; hence the second look.
+    // 4 and 6 in the first nibble are IP (RFC 4928 §3), so pseudowires start their control word
+    // with 0 (RFC 4385). Without a control word the nibble is a MAC address's, so IP must also be
+    // plausible.
     let first = ok!(rest.peek::<1>().ok_or(Skipped::Malformed(Layer::Link)))[0] >> 4;
     if matches!(first, 4 | 6) && ip::is_plausible(&rest) {
         return ip::by_version(rest);
     }
     for control_word in [4, 0] {
-        if let Some(inner) = rest.behind(control_word).filter(is_plausible) {
+        if let Some(inner) = rest.after(control_word).filter(is_plausible) {
             return frame(ok!(inner.deeper()));
         }
     }
     Decoded::Skipped(Skipped::NotTcp)
 }
 
-/// Whether this could be an Ethernet frame with something for us in it; asked only where nothing else tells.
+/// Returns whether this could be an Ethernet frame with IP in it, where no earlier header announces
+/// one.
 pub(super) fn is_plausible(rest: &Cursor<'_>) -> bool {
-    let Some(mut payload) = rest.behind(12) else { return false };
-    // Two tags are looked through, as QinQ has them.
+    let Some(mut payload) = rest.after(12) else { return false };
+    // Up to two tags, as in QinQ.
     for _ in 0..3 {
         let Ok(ethertype) = payload.take_u16(Layer::Link) else { return false };
         match ethertype {
@@ -157,7 +164,8 @@ pub(super) fn is_plausible(rest: &Cursor<'_>) -> bool {
     false
 }
 
-/// A PPPoE session packet (RFC 2516 §4): version, type, code, session, length, then PPP without address and control.
+/// Decodes a PPPoE session packet (RFC 2516 §4): version, type, code, session, length, then PPP
+/// without address and control.
 pub(super) fn pppoe(mut rest: Cursor<'_>) -> Decoded<'_> {
     let head = ok!(rest.take::<6>(Layer::Link));
     if head[0] != 0x11 {
@@ -166,11 +174,11 @@ pub(super) fn pppoe(mut rest: Cursor<'_>) -> Decoded<'_> {
     if head[1] != 0 {
         return Decoded::Skipped(Skipped::NotTcp);
     }
-    // The length is not used: IP knows its own, and offloaded segments outgrow this one.
+    // The length is ignored: IP has its own, and offloaded segments outgrow this one.
     ppp::packet(rest)
 }
 
-/// A network service header (RFC 8300 §2): its length in 4-byte words, then what it says.
+/// Decodes a network service header (RFC 8300 §2), which has its length in 4-byte words.
 pub(super) fn nsh(mut rest: Cursor<'_>) -> Decoded<'_> {
     let head = ok!(rest.take::<4>(Layer::Link));
     let len = usize::from(head[1] & 0x3f) * 4;

@@ -1,8 +1,10 @@
-//! IPv4 (RFC 791) and IPv6 (RFC 8200) with their extension headers, down to the payload of the datagram.
+//! IPv4 (RFC 791) and IPv6 (RFC 8200) with their extension headers, down to the payload of the
+//! datagram.
 //!
-//! It obeys length fields, so that padding and trailers never get further (policy 9), and it does not verify the IPv4
-//! header checksum: captures taken before the hardware filled it in are normal. Fragments are handed out, not put
-//! together. Next: [`super::tcp`] for TCP, [`super::tunnel`] for everything that carries IP again.
+//! It obeys length fields, so that padding and trailers stop here (policy 9). It does not verify
+//! the IPv4 header checksum: captures taken before the hardware filled it in are normal. It hands
+//! fragments out and does not reassemble them. Next: [`super::tcp`], [`super::udp`], and
+//! [`super::tunnel`] for everything that carries IP again.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -31,23 +33,23 @@ pub(super) mod protocol {
     pub(in crate::decode) const SHIM6: u8 = 140;
 }
 
-/// Most extension headers of one IPv6 packet. Arbitrary: RFC 8200 §4.1 knows seven in sensible packets.
+/// Most extension headers of one IPv6 packet. Arbitrary: RFC 8200 §4.1 lists seven.
 const EXTENSIONS_MAX: usize = 16;
 
-/// What the IP header says about the payload behind it.
+/// The facts from an IP header about its payload.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Carrier {
     pub(super) src: IpAddr,
     pub(super) dst: IpAddr,
     pub(super) ttl: u8,
-    /// Whether a length field said where the payload ends; not so in segments the hardware had yet to cut up, and in
-    /// packets that claim to be longer than they were on the wire.
+    /// A length field gives the end of the payload. False for segments captured before segmentation
+    /// offload, and for packets that claim more than was on the wire.
     pub(super) length_known: bool,
-    /// Whether this was put together from fragments already: then it can hold no fragment of the same datagram.
+    /// The payload was reassembled from fragments, so it can hold no fragment of the same datagram.
     pub(super) reassembled: bool,
 }
 
-/// IPv4 or IPv6 by the version nibble, where nothing before it says which.
+/// Decodes IPv4 or IPv6 by the version nibble, where no earlier header names it.
 pub(super) fn by_version(rest: Cursor<'_>) -> Decoded<'_> {
     match rest.peek::<1>().map(|first| first[0] >> 4) {
         Some(4) => v4(rest),
@@ -56,7 +58,7 @@ pub(super) fn by_version(rest: Cursor<'_>) -> Decoded<'_> {
     }
 }
 
-/// Whether an IP header could start here; asked only where nothing before it says so.
+/// Returns whether an IP header could start here, where no earlier header announces one.
 pub(super) fn is_plausible(rest: &Cursor<'_>) -> bool {
     match rest.bytes {
         [first @ 0x45..=0x4f, _, high, low, ..] => {
@@ -68,21 +70,21 @@ pub(super) fn is_plausible(rest: &Cursor<'_>) -> bool {
     }
 }
 
-/// Whether the version nibble is the one that an EtherType announced.
+/// Returns whether the version nibble is the one that the EtherType announced.
 pub(super) fn is_version(rest: &Cursor<'_>, ethertype: u16) -> bool {
     let version = rest.peek::<1>().map(|first| first[0] >> 4);
     version == Some(if ethertype == ether::IPV4 { 4 } else { 6 })
 }
 
-/// An IPv4 packet.
+/// Decodes an IPv4 packet.
 #[inline(never)]
 pub(super) fn v4(rest: Cursor<'_>) -> Decoded<'_> {
     v4_inline(rest)
 }
 
-/// An IPv4 packet, inlined where every packet passes: handing a [`Cursor`] over in memory costs more than reading the header.
-/// Read by hand for the same reason.
-#[inline(always)]
+/// Decodes an IPv4 packet, inlined and by hand where every packet passes: passing a [`Cursor`] in
+/// memory is slower than reading the header.
+#[inline(always)] // hot: see NOTES#decoded
 pub(super) fn v4_inline(rest: Cursor<'_>) -> Decoded<'_> {
     let head = ok!(rest.peek::<20>().ok_or(Skipped::Malformed(Layer::Ip)));
     let header_len = usize::from(head[0] & 0x0f) * 4;
@@ -92,13 +94,14 @@ pub(super) fn v4_inline(rest: Cursor<'_>) -> Decoded<'_> {
     }
     let length_known = total_len != 0 && total_len <= rest.wire_len();
     let mut payload = match total_len {
-        // Segmentation offload: the packet was captured before the hardware cut it up and filled this in.
+        // Segmentation offload: the packet was captured before the hardware cut it and filled this
+        // in.
         0 => rest,
         len if len < header_len => return Decoded::Skipped(Skipped::Malformed(Layer::Ip)),
         len => rest.limit(len),
     };
     ok!(payload.skip(header_len, Layer::Ip));
-    // Made anew in each branch below: one for all would live in memory and be copied from there.
+    // Made in each branch below, so that it never lives in memory (NOTES#decoded).
     let carrier = || Carrier {
         src: IpAddr::V4(Ipv4Addr::new(head[12], head[13], head[14], head[15])),
         dst: IpAddr::V4(Ipv4Addr::new(head[16], head[17], head[18], head[19])),
@@ -108,7 +111,7 @@ pub(super) fn v4_inline(rest: Cursor<'_>) -> Decoded<'_> {
     };
     let protocol = head[9];
     let fragment = u16::from_be_bytes([head[6], head[7]]);
-    // More fragments, or an offset; "don't fragment" and the reserved bit decide nothing.
+    // More fragments, or an offset; "don't fragment" and the reserved bit do not matter.
     if fragment & 0x3fff != 0 {
         let id = u32::from(u16::from_be_bytes([head[4], head[5]]));
         let offset = u32::from(fragment & 0x1fff) * 8;
@@ -117,14 +120,14 @@ pub(super) fn v4_inline(rest: Cursor<'_>) -> Decoded<'_> {
     if protocol == protocol::TCP { tcp::segment(payload, &carrier()) } else { upper(protocol, payload, carrier()) }
 }
 
-/// An IPv6 packet.
+/// Decodes an IPv6 packet.
 #[inline(never)]
 pub(super) fn v6(rest: Cursor<'_>) -> Decoded<'_> {
     v6_inline(rest)
 }
 
-/// An IPv6 packet, inlined for the same reason as IPv4.
-#[inline(always)]
+/// Decodes an IPv6 packet, inlined like IPv4.
+#[inline(always)] // hot: see NOTES#decoded
 pub(super) fn v6_inline(mut rest: Cursor<'_>) -> Decoded<'_> {
     let head = ok!(Ipv6HeaderSlice::from_slice(rest.bytes).map_err(|_| Skipped::Malformed(Layer::Ip)));
     ok!(rest.skip(40, Layer::Ip));
@@ -133,7 +136,8 @@ pub(super) fn v6_inline(mut rest: Cursor<'_>) -> Decoded<'_> {
         0 => ok!(jumbo_len(next, rest.bytes)),
         len => Some(len),
     };
-    // Without a length: segmentation offload, as in IPv4. A packet that is really empty holds no TCP header anyway.
+    // Without a length: segmentation offload, as in IPv4. A packet that is truly empty holds no TCP
+    // header anyway.
     let length_known = len.is_some_and(|len| len <= rest.wire_len());
     let payload = len.map_or(rest, |len| rest.limit(len));
     let carrier = || Carrier {
@@ -146,19 +150,19 @@ pub(super) fn v6_inline(mut rest: Cursor<'_>) -> Decoded<'_> {
     if next == protocol::TCP { tcp::segment(payload, &carrier()) } else { upper(next, payload, carrier()) }
 }
 
-/// The payload of a datagram: extension headers off, then by protocol.
+/// Decodes the payload of a datagram: takes extension headers off, then goes by protocol.
 pub(super) fn upper(mut protocol: u8, mut rest: Cursor<'_>, mut carrier: Carrier) -> Decoded<'_> {
     for _ in 0..=EXTENSIONS_MAX {
         match (protocol, carrier.src.is_ipv6()) {
             (protocol::TCP, _) => return tcp::segment(rest, &carrier),
-            (protocol::UDP, _) => return udp::datagram(rest),
+            (protocol::UDP, _) => return udp::datagram(rest, &carrier),
             (protocol::IPV4, _) => return v4(ok!(rest.deeper())),
             (protocol::IPV6, _) => return v6(ok!(rest.deeper())),
             (protocol::GRE, _) => return tunnel::gre(rest),
             (protocol::ETHERIP, _) => return tunnel::ether_ip(rest),
             (protocol::L2TP, _) => return tunnel::l2tp_over_ip(rest),
             (protocol::MPLS, _) => return ether::mpls(ok!(rest.deeper())),
-            // RFC 4302 §2.2: the length is in 4-byte words, minus 2.
+            // The length is in 4-byte words, minus 2 (RFC 4302 §2.2).
             (protocol::AUTHENTICATION, _) => {
                 let head = ok!(rest.peek::<2>().ok_or(Skipped::Malformed(Layer::Ip)));
                 ok!(rest.skip((usize::from(head[1]) + 2) * 4, Layer::Ip));
@@ -167,8 +171,9 @@ pub(super) fn upper(mut protocol: u8, mut rest: Cursor<'_>, mut carrier: Carrier
             (protocol::FRAGMENT, true) => {
                 let head = ok!(rest.take::<8>(Layer::Ip));
                 let field = u16::from_be_bytes([head[2], head[3]]);
-                // A fragment in what was put together from fragments (or a second header in one packet) is nothing
-                // that a sender makes (RFC 8200 §4.5), and refusing it ends the loop over fragments of fragments.
+                // No sender makes a fragment inside a reassembled datagram, or a second fragment
+                // header in one packet (RFC 8200 §4.5). Refusing it ends the loop over fragments of
+                // fragments.
                 if carrier.reassembled {
                     return Decoded::Skipped(Skipped::Malformed(Layer::Ip));
                 }
@@ -176,7 +181,7 @@ pub(super) fn upper(mut protocol: u8, mut rest: Cursor<'_>, mut carrier: Carrier
                     let id = u32::from_be_bytes([head[4], head[5], head[6], head[7]]);
                     return fragment_of(rest, &carrier, id, head[0], u32::from(field & 0xfff8), field & 1 == 1);
                 }
-                // RFC 6946: an atomic fragment is a whole packet and has nothing to do with others of its id.
+                // An atomic fragment is a whole packet, unrelated to others with its id (RFC 6946).
                 carrier.reassembled = true;
                 protocol = head[0];
             }
@@ -198,20 +203,22 @@ pub(super) fn upper(mut protocol: u8, mut rest: Cursor<'_>, mut carrier: Carrier
                 ok!(rest.skip(len, Layer::Ip));
                 protocol = head[0];
             }
-            // ESP and "no next header" end here too.
+            // ESP and "no next header" among others.
             _ => return Decoded::Skipped(Skipped::NotTcp),
         }
     }
     Decoded::Skipped(Skipped::TooDeep)
 }
 
-/// A fragment, when its datagram can hold TCP at all: a flood of fragmented pings is not worth the memory.
+/// Makes a fragment if its datagram can hold TCP or UDP: a flood of fragmented pings must not take
+/// memory.
 fn fragment_of<'a>(rest: Cursor<'a>, carrier: &Carrier, id: u32, protocol: u8, offset: u32, more: bool) -> Decoded<'a> {
-    // Where a fragment ends decides what its datagram is: without a length to trust it has no place.
+    // Without a reliable length the end of the fragment is unknown, and so its place in the
+    // datagram.
     if !carrier.length_known {
         return Decoded::Skipped(Skipped::Malformed(Layer::Ip));
     }
-    let carries_tcp = match protocol {
+    let carries_transport = match protocol {
         protocol::TCP
         | protocol::UDP
         | protocol::IPV4
@@ -229,7 +236,7 @@ fn fragment_of<'a>(rest: Cursor<'a>, carrier: &Carrier, id: u32, protocol: u8, o
         | protocol::SHIM6 => carrier.src.is_ipv6(),
         _ => false,
     };
-    if !carries_tcp {
+    if !carries_transport {
         return Decoded::Skipped(Skipped::NotTcp);
     }
     Decoded::Fragment(Fragment {
@@ -246,8 +253,8 @@ fn fragment_of<'a>(rest: Cursor<'a>, carrier: &Carrier, id: u32, protocol: u8, o
     })
 }
 
-/// The length in a jumbo payload option (RFC 2675 §2), in bytes behind the IPv6 header; `payload` starts with the
-/// hop-by-hop header when `next` says so.
+/// Reads the length from a jumbo payload option (RFC 2675 §2), in bytes after the IPv6 header.
+/// `payload` starts with the hop-by-hop header if `next` is its number.
 fn jumbo_len(next: u8, payload: &[u8]) -> Result<Option<usize>, Skipped> {
     if next != protocol::HOP_BY_HOP {
         return Ok(None);
@@ -259,10 +266,10 @@ fn jumbo_len(next: u8, payload: &[u8]) -> Result<Option<usize>, Skipped> {
         options = match options {
             [0xc2, 4, a, b, c, d, ..] => {
                 let len = u32::from_be_bytes([*a, *b, *c, *d]);
-                // RFC 2675 §3: a jumbo payload of less is an error.
+                // A smaller jumbo payload is an error (RFC 2675 §3).
                 return if len > 65_535 { Ok(usize::try_from(len).ok()) } else { Err(malformed) };
             }
-            // Pad1 is the one option without a length.
+            // Pad1 is the only option without a length.
             [0, tail @ ..] => tail,
             [_, len, tail @ ..] => tail.get(usize::from(*len)..).unwrap_or_default(),
             _ => return Ok(None),
@@ -270,8 +277,8 @@ fn jumbo_len(next: u8, payload: &[u8]) -> Result<Option<usize>, Skipped> {
     }
 }
 
-/// The last stop in a routing header that is not used up: the address that the TCP checksum is computed with
-/// (RFC 8200 §8.1) and that both directions of a connection agree on.
+/// The final destination in a routing header that is not used up. The TCP checksum covers this
+/// address (RFC 8200 §8.1), and it is the same in both directions of a connection.
 fn final_destination(header: &[u8]) -> Option<Ipv6Addr> {
     let (kind, segments_left) = (*header.get(2)?, *header.get(3)?);
     if segments_left == 0 {
@@ -279,9 +286,10 @@ fn final_destination(header: &[u8]) -> Option<Ipv6Addr> {
     }
     let addresses = header.get(8..)?;
     let address: &[u8; 16] = match kind {
-        // RFC 5095 deprecated type 0; its list ends with the destination.
+        // Type 0, deprecated by RFC 5095, lists the destination last.
         0 => addresses.last_chunk()?,
-        // Mobile IPv6 (RFC 6275 §6.4) has one address, segment routing (RFC 8754 §2) lists the last segment first.
+        // Mobile IPv6 (RFC 6275 §6.4) has one address; segment routing (RFC 8754 §2) lists the last
+        // segment first.
         2 | 4 => addresses.first_chunk()?,
         _ => return None,
     };

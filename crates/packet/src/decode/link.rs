@@ -1,13 +1,14 @@
-//! Link types: what a frame starts with, down to an EtherType, an IP header or another link type.
+//! Link types: the first header of a frame, up to an EtherType, an IP header or another link type.
 //!
-//! A link type that is not here is named and counted, never guessed. Numbers and layouts are from
-//! <https://www.tcpdump.org/linktypes.html>. Next: [`super::ether`], [`super::ppp`], [`super::wifi`], [`super::ip`].
+//! It never guesses an unknown link type. Numbers and layouts are from
+//! <https://www.tcpdump.org/linktypes.html>. Next: [`super::ether`], [`super::ppp`],
+//! [`super::wifi`], [`super::ip`].
 
 use super::cursor::Cursor;
 use super::{Decoded, Layer, Skipped, ether, ip, ppp, wifi};
 use crate::frame::LinkType;
 
-/// Raw IP as BSD systems number it (`DLT_RAW` of OpenBSD and of everyone else).
+/// Raw IP by the numbers of BSD systems (`DLT_RAW` of OpenBSD and of all others).
 const RAW_BSD: [u16; 2] = [14, 12];
 const ARCNET: u16 = 7;
 const PPP: u16 = 9;
@@ -28,13 +29,13 @@ const NFLOG: u16 = 239;
 const NETANALYZER: u16 = 240;
 const PKTAP: u16 = 258;
 
-/// Address families as the capturing systems number IPv6: Linux, Windows, NetBSD and OpenBSD, FreeBSD, macOS.
+/// Address families for IPv6: of Linux, Windows, NetBSD and OpenBSD, FreeBSD, macOS.
 const FAMILIES_IPV6: [u32; 5] = [10, 23, 24, 28, 30];
-/// IPv4 has one number everywhere.
+/// Address family for IPv4, the same everywhere.
 const FAMILY_IPV4: u32 = 2;
 
-/// A frame from its first byte on. Ethernet is asked for first: it is nearly all there is.
-#[inline(always)]
+/// Decodes a frame from its first byte on. Ethernet comes first, because nearly every frame is one.
+#[inline(always)] // hot: see NOTES#decoded
 pub(super) fn frame(link: LinkType, rest: Cursor<'_>) -> Decoded<'_> {
     if link == LinkType::ETHERNET { ether::frame_inline(rest) } else { other(link, rest) }
 }
@@ -59,7 +60,7 @@ fn other(link: LinkType, mut rest: Cursor<'_>) -> Decoded<'_> {
         PPP => ppp::packet(rest),
         PPP_SERIAL => ppp::serial(rest),
         PPP_ETHER => ether::pppoe(rest),
-        // The address byte was overwritten with a direction (PPPD), or one put before the packet.
+        // A direction overwrites the address byte (PPPD) or stands before the packet.
         PPP_PPPD | PPP_WITH_DIRECTION => {
             ok!(rest.skip(1, Layer::Link));
             if link.0 == PPP_PPPD && rest.bytes.first() == Some(&0x03) {
@@ -78,7 +79,7 @@ fn other(link: LinkType, mut rest: Cursor<'_>) -> Decoded<'_> {
         }
         ARCNET | ARCNET_LINUX => arcnet(link, rest),
         PFLOG => pflog(rest),
-        // OpenBSD's encapsulating interface: address family, SPI, flags; what follows is decrypted IP.
+        // OpenBSD's encapsulating interface: address family, SPI, flags, then decrypted IP.
         ENC => {
             ok!(rest.skip(12, Layer::Link));
             ip::by_version(rest)
@@ -100,7 +101,7 @@ fn other(link: LinkType, mut rest: Cursor<'_>) -> Decoded<'_> {
     }
 }
 
-/// BSD loopback: an address family of four bytes, in the byte order of a host that need not be this one.
+/// Decodes BSD loopback: an address family of four bytes, in the byte order of the capturing host.
 fn loopback(mut rest: Cursor<'_>) -> Decoded<'_> {
     let family = ok!(rest.take::<4>(Layer::Link));
     match [u32::from_le_bytes(*family), u32::from_be_bytes(*family)].into_iter().min() {
@@ -110,20 +111,21 @@ fn loopback(mut rest: Cursor<'_>) -> Decoded<'_> {
     }
 }
 
-/// `LINKTYPE_LINUX_SLL`: packet type, device type, address length, address (8), protocol.
+/// Decodes `LINKTYPE_LINUX_SLL`: packet type, device type, address length, address (8), protocol.
 fn linux_cooked(mut rest: Cursor<'_>) -> Decoded<'_> {
     let head = ok!(rest.take::<16>(Layer::Link));
     cooked_payload([head[2], head[3]], [head[14], head[15]], rest)
 }
 
-/// `LINKTYPE_LINUX_SLL2`: protocol, reserved (2), interface (4), device type, packet type, address length, address (8).
+/// Decodes `LINKTYPE_LINUX_SLL2`: protocol, reserved (2), interface (4), device type, packet type,
+/// address length, address (8).
 fn linux_cooked_2(mut rest: Cursor<'_>) -> Decoded<'_> {
     let head = ok!(rest.take::<20>(Layer::Link));
     cooked_payload([head[8], head[9]], [head[0], head[1]], rest)
 }
 
 fn cooked_payload(device: [u8; 2], protocol: [u8; 2], rest: Cursor<'_>) -> Decoded<'_> {
-    // For these devices (ARPHRD_NETLINK and the monitor types) the protocol is something else, or the payload is.
+    // These devices (ARPHRD_NETLINK and the monitor types) use protocol or payload differently.
     if let 801..=803 | 824 = u16::from_be_bytes(device) {
         return Decoded::Skipped(Skipped::NotTcp);
     }
@@ -135,15 +137,16 @@ fn cooked_payload(device: [u8; 2], protocol: [u8; 2], rest: Cursor<'_>) -> Decod
     }
 }
 
-/// ARCNET: source, destination, on Linux an offset, then a protocol; RFC 1201 adds flag and sequence number.
+/// Decodes ARCNET: source, destination, on Linux an offset, then a protocol. RFC 1201 adds flag and
+/// sequence number.
 fn arcnet(link: LinkType, mut rest: Cursor<'_>) -> Decoded<'_> {
     ok!(rest.skip(if link.0 == ARCNET_LINUX { 4 } else { 2 }, Layer::Link));
     let protocol = ok!(rest.take::<1>(Layer::Link))[0];
-    // RFC 1051 IP has no more header.
+    // IP as in RFC 1051 has no more header.
     if protocol == 240 {
         return ip::v4(rest);
     }
-    // RFC 1201 §3: a flag other than zero marks a fragment, except that FF is a filler before the real header.
+    // A flag other than zero marks a fragment, except FF, a filler before the header (RFC 1201 §3).
     let mut head = ok!(rest.take::<3>(Layer::Link));
     if head[0] == 0xff {
         ok!(rest.skip(1, Layer::Link));
@@ -157,17 +160,20 @@ fn arcnet(link: LinkType, mut rest: Cursor<'_>) -> Decoded<'_> {
     }
 }
 
-/// The log of OpenBSD's packet filter: the first byte is the header's length, without its padding to four bytes.
+/// Decodes the log of OpenBSD's packet filter. The first byte is the header's length, without its
+/// padding to four bytes.
 fn pflog(mut rest: Cursor<'_>) -> Decoded<'_> {
     let head = ok!(rest.peek::<2>().ok_or(Skipped::Malformed(Layer::Link)));
     ok!(rest.skip(usize::from(head[0]).next_multiple_of(4), Layer::Link));
     ip::by_version(rest)
 }
 
-/// Linux's netfilter log: family, version, resource (2), then type-length-values, one of which is the packet.
+/// Decodes Linux's netfilter log: family, version, resource (2), then type-length-values, one of
+/// which is the packet.
 fn nflog(mut rest: Cursor<'_>) -> Decoded<'_> {
     ok!(rest.skip(4, Layer::Link));
-    // Lengths are in the byte order of the capturing host, which nothing says: the order in which a packet turns up.
+    // Lengths are in the byte order of the capturing host, which is unknown: the order that finds a
+    // packet counts.
     nflog_payload(rest, u16::from_le_bytes)
         .or_else(|| nflog_payload(rest, u16::from_be_bytes))
         .map_or(Decoded::Skipped(Skipped::NotTcp), ip::by_version)
@@ -183,13 +189,13 @@ fn nflog_payload<'a>(mut rest: Cursor<'a>, read: fn([u8; 2]) -> u16) -> Option<C
             return None;
         }
         if kind & 0x7fff == PAYLOAD {
-            return Some(rest.behind(4)?.limit(len - 4));
+            return Some(rest.after(4)?.limit(len - 4));
         }
-        rest = rest.behind(len.next_multiple_of(4))?;
+        rest = rest.after(len.next_multiple_of(4))?;
     }
 }
 
-/// Per-packet information: version, flags, length, link type (little-endian), fields.
+/// Decodes per-packet information: version, flags, length, link type (little-endian), fields.
 fn ppi(mut rest: Cursor<'_>) -> Decoded<'_> {
     let head = ok!(rest.peek::<8>().ok_or(Skipped::Malformed(Layer::Link)));
     let len = usize::from(u16::from_le_bytes([head[2], head[3]]));
@@ -201,8 +207,9 @@ fn ppi(mut rest: Cursor<'_>) -> Decoded<'_> {
     other(LinkType(ok!(u16::try_from(link).map_err(|_| Skipped::UnknownLinkType))), rest)
 }
 
-/// Apple's packet tap: header length, record type (1 is a packet), link type, interface name (24), flags, family, and the
-/// length of what stands before the link header; little-endian on every machine that writes it today.
+/// Decodes Apple's packet tap: header length, record type (1 is a packet), link type, interface
+/// name (24), flags, family, and the length of the data before the link header. Little-endian on
+/// every machine that writes it today.
 fn pktap(mut rest: Cursor<'_>) -> Decoded<'_> {
     let head = ok!(rest.peek::<48>().ok_or(Skipped::Malformed(Layer::Link)));
     let word = |at: usize| -> u32 {

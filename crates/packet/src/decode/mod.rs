@@ -1,12 +1,18 @@
-//! One frame to at most one TCP segment: link layer, tunnels, IP, TCP. Pure: it keeps nothing between frames.
+//! Decodes one frame: link layer, tunnels, IP, TCP and UDP. Pure: it keeps nothing between frames.
+//!
+//! ```text
+//! link ─▶ ether ─▶ ip ─▶ tcp   a segment
+//!           ▲      ▲└──▶ udp   a datagram, or a tunnel
+//!           └──────┴──── tunnel
+//! ```
 //!
 //! Invariant: decode never allocates and never looks past the IP total length.
-//! IP fragments come out as [`Fragment`]s for [`crate::defrag`]. Next: [`crate::tcp`].
+//! IP fragments come out as [`Fragment`]s for [`crate::defrag`]. Next: `link`, the first header.
 
-/// The value of an `Ok`, or a return with what was skipped: the `?` of steps that return [`Decoded`].
+/// Unwraps an `Ok`, or returns [`Decoded::Skipped`]: the `?` of functions that return [`Decoded`].
 ///
-/// They return it as it is and not inside a `Result`, because then every call on the way up hands on the caller's place to
-/// write to; copying a `Decoded` from one wrapper into the next was measured to cost more than reading the headers.
+/// They do not return a `Result`, so that every call on the way up writes to its caller's place.
+/// Copying a `Decoded` from one wrapper into the next is slow. hot: see NOTES#decoded
 macro_rules! ok {
     ($step:expr) => {
         match $step {
@@ -29,6 +35,7 @@ mod tunnel;
 mod udp;
 mod wifi;
 
+use crate::datagram::Datagram;
 use crate::frame::Frame;
 use crate::segment::{DatagramFacts, Fragment, Segment};
 
@@ -36,15 +43,16 @@ pub use peek::Peek;
 pub use peek::peek;
 pub use tcp::HeaderSum;
 
-/// The TCP segment or IP fragment in a frame, or why there is none. Total: any bytes give an answer.
+/// Decodes the packet in a frame. Total: any bytes give an answer.
 ///
-/// Of an 802.11 aggregate this is the first packet; [`decode_each`] gives them all.
+/// For an 802.11 aggregate it is the first packet; [`decode_each`] gives all of them.
 #[inline(never)]
 pub fn decode<'a>(frame: &Frame<'a>) -> Decoded<'a> {
     link::frame(frame.link, cursor::Cursor::of(frame))
 }
 
-/// Every packet in a frame, in order: exactly one, except that an 802.11 aggregate (A-MSDU) holds several.
+/// Decodes every packet in a frame, in order: several for an 802.11 aggregate (A-MSDU), else
+/// exactly one.
 #[inline]
 pub fn decode_each<'a>(frame: &Frame<'a>, mut each: impl FnMut(&Decoded<'a>)) {
     if !wifi::is_wifi(frame.link) {
@@ -59,43 +67,47 @@ pub fn decode_each<'a>(frame: &Frame<'a>, mut each: impl FnMut(&Decoded<'a>)) {
     }
 }
 
-/// The segment in a datagram that [`crate::defrag`] put together: `bytes` is its payload, `facts` what its fragments said.
+/// Decodes the packet in a datagram that [`crate::defrag`] reassembled. `bytes` is its payload.
 ///
-/// This can be a fragment again, of a datagram one tunnel further in at least (`depth` grows), so pushing what comes out
-/// back into the defragmenter ends after as many rounds as tunnels may be stacked.
-pub fn decode_datagram<'a>(facts: &DatagramFacts, bytes: &'a [u8]) -> Decoded<'a> {
+/// The packet can be a fragment again, but only of a datagram at least one tunnel further in
+/// (`depth` grows). So the loop with the defragmenter ends after as many rounds as tunnels may be
+/// stacked.
+pub(crate) fn decode_datagram<'a>(facts: &DatagramFacts, bytes: &'a [u8]) -> Decoded<'a> {
     let carrier = ip::Carrier { src: facts.src, dst: facts.dst, ttl: facts.ttl, length_known: true, reassembled: true };
     let rest = cursor::Cursor::of_datagram(bytes, facts.cut, facts.depth);
     ip::upper(facts.protocol, rest, carrier)
 }
 
-/// What a frame turned out to be.
+/// A decoded packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "whoever decodes must take every kind")]
+#[expect(clippy::exhaustive_enums, reason = "callers must take every kind")]
 pub enum Decoded<'a> {
     /// A TCP segment.
     Segment(Segment<'a>),
-    /// A part of an IP datagram, to be put together first.
+    /// A UDP datagram that is not one of the tunnels that are opened.
+    Datagram(Datagram<'a>),
+    /// A fragment of an IP datagram.
     Fragment(Fragment<'a>),
-    /// Nothing for us, and why.
+    /// None of these, for this reason.
     Skipped(Skipped),
 }
 
-/// Why a frame gave no segment.
+/// The reason why a packet was skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Skipped {
-    /// Well-formed, but neither TCP nor a tunnel we open: ARP, UDP, ICMP, 802.11 management …
+    /// Well-formed, but neither TCP nor UDP nor a tunnel that is opened: ARP, ICMP, 802.11
+    /// management …
     NotTcp,
-    /// A link type this build does not know.
+    /// The link type is unknown.
     UnknownLinkType,
-    /// Cut or malformed before the TCP payload; the layer says where.
+    /// Cut or malformed in this layer, before the payload.
     Malformed(Layer),
-    /// More tunnels inside each other than the limit.
+    /// More tunnels inside each other than the limit allows.
     TooDeep,
 }
 
-/// A layer of a packet, for naming where decoding stopped.
+/// A layer of a packet, to name where decoding stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Layer {

@@ -1,35 +1,35 @@
-//! A peek at a plain frame: what its segment is of, for who shares frames out before they are decoded, as network cards do.
+//! Peeks at a plain frame to find its bucket before it is decoded, as network cards do.
 //!
-//! Invariant: what it says of a frame, [`super::decode`] says too. It knows one kind of frame, nearly all there are; of others it
-//! says nothing. Next: [`crate::intake`], which asks.
+//! Invariant: a peek agrees with [`super::decode`]. It knows one kind of frame, which nearly all
+//! are; for others it returns nothing. Next: [`crate::intake`], which calls it.
 
 use super::ether::IPV4;
 use super::ip::protocol::TCP;
 use crate::frame::{Frame, LinkType};
 use crate::key::{bucket_of, number_of_v4};
 
-/// What there is to know of a segment that nobody has decoded yet.
+/// The facts about a segment that has not been decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Peek {
-    /// The part of all flows that it is in, below [`BUCKETS`](crate::key::BUCKETS).
+    /// The bucket of its flow, below [`BUCKETS`](crate::key::BUCKETS).
     pub bucket: usize,
-    /// Bytes of its payload.
+    /// Number of bytes in its payload.
     pub payload: usize,
 }
 
-/// Ethernet, IPv4 without options, TCP without its own.
+/// Length of the headers: Ethernet, IPv4 and TCP without options.
 const HEADERS: usize = 14 + 20 + 20;
 
-/// What a frame holds, if that is a whole segment behind headers without anything unusual.
-#[inline(always)]
+/// Peeks at a frame; `None` unless it is a whole segment with plain Ethernet, IPv4 and TCP headers.
+#[inline(always)] // hot: see NOTES#peek
 pub fn peek(frame: &Frame<'_>) -> Option<Peek> {
     let head = frame.bytes.first_chunk::<HEADERS>()?;
     let u16_at = |at| u16::from_be_bytes([head[at], head[at + 1]]);
     let is_plain = frame.link == LinkType::ETHERNET
         && u16_at(12) == IPV4
         && head[14] == 0x45
-        // No fragment.
+        // Not a fragment.
         && u16_at(20) & 0x3fff == 0
         && head[23] == TCP;
     let total_len = usize::from(u16_at(16));

@@ -1,6 +1,7 @@
-//! The TCP header (RFC 9293 §3.1): ports, numbers, flags, the options that decide something, and the payload behind it.
+//! The TCP header (RFC 9293 §3.1): ports, numbers, flags, options, and the payload after it.
 //!
-//! It judges nothing: nonsense flags and wrong checksums are for [`crate::tcp`], which knows the connection. Next there.
+//! It judges nothing: contradictory flags and wrong checksums are for the engine, which knows the
+//! connection. Next: [`crate::segment`].
 
 use std::net::IpAddr;
 
@@ -13,11 +14,11 @@ use crate::key::Endpoint;
 use crate::segment::{Checksum, Flags, Segment, TcpOptions};
 use crate::seq::SeqNumber;
 
-/// Largest window scale shift there is (RFC 7323 §2.3); a larger one counts as this.
+/// Largest window scale shift (RFC 7323 §2.3); a larger one counts as this.
 const WINDOW_SCALE_MAX: u8 = 14;
 
-/// A TCP segment, which ends where the IP header said so.
-#[inline(always)]
+/// Decodes a TCP segment. The IP header has set its end.
+#[inline(always)] // hot: see NOTES#decoded
 pub(super) fn segment<'a>(rest: Cursor<'a>, carrier: &Carrier) -> Decoded<'a> {
     let malformed = Skipped::Malformed(Layer::Tcp);
     let head = ok!(rest.peek::<20>().ok_or(malformed));
@@ -42,10 +43,10 @@ pub(super) fn segment<'a>(rest: Cursor<'a>, carrier: &Carrier) -> Decoded<'a> {
     })
 }
 
-/// The options we use. A bad length ends the list, as in every stack; what stood before it counts.
-#[inline(always)]
+/// Reads the options. A bad length ends the list, as in every stack; the options before it count.
+#[inline(always)] // hot: see NOTES#decoded
 fn options(bytes: &[u8], flags: Flags) -> TcpOptions {
-    // What nearly every segment of nearly every connection carries: two NOPs and timestamps (RFC 7323 appendix A).
+    // Nearly every segment has exactly two NOPs and timestamps (RFC 7323 appendix A).
     if let Ok(&[head @ .., a, b, c, d, e, f, g, h]) = <&[u8; 12]>::try_from(bytes)
         && head == [1, 1, 8, 10]
     {
@@ -65,7 +66,7 @@ fn any_options(mut bytes: &[u8], flags: Flags) -> TcpOptions {
                 let Some((option, tail)) = bytes.split_at_checked(usize::from(*len)) else { return options };
                 match (kind, option) {
                     (_, [] | [_]) => return options,
-                    // RFC 7323 §2.2: outside a SYN it must be ignored.
+                    // Must be ignored outside a SYN (RFC 7323 §2.2).
                     (3, [_, _, shift]) if flags.has(Flags::SYN) => {
                         options.window_scale = Some((*shift).min(WINDOW_SCALE_MAX));
                     }
@@ -83,44 +84,48 @@ fn any_options(mut bytes: &[u8], flags: Flags) -> TcpOptions {
 }
 
 impl Segment<'_> {
-    /// Whether the TCP checksum is wrong; `None` when that cannot be known.
+    /// Returns whether the TCP checksum is wrong; `None` if it cannot be verified.
     ///
-    /// It cannot when the segment was cut by the snapshot length, when no IP header said how long it is, and when the
-    /// field holds the sum of the pseudo header alone, with or without the length: that is what a sending host leaves
-    /// there for its network card to finish, and what a capture on that host sees.
-    /// Costs one pass over the segment; nothing is computed until somebody asks.
+    /// It cannot be verified if a snapshot length cut the segment, if no IP header gave its length,
+    /// or if the field holds the sum of the pseudo header alone, with or without the length. A
+    /// sending host leaves this sum for its network card to finish, and a capture on that host
+    /// shows it. Costs one pass over the segment.
     pub fn checksum_is_wrong(&self) -> Option<bool> {
         self.header_sum()?.is_wrong(self.src.ip, self.dst.ip, self.payload)
     }
 
-    /// What is left of the checksum when the payload is verified later; costs a look at the header.
+    /// Returns the header's part of the checksum, to verify the payload later. Costs one pass over
+    /// the header.
     pub fn header_sum(&self) -> Option<HeaderSum> {
         let Checksum::Of(segment) = self.checksum else { return None };
         HeaderSum::of(segment.get(..segment.len() - self.payload.len())?)
     }
 }
 
-/// The part of a TCP checksum that the header says, so that the payload can be verified without it.
+/// The header's part of a TCP checksum. With it the payload can be verified without the header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeaderSum {
-    /// Complemented, in the byte order of the machine, as etherparse has it.
+    /// Sum over the header, complemented, in the byte order of the machine, as etherparse returns
+    /// it.
     sum: u16,
+    /// The checksum field.
     field: [u8; 2],
-    /// 20–60 bytes.
+    /// Length of the header, 20–60 bytes.
     header_len: u8,
 }
 
 impl HeaderSum {
-    /// Of a TCP header; none of what is too short for one.
+    /// Sums up a TCP header; `None` if it is too short.
     pub fn of(header: &[u8]) -> Option<Self> {
         let field = header.get(16..18).and_then(|field| <[u8; 2]>::try_from(field).ok())?;
         let header_len = u8::try_from(header.len()).ok()?;
         Some(Self { sum: Sum16BitWords::new().add_slice(header).ones_complement(), field, header_len })
     }
 
-    /// As [`Segment::checksum_is_wrong`].
+    /// Like [`Segment::checksum_is_wrong`].
     pub fn is_wrong(self, src: IpAddr, dst: IpAddr, payload: &[u8]) -> Option<bool> {
-        // RFC 9293 §3.1 for IPv4 and RFC 8200 §8.1 for IPv6 differ in zero bytes only, which add nothing.
+        // The pseudo headers of IPv4 (RFC 9293 §3.1) and IPv6 (RFC 8200 §8.1) differ only in zero
+        // bytes.
         let mut addresses = Sum16BitWords::new();
         for ip in [src, dst] {
             addresses = match ip {
@@ -134,7 +139,8 @@ impl HeaderSum {
         if pseudo.clone().add_2bytes((!self.sum).to_ne_bytes()).add_slice(payload).ones_complement() == 0 {
             return Some(false);
         }
-        // The unfinished sum is stored as it is, not complemented; etherparse adds in the byte order of the machine.
+        // The unfinished sum is stored without complement; etherparse adds in the byte order of the
+        // machine.
         let unfinished = !u16::from_ne_bytes(self.field);
         if [pseudo, without_len].iter().any(|sum| sum.ones_complement() == unfinished) {
             return None;

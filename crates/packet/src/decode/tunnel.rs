@@ -1,7 +1,8 @@
-//! Encapsulations with an IP protocol number of their own: GRE with ERSPAN, PPTP and WCCP in it, EtherIP, L2TPv3.
+//! Tunnels with an IP protocol number: GRE with ERSPAN, PPTP and WCCP in it, EtherIP, L2TPv3.
 //!
-//! It opens a tunnel only where the header is what its specification says, and keeps nothing of it: keys, calls and
-//! session ids are not part of a connection (policy 10). Next: [`super::udp`] for tunnels that ride on UDP.
+//! It opens a tunnel only if the header follows its specification, and keeps nothing of it: keys,
+//! calls and session ids are not part of a connection (policy 10). Next: [`super::udp`] for tunnels
+//! over UDP.
 
 use super::cursor::Cursor;
 use super::{Decoded, Layer, Skipped, ether, ip, ppp, wifi};
@@ -15,7 +16,7 @@ const PPP: u16 = 0x880b;
 /// Web cache redirection, WCCP v1 and v2 (draft-mclaggan-wccp-v2rev1 §4.12).
 const WCCP: u16 = 0x883e;
 
-/// Generic routing encapsulation: version 0 (RFC 2784, RFC 2890) and version 1, which is PPTP's (RFC 2637).
+/// Decodes GRE: version 0 (RFC 2784, RFC 2890) and version 1, which is PPTP's (RFC 2637).
 pub(super) fn gre(mut rest: Cursor<'_>) -> Decoded<'_> {
     let head = ok!(rest.take::<4>(Layer::Tunnel));
     let protocol = u16::from_be_bytes([head[2], head[3]]);
@@ -23,7 +24,7 @@ pub(super) fn gre(mut rest: Cursor<'_>) -> Decoded<'_> {
     let (checksum, routing, key, sequence) = (has(0x80), has(0x40), has(0x20), has(0x10));
     match head[1] & 0x07 {
         0 => {
-            // RFC 2784 §2.3: source routing (RFC 1701) must be discarded by whom does not know it; nobody uses it.
+            // A receiver without source routing (RFC 1701) must discard it (RFC 2784 §2.3).
             if routing {
                 return Decoded::Skipped(Skipped::Malformed(Layer::Tunnel));
             }
@@ -32,7 +33,8 @@ pub(super) fn gre(mut rest: Cursor<'_>) -> Decoded<'_> {
             gre_payload(protocol, sequence, ok!(rest.deeper()))
         }
         1 if protocol == PPP && key && !checksum && !routing => {
-            // The key field is payload length and call id; without a sequence number there is no payload.
+            // The key field holds payload length and call id. Without a sequence number there is no
+            // payload.
             if !sequence {
                 return Decoded::Skipped(Skipped::NotTcp);
             }
@@ -45,12 +47,12 @@ pub(super) fn gre(mut rest: Cursor<'_>) -> Decoded<'_> {
     }
 }
 
-/// What GRE version 0 carries.
+/// Decodes the payload of GRE version 0.
 fn gre_payload(protocol: u16, sequence: bool, mut rest: Cursor<'_>) -> Decoded<'_> {
     match protocol {
         ether::BRIDGED => ether::frame(rest),
         ERSPAN_2 => {
-            // Type I has no header of its own, and no sequence number by which to tell.
+            // Type I has no header, and is recognised by the missing sequence number.
             if sequence {
                 let head = ok!(rest.take::<8>(Layer::Tunnel));
                 if head[0] >> 4 != 1 {
@@ -77,19 +79,20 @@ fn gre_payload(protocol: u16, sequence: bool, mut rest: Cursor<'_>) -> Decoded<'
         }
         PPP => ppp::packet(rest),
         WCCP => {
-            // Version 2 puts four bytes before the packet. They cannot look like IPv4: Linux tells them apart like this too.
+            // Version 2 puts four bytes before the packet, which cannot look like IPv4. Linux
+            // distinguishes the versions in the same way.
             if rest.peek::<1>().is_some_and(|first| first[0] >> 4 != 4) {
                 ok!(rest.skip(4, Layer::Tunnel));
             }
             ip::v4(rest)
         }
-        // Aruba's access points: whole 802.11 frames; the low bits say which radio or tunnel.
+        // Aruba's access points: whole 802.11 frames; the low bits name the radio or tunnel.
         0x8200..=0x8370 => wifi::first_packet(rest),
         other => ether::by_type(other, rest),
     }
 }
 
-/// Ethernet in IP (RFC 3378 §3): version 3, reserved zero bits, then a frame.
+/// Decodes Ethernet in IP (RFC 3378 §3): version 3, reserved zero bits, then a frame.
 pub(super) fn ether_ip(mut rest: Cursor<'_>) -> Decoded<'_> {
     match ok!(rest.take::<2>(Layer::Tunnel)) {
         [0x30, 0x00] => ether::frame(ok!(rest.deeper())),
@@ -97,7 +100,7 @@ pub(super) fn ether_ip(mut rest: Cursor<'_>) -> Decoded<'_> {
     }
 }
 
-/// L2TPv3 straight over IP (RFC 3931 §4.1.1): a session id, zero for control messages.
+/// Decodes L2TPv3 over IP (RFC 3931 §4.1.1): a session id, zero for control messages.
 pub(super) fn l2tp_over_ip(mut rest: Cursor<'_>) -> Decoded<'_> {
     match ok!(rest.take::<4>(Layer::Tunnel)) {
         [0, 0, 0, 0] => Decoded::Skipped(Skipped::NotTcp),
@@ -105,11 +108,13 @@ pub(super) fn l2tp_over_ip(mut rest: Cursor<'_>) -> Decoded<'_> {
     }
 }
 
-/// The payload of an L2TPv3 session. How long its cookie (0, 4 or 8 bytes) and sublayer (0 or 4) are was agreed when the
-/// session was set up, so the place where an Ethernet frame with IP in it starts decides; anything else is not ours.
+/// Decodes the payload of an L2TPv3 session.
+///
+/// The lengths of its cookie (0, 4 or 8 bytes) and sublayer (0 or 4) are agreed during setup and
+/// not in the packet. So it takes the first place where an Ethernet frame with IP could start.
 pub(super) fn l2tp_3_session(rest: Cursor<'_>) -> Decoded<'_> {
     for before in [0, 4, 8, 12] {
-        if let Some(inner) = rest.behind(before).filter(ether::is_plausible) {
+        if let Some(inner) = rest.after(before).filter(ether::is_plausible) {
             return ether::frame(ok!(inner.deeper()));
         }
     }

@@ -1,21 +1,23 @@
-//! Which frames each datagram came in, when somebody wants to know: later stages know a datagram by one frame, that of its
-//! first byte.
+//! The frames that each reassembled datagram came in, for captures that track frames. Later stages
+//! know a datagram by one frame, that of its first byte.
 //!
-//! It knows nothing of what was in them. The intake keeps one for datagrams in datagrams, a shard one for each bucket of
-//! connections, whose messages ask it when they go out. Next: [`crate::shard`].
+//! It does not know what was in the frames. The intake keeps one for datagrams in datagrams. A
+//! shard keeps one for each bucket of connections, and adds the frames to messages when they are
+//! output. Next: [`crate::intake`].
 
 use std::collections::VecDeque;
 
 use ahash::RandomState;
 use hashbrown::HashMap;
 
-use crate::defrag::Datagram;
+use crate::defrag::WholeDatagram;
 use crate::key::BUCKETS;
 
-/// Frame numbers remembered, at most; the oldest datagrams are forgotten first. Arbitrary: half a mebibyte.
+/// Most frame numbers remembered; the oldest datagrams are forgotten first. Arbitrary: half a
+/// mebibyte.
 const NUMBERS_MAX: usize = 65_536;
 
-/// The frames of the datagrams that came in more than one.
+/// The frames of datagrams that came in more than one.
 #[derive(Debug)]
 pub struct FragmentFrames {
     /// By the frame of the datagram's first byte. Never iterated.
@@ -26,12 +28,12 @@ pub struct FragmentFrames {
 }
 
 impl FragmentFrames {
-    /// One that remembers nothing yet.
-    pub fn new(key: [u64; 4]) -> Self {
+    /// Makes one that remembers nothing yet.
+    pub(crate) fn new(key: [u64; 4]) -> Self {
         Self::with_max(key, NUMBERS_MAX)
     }
 
-    /// For the connections of one bucket: with its share of what is remembered.
+    /// Makes one for the connections of one bucket, with its share of the frame numbers.
     pub fn of_bucket(key: [u64; 4]) -> Self {
         Self::with_max(key, NUMBERS_MAX / BUCKETS)
     }
@@ -41,14 +43,15 @@ impl FragmentFrames {
         Self { frames: HashMap::with_hasher(hasher), order: VecDeque::new(), numbers: 0, numbers_max }
     }
 
-    /// A datagram was put together; its fragments may have come in datagrams themselves, one tunnel further out.
-    pub fn remember(&mut self, datagram: &Datagram) {
+    /// Remembers a datagram. Its fragments may have come in datagrams themselves, one tunnel
+    /// further out.
+    pub(crate) fn remember(&mut self, datagram: &WholeDatagram) {
         let mut frames = datagram.frames.clone();
         self.add_to(&mut frames);
         self.note(datagram.first.number, frames);
     }
 
-    /// A datagram known by `first` came in these frames.
+    /// Remembers that the datagram known by `first` came in these frames.
     pub fn note(&mut self, first: u64, frames: Vec<u64>) {
         self.numbers += frames.len();
         match self.frames.insert(first, frames) {
@@ -62,12 +65,13 @@ impl FragmentFrames {
         }
     }
 
-    /// The frames of the datagram that is known by this one.
-    pub fn of(&self, first: u64) -> &[u64] {
+    /// The frames of the datagram known by `first`.
+    pub(crate) fn of(&self, first: u64) -> &[u64] {
         self.frames.get(&first).map_or(&[], Vec::as_slice)
     }
 
-    /// Adds to these frames those that came with them; sorted, each once.
+    /// Adds to these frames the other frames of the datagrams known by them; sorted, without
+    /// duplicates.
     pub fn add_to(&self, frames: &mut Vec<u64>) {
         let more: Vec<u64> = frames.iter().filter_map(|number| self.frames.get(number)).flatten().copied().collect();
         if !more.is_empty() {
@@ -87,15 +91,15 @@ mod tests {
     use crate::frame::Stamp;
     use crate::segment::DatagramFacts;
 
-    fn datagram(first: u64, frames: &[u64]) -> Datagram {
+    fn datagram(first: u64, frames: &[u64]) -> WholeDatagram {
         let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let facts = DatagramFacts { src: ip, dst: ip, protocol: 6, ttl: 64, depth: 0, cut: 0 };
         let first = Stamp { number: first, ..Stamp::default() };
-        Datagram { facts, bytes: Vec::new(), overlap: Overlap::None, first, frames: frames.to_vec() }
+        WholeDatagram { facts, bytes: Vec::new(), overlap: Overlap::None, first, frames: frames.to_vec() }
     }
 
     #[test]
-    fn a_frame_stands_for_all_that_came_with_it() {
+    fn a_frame_stands_for_all_frames_of_its_datagram() {
         let mut fragment_frames = FragmentFrames::new([1, 2, 3, 4]);
         fragment_frames.remember(&datagram(5, &[7, 5, 6]));
         // Fragments in fragments: the outer datagram is known by its own first frame.

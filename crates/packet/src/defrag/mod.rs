@@ -1,12 +1,14 @@
-//! Puts IP datagrams together from their fragments: bounded in memory, datagrams, fragments and time.
+//! Reassembles IP datagrams from their fragments: bounded in memory, datagrams, fragments and time.
 //!
-//! IPv4: the copy that came first wins (policy 8). IPv6: a datagram whose fragments overlap is discarded, and so is all
-//! that still comes of it (RFC 8200 §4.5, RFC 5722). It never looks into the payload and never gives a part of a datagram
-//! away; what was never completed is counted. Next: [`crate::decode::decode_datagram`], for what comes out;
-//! `pieces` for the holes, `fragment_frames` for the frames that a datagram came in.
+//! IPv4: the first copy of a byte wins (policy 8). IPv6: a datagram whose fragments overlap is
+//! discarded, with all its later fragments (RFC 8200 §4.5, RFC 5722). It never looks into the
+//! payload and never hands out an incomplete datagram; it counts these. Next: `packets`, which
+//! decodes a datagram; `pieces` for the holes; `fragment_frames` for the frames that a datagram
+//! came in.
 
 mod fragment_frames;
 mod outcome;
+mod packets;
 mod pieces;
 #[cfg(test)]
 mod tests;
@@ -21,32 +23,37 @@ use crate::frame::Stamp;
 use crate::segment::{DatagramFacts, Fragment};
 use crate::time::Timestamp;
 pub use fragment_frames::FragmentFrames;
-pub use outcome::{Datagram, DefragLimits, DefragStats, Discarded, FragmentOutcome, Overlap};
+pub use outcome::{DefragLimits, DefragStats, Overlap, WholeDatagram};
+pub(crate) use outcome::{Discarded, FragmentOutcome};
+pub use packets::Packet;
 use pieces::{FragmentPieces, PieceInserted};
 
-/// What a waiting datagram is charged for beside its pieces: key, queue entry, table slot and the struct itself, rounded up.
+/// Cost of a waiting datagram without its pieces: key, queue entry, table slot and the struct,
+/// rounded up.
 const DATAGRAM_COST: usize = 256;
 
-/// Where waiting fragments are kept.
+/// The defragmenter: holds waiting fragments.
 #[derive(Debug)]
 pub struct Defrag {
     limits: DefragLimits,
-    /// Never iterated: what the hash key is shows nowhere.
+    /// Never iterated, so that the hash key does not show in the output.
     waiting: HashMap<Key, Waiting, RandomState>,
-    /// Every datagram in `waiting`, by age, and some that have left it. Time never goes back, so this is also the order
-    /// in which they time out.
+    /// Every datagram in `waiting`, by age, and stale entries of some that have left it. Time never
+    /// goes back, so this is also the order in which they time out.
     by_age: VecDeque<(Key, u64)>,
-    /// Number of the next datagram; tells an entry of `by_age` from a later datagram with the same key.
+    /// Number of the next datagram. It distinguishes an entry of `by_age` from a later datagram
+    /// with the same key.
     next_serial: u64,
     held_bytes: usize,
     stats: DefragStats,
 }
 
-/// What identifies a datagram.
+/// Identity of a datagram.
 ///
-/// IPv4: source, destination, protocol, identification (RFC 791 §2.3). IPv6: without the protocol, since only the first
-/// fragment's next header counts (RFC 8200 §4.5). And the depth: the same fragment seen inside and outside a tunnel
-/// belongs to two datagrams, each of which somebody receives, and a made-up one in a tunnel must not spoil a real one.
+/// IPv4: source, destination, protocol, identification (RFC 791 §2.3). IPv6: without the protocol,
+/// because only the first fragment's next header counts (RFC 8200 §4.5). And the depth: a fragment
+/// seen inside and outside a tunnel belongs to two datagrams with two receivers, and a forged one
+/// in a tunnel must not spoil a real one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Key {
     src: IpAddr,
@@ -56,7 +63,7 @@ struct Key {
     depth: u8,
 }
 
-/// A datagram that is not whole yet.
+/// A datagram that is not complete.
 #[derive(Debug)]
 struct Waiting {
     serial: u64,
@@ -67,7 +74,7 @@ struct Waiting {
 #[derive(Debug)]
 enum State {
     Collecting(Box<Collecting>),
-    /// Discarded; what still comes of it is discarded too, until its time is up.
+    /// Discarded; its later fragments are discarded too, until it times out.
     Poisoned,
 }
 
@@ -81,7 +88,8 @@ struct Collecting {
 }
 
 impl Defrag {
-    /// Empty. `hash_key` is random where attackers may choose addresses; it never shows in what comes out.
+    /// Makes an empty one. `hash_key` should be random where attackers may choose addresses; the
+    /// output does not depend on it.
     pub fn new(limits: DefragLimits, hash_key: [u64; 4]) -> Self {
         let [a, b, c, d] = hash_key;
         Self {
@@ -94,8 +102,9 @@ impl Defrag {
         }
     }
 
-    /// Takes a fragment in. `now` is the engine's time and never goes back; `stamp` is the fragment's frame.
-    pub fn push(&mut self, fragment: &Fragment<'_>, now: Timestamp, stamp: Stamp) -> FragmentOutcome {
+    /// Takes a fragment. `now` is the engine's time and never goes back; `stamp` is the fragment's
+    /// frame.
+    pub(crate) fn push(&mut self, fragment: &Fragment<'_>, now: Timestamp, stamp: Stamp) -> FragmentOutcome {
         self.clear_expired(now);
         self.stats.fragments += 1;
         if let Some(reason) = self.refusal(fragment) {
@@ -122,8 +131,8 @@ impl Defrag {
         outcome
     }
 
-    /// Gives up what has waited longer than the limit.
-    pub fn clear_expired(&mut self, now: Timestamp) {
+    /// Drops datagrams that have waited as long as the limit.
+    pub(crate) fn clear_expired(&mut self, now: Timestamp) {
         while let Some(&(key, serial)) = self.by_age.front() {
             match self.waiting.get(&key) {
                 Some(waiting) if waiting.serial == serial => {
@@ -131,38 +140,39 @@ impl Defrag {
                         return;
                     }
                     self.by_age.pop_front();
-                    let given_up = self.give_up(key);
-                    self.stats.timed_out += u64::from(given_up);
+                    let abandoned = self.abandon(key);
+                    self.stats.timed_out += u64::from(abandoned);
                 }
                 _ => drop(self.by_age.pop_front()),
             }
         }
     }
 
-    /// Gives up everything that waits: the capture has ended.
+    /// Drops everything that waits, because the capture has ended.
     pub fn finish(&mut self) {
         while let Some((key, serial)) = self.by_age.pop_front() {
             if self.is_current(key, serial) {
-                let given_up = self.give_up(key);
-                self.stats.unfinished += u64::from(given_up);
+                let abandoned = self.abandon(key);
+                self.stats.unfinished += u64::from(abandoned);
             }
         }
     }
 
-    /// Accounted memory in bytes: payload that waits and what it costs to keep it.
+    /// Accounted memory in bytes: waiting payload and the overhead of keeping it.
     pub fn held_bytes(&self) -> usize {
         self.held_bytes
     }
 
-    /// What happened so far.
+    /// The counters so far.
     pub fn stats(&self) -> DefragStats {
         self.stats
     }
 
-    /// Why this fragment cannot belong to any datagram.
+    /// Returns the reason why a fragment cannot belong to any datagram.
     fn refusal(&mut self, fragment: &Fragment<'_>) -> Option<Discarded> {
         let len = u64::from(fragment.cut) + as_u64(fragment.bytes.len());
-        // The IPv4 total length counts the header, at least 20 bytes of it; the IPv6 payload length does not.
+        // The IPv4 total length counts the header, at least 20 bytes of it; the IPv6 payload length
+        // does not.
         let end_max = if fragment.src.is_ipv6() { 65_535 } else { 65_515 };
         if len == 0 || !fragment.offset.is_multiple_of(8) || (fragment.more && !len.is_multiple_of(8)) {
             self.stats.malformed_fragments += 1;
@@ -175,19 +185,19 @@ impl Defrag {
         }
     }
 
-    /// Counts what became of a fragment, and takes the datagram out when it is done with.
+    /// Counts the outcome of a fragment, and removes its datagram if it is complete or discarded.
     fn account(&mut self, key: Key, fragment: &Fragment<'_>, inserted: PieceInserted) -> FragmentOutcome {
         match inserted {
             PieceInserted::Waiting => FragmentOutcome::Waiting,
             PieceInserted::Whole => match self.remove(key) {
                 Some(Waiting { state: State::Collecting(datagram), .. }) => {
-                    let datagram = datagram.into_datagram();
+                    let datagram = datagram.into_whole();
                     self.stats.assembled += 1;
                     self.stats.assembled_cut += u64::from(datagram.facts.cut > 0);
                     self.stats.conflicting += u64::from(datagram.overlap == Overlap::Conflicting);
                     FragmentOutcome::Whole(datagram)
                 }
-                // Not reached: it was just inserted into. Nothing is lost by answering.
+                // Unreachable: the fragment was just inserted into it.
                 _ => FragmentOutcome::Waiting,
             },
             PieceInserted::Refused(reason) => {
@@ -214,11 +224,11 @@ impl Defrag {
         }
     }
 
-    /// Frees what a datagram holds. IPv6 leaves a mark, so that what still comes of it is known; the 16-bit IPv4 ids come
-    /// round too soon for that.
+    /// Frees what a datagram holds. IPv6 leaves a mark that discards its later fragments; 16-bit
+    /// IPv4 ids are reused too soon for that.
     fn discard(&mut self, key: Key) {
         if key.src.is_ipv4() {
-            self.give_up(key);
+            self.abandon(key);
             return;
         }
         let Some(waiting) = self.waiting.get_mut(&key) else { return };
@@ -228,7 +238,7 @@ impl Defrag {
         }
     }
 
-    /// Takes a datagram out; the queue's entry goes stale and is dropped later.
+    /// Removes a datagram; its entry in the queue goes stale and is dropped later.
     fn remove(&mut self, key: Key) -> Option<Waiting> {
         let waiting = self.waiting.remove(&key)?;
         self.held_bytes -= DATAGRAM_COST;
@@ -238,8 +248,8 @@ impl Defrag {
         Some(waiting)
     }
 
-    /// Takes a datagram out and counts its bytes as lost; whether there was still something to lose.
-    fn give_up(&mut self, key: Key) -> bool {
+    /// Removes a datagram and counts its bytes as lost. Returns whether it was still collecting.
+    fn abandon(&mut self, key: Key) -> bool {
         match self.remove(key) {
             Some(Waiting { state: State::Collecting(datagram), .. }) => {
                 self.stats.lost_bytes += as_u64(datagram.pieces.captured_bytes());
@@ -249,18 +259,20 @@ impl Defrag {
         }
     }
 
-    /// Back within the limits: the oldest go. The youngest stays, so that every datagram alone has its chance.
+    /// Evicts the oldest datagrams until the limits hold. The youngest stays, so that any single
+    /// datagram can complete.
     fn shrink(&mut self) {
         while self.waiting.len() > 1
             && (self.held_bytes > self.limits.held_bytes_max || self.waiting.len() > self.limits.datagrams_max)
         {
             let Some((key, serial)) = self.by_age.pop_front() else { return };
             if self.is_current(key, serial) {
-                let given_up = self.give_up(key);
-                self.stats.evicted += u64::from(given_up);
+                let abandoned = self.abandon(key);
+                self.stats.evicted += u64::from(abandoned);
             }
         }
-        // Stale entries behind an old datagram: swept when they are more than half, so a push pays for two entries at most.
+        // Stale entries queue up after an old datagram. Swept when they are more than half of all,
+        // so the sweep costs a push at most two entries.
         if self.by_age.len() > 2 * self.waiting.len() + 64 {
             let waiting = &self.waiting;
             self.by_age.retain(|(key, serial)| waiting.get(key).is_some_and(|waiting| waiting.serial == *serial));
@@ -306,7 +318,7 @@ impl Collecting {
         self.frames.push(stamp.number);
         let had_start = self.pieces.has_start();
         let inserted = self.pieces.insert(fragment, &mut self.overlap);
-        // The first fragment speaks for all (RFC 8200 §4.5).
+        // The first fragment's header counts for the datagram (RFC 8200 §4.5).
         if !had_start && self.pieces.has_start() {
             self.facts.protocol = fragment.protocol;
             self.facts.ttl = fragment.ttl;
@@ -315,10 +327,10 @@ impl Collecting {
         inserted
     }
 
-    fn into_datagram(self) -> Datagram {
+    fn into_whole(self) -> WholeDatagram {
         let (bytes, cut) = self.pieces.join();
         let facts = DatagramFacts { cut, ..self.facts };
-        Datagram { facts, bytes, overlap: self.overlap, first: self.first, frames: self.frames }
+        WholeDatagram { facts, bytes, overlap: self.overlap, first: self.first, frames: self.frames }
     }
 }
 

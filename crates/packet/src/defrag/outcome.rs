@@ -1,4 +1,4 @@
-//! The words of defragmentation: its limits, what comes out, why a fragment goes, and the counters.
+//! Types of defragmentation: limits, a whole datagram, the outcome of a fragment, counters.
 //!
 //! No behaviour here. Next: [`super::Defrag`].
 
@@ -7,19 +7,20 @@ use std::time::Duration;
 use crate::frame::Stamp;
 use crate::segment::DatagramFacts;
 
-/// How much may wait, and how long.
+/// Limits on waiting fragments.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct DefragLimits {
-    /// Most accounted bytes held; the oldest datagrams go first. At least one datagram fits however small this is, so the
-    /// memory is this or one datagram (64 KiB and its bookkeeping), whichever is more.
+    /// Most accounted bytes held; the oldest datagrams are evicted first. One datagram always fits,
+    /// so the memory is this or one datagram (64 KiB and its bookkeeping), whichever is more.
     pub held_bytes_max: usize,
-    /// Most datagrams waiting at once; the oldest go first. 0 counts as 1.
+    /// Most datagrams waiting at once; the oldest are evicted first. 0 counts as 1.
     pub datagrams_max: usize,
-    /// Most fragments of one datagram. A full one over the smallest IPv4 link (68 bytes, RFC 791 §3.2) has 1 366.
+    /// Most fragments of one datagram. The longest datagram over the smallest IPv4 link (68 bytes,
+    /// RFC 791 §3.2) has 1 366.
     pub fragments_max: usize,
-    /// How long after its first fragment a datagram is given up. RFC 791 §3.2 says 15 s and more, RFC 8200 §4.5 says 60 s;
-    /// Linux waits 30 s.
+    /// Time after its first fragment at which a datagram times out. RFC 791 §3.2 says 15 s and
+    /// more, RFC 8200 §4.5 says 60 s; Linux waits 30 s.
     pub timeout: Duration,
 }
 
@@ -29,82 +30,83 @@ impl Default for DefragLimits {
     }
 }
 
-/// A datagram put together.
+/// A reassembled IP datagram.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Datagram {
-    /// What its fragments said.
+pub struct WholeDatagram {
+    /// Facts from the headers of its fragments.
     pub facts: DatagramFacts,
     /// Its payload, up to the first byte that the capture lacks.
     pub bytes: Vec<u8>,
-    /// What its fragments said twice.
+    /// Overlap among its fragments.
     pub overlap: Overlap,
     /// The frame with the datagram's first byte.
     pub first: Stamp,
-    /// Numbers of the frames it came in, in order of arrival; duplicates are in it.
+    /// Numbers of the frames it came in, in order of arrival, duplicates included.
     pub frames: Vec<u64>,
 }
 
-/// Whether fragments of one IPv4 datagram overlapped. An exact duplicate is not an overlap.
+/// Overlap among the fragments of one IPv4 datagram. An exact duplicate is not an overlap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 #[expect(clippy::exhaustive_enums, reason = "none, harmless, harmful: there is no fourth")]
 pub enum Overlap {
     /// No byte came twice, or only in a copy of a whole fragment.
     #[default]
     None,
-    /// Bytes came twice and were the same.
+    /// Bytes came twice and were equal.
     Consistent,
-    /// Bytes came twice and differed, or a fragment lay beyond the datagram's end; the copy that came first was kept.
+    /// Bytes came twice and differed, or a fragment lay past the datagram's end. The first copy was
+    /// kept.
     Conflicting,
 }
 
-/// What became of a fragment.
+/// The outcome of a fragment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "a fragment completes a datagram, waits, or goes")]
-pub enum FragmentOutcome {
+pub(crate) enum FragmentOutcome {
     /// It completed this datagram.
-    Whole(Datagram),
+    Whole(WholeDatagram),
     /// It waits for others.
     Waiting,
     /// It was discarded, and perhaps its datagram with it.
     Discarded(Discarded),
 }
 
-/// Why a fragment was discarded.
+/// The reason why a fragment was discarded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Discarded {
-    /// Every byte of it was there already; the datagram waits on.
+pub(crate) enum Discarded {
+    /// Every byte of it came before; the datagram keeps waiting.
     Duplicate,
-    /// Empty, or not the last and its length not a multiple of 8 (RFC 791 §3.2, RFC 8200 §4.5); the datagram waits on.
+    /// It is empty, or it is not the last and its length is not a multiple of 8 (RFC 791 §3.2, RFC
+    /// 8200 §4.5); the datagram keeps waiting.
     Malformed,
-    /// It would reach beyond what an IP length field can say ("ping of death"); the datagram waits on.
+    /// It reaches past the longest datagram ("ping of death"); the datagram keeps waiting.
     TooBig,
-    /// It contradicts where the datagram ends; the IPv4 datagram waits on, the IPv6 one is discarded.
+    /// It contradicts the end of the datagram. An IPv4 datagram keeps waiting, an IPv6 one is
+    /// discarded.
     Contradictory,
-    /// It overlaps others of an IPv6 datagram, which is discarded.
+    /// It overlaps other fragments of an IPv6 datagram, which is discarded.
     Overlapping,
     /// Its IPv6 datagram was discarded before.
     Poisoned,
-    /// The datagram already had as many fragments as it may; it is discarded.
+    /// The datagram already had the most fragments that the limit allows; it is discarded.
     TooMany,
 }
 
-/// What happened since the start, in datagrams unless it says otherwise.
+/// Counters since the start, in datagrams unless they say otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct DefragStats {
     /// Fragments pushed.
     pub fragments: u64,
-    /// Put together.
+    /// Reassembled.
     pub assembled: u64,
-    /// Put together with bytes missing at the end, because the capture cut its fragments.
+    /// Reassembled with bytes missing at the end, because the capture cut fragments.
     pub assembled_cut: u64,
-    /// Put together from IPv4 fragments of which some overlapped with different bytes.
+    /// Reassembled from IPv4 fragments that overlapped with different bytes.
     pub conflicting: u64,
-    /// Given up when their time was over.
+    /// Timed out.
     pub timed_out: u64,
-    /// Given up to keep within the limits on bytes or datagrams.
+    /// Evicted to keep the limits on bytes and datagrams.
     pub evicted: u64,
     /// Still waiting at the end of the capture.
     pub unfinished: u64,
@@ -112,13 +114,13 @@ pub struct DefragStats {
     pub overlapping: u64,
     /// Discarded because they had too many fragments.
     pub too_many: u64,
-    /// Fragments that would have reached beyond the largest datagram.
+    /// Fragments that reached past the longest datagram.
     pub too_big_fragments: u64,
-    /// Fragments that were empty, oddly long or contradicted the datagram's end.
+    /// Fragments that were empty, had an invalid length or contradicted the datagram's end.
     pub malformed_fragments: u64,
-    /// Fragments of which every byte was there already.
+    /// Fragments of which every byte had come before.
     pub duplicate_fragments: u64,
-    /// Captured payload bytes of fragments that came to nothing: in datagrams given up or discarded, and in fragments
-    /// refused as too big, malformed or late. Duplicates are not in it.
+    /// Captured payload bytes that were lost: in datagrams that timed out, were evicted or
+    /// discarded, and in fragments refused as too big, malformed or late. Duplicates do not count.
     pub lost_bytes: u64,
 }

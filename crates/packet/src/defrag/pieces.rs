@@ -1,29 +1,31 @@
-//! The holes of one datagram and what fills them, in the manner of RFC 815 turned around: a sorted list of the pieces
-//! that are there, which is as long as its fragments are many, and not of a buffer as long as an attacker claims.
+//! The pieces of one datagram: RFC 815 turned around, a sorted list of the pieces instead of the
+//! holes.
 //!
-//! It knows neither limits nor time. Next: [`super::Defrag`].
+//! The list is as long as there are fragments; there is no buffer of the length that an attacker
+//! claims. It knows neither limits nor time. Next: [`super::Defrag`].
 
 use super::{Discarded, Overlap};
 use crate::segment::Fragment;
 
-/// What one piece costs beside its bytes: the struct and its allocation's head and rounding.
+/// Cost of one piece without its bytes: the struct, and the header and rounding of its allocation.
 const PIECE_COST: usize = size_of::<Piece>() + 16;
 
-/// The part of a datagram that is there.
+/// The pieces of a datagram that have come.
 ///
-/// Invariants: pieces are sorted and disjoint; every one ends at or before `end`; `claimed` and `captured` are the sums over them.
+/// Invariants: pieces are sorted and disjoint; each ends at or before `end`; `claimed` and
+/// `captured` are the sums over them.
 #[derive(Debug, Default)]
 pub(super) struct FragmentPieces {
     list: Vec<Piece>,
-    /// Length of the datagram's payload, once its last fragment was seen.
+    /// Length of the datagram's payload, once its last fragment has come.
     end: Option<u32>,
-    /// Bytes on the wire that the pieces stand for.
+    /// Bytes of the pieces on the wire.
     claimed: u32,
-    /// Bytes of them that were captured.
+    /// Bytes of the pieces that were captured.
     captured: usize,
 }
 
-/// One stretch. `bytes.len() <= len`: what is missing at its end was cut by the snapshot length.
+/// One piece. `bytes.len() <= len`: a snapshot length cut the rest.
 #[derive(Debug)]
 struct Piece {
     offset: u32,
@@ -31,14 +33,14 @@ struct Piece {
     bytes: Vec<u8>,
 }
 
-/// What an insertion came to.
+/// The outcome of an insertion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PieceInserted {
-    /// There are holes still.
+    /// There are still holes.
     Waiting,
-    /// There are none any more.
+    /// The datagram is complete.
     Whole,
-    /// It brought nothing, or was not let in.
+    /// The fragment brought nothing new, or was refused.
     Refused(Discarded),
 }
 
@@ -54,7 +56,8 @@ impl Piece {
 }
 
 impl FragmentPieces {
-    /// Puts a fragment in and raises `overlap` by what it repeats. `fragment.offset` plus its length is below 2¹⁶.
+    /// Inserts a fragment, and raises `overlap` if it repeats bytes. `fragment.offset` plus its
+    /// length is below 2¹⁶.
     pub(super) fn insert(&mut self, fragment: &Fragment<'_>, overlap: &mut Overlap) -> PieceInserted {
         let start = fragment.offset;
         let captured = u32::try_from(fragment.bytes.len()).unwrap_or(u32::MAX);
@@ -80,8 +83,8 @@ impl FragmentPieces {
                 let same_bytes = agree(piece.captured(start, stop), fragment.bytes);
                 let same_end = fragment.more == (self.end != Some(stop));
                 if same_place && same_bytes && same_end {
-                    // A copy of the whole fragment: a bridge, a retransmission below IP, a capture on `any`. RFC 8200
-                    // §4.5 lets it pass in IPv6 too.
+                    // A copy of the whole fragment: a bridge, a retransmission below IP, a capture
+                    // on `any`. RFC 8200 §4.5 lets it pass in IPv6 too.
                     Some(Discarded::Duplicate)
                 } else if fragment.src.is_ipv6() {
                     return PieceInserted::Refused(Discarded::Overlapping);
@@ -99,22 +102,23 @@ impl FragmentPieces {
         refused.map_or(PieceInserted::Waiting, PieceInserted::Refused)
     }
 
-    /// Whether the datagram's first byte is there.
+    /// Returns whether the piece with the datagram's first byte has come.
     pub(super) fn has_start(&self) -> bool {
         self.list.first().is_some_and(|piece| piece.offset == 0)
     }
 
-    /// Captured bytes held.
+    /// Number of captured bytes held.
     pub(super) fn captured_bytes(&self) -> usize {
         self.captured
     }
 
-    /// Memory to account for.
+    /// Accounted memory in bytes.
     pub(super) fn cost(&self) -> usize {
         self.captured + self.list.len() * PIECE_COST
     }
 
-    /// The payload up to the first byte that was not captured, and how many bytes follow from there.
+    /// Returns the payload up to the first byte that was not captured, and the number of bytes from
+    /// there on.
     pub(super) fn join(self) -> (Vec<u8>, u32) {
         let mut bytes = Vec::with_capacity(self.captured);
         for piece in &self.list {
@@ -127,10 +131,11 @@ impl FragmentPieces {
         (bytes, self.claimed.saturating_sub(have))
     }
 
-    /// IPv4: what is there stays, what is not is taken from the fragment.
+    /// IPv4: keeps the pieces, and takes from the fragment only what fills holes. Returns a reason
+    /// if it fills none.
     ///
     /// ```text
-    /// there     ▓▓▓▓▓▓▓▓        ▓▓▓▓
+    /// pieces    ▓▓▓▓▓▓▓▓        ▓▓▓▓
     /// fragment      xxxxyyyyyyyyxxxxyyyy     x is compared, y is taken
     /// ```
     fn fill_holes(
@@ -172,13 +177,14 @@ impl FragmentPieces {
     }
 }
 
-/// What of `bytes`, which start at `offset`, lies in `from..to`; less where they were cut. `offset <= from <= to`.
+/// The part of `bytes`, which start at `offset`, that lies in `from..to`; shorter if they were cut.
+/// `offset <= from <= to`.
 fn captured_part(bytes: &[u8], offset: u32, from: u32, to: u32) -> &[u8] {
     let index = |at: u32| usize::try_from(at.saturating_sub(offset)).unwrap_or(usize::MAX).min(bytes.len());
     bytes.get(index(from)..index(to)).unwrap_or_default()
 }
 
-/// Whether two captures of the same stretch agree, as far as both go.
+/// Returns whether two captures of the same range agree, up to the end of the shorter one.
 fn agree(one: &[u8], other: &[u8]) -> bool {
     let both = one.len().min(other.len());
     one.get(..both) == other.get(..both)

@@ -1,4 +1,5 @@
-//! Defragmentation: the policies as rows, and a byte map beside it that is fed the same random fragments. Next: `limits`.
+//! Defragmentation: the policies as rows, and a byte map as the model for random fragments. Next:
+//! `limits`.
 
 mod limits;
 
@@ -10,7 +11,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::time::Precision;
 
-/// One fragment as the tests write it.
+/// One fragment in the notation of the tests.
 #[derive(Debug, Clone)]
 struct Row {
     offset: u32,
@@ -46,7 +47,7 @@ fn defrag() -> Defrag {
     Defrag::new(DefragLimits::default(), [1, 2, 3, 4])
 }
 
-/// Pushes the rows as frames 1, 2, 3 … of one datagram and gives what the last one led to.
+/// Pushes the rows as frames 1, 2, 3 … of one datagram and returns the outcome of the last one.
 #[track_caller]
 fn run(v6: bool, rows: &[Row]) -> (FragmentOutcome, DefragStats) {
     let mut defrag = defrag();
@@ -60,7 +61,7 @@ fn run(v6: bool, rows: &[Row]) -> (FragmentOutcome, DefragStats) {
 }
 
 #[track_caller]
-fn whole(v6: bool, rows: &[Row]) -> Datagram {
+fn whole(v6: bool, rows: &[Row]) -> WholeDatagram {
     match run(v6, rows) {
         (FragmentOutcome::Whole(datagram), _) => datagram,
         other => panic!("{other:?}"),
@@ -83,7 +84,7 @@ fn any_order_gives_the_same_datagram() {
 }
 
 #[test]
-fn ipv4_overlap_keeps_the_first_copy_and_says_whether_it_mattered() {
+fn ipv4_overlap_keeps_the_first_copy_and_reports_conflicts() {
     let (a, b) = (1, 2);
     let rows: &[(&[Row], Overlap, &[u8])] = &[
         // Left, right, inside, around, and over two with a hole between.
@@ -95,7 +96,7 @@ fn ipv4_overlap_keeps_the_first_copy_and_says_whether_it_mattered() {
         (&[row(0, 16, true, a), row(8, 16, false, a)], Overlap::Consistent, &[1, 1, 1]),
         // An exact copy is no overlap.
         (&[row(0, 8, true, a), row(0, 8, true, a), row(8, 8, false, a)], Overlap::None, &[1, 1]),
-        // A last fragment that only says where the end is.
+        // A last fragment that brings only the end.
         (&[row(0, 16, true, a), row(8, 8, false, a)], Overlap::Consistent, &[1, 1]),
     ];
     for (rows, overlap, bytes) in rows {
@@ -148,7 +149,7 @@ fn fragments_that_cannot_be_are_refused() {
 }
 
 #[test]
-fn the_end_that_came_first_holds() {
+fn the_first_end_counts() {
     let rows = [row(8, 8, false, 1), row(16, 8, true, 2), row(0, 8, false, 3), row(0, 8, true, 4)];
     let datagram = whole(false, &rows);
     assert_eq!((datagram.bytes, datagram.overlap), ([[4; 8], [1; 8]].concat(), Overlap::Conflicting));
@@ -160,11 +161,11 @@ fn the_end_that_came_first_holds() {
 }
 
 #[test]
-fn what_the_capture_cut_is_missing_from_there_on() {
+fn bytes_from_the_first_cut_on_are_missing() {
     let cut = |offset, len, cut, more| Row { cut, ..row(offset, len, more, 1) };
     for (rows, len, missing) in [
         (vec![row(0, 16, true, 1), cut(16, 3, 5, false)], 19, 5),
-        // Behind a hole in the middle nothing can be said, though it was captured.
+        // Bytes after a hole in the middle are missing too, though they were captured.
         (vec![cut(0, 10, 6, true), row(16, 8, false, 1)], 10, 14),
         (vec![row(16, 8, false, 1), cut(0, 0, 16, true)], 0, 24),
     ] {
@@ -174,7 +175,7 @@ fn what_the_capture_cut_is_missing_from_there_on() {
 }
 
 #[test]
-fn addresses_protocol_id_and_depth_tell_datagrams_apart() {
+fn addresses_protocol_id_and_depth_distinguish_datagrams() {
     let (first, last) = (row(0, 8, true, 1), row(8, 8, false, 2));
     let base = fragment(&last, false, 7);
     let others = [
@@ -188,7 +189,7 @@ fn addresses_protocol_id_and_depth_tell_datagrams_apart() {
         defrag.push(&fragment(&first, false, 7), Timestamp::ZERO, stamp(1));
         assert_eq!(defrag.push(&other, Timestamp::ZERO, stamp(2)), FragmentOutcome::Waiting, "{other:?}");
     }
-    // In IPv6 the first fragment's next header counts and no other.
+    // In IPv6 only the first fragment's next header counts.
     let mut defrag = defrag();
     let odd = Fragment { protocol: 60, ..fragment(&last, true, 7) };
     defrag.push(&odd, Timestamp::ZERO, stamp(1));
@@ -198,12 +199,12 @@ fn addresses_protocol_id_and_depth_tell_datagrams_apart() {
     assert_eq!((datagram.facts.protocol, datagram.first.number), (6, 2));
 }
 
-/// The obvious way: one cell for each byte of one datagram.
+/// The model: one cell for each byte of one datagram.
 struct ByteMap {
     v6: bool,
-    /// Which stretch put the byte there, and the byte if it was captured.
+    /// The stretch that brought the byte, and the byte if it was captured.
     cells: Vec<Option<(usize, Option<u8>)>>,
-    /// Every stretch: start, stop, and whether a fragment that ends there ended the datagram.
+    /// Start and stop of every stretch.
     stretches: Vec<(usize, usize)>,
     end: Option<usize>,
     overlap: Overlap,
@@ -233,8 +234,8 @@ impl ByteMap {
             return Answer::Refused;
         }
         let highest = self.cells.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
-        let beyond = self.end.is_some_and(|end| stop > end || (!row.more && stop < end));
-        if beyond || (!row.more && highest > stop) {
+        let contradicts = self.end.is_some_and(|end| stop > end || (!row.more && stop < end));
+        if contradicts || (!row.more && highest > stop) {
             self.overlap = Overlap::Conflicting;
             self.poisoned = self.v6;
             return Answer::Refused;
@@ -282,7 +283,7 @@ impl ByteMap {
 }
 
 fn random_row() -> impl Strategy<Value = Row> {
-    // Few places, few values, so that they meet; now and then a cut, an odd length or the far end.
+    // Few places and few values, so that they meet; sometimes a cut, an odd length or the far end.
     let offset = prop_oneof![12 => (0..8_u32).prop_map(|n| n * 8), 1 => Just(65_512), 1 => Just(65_528)];
     let len = prop_oneof![8 => (1..5_usize).prop_map(|n| n * 8), 2 => 0..20_usize];
     let cut = prop_oneof![6 => Just(0_u32), 1 => (0..3_u32).prop_map(|n| n * 8), 1 => 0..9_u32];
@@ -290,7 +291,7 @@ fn random_row() -> impl Strategy<Value = Row> {
     (offset, len, cut, prop::bool::weighted(0.75), fill).prop_map(|(offset, len, cut, more, fill)| Row {
         offset,
         more,
-        // Not all equal, so that a shifted copy shows.
+        // Not all equal, so that a shifted copy is noticed.
         bytes: (0..len)
             .map(|i| fill.wrapping_add(u8::try_from((usize::try_from(offset).unwrap() + i) % 251).unwrap()))
             .collect(),

@@ -1,4 +1,6 @@
-//! Frames as capture files: [`pcap`] for one link type, [`pcapng`] for any mix. Both return or append bytes only.
+//! Frames as capture files: [`pcap`] for one link type, [`pcapng`] for any mix.
+//!
+//! Both only return or append bytes.
 
 pub mod pcap;
 pub mod pcapng;

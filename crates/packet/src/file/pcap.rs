@@ -1,25 +1,26 @@
-//! Frames as the bytes of a pcap file (draft-ietf-opsawg-pcap), little-endian, micro- or nanoseconds.
+//! Frames as the bytes of a pcap file (draft-ietf-opsawg-pcap), little-endian, micro- or
+//! nanoseconds.
 //!
-//! It only ever returns bytes; whoever calls it decides where they go. Next: [`OwnedFrame`].
+//! It only returns bytes; the caller writes them. Next: [`OwnedFrame`].
 
 use std::fmt;
 
 use crate::frame::{LinkType, OwnedFrame};
 use crate::time::Precision;
 
-/// What tcpdump writes when no snapshot length was asked for.
+/// Snapshot length that tcpdump writes by default.
 const SNAPLEN: u32 = 262_144;
 
-/// Why frames are no pcap file.
+/// The reason why frames do not fit into a pcap file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PcapError {
-    /// A pcap file has one link type; this frame has another than the first.
+    /// The frame has another link type than the first; a pcap file has one.
     LinkTypesDiffer {
         /// Number of the frame.
         number: u64,
     },
-    /// Seconds end in the year 2106; this frame is later.
+    /// The frame is after the year 2106, where the seconds end.
     TooLate {
         /// Number of the frame.
         number: u64,
@@ -37,7 +38,8 @@ impl fmt::Display for PcapError {
 
 impl std::error::Error for PcapError {}
 
-/// The file. No frames give a header alone, for Ethernet; one frame finer than a microsecond makes it a nanosecond file.
+/// Returns the file. Without frames it is a header for Ethernet. One frame with nanoseconds makes
+/// it a nanosecond file.
 pub fn file(frames: &[OwnedFrame]) -> Result<Vec<u8>, PcapError> {
     let nanos = frames.iter().any(|frame| frame.precision == Precision::Nanos);
     let link = frames.first().map_or(LinkType::ETHERNET, |frame| frame.link);
@@ -74,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn header_and_record_stand_where_the_format_says() {
+    fn header_and_record_have_the_layout_of_the_format() {
         let bytes = file(&[frame(Precision::Micros)]).unwrap();
         assert_eq!(bytes[..4], [0xd4, 0xc3, 0xb2, 0xa1]);
         assert_eq!(bytes[4..8], [2, 0, 4, 0]);
@@ -87,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_pcap_cannot_hold_is_an_error() {
+    fn frames_that_pcap_cannot_hold_are_an_error() {
         let other = OwnedFrame { number: 2, link: LinkType::ETHERNET, ..frame(Precision::Micros) };
         assert_eq!(file(&[frame(Precision::Micros), other]), Err(PcapError::LinkTypesDiffer { number: 2 }));
         let late = OwnedFrame { time: Timestamp::new(1 << 32, 0), ..frame(Precision::Micros) };

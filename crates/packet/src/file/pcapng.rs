@@ -23,7 +23,7 @@ impl PcapngWriter {
         let kind = (frame.link, frame.precision);
         let interface = self.interfaces.iter().position(|known| *known == kind).unwrap_or_else(|| {
             self.interfaces.push(kind);
-            interface(kind, out);
+            interface(kind, 0, None, out);
             self.interfaces.len() - 1
         });
         let time = match frame.precision {
@@ -38,6 +38,13 @@ impl PcapngWriter {
         });
     }
 
+    /// Describes the interface that frames of this link type, with microseconds, were captured on.
+    pub fn interface(&mut self, link: LinkType, snaplen: u32, name: &str, out: &mut Vec<u8>) {
+        self.begin(out);
+        self.interfaces.push((link, Precision::Micros));
+        interface((link, Precision::Micros), snaplen, Some(name), out);
+    }
+
     /// The header of the file; one without frames has it too.
     pub fn begin(&mut self, out: &mut Vec<u8>) {
         if !std::mem::replace(&mut self.begun, true) {
@@ -47,11 +54,18 @@ impl PcapngWriter {
     }
 }
 
-fn interface((link, precision): (LinkType, Precision), out: &mut Vec<u8>) {
+/// A snapshot length of 0 stands for none. A name longer than 255 bytes is cut.
+fn interface((link, precision): (LinkType, Precision), snaplen: u32, name: Option<&str>, out: &mut Vec<u8>) {
     block(INTERFACE, out, |out| {
-        // No snapshot length: each packet says how long it was.
-        words(out, &[u32::from(link.0), 0]);
-        if precision == Precision::Nanos {
+        words(out, &[u32::from(link.0), snaplen]);
+        if let Some(name) = name {
+            // if_name, padded. Then the end of options.
+            let name = &name.as_bytes()[..name.len().min(255)];
+            words(out, &[2 | (name.len() as u32) << 16]);
+            out.extend_from_slice(name);
+            out.resize(out.len() + name.len().next_multiple_of(4) - name.len(), 0);
+            words(out, &[0]);
+        } else if precision == Precision::Nanos {
             // if_tsresol, one byte: 10^-9. Then the end of options.
             words(out, &[9 | 1 << 16, 9, 0]);
         }

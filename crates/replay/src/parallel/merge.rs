@@ -1,6 +1,6 @@
-//! The lines of several shards, each in order, put into one order.
+//! Merges the lines of several shards, each in output order, into one order.
 //!
-//! Next: [`super::rounds`], where the pieces come from.
+//! Next: [`super::rounds`], which collects the pieces.
 
 use std::ops::Range;
 
@@ -8,19 +8,19 @@ use sniffer_engine::message::OutputKey;
 
 use super::worker::ShardOutput;
 
-/// A piece of a shard's lines, and how much of it was handed on. Never one that is used up.
+/// A piece of a shard's lines, and how much of it was handed on. It is never used up.
 pub(super) struct PieceCursor {
     pub(super) shard: usize,
     pub(super) output: ShardOutput,
-    /// Whether no piece of the round follows.
+    /// True if it is the shard's last piece in the round.
     pub(super) last: bool,
-    /// Labels and bytes that were handed on.
+    /// Number of labels, and of bytes, that were handed on.
     labels: usize,
     handed_on: usize,
 }
 
 impl PieceCursor {
-    /// A piece of which nothing was handed on; the piece itself, when there is nothing in it.
+    /// A cursor at the start of a piece. An empty piece is returned as the error.
     pub(super) fn new(shard: usize, output: ShardOutput, last: bool) -> Result<Self, ShardOutput> {
         match output.labels.is_empty() {
             true => Err(output),
@@ -32,16 +32,17 @@ impl PieceCursor {
         self.output.labels[self.labels].output_key
     }
 
-    /// Its lines, used or not.
+    /// Returns all lines of the piece.
     pub(super) fn bytes(&self) -> &[u8] {
         self.output.lines.as_bytes()
     }
 
-    /// Where the lines are that are before `limit`, and whether they are the last of the piece.
+    /// Takes the lines before `limit`. Returns their range, and whether the piece is used up.
     pub(super) fn take(&mut self, limit: Option<OutputKey>) -> (Range<usize>, bool) {
         let labels = &self.output.labels;
         self.labels = match limit {
-            // One after the other: shards take turns after one or two messages, and a search would touch many to skip them.
+            // A linear scan: shards alternate after one or two messages, so a binary search would
+            // touch more labels.
             Some(limit) => {
                 self.labels + labels[self.labels..].iter().take_while(|label| label.output_key < limit).count()
             }
@@ -53,7 +54,7 @@ impl PieceCursor {
     }
 }
 
-/// Whose lines are next, and before what of the others.
+/// Returns the piece whose lines come next, and the key of another piece before which they come.
 pub(super) fn next(heads: &[PieceCursor]) -> Option<(usize, Option<OutputKey>)> {
     let mut output_keys = heads.iter().map(PieceCursor::output_key).enumerate();
     let (mut first, mut second) = (output_keys.next()?, None);

@@ -1,17 +1,21 @@
-//! A replay on several threads, with the same bytes out for any number of them.
+//! A replay on several threads. The output is the same for any number of them.
 //!
 //! ```text
 //!                     ┌─ rounds ─▶ shard 0: flow, tcp, http, lines ─┐
-//! source ──▶ intake ──┼─ rounds ─▶ shard 1                          ├──▶ merge by output key ──▶ receiver
-//!  the reader         └─ rounds ─▶ …     by whoever is free         ┘        the reader
+//! source ──▶ intake ──┼─ rounds ─▶ shard 1                          ├──▶ merge by output key ──▶ sink
+//!  the reader         └─ rounds ─▶ …     by any free thread         ┘        the reader
 //! ```
 //!
-//! Connections are shared out by a fixed hash of their endpoints. Fragments are put together before, by the intake, and the
-//! clock is the intake's too, so time-outs end at the same frame everywhere. The memory budget is over all shards: it is
-//! looked at where one thread looks at it, and all shards wait there, but only when it can have been reached at all ([`estimate`]).
-//! Next: [`rounds`], which sends and collects; [`queues`], who works on what; [`worker`], how.
+//! A fixed hash of its endpoints decides which shard a connection is in. The intake reassembles
+//! fragments and keeps the clock before that, so time-outs end at the same frame everywhere. The
+//! memory budget covers all shards. It is checked at the points where one thread checks it, and all
+//! shards wait there, but only when it can have been reached at all ([`estimate`]). Large bodies are
+//! not worth other threads: there the reader works alone ([`load`], [`alone`]).
+//! Next: [`rounds`], which sends and collects; [`scheduler`], which hands out jobs; [`worker`], a job.
 
+mod alone;
 mod estimate;
+mod load;
 mod merge;
 mod rounds;
 mod scheduler;
@@ -30,6 +34,7 @@ use sniffer_engine::ledger::Ledger;
 use sniffer_engine::message::Message;
 use sniffer_engine::shard::{Shard, emit_all, finish, shed};
 use sniffer_packet::fate::FrameFate;
+use sniffer_packet::frame::{Frame, LinkType};
 use sniffer_packet::intake::{Intake, Step};
 use sniffer_packet::key::BUCKETS;
 
@@ -39,55 +44,56 @@ use rounds::Rounds;
 use scheduler::Scheduler;
 use worker::work;
 
-/// Writes a message, on any thread.
+/// Writes a message to the lines. Called on any thread.
 pub type Write<'a> = &'a (dyn Fn(&mut Message, &mut Lines) + Sync);
 
-/// Runs all frames of `source` through the engine, with work for `threads` cores, and hands the lines that `write` writes to
-/// [`ReplaySink::lines`], in the order of output.
+/// Runs all frames of `source` through the engine on up to `threads` threads. The lines that `write`
+/// writes go to [`ReplaySink::lines`], in output order.
 ///
 /// # Errors
-/// The threads cannot be started. Nothing was read then: [`crate::replay()`] on one thread can do the same.
+/// The threads cannot be started. Nothing was read yet: [`crate::replay()`] can replay the source on
+/// one thread.
 ///
 /// # Panics
-/// When one of the threads does.
+/// If one of the threads panics.
 pub fn replay(
     source: &mut Source,
     config: &Config,
     threads: NonZeroUsize,
     write: Write<'_>,
-    receiver: &mut dyn ReplaySink,
+    sink: &mut dyn ReplaySink,
 ) -> io::Result<Summary> {
     let workers = threads.get().min(BUCKETS);
-    // More than threads, so that who is early has something to take over; few, because each brings memory of its own into the
-    // caches, and one that changes hands takes its own along. Of one thread's time, two took 0.61, 0.63 and 0.64 on small messages
-    // with 2, 3 and 4 shards, and, measured before, 0.07 and 0.15 more with 8 and 16.
-    let shards = (workers + (workers - 1) / 2).min(BUCKETS);
-    let shards: Vec<_> = (0..shards).map(|_| Mutex::new(Shard::new(config.clone()))).collect();
-    let queues = Scheduler::new(shards.len(), workers);
+    let shards: Vec<_> = (0..shards_for(workers)).map(|_| Mutex::new(Shard::new(config.clone()))).collect();
+    let scheduler = Scheduler::new(shards.len(), workers);
     let (mut ledger, unknown_links) = thread::scope(|scope| {
-        let (queues, shards) = (&queues, &shards);
-        let _closing = Closing(queues);
-        // As many as there are shards, so that one is free for every job though others wait for room.
+        let (scheduler, shards) = (&scheduler, &shards);
+        let _closing = Closing(scheduler);
+        // A thread for each shard: then one is free for every job even while others wait for room.
         for worker in 1..=shards.len() {
             thread::Builder::new().spawn_scoped(scope, move || {
-                queues.work(worker, |shard, job, hand_on| work(&shards[shard], job, write, hand_on));
+                scheduler.work(worker, |shard, job, hand_on| work(&shards[shard], job, write, hand_on));
             })?;
         }
-        let rounds = Rounds::new(queues, shards, write);
-        io::Result::Ok(Driver { rounds, intake: Intake::new(&config.packet()), ledger: Ledger::default() }.run(
-            source,
-            Budget::new(config.limits.held_bytes_max),
-            receiver,
-        ))
+        let driver = Driver::new(config, Rounds::new(scheduler, shards, write));
+        io::Result::Ok(driver.run(source, Budget::new(config.limits.held_bytes_max), sink))
     })?;
     for shard in &shards {
-        // Of an abandoned replay nobody else hears of it.
+        // After an abandoned replay, no one else reports a worker's panic.
         ledger.merge(shard.lock().expect("no thread panicked at work on a shard").ledger());
     }
     Ok(Summary { ledger, unknown_links })
 }
 
-/// Closes the queues when the reader is done with them, in whatever way.
+/// Returns the number of shards. More than workers, so that a thread that is early finds something
+/// to take over. Only few more: each shard brings memory of its own into the caches, and takes it
+/// along when it changes threads. hot: see NOTES#shards
+const fn shards_for(workers: usize) -> usize {
+    let shards = workers + (workers - 1) / 2;
+    if shards < BUCKETS { shards } else { BUCKETS }
+}
+
+/// Closes the scheduler when the reader returns or panics.
 struct Closing<'a>(&'a Scheduler);
 
 impl Drop for Closing<'_> {
@@ -96,88 +102,101 @@ impl Drop for Closing<'_> {
     }
 }
 
-/// Poisoned only when a worker panicked, and then the whole replay does.
+/// A mutex is poisoned only by a worker's panic, which becomes the panic of the whole replay.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The reader: it takes frames through the intake and spreads their steps over the shards.
 struct Driver<'a> {
     rounds: Rounds<'a>,
     intake: Intake,
-    /// Of what no shard sees.
+    /// Counts the frames that no shard sees.
     ledger: Ledger,
+    unknown_links: Vec<(LinkType, u64)>,
 }
 
-impl Driver<'_> {
+impl<'a> Driver<'a> {
+    fn new(config: &Config, rounds: Rounds<'a>) -> Self {
+        Self { rounds, intake: Intake::new(&config.packet()), ledger: Ledger::default(), unknown_links: Vec::new() }
+    }
+
     fn run(
         mut self,
         source: &mut Source,
         mut budget: Budget,
-        receiver: &mut dyn ReplaySink,
-    ) -> (Ledger, Vec<(sniffer_packet::frame::LinkType, u64)>) {
-        let mut unknown_links = Vec::new();
+        sink: &mut dyn ReplaySink,
+    ) -> (Ledger, Vec<(LinkType, u64)>) {
         let mut next = Continue::Frame;
         while next == Continue::Frame {
             let rounds = &mut self.rounds;
-            let frame = source.next(&mut |ahead| {
-                // Jobs on their way have the block.
-                if ahead == ReadEvent::Wait {
-                    rounds.drain(None, receiver);
-                    receiver.before_block();
+            let frame = source.next(&mut |event| match event {
+                ReadEvent::Refill => rounds.before_refill(sink),
+                ReadEvent::Wait => {
+                    rounds.drain(None, sink);
+                    sink.before_block();
                 }
             });
             let Some(frame) = frame else {
                 next = Continue::Finish;
                 break;
             };
-            let (mut payload, mut unknown) = (0, false);
-            let peek = self.intake.share(
-                &frame,
-                // Called for every step, this and its like in `worker` took 2 to 3 % of a replay on two threads.
-                #[inline(always)]
-                |step, moment| match step {
-                    Step::Frame(fate) => {
-                        self.ledger.count_frame(fate);
-                        unknown = fate == FrameFate::UnknownLinkType;
-                    }
-                    step => {
-                        if let Step::Segment { segment, .. } = step {
-                            payload += segment.payload.len();
-                        }
-                        self.rounds.add(step, moment);
-                    }
-                },
-            );
-            if let Some((peek, moment)) = peek {
-                payload = peek.payload;
-                self.rounds.add_frame(&frame, peek, moment);
-            }
-            if unknown {
-                count(&mut unknown_links, frame.link);
-            }
+            let payload = self.frame(&frame, sink);
             // The same points in the same order as with one thread: see the engine's `Extractor`.
             if budget.spend(payload) && self.intake.held() + self.rounds.held_at_most() > budget.max() {
-                self.look(&budget, receiver);
+                self.look(&budget, sink);
             } else if self.rounds.is_full() {
-                self.rounds.send(None, receiver);
+                self.rounds.send(None, sink);
             }
-            next = receiver.next(source);
+            next = sink.next(source);
         }
         if next == Continue::Finish {
-            self.rounds.drain(None, receiver);
+            self.rounds.drain(None, sink);
             let moment = self.intake.finish();
-            self.rounds.here(receiver, |shards, out| finish(shards, &moment, out));
+            self.rounds.here(sink, |shards, out| finish(shards, &moment, out));
         }
-        (self.ledger, unknown_links)
+        (self.ledger, self.unknown_links)
     }
 
-    /// Waits for all shards and gives memory back if they hold too much.
-    fn look(&mut self, budget: &Budget, receiver: &mut dyn ReplaySink) {
+    /// Adds the steps of a frame to the next round. Returns the bytes of their payload.
+    #[inline(always)]
+    fn frame(&mut self, frame: &Frame<'_>, sink: &mut dyn ReplaySink) -> usize {
+        let (mut payload, mut unknown) = (0, false);
+        let peek = self.intake.share(
+            frame,
+            // hot: see NOTES#steps
+            #[inline(always)]
+            |step, moment| match step {
+                Step::Frame(fate) => {
+                    self.ledger.count_frame(fate);
+                    unknown = fate == FrameFate::UnknownLinkType;
+                }
+                Step::Datagram { datagram, .. } => self.ledger.count_datagram(datagram.payload.len()),
+                step => {
+                    if let Step::Segment { segment, .. } = step {
+                        payload += segment.payload.len();
+                    }
+                    self.rounds.add(step, moment);
+                }
+            },
+        );
+        if let Some((peek, moment)) = peek {
+            payload = peek.payload;
+            self.rounds.add_frame(frame, peek, moment, sink);
+        }
+        if unknown {
+            count(&mut self.unknown_links, frame.link);
+        }
+        payload
+    }
+
+    /// Checks the memory budget: waits for all shards, and sheds what they hold over the limit.
+    fn look(&mut self, budget: &Budget, sink: &mut dyn ReplaySink) {
         let moment = self.intake.moment();
         let (fragments, most) = (self.intake.held(), self.rounds.held_at_most());
-        // What the frame completes and what is shed are one batch.
-        self.rounds.drain(Some(moment.frame.number), receiver);
-        let held: Vec<_> = self.rounds.here(receiver, |shards, out| {
+        // What the frame completes and what is shed share one place in the output order.
+        self.rounds.drain(Some(moment.frame.number), sink);
+        let held: Vec<_> = self.rounds.here(sink, |shards, out| {
             let sum: usize = shards.iter_mut().map(|shard| shard.held()).sum();
             debug_assert!(sum <= most, "{sum} bytes are held, at most {most} were expected");
             if fragments + sum > budget.max() {

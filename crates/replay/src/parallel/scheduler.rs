@@ -1,7 +1,8 @@
-//! What is to be done, what was done, and who does it: a queue for each shard.
+//! The scheduler: one in-order job queue per shard, served by a pool of workers.
 //!
-//! A shard's jobs are done one at a time, in order, by whoever is free: by the thread that reads the capture too, when it
-//! would wait. Next: [`super::worker`], a job; [`super::rounds`], which sends and collects.
+//! A shard's jobs are done one at a time, by whichever thread is free. The thread that reads the
+//! capture does jobs too when it would otherwise wait. Next: [`super::worker`], a job;
+//! [`super::rounds`], which sends jobs and collects their output.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,60 +11,80 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use super::lock;
 use super::worker::{Job, JobOutcome, OutputPiece};
 
-/// Pieces of unfinished jobs that wait to be handed on. Each queue has room for one besides, so that no shard waits for another.
+/// Pieces of unfinished jobs that may wait to be handed on. Each queue has room for one more, so
+/// that no shard waits for another.
 const PIECES: usize = 8;
 
-/// A thread, by number.
+/// Number of a thread.
 pub(super) type Worker = usize;
 
-/// The thread that reads the capture, and hands on what comes of it.
+/// The thread that reads the capture and hands on the lines.
 pub(super) const READER: Worker = 0;
 
-/// All queues.
+/// The job queues, and the threads that wait at them.
 pub(super) struct Scheduler {
     state: Mutex<State>,
-    /// Threads that are to be at work. Those with this number and higher work in the place of some that wait for room.
-    workers: usize,
-    /// There are jobs.
+    /// Signalled when there are jobs.
     jobs: Condvar,
-    /// Somebody waits for room.
+    /// Signalled when a thread is blocked, so that a substitute can work instead.
     relief: Condvar,
-    /// There is room.
+    /// Signalled when there is room for a piece.
     room: Condvar,
-    /// There is a piece, and perhaps a job that follows.
+    /// Signalled when there is a piece, and perhaps a job that can follow.
     piece: Condvar,
 }
 
 struct State {
     queues: Vec<JobQueue>,
+    threads: Threads,
     /// Pieces of unfinished jobs, in all queues.
     unfinished: usize,
-    /// Threads that wait for jobs.
-    idle: usize,
-    /// Threads that wait for room, and those that work in their place.
-    blocked: usize,
-    substitutes: usize,
-    /// Whether the reader waits for a piece.
+    /// True while the reader waits for a piece.
     awaited: bool,
     closed: bool,
+}
+
+/// How many threads there are of each kind.
+struct Threads {
+    /// Target number of running threads. Threads numbered from here on are substitutes: one of them
+    /// works for each thread that is blocked.
+    workers: usize,
+    /// Its value unless threads rest.
+    workers_max: usize,
+    /// Workers that wait for jobs.
+    idle: usize,
+    /// Threads that wait for room.
+    blocked: usize,
+    /// Substitutes at work.
+    substitutes: usize,
 }
 
 struct JobQueue {
     jobs: VecDeque<Job>,
     pieces: VecDeque<JobOutcome>,
     busy: bool,
-    /// In whose caches the shard is.
+    /// The thread that has the shard in its caches.
     worker: Worker,
 }
 
-/// What the reader is to do next.
+/// What the reader does next.
 pub(super) enum Assignment {
     HandOn(JobOutcome),
     Work(usize, Job),
 }
 
+impl Threads {
+    const fn is_substitute(&self, worker: Worker) -> bool {
+        worker >= self.workers
+    }
+
+    const fn need_relief(&self) -> bool {
+        self.blocked > self.substitutes
+    }
+}
+
 impl State {
-    /// The oldest job that can be done, of a shard that this thread had last if there is one.
+    /// Takes the oldest job that can be done, preferring shards that this thread had last.
     fn take(&mut self, worker: Worker) -> Option<(usize, Job)> {
         let free = self.queues.iter().enumerate().filter(|(_, queue)| !queue.busy);
         let jobs = free.filter_map(|(shard, queue)| Some((queue.worker != worker, queue.jobs.front()?.round, shard)));
@@ -79,60 +100,73 @@ impl State {
 }
 
 impl Scheduler {
-    /// For so many shards, and threads that are to be at work.
+    /// A scheduler for this many shards, with at most this many threads running at a time. At first
+    /// all but the reader [rest](Self::rest).
     pub(super) fn new(shards: usize, workers: usize) -> Self {
         let worker = |shard| shard * workers / shards;
         let queue =
             |shard| JobQueue { jobs: VecDeque::new(), pieces: VecDeque::new(), busy: false, worker: worker(shard) };
         let queues = (0..shards).map(queue).collect();
-        let state = State { queues, unfinished: 0, idle: 0, blocked: 0, substitutes: 0, awaited: false, closed: false };
+        let threads = Threads { workers: 1, workers_max: workers, idle: 0, blocked: 0, substitutes: 0 };
+        let state = State { queues, threads, unfinished: 0, awaited: false, closed: false };
         let [jobs, relief, room, piece] = std::array::from_fn(|_| Condvar::new());
-        Self { state: Mutex::new(state), workers, jobs, relief, room, piece }
+        Self { state: Mutex::new(state), jobs, relief, room, piece }
     }
 
-    /// Adds jobs of a round.
+    /// Adds the jobs of a round.
     pub(super) fn send(&self, jobs: impl Iterator<Item = (usize, Job)>) {
         let mut state = lock(&self.state);
         jobs.for_each(|(shard, job)| state.queues[shard].jobs.push_back(job));
-        if state.idle > 0 {
+        if state.threads.idle > 0 {
             self.jobs.notify_all();
         }
-        if state.blocked > state.substitutes {
+        if state.threads.need_relief() {
             self.relief.notify_all();
         }
     }
 
-    /// No more jobs: who waits, stops.
+    /// Lets all threads but the reader rest, or wakes them again. Resting threads still substitute
+    /// for a blocked reader.
+    pub(super) fn rest(&self, rest: bool) {
+        let mut state = lock(&self.state);
+        let threads = &mut state.threads;
+        threads.workers = if rest { 1 } else { threads.workers_max };
+        // A worker that became a substitute waits elsewhere, and the reverse.
+        [&self.jobs, &self.relief].into_iter().for_each(Condvar::notify_all);
+    }
+
+    /// Ends the work: threads that wait return.
     pub(super) fn close(&self) {
         lock(&self.state).closed = true;
         [&self.jobs, &self.relief, &self.room].into_iter().for_each(Condvar::notify_all);
     }
 
-    /// Does jobs with `run` until there are no more. It gets a way for what is more than a piece, and its panic is the reader's.
+    /// Does jobs with `run` until the scheduler is closed. `run` gets a function that hands on
+    /// output of more than a piece; its panics are passed to the reader.
     pub(super) fn work(&self, worker: Worker, run: impl Fn(usize, Job, &mut dyn FnMut(OutputPiece)) -> OutputPiece) {
-        let substitutes = usize::from(worker >= self.workers);
         let mut state = lock(&self.state);
         while !state.closed {
-            let wanted = substitutes == 0 || state.blocked > state.substitutes;
+            let is_substitute = state.threads.is_substitute(worker);
+            let wanted = !is_substitute || state.threads.need_relief();
             if wanted && let Some((shard, job)) = state.take(worker) {
-                state.substitutes += substitutes;
+                state.threads.substitutes += usize::from(is_substitute);
                 drop(state);
                 let mut hand_on = |piece| self.hand_on(shard, piece);
                 let outcome = catch_unwind(AssertUnwindSafe(|| run(shard, job, &mut hand_on)));
                 state = lock(&self.state);
-                state.substitutes -= substitutes;
+                state.threads.substitutes -= usize::from(is_substitute);
                 self.end(&mut state, shard, outcome);
-            } else if substitutes == 0 {
-                state.idle += 1;
-                state = wait(&self.jobs, state);
-                state.idle -= 1;
-            } else {
+            } else if is_substitute {
                 state = wait(&self.relief, state);
+            } else {
+                state.threads.idle += 1;
+                state = wait(&self.jobs, state);
+                state.threads.idle -= 1;
             }
         }
     }
 
-    /// Ends a job; its last piece waits for no room.
+    /// Ends a job. Its last piece is put without waiting for room.
     fn end(&self, state: &mut State, shard: usize, outcome: JobOutcome) {
         state.queues[shard].busy = false;
         self.put(state, shard, outcome);
@@ -154,16 +188,17 @@ impl Scheduler {
         let mut state = lock(&self.state);
         self.put(&mut state, shard, Ok(piece));
         if state.is_full(shard) {
-            state.blocked += 1;
+            state.threads.blocked += 1;
             self.relief.notify_all();
             while state.is_full(shard) && !state.closed {
                 state = wait(&self.room, state);
             }
-            state.blocked -= 1;
+            state.threads.blocked -= 1;
         }
     }
 
-    /// What the reader does to have the next piece of a shard. Nothing, when it has to write that itself: it is at work on `own`.
+    /// Returns the reader's next assignment while it needs a piece of `shard`. Returns none when the
+    /// reader has to write that piece itself, because it is at work on that shard (`own`).
     pub(super) fn next(&self, shard: usize, own: Option<usize>) -> Option<Assignment> {
         let mut state = lock(&self.state);
         loop {
@@ -177,7 +212,7 @@ impl Scheduler {
             match own {
                 Some(own) if own == shard => return None,
                 Some(_) => {
-                    state.blocked += 1;
+                    state.threads.blocked += 1;
                     self.relief.notify_all();
                 }
                 None => {
@@ -189,7 +224,7 @@ impl Scheduler {
             state.awaited = true;
             state = wait(&self.piece, state);
             state.awaited = false;
-            state.blocked -= usize::from(own.is_some());
+            state.threads.blocked -= usize::from(own.is_some());
         }
     }
 
@@ -198,17 +233,18 @@ impl Scheduler {
         self.end(&mut lock(&self.state), shard, Ok(last));
     }
 
-    /// Puts a piece of the reader's unfinished job, which cannot wait for room: it has to make it.
+    /// Puts a piece of the reader's unfinished job. The reader never waits for room: it makes room.
     pub(super) fn put_own(&self, shard: usize, piece: OutputPiece) {
         self.put(&mut lock(&self.state), shard, Ok(piece));
     }
 
-    /// Whether there is no room for a piece of an unfinished job.
+    /// Returns whether there is no room for another piece of an unfinished job.
     pub(super) fn is_full(&self, shard: usize) -> bool {
         lock(&self.state).is_full(shard)
     }
 }
 
+/// Returns whether more pieces of the same job follow.
 fn is_unfinished(outcome: &JobOutcome) -> bool {
     matches!(outcome, Ok(piece) if piece.done.is_none())
 }
@@ -237,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_of_an_own_shard_is_next_else_the_oldest() {
+    fn a_worker_prefers_its_own_shards_then_the_oldest_job() {
         let queues = Scheduler::new(3, 2);
         queues.send([(0, job(1)), (2, job(1))].into_iter());
         queues.send([(0, job(2)), (1, job(2)), (2, job(2))].into_iter());
@@ -248,14 +284,21 @@ mod tests {
         assert_eq!([take(1), take(1), take(1)], [Some((2, 2)), Some((0, 1)), Some((1, 2))]);
         assert_eq!(take(READER), None, "a shard's jobs are done one at a time");
         queues.end_own(0, piece(true));
-        assert_eq!(take(READER), Some((0, 2)), "by whoever is free");
+        assert_eq!(take(READER), Some((0, 2)), "any free thread may take it");
     }
 
-    /// The one helper waits for room, and the reader for a piece of a shard on which nobody works, in the middle of a job of
-    /// its own.
+    /// The one helper waits for room. The reader, in the middle of a job, waits for a piece of a shard
+    /// that no thread works on.
     #[test]
-    fn somebody_works_in_the_place_of_those_who_wait() {
+    fn substitutes_work_while_others_are_blocked() {
+        for rest in [false, true] {
+            substitutes_work(rest);
+        }
+    }
+
+    fn substitutes_work(rest: bool) {
         let queues = Arc::new(Scheduler::new(3, 2));
+        queues.rest(rest);
         queues.send([(0, job(1)), (1, job(1))].into_iter());
         for worker in 1..=3 {
             let queues = Arc::clone(&queues);
@@ -271,7 +314,7 @@ mod tests {
         let reader = Arc::clone(&queues);
         thread::spawn(move || to.send(matches!(reader.next(1, Some(2)), Some(Assignment::HandOn(Ok(_))))));
         assert_eq!(from.recv_timeout(Duration::from_secs(60)), Ok(true));
-        assert!(lock(&queues.state).unfinished <= PIECES, "and who waits writes no more");
+        assert!(lock(&queues.state).unfinished <= PIECES, "a blocked thread writes no more");
         queues.close();
     }
 }

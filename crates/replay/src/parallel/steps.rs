@@ -1,7 +1,7 @@
-//! Steps for one shard, so that they can cross to its thread.
+//! A batch of steps for one shard, which can cross to another thread.
 //!
-//! A plain frame is decoded when it is worked on; any other segment is taken as the intake gave it. Their bytes stay where they were
-//! read, where that can be shared. Next: [`super::worker`], which unpacks.
+//! A plain frame crosses undecoded; any other segment crosses as the intake decoded it. Their bytes
+//! stay in the input block if it can be shared. Next: [`super::worker`], which unpacks a batch.
 
 use prefetch_index::prefetch_index;
 use sniffer_packet::block::Block;
@@ -14,12 +14,14 @@ use sniffer_packet::segment::{Checksum, Flags, Segment, TcpOptions};
 use sniffer_packet::seq::SeqNumber;
 use sniffer_packet::time::Seconds;
 
-/// Segments ahead of the one that is worked on whose bytes are asked for: another core has read them, and every line of them was
-/// waited for. With it two threads took 1 to 4 % less, 8 % where much is not HTTP; the same with 1 and 3, and with 4 and 16 lines.
+/// How many segments ahead bytes are prefetched: another core has read them, so each cache line of
+/// them would be a miss. hot: see NOTES#prefetch
 const AHEAD: usize = 2;
 
-/// Lines of a segment that are asked for, and their bytes.
+/// Cache lines of a segment that are prefetched.
 const LINES: usize = 8;
+
+/// Bytes of a cache line.
 const LINE: usize = 64;
 
 /// Steps in order, and the bytes of their segments.
@@ -27,14 +29,14 @@ const LINE: usize = 64;
 pub(super) struct StepBatch {
     items: Vec<Item>,
     segments: Vec<Packed>,
-    /// What they lie in that were not copied.
+    /// Blocks that hold the bytes which were not copied.
     blocks: Vec<Block>,
-    /// Those that were.
+    /// Bytes that were copied.
     bytes: Vec<u8>,
     payload: usize,
 }
 
-/// A line of a cache, because it is written by one core and read by another.
+/// One step. It has the size of a cache line, because one core writes it and another reads it.
 #[derive(Debug)]
 enum Item {
     Tick(Seconds, Now),
@@ -45,20 +47,21 @@ enum Item {
         wire_len: u32,
         place: Place,
     },
-    /// Which of the segments.
+    /// Any other segment, by its index in `segments`.
     Segment(u32, Now, Place),
 }
 
-/// Where bytes are.
+/// The place of a frame's or segment's bytes.
 #[derive(Debug, Clone, Copy)]
 struct Place {
-    /// Which of the blocks; copied bytes when there is none of this number.
+    /// Index of the block; the bytes were copied if there is no such block.
     block: u32,
     start: u32,
     length: u32,
 }
 
-/// A segment, but for its bytes: the whole of it where a checksum can be verified, else its payload.
+/// A segment without its bytes. They are the whole segment if its checksum can be verified, else its
+/// payload.
 #[derive(Debug)]
 struct Packed {
     src: Endpoint,
@@ -77,12 +80,14 @@ struct Packed {
 }
 
 impl StepBatch {
-    pub(super) fn tick(&mut self, passed: Seconds, moment: &Now) {
+    /// Adds a passing of time. Returns how many bytes cross with it.
+    pub(super) fn tick(&mut self, passed: Seconds, moment: &Now) -> usize {
         self.items.push(Item::Tick(passed, *moment));
+        size_of::<Item>()
     }
 
-    /// Adds a plain frame, whose bytes may lie in a block that will be [shared](Self::share), the one of this number. Says how many
-    /// bytes cross with it.
+    /// Adds a plain frame. Its bytes may lie in the block of this number, which will be
+    /// [shared](Self::share). Returns how many bytes cross with it.
     #[inline(always)]
     pub(super) fn frame(
         &mut self,
@@ -97,7 +102,7 @@ impl StepBatch {
         frame.bytes.len() + size_of::<Item>()
     }
 
-    /// Adds any other segment, as [`Self::frame`] does.
+    /// Adds any other segment. Returns how many bytes cross with it.
     pub(super) fn segment(
         &mut self,
         segment: &Segment<'_>,
@@ -131,12 +136,12 @@ impl StepBatch {
         bytes.len() + size_of::<Item>() + size_of::<Packed>()
     }
 
-    /// What the bytes lie in that were not copied.
+    /// Shares the blocks that hold the bytes which were not copied.
     pub(super) fn share(&mut self, blocks: &[Block]) {
         self.blocks.extend_from_slice(blocks);
     }
 
-    /// Where bytes are found again: in the block, when they lie in it.
+    /// Returns the place of the bytes: in the block if they lie in it, else copied.
     #[inline(always)]
     fn place(&mut self, bytes: &[u8], block: Option<(usize, &Block)>) -> Place {
         let length = bytes.len() as u32; // a frame has at most 16 MiB
@@ -150,7 +155,7 @@ impl StepBatch {
         Place { block: u32::MAX, start, length }
     }
 
-    /// Every step, as the intake gave it or would have.
+    /// Calls `to` with every step, as the intake gave it or would have given it.
     pub(super) fn each(&self, mut to: impl FnMut(Step<'_, '_>, &Now)) {
         for (at, item) in self.items.iter().enumerate() {
             if let Some(Item::Frame { place, .. } | Item::Segment(_, _, place)) = self.items.get(at + AHEAD) {
@@ -163,8 +168,7 @@ impl StepBatch {
                     let (block, bytes) = self.bytes_of(*place);
                     let Stamp { number, time, precision } = moment.frame;
                     let frame = Frame::new(number, time, *link, bytes).with_wire_len(*wire_len);
-                    // By reference: moved, it was read back in wide words where it was just written in narrow ones, and two threads
-                    // waited for that 3 to 5 % of their time.
+                    // By reference: moving it would stall on store forwarding. hot: see NOTES#steps
                     let decoded = decode(&frame.with_precision(precision));
                     let Decoded::Segment(segment) = &decoded else { unreachable!("a peek at it saw a segment") };
                     to(
@@ -189,7 +193,7 @@ impl StepBatch {
         }
     }
 
-    /// What a segment or frame lies in, where that was not copied, and its bytes.
+    /// Returns the bytes at a place, and their block if they were not copied.
     #[inline(always)]
     fn bytes_of(&self, place: Place) -> (Option<&Block>, &[u8]) {
         let block = self.blocks.get(place.block as usize);
@@ -201,7 +205,7 @@ impl StepBatch {
         self.items.is_empty()
     }
 
-    /// What its segments can add to the accounts, besides doubling what was held before: see [`super::estimate`].
+    /// Returns the most that its steps can add to the accounts: see [`super::estimate`].
     pub(super) fn cost(&self) -> usize {
         super::estimate::cost(self.payload, self.items.len())
     }
@@ -229,7 +233,7 @@ impl Packed {
             payload,
             cut: self.cut,
             ttl: self.ttl,
-            // With its header it is longer than its payload.
+            // Bytes with a header are longer than the payload.
             checksum: if bytes.len() > payload.len() { Checksum::Of(bytes) } else { Checksum::Unknown },
         }
     }
@@ -240,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_crosses_for_a_plain_frame_is_a_line_of_a_cache() {
+    fn a_plain_frame_crosses_as_one_cache_line() {
         assert_eq!(size_of::<Item>(), LINE);
     }
 }

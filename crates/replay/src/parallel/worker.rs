@@ -1,7 +1,8 @@
-//! Work on one shard: steps in, lines out, labelled with what orders them.
+//! A job: the steps of one round for one shard go in; lines come out, labelled with their order.
 //!
-//! What is written is handed on in pieces: what a few steps complete can be all that the budget holds, decoded and written
-//! out. Next: [`super::steps`], the steps; [`super::scheduler`], which keeps the pieces.
+//! Lines are handed on in pieces, because a few steps can complete everything that the memory budget
+//! holds, which is then decoded and written. Next: [`super::steps`], the steps;
+//! [`super::scheduler`], which keeps the pieces.
 
 use std::sync::Mutex;
 use std::thread;
@@ -13,66 +14,81 @@ use sniffer_engine::shard::Shard;
 use super::steps::StepBatch;
 use super::{Write, lock};
 
-/// Bytes of a piece: more than the lines of a round, on most captures.
+/// Bytes of a piece: more than the lines of a round in most captures.
 pub(super) const PIECE: usize = 512 << 10;
 
-/// Memory that a piece keeps for the next: what a buffer that doubles has when a body of 1 MiB is in its last line. With half as
-/// much, which was asked for again and again, a replay of large bodies took a tenth longer.
+/// Capacity that the lines of a piece keep for the next one: that of a buffer which grew by doubling
+/// until a body of 1 MiB was its last line. hot: see NOTES#kept
 const KEPT: usize = 4 * PIECE;
 
-/// Steps of one round.
+/// The steps of one round for a shard.
 pub(super) struct Job {
-    /// The older, the sooner it is to be done.
+    /// Number of the round. Older rounds are done first.
     pub(super) round: u64,
     pub(super) batch: StepBatch,
-    /// What this frame completes is left in the shard.
+    /// Messages that this frame completes stay in the shard.
     pub(super) hold: Option<u64>,
-    /// To be filled.
+    /// An empty output, to be filled.
     pub(super) output: ShardOutput,
 }
 
-/// Lines of a round, in order; the last piece says that it is.
+/// Lines of a job, in order.
 pub(super) struct OutputPiece {
     pub(super) output: ShardOutput,
+    /// Set in the last piece of a job.
     pub(super) done: Option<Done>,
 }
 
-/// What came of a job.
+/// The result of a job, besides its lines.
 pub(super) struct Done {
-    /// To be filled again.
+    /// The batch, empty, to be filled again.
     pub(super) batch: StepBatch,
-    /// What its steps [cost](StepBatch::cost).
+    /// What the steps of the job [cost](StepBatch::cost).
     pub(super) cost: usize,
-    /// What the shard holds now.
+    /// Bytes that the shard holds now.
     pub(super) held: usize,
 }
 
-/// Lines, and what orders them among those of other shards.
+/// Lines, and the labels that order them among those of other shards.
 #[derive(Debug, Default)]
 pub(super) struct ShardOutput {
     pub(super) lines: Lines,
     pub(super) labels: Vec<Label>,
 }
 
-/// Of one message.
+/// Label of one message.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Label {
     pub(super) output_key: OutputKey,
-    /// Where its lines end.
+    /// End of its lines.
     pub(super) end: usize,
 }
 
 impl ShardOutput {
+    /// Returns whether it was ever written to.
+    pub(super) const fn has_memory(&self) -> bool {
+        self.labels.capacity() > 0
+    }
+
+    /// Writes a message. Returns whether there is now enough for a piece.
+    #[inline]
+    pub(super) fn write(&mut self, message: &mut Message, write: Write<'_>) -> bool {
+        let output_key = message.output_key();
+        write(message, &mut self.lines);
+        self.labels.push(Label { output_key, end: self.lines.len() });
+        self.lines.len() >= PIECE
+    }
+
     pub(super) fn clear(&mut self) {
         self.lines.clear(KEPT);
         self.labels.clear();
     }
 }
 
-/// A worker that panicked says so, and it is the caller's panic then.
+/// A piece, or the panic of the worker, which becomes the panic of the caller.
 pub(super) type JobOutcome = thread::Result<OutputPiece>;
 
-/// Does a job on its shard. `hand_on` gets what is more than a piece.
+/// Does a job on its shard. `hand_on` takes all pieces but the last.
 pub(super) fn work(
     shard: &Mutex<Shard>,
     job: Job,
@@ -111,10 +127,7 @@ struct Writer<'a> {
 impl Writer<'_> {
     #[inline]
     fn message(&mut self, message: &mut Message) {
-        let output_key = message.output_key();
-        (self.write)(message, &mut self.output.lines);
-        self.output.labels.push(Label { output_key, end: self.output.lines.len() });
-        if self.output.lines.len() >= PIECE {
+        if self.output.write(message, self.write) {
             (self.hand_on)(OutputPiece { output: std::mem::take(&mut self.output), done: None });
         }
     }

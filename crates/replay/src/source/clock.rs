@@ -1,15 +1,15 @@
 //! From the ticks of a time stamp to nanoseconds since 1970.
 //!
-//! It never fails: what lies before 1970 or after 2554 is held at that end. Next: [`super::pcapng`].
+//! It never fails: times before 1970 or after 2554 are clamped. Next: [`super::pcapng`].
 
 use sniffer_packet::time::{Precision, Timestamp};
 
 const NANOS_PER_SEC: u64 = 1_000_000_000;
 
-/// How one interface counts time.
+/// The unit and offset of an interface's time stamps.
 ///
-/// Source: if_tsresol (9) and if_tsoffset (14), draft-ietf-opsawg-pcapng section 4.2. Resolutions finer than a nanosecond
-/// are read too; pcap-file refuses them.
+/// Source: if_tsresol (9) and if_tsoffset (14), draft-ietf-opsawg-pcapng section 4.2. Resolutions
+/// finer than a nanosecond are read too; pcap-file refuses them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TimestampUnit {
     unit: Unit,
@@ -28,10 +28,11 @@ enum Unit {
 }
 
 impl TimestampUnit {
-    /// Microseconds: what holds when the file does not say.
+    /// Microseconds, the default of the format.
     pub(super) const MICROS: Self = Self { unit: Unit::Nanos(1_000), offset_secs: 0 };
 
-    /// From if_tsresol: the highest bit set means a negative power of two, else of ten.
+    /// The unit with the resolution of if_tsresol: a negative power of two if the highest bit is set,
+    /// else of ten.
     pub(super) fn with_resolution(self, if_tsresol: u8) -> Self {
         let exponent = u32::from(if_tsresol & 0x7f);
         let unit = match if_tsresol & 0x80 != 0 {
@@ -42,12 +43,12 @@ impl TimestampUnit {
         Self { unit, ..self }
     }
 
-    /// From if_tsoffset, in seconds.
+    /// The unit with the offset of if_tsoffset, in seconds.
     pub(super) fn with_offset_secs(self, offset_secs: i64) -> Self {
         Self { offset_secs, ..self }
     }
 
-    /// Nanos when a tick is shorter than a microsecond.
+    /// Returns `Nanos` if a tick is shorter than a microsecond.
     pub(super) fn precision(self) -> Precision {
         let finer = match self.unit {
             Unit::Nanos(nanos) => nanos < 1_000,
@@ -58,7 +59,7 @@ impl TimestampUnit {
         if finer { Precision::Nanos } else { Precision::Micros }
     }
 
-    /// The moment of a time stamp.
+    /// Converts the ticks of a time stamp.
     #[inline]
     pub(super) fn at(self, ticks: u64) -> Timestamp {
         let nanos = match self.unit {

@@ -1,14 +1,15 @@
-//! What can be wrong with a capture, and where: the words a person reads when a file is damaged.
+//! The faults of captures, and where they are: the words that a person reads about a damaged file.
 //!
-//! It never decides whether to go on; [`super::reader`] stops at the first fault of a file, [`super::Source`] keeps
-//! the list. Next: [`super::reader`].
+//! It never decides whether to go on: [`super::reader`] stops at the first fault of a file, and
+//! [`super::Source`] keeps the list. Next: [`super::reader`].
 
 use std::fmt;
 use std::io;
 
 use thiserror::Error;
 
-/// Why no frame can be read at all. (A capture that breaks off later is [`Damage`], and its frames are used.)
+/// Why no frame can be read at all. (A capture that breaks off later is [`Damage`], and its frames
+/// are used.)
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SourceError {
@@ -23,7 +24,7 @@ pub enum SourceError {
     Open {
         /// The file as the caller named it.
         input: String,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The only input is not a capture, or breaks off inside its file header.
@@ -37,16 +38,16 @@ pub enum SourceError {
 pub struct Damage {
     /// The input as the caller named it, or `standard input`.
     pub input: String,
-    /// Packet record (pcap) or block (pcapng) that is at fault, counted from 1; 0 is the file header of a pcap, or a
-    /// file that is no capture.
+    /// Number of the packet record (pcap) or block (pcapng) at fault, counted from 1. 0 stands for the
+    /// file header of a pcap, or for a file that is no capture.
     pub record: u64,
-    /// Where that record starts, in bytes from the start of the capture; of the unpacked capture when `packing` is set.
+    /// Offset of that record in the capture, unpacked if `packing` is set.
     pub offset: u64,
-    /// Frames delivered from this input before the fault; the next one would have had this number plus 1 in this file.
+    /// Frames delivered from this input before the fault.
     pub frames: u64,
-    /// What the capture was packed with.
+    /// The compression of the capture.
     pub packing: Option<Packing>,
-    /// What was wrong.
+    /// The fault itself.
     pub fault: Fault,
 }
 
@@ -75,7 +76,7 @@ impl std::error::Error for Damage {
 }
 
 impl Damage {
-    /// For a file that could be opened at first and not again.
+    /// The damage of a file that could be opened at first, but not again.
     pub(super) fn not_reopened(input: String, error: SourceError) -> Self {
         let error = match error {
             SourceError::Open { source, .. } => source,
@@ -85,7 +86,7 @@ impl Damage {
     }
 }
 
-/// What a capture may be packed with.
+/// The compression of a capture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Packing {
@@ -104,11 +105,11 @@ impl fmt::Display for Packing {
     }
 }
 
-/// What was wrong: what was wanted, what was found. Lengths are bytes.
+/// A fault: what was expected and what was found. Lengths are in bytes.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Fault {
-    /// Not one byte.
+    /// The file has no bytes.
     #[error("the file is empty: not even a file header")]
     Empty,
     /// The first bytes belong to no supported format.
@@ -116,29 +117,29 @@ pub enum Fault {
     NotACapture {
         /// The first bytes, 8 at most.
         first: Vec<u8>,
-        /// What they look like, as a clause of the sentence.
+        /// A clause that says what they look like.
         looks_like: &'static str,
     },
-    /// Under one layer of gzip or zstd was another: unpacking without end is how bombs are made.
+    /// A layer of gzip or zstd lies under another. Bombs have many layers, so only one is unpacked.
     #[error("packed more than once: one layer of gzip or zstd is read, unpack the others first")]
     PackedTwice,
     /// The file ended inside a record.
     #[error("cut short: {wanted} bytes wanted, {found} found")]
     CutShort {
-        /// Bytes needed from the start of the record, or of what is left of it.
+        /// Bytes needed from the start of the record, or of the rest of it.
         wanted: u64,
-        /// Bytes there were.
+        /// Bytes found.
         found: u64,
     },
     /// A captured length that no capture tool writes.
     #[error("a packet claims {captured} captured bytes, at most {limit} were expected")]
     CapturedTooLong {
-        /// As the record says it.
+        /// Length that the record claims.
         captured: u32,
-        /// From the file's snapshot length, within fixed bounds.
+        /// Limit, from the file's snapshot length within fixed bounds.
         limit: u32,
     },
-    /// A pcap version nobody has defined.
+    /// An undefined version of pcap.
     #[error("pcap version {major}.{minor}, 2.x was expected")]
     PcapVersion {
         /// Major version found.
@@ -174,7 +175,7 @@ pub enum Fault {
         /// The four bytes, read as big-endian.
         found: u32,
     },
-    /// A pcapng version nobody has defined.
+    /// An undefined version of pcapng.
     #[error("pcapng version {major}.{minor}, 1.x was expected")]
     SectionVersion {
         /// Major version found.
@@ -187,21 +188,21 @@ pub enum Fault {
     Interface {
         /// Interface number, counted from 0.
         wanted: u32,
-        /// How many are described so far.
+        /// Number of interfaces described so far.
         described: u32,
     },
-    /// More interfaces in one section than anybody has.
+    /// Too many interfaces in one section.
     #[error("more than {limit} interfaces in one section")]
     TooManyInterfaces {
-        /// How many are kept.
+        /// Number of interfaces that are kept.
         limit: u32,
     },
     /// A packet that does not fit its block.
     #[error("a packet claims {captured} captured bytes, its block has room for {room}")]
     CapturedOverBlock {
-        /// As the block says it.
+        /// Length that the block claims.
         captured: u32,
-        /// What lies between the fixed fields and the closing length.
+        /// Bytes between the fixed fields and the closing length.
         room: u32,
     },
     /// An option that does not fit its block.
@@ -209,22 +210,23 @@ pub enum Fault {
     OptionOverBlock {
         /// Option code.
         code: u16,
-        /// As the option says it.
+        /// Length that the option claims.
         length: u16,
-        /// What is left of the block.
+        /// Bytes left of the block.
         room: u32,
     },
     /// The packed stream is broken.
     #[error("the {packing} stream is broken near byte {at} of the file: {what}")]
     Unpack {
-        /// What it is packed with.
+        /// Compression of the stream.
         packing: Packing,
-        /// Bytes of the packed file read so far; the fault lies at or before it.
+        /// Bytes of the packed file read so far. The fault lies at or before this offset.
         at: u64,
-        /// What was wrong there.
+        /// The fault.
         what: String,
     },
-    /// One of several files was there for its first frame and not when its turn came: moved, or out of handles.
+    /// One of several files could be opened for its first frame, but not when its turn came: it was
+    /// moved, or handles ran out.
     #[error("it could be opened at first, but not when its turn came: {0}")]
     NotReopened(#[source] io::Error),
     /// The operating system failed to read.
@@ -232,7 +234,7 @@ pub enum Fault {
     Read(#[from] io::Error),
 }
 
-/// Bytes for a person: in hexadecimal, then as text when all of them can be printed.
+/// Shows bytes in hexadecimal, then as text if all of them can be printed.
 struct Bytes<'a>(&'a [u8]);
 
 impl fmt::Display for Bytes<'_> {

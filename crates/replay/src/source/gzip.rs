@@ -1,8 +1,9 @@
 //! gzip members, one after the other (RFC 1952).
 //!
-//! `flate2::read::MultiGzDecoder` reads the same files, but when it meets a fault it drops what the same call had already
-//! unpacked, up to 32 KiB: frames before the damage would be lost. So members are framed here and only DEFLATE is
-//! flate2's. It never looks into what it unpacks. Next: [`super::window`].
+//! `flate2::read::MultiGzDecoder` reads the same files. But at a fault it drops what the same call had
+//! already unpacked, up to 32 KiB, so frames before the damage would be lost. Therefore members are
+//! framed here, and flate2 only inflates. It never looks at what it unpacks. Next:
+//! [`super::window`].
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 
@@ -31,11 +32,11 @@ pub(super) struct Gzip {
 enum State {
     /// Before the first member.
     Start,
-    /// In a member's DEFLATE data.
+    /// In the DEFLATE data of a member.
     Body,
-    /// Before its check sum and length.
+    /// Before the check sum and length of a member.
     Trailer,
-    /// After a member: another one, zeros, or the end.
+    /// After a member. Another one, zeros, or the end may follow.
     Between,
     /// At the end.
     Done,
@@ -46,8 +47,8 @@ impl Gzip {
         Self { packed, inflate: Decompress::new(false), check: Crc::new(), state: State::Start }
     }
 
-    /// Returns as soon as something is unpacked; 0 at the end. A fault is told only after all bytes before it, as long
-    /// as `into` is not smaller than the 32 KiB that DEFLATE may hold back.
+    /// Returns as soon as bytes are unpacked; 0 at the end. All bytes before a fault are returned before
+    /// it, if `into` has at least the 32 KiB that DEFLATE may hold back.
     pub(super) fn read(&mut self, into: &mut [u8]) -> Result<usize, Fault> {
         loop {
             match self.state {
@@ -73,7 +74,7 @@ impl Gzip {
         let available = self.packed.available()?;
         let at_end = available.is_empty();
         let result = self.inflate.decompress(available, into, FlushDecompress::None);
-        // Both totals are right after an error too: that is what MultiGzDecoder does not let us see.
+        // Both totals are right after an error too. MultiGzDecoder would hide them.
         let used = usize::try_from(self.inflate.total_in() - used_before).unwrap_or(usize::MAX);
         let made = usize::try_from(self.inflate.total_out() - made_before).unwrap_or(usize::MAX).min(into.len());
         self.packed.consume(used);
@@ -82,14 +83,14 @@ impl Gzip {
             Ok(Status::StreamEnd) => self.state = State::Trailer,
             Ok(Status::Ok | Status::BufError) if made == 0 && at_end => return Err(self.broken("it ends too early")),
             Ok(Status::Ok | Status::BufError) => {}
-            // With bytes made, the next call fails again, and makes none.
+            // After returning these bytes, the next call fails again, with none.
             Err(_) if made > 0 => {}
             Err(_) => return Err(self.broken("this is not DEFLATE data")),
         }
         Ok(made)
     }
 
-    /// RFC 1952 section 2.3, from the second byte on.
+    /// Reads a member header, RFC 1952 section 2.3, from the second byte on.
     fn header(&mut self, magic: u8) -> Result<(), Fault> {
         if [magic, self.byte()?] != MAGIC {
             return Err(self.broken("no gzip member starts here"));
@@ -130,7 +131,8 @@ impl Gzip {
         Ok(())
     }
 
-    /// Another member, or zeros up to the end: tapes and block devices pad with them, and gzip ignores them too.
+    /// Reads another member, or zeros up to the end: tapes and block devices pad with zeros, and gzip
+    /// ignores them too.
     fn between(&mut self) -> Result<(), Fault> {
         loop {
             match self.packed.byte()? {

@@ -1,16 +1,16 @@
-//! From captures to frames: pcap and pcapng, plain or packed with gzip or zstd, from files, pipes and standard input,
-//! several of them as one timeline.
+//! From captures to frames: pcap and pcapng, plain or packed with gzip or zstd, from files, pipes and
+//! standard input, one or several as one timeline.
 //!
-//! It never decodes a packet and never decides what damage means for the exit code. Memory: one buffer of 256 KiB (64
-//! KiB for each file open in a timeline), at most 32 MiB where a single record is that large, and what unpacking needs
-//! (gzip 96 KiB, zstd its window, at most 128 MiB).
+//! It never decodes a packet and never decides what damage means for the exit code. Memory: one
+//! buffer of 256 KiB (64 KiB for each open file of a timeline), up to 32 MiB for a single record of
+//! that size, and the memory of the decompressor (gzip 96 KiB, zstd its window of at most 128 MiB).
 //!
 //! ```text
 //! raw ──▶ (packed ──▶ gzip | zstd) ──▶ window ──▶ pcap | pcapng ──▶ reader ──▶ (timeline) ──▶ Source ──▶ Frame
 //! bytes   one layer, by content        lent from  records          one file   many files    numbered
 //! ```
 //!
-//! Next: [`fault`](Damage) for what can be wrong, `reader` for one capture, `timeline` for several.
+//! Next: [`fault`](Damage), the damage that is reported; `reader`, one capture; `timeline`, several.
 
 mod clock;
 mod fault;
@@ -38,10 +38,10 @@ use reader::Reader;
 use record::Record;
 use timeline::Timeline;
 
-/// Buffer of a single capture: 256 KiB to 1 MiB stay in the second-level cache and measured fastest.
+/// Buffer of a single capture. It stays in the second-level cache. hot: see NOTES#buffer
 const BUFFER: usize = 256 * 1024;
 
-/// Where a capture comes from.
+/// The place that a capture is read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Input {
@@ -52,7 +52,7 @@ pub enum Input {
 }
 
 impl From<OsString> for Input {
-    /// `-` is standard input, as everywhere; a file of that name is `./-`.
+    /// `-` is standard input. A file of that name is `./-`.
     fn from(argument: OsString) -> Self {
         if argument == "-" { Self::StandardInput } else { Self::File(argument.into()) }
     }
@@ -77,36 +77,37 @@ impl Input {
     }
 }
 
-/// How far the reading is, in bytes of the files as they lie on disk.
+/// The progress of reading, in bytes of the files on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReadProgress {
-    /// Bytes read so far; runs ahead of the frames by one buffer.
+    /// Bytes read so far, up to one buffer ahead of the frames.
     pub read: u64,
-    /// Bytes in all, when every input is a regular file.
+    /// Bytes of all inputs, if every input is a regular file.
     pub total: Option<u64>,
 }
 
-/// What a source is about to do, for who can prepare for it.
+/// What a source is about to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReadEvent {
-    /// To fill the block that its frames lie in anew; or another, when somebody else still has it.
+    /// The next read refills the block (or a fresh one if it is still shared).
     Refill,
-    /// To read what somebody else may still have to write, as from a pipe: what the frames so far have led to should be handed on.
+    /// The next read may block, as from a pipe. The caller should flush its output.
     Wait,
 }
 
 /// The frames of one or more captures, in order of time.
 ///
-/// **A frame is lent until the next call; damage ends a file, never the others, and is told after the last frame.**
+/// **A frame is lent until the next call. Damage ends its file, never the others, and is reported
+/// after the last frame.**
 pub struct Source {
     plan: Plan,
     frames: u64,
 }
 
 enum Plan {
-    /// One input, in the order of the file. None behind its end.
+    /// One input, in file order. The reader is `None` after the end.
     Single {
         reader: Option<Box<Reader>>,
         progress: ReadProgress,
@@ -116,11 +117,12 @@ enum Plan {
 }
 
 impl Source {
-    /// Opens captures and reads their file headers, of several also their first frames.
+    /// Opens captures and reads their file headers. With several inputs, also reads their first frames.
     ///
     /// # Errors
-    /// No inputs, `-` twice, a file that cannot be opened; with a single input also one that is not a capture. Of several
-    /// inputs, one that is not a capture counts as damage ([`Self::damages`]): a rotation set may end with an empty file.
+    /// There is no input, `-` is given twice, a file cannot be opened, or the only input is not a
+    /// capture. With several inputs, one that is not a capture counts as damage ([`Self::damages`]): a
+    /// rotation set may end with an empty file.
     pub fn open(inputs: &[Input]) -> Result<Self, SourceError> {
         if inputs.iter().filter(|input| **input == Input::StandardInput).count() > 1 {
             return Err(SourceError::StandardInputTwice);
@@ -132,10 +134,10 @@ impl Source {
         }
     }
 
-    /// Reads one capture from anything that can be read; it is taken for a pipe. `input` names it in messages.
+    /// Reads one capture from a reader, which is treated as a pipe. `input` names it in messages.
     ///
     /// # Errors
-    /// It is not a capture, or breaks off inside its file header.
+    /// The input is not a capture, or ends inside its file header.
     pub fn from_reader(input: &str, reader: impl Read + Send + 'static) -> Result<Self, SourceError> {
         Self::single(input.to_owned(), Raw::from_reader(reader))
     }
@@ -146,10 +148,10 @@ impl Source {
         Ok(Self { plan: Plan::Single { reader: Some(reader), progress, damages: Vec::new() }, frames: 0 })
     }
 
-    /// The next frame, lent until the next call; none at the end of all inputs, and for ever after.
+    /// Lends the next frame until the next call. Returns `None` after the end of all inputs.
     ///
-    /// A frame is given as soon as its last byte is there; of one capture it lies in a block. `before_read` is called before every
-    /// read that makes the caller wait or its frames' block another.
+    /// A frame is lent as soon as its last byte was read. A frame of a single capture lies in a block.
+    /// `before_read` is called before every read that may block or that refills the block.
     #[inline(always)]
     pub fn next(&mut self, before_read: &mut dyn FnMut(ReadEvent)) -> Option<Frame<'_>> {
         let (record, reader, block) = match &mut self.plan {
@@ -160,8 +162,7 @@ impl Source {
                     ended => {
                         damages.extend(ended.err().map(|damage| *damage));
                         let reader = place.take()?;
-                        let (read, total) = reader.position();
-                        *progress = ReadProgress { read, total };
+                        *progress = reader.progress();
                         return None;
                     }
                 };
@@ -170,7 +171,7 @@ impl Source {
             }
             Plan::Timeline(timeline) => {
                 let (record, reader) = timeline.next(before_read)?;
-                // Each has blocks of its own, and the next frame is likely another's.
+                // No block: each file has its own, and the next frame is likely in another.
                 (*record, reader, None)
             }
         };
@@ -180,7 +181,7 @@ impl Source {
         Some(frame.with_wire_len(wire_len).with_precision(precision).within(block))
     }
 
-    /// What was wrong with which input, in the order it was met; complete once [`Self::next`] has given none.
+    /// Returns the damage found so far, in order. Complete once [`Self::next`] has returned `None`.
     #[must_use]
     pub fn damages(&self) -> &[Damage] {
         match &self.plan {
@@ -189,14 +190,11 @@ impl Source {
         }
     }
 
-    /// How far the reading is. Cheap, but not free: for a progress bar, not for every frame.
+    /// Returns the progress of reading. Cheap enough for a progress bar, not for every frame.
     #[must_use]
     pub fn progress(&self) -> ReadProgress {
         match &self.plan {
-            Plan::Single { reader: Some(reader), .. } => {
-                let (read, total) = reader.position();
-                ReadProgress { read, total }
-            }
+            Plan::Single { reader: Some(reader), .. } => reader.progress(),
             Plan::Single { progress, .. } => *progress,
             Plan::Timeline(timeline) => timeline.progress(),
         }

@@ -15,19 +15,19 @@ pub(super) struct Packed {
     bytes: Vec<u8>,
     start: usize,
     end: usize,
-    /// Whether more was asked for than there is.
+    /// True once a read found the end.
     pub(super) ended: bool,
 }
 
 impl Packed {
-    /// Goes on after `first`, which was already read from `raw`.
+    /// A buffer that starts with `first`, which was already read from `raw`.
     pub(super) fn new(first: &[u8], raw: Raw) -> Self {
         let mut bytes = first.to_vec();
         bytes.resize(PIECE.max(first.len()), 0);
         Self { raw, bytes, start: 0, end: first.len(), ended: false }
     }
 
-    /// What is there, after one read when nothing was; empty at the end.
+    /// Returns the bytes that are buffered, after one read if there are none. Empty at the end.
     pub(super) fn available(&mut self) -> io::Result<&[u8]> {
         if self.start == self.end {
             self.start = 0;
@@ -43,14 +43,14 @@ impl Packed {
         self.start = (self.start + count).min(self.end);
     }
 
-    /// The next byte; none at the end.
+    /// Returns the next byte, or `None` at the end.
     pub(super) fn byte(&mut self) -> io::Result<Option<u8>> {
         let byte = self.available()?.first().copied();
         self.consume(usize::from(byte.is_some()));
         Ok(byte)
     }
 
-    /// Bytes of the packed file used so far.
+    /// Returns the bytes of the packed file used so far.
     pub(super) fn used(&self) -> u64 {
         self.raw.position - (self.end - self.start) as u64
     }

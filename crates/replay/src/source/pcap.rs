@@ -1,10 +1,10 @@
 //! The pcap format: a file header, then records of a fixed header and the packet.
 //!
-//! Source: draft-ietf-opsawg-pcap, libpcap's `sf-pcap.c`. The file header is read by the crate pcap-file. The records are
-//! read here: pcap-file's reader tells neither offset nor record number and has lost the record when it fails, and its
-//! parser refuses what Wireshark reads: a captured length above the snapshot length or above the length on the wire, a
-//! fraction of a second of a million µs and more (3 of the 439 captures this was tried with; version 2.0.0 refuses 4).
-//! Next: [`super::pcapng`], the other format.
+//! Source: draft-ietf-opsawg-pcap, libpcap's `sf-pcap.c`. The crate pcap-file reads the file header.
+//! The records are read here: pcap-file's reader reports neither offset nor record number, and loses
+//! the record when it fails. Its parser also refuses what Wireshark reads: a captured length over the
+//! snapshot length or over the length on the wire, or a fraction of a million µs and more (3 of 439
+//! captures tried; version 2.0.0 refuses 4). Next: [`super::pcapng`], the other format.
 
 use pcap_file::Endianness;
 use pcap_file::pcap::{PcapHeader, PcapTsResolution};
@@ -21,27 +21,29 @@ const FILE_HEADER: usize = 24;
 /// Length of a record header.
 const RECORD_HEADER: usize = 16;
 
-/// The same with interface, protocol and packet type behind it, as the "modified" files of Kuznetzov's libpcap patch have.
+/// Length of a record header in the "modified" format of Kuznetzov's libpcap patch, which adds
+/// interface, protocol and packet type.
 const RECORD_HEADER_MODIFIED: usize = 24;
 
-/// Magic number of those.
+/// Magic number of the modified format.
 const MODIFIED: u32 = 0xa1b2_cd34;
 
-/// The low bits of the link-type field are the link type; the others say how long the frame check sequence is.
+/// Bits of the link-type field that hold the link type. The others hold the length of the frame check
+/// sequence.
 const LINK_TYPE_BITS: u32 = 0x03ff_ffff;
 
-/// How the records of one file are to be read.
+/// The format of the records in one file.
 pub(super) struct Pcap {
     order: ByteOrder,
     precision: Precision,
     link: LinkType,
     record_header: usize,
     captured_limit: u32,
-    /// Before version 2.4 the two lengths stand in the other order, in some files.
+    /// True before version 2.4: some of those files have the two lengths in the other order.
     lengths_may_be_swapped: bool,
 }
 
-/// Whether a file that starts so is a pcap.
+/// Returns whether these first bytes are those of a pcap.
 pub(super) fn starts(first: [u8; 4]) -> bool {
     [u32::from_le_bytes(first), u32::from_be_bytes(first)]
         .iter()
@@ -57,7 +59,7 @@ impl Pcap {
         let mut bytes = [0; FILE_HEADER];
         bytes.copy_from_slice(&window.available()[..FILE_HEADER]);
         let mut record_header = RECORD_HEADER;
-        // pcap-file does not know the modified format, whose file header differs in nothing else.
+        // pcap-file does not know the modified format. Its file header differs only in the magic number.
         for (modified, usual) in
             [(MODIFIED.to_be_bytes(), [0xa1, 0xb2, 0xc3, 0xd4]), (MODIFIED.to_le_bytes(), [0xd4, 0xc3, 0xb2, 0xa1])]
         {
@@ -82,7 +84,8 @@ impl Pcap {
                 PcapTsResolution::NanoSecond => Precision::Nanos,
                 PcapTsResolution::MicroSecond => Precision::Micros,
             },
-            // No link type has more than 16 bits; one that claims to becomes the highest, which nobody has registered.
+            // No link type has more than 16 bits. A larger one becomes the highest, which is not
+            // registered.
             link: LinkType(u16::try_from(u32::from(header.datalink) & LINK_TYPE_BITS).unwrap_or(u16::MAX)),
             record_header,
             captured_limit: captured_limit(header.snaplen),
@@ -90,7 +93,7 @@ impl Pcap {
         })
     }
 
-    /// The next packet; none at the end.
+    /// Returns the next packet, or `None` at the end.
     #[inline(always)]
     pub(super) fn next(&self, window: &mut Window, before_read: BeforeRead<'_>) -> Result<Option<Record>, Fault> {
         window.begin_record();
@@ -106,7 +109,7 @@ impl Pcap {
             if self.lengths_may_be_swapped {
                 (captured, wire_len) = (wire_len, captured);
             } else {
-                wire_len = captured; // seen in the wild; the bytes are there, so they were on the wire
+                wire_len = captured; // seen in the wild; captured bytes were on the wire
             }
         }
         if captured > self.captured_limit {
@@ -119,7 +122,7 @@ impl Pcap {
         }
         let start = window.start() + self.record_header;
         window.consume(whole);
-        // A fraction of a second or more is carried into the seconds (broken clocks write it, and it is meant so).
+        // A fraction of a second or more is carried into the seconds: broken clocks write it.
         let nanos = u64::from(fraction) * if self.precision == Precision::Nanos { 1 } else { 1_000 };
         let time = Timestamp::new(u64::from(secs), nanos);
         Ok(Some(Record { time, precision: self.precision, link: self.link, wire_len, start, length }))

@@ -1,10 +1,11 @@
-//! The pcapng format: sections of interfaces and packets, in blocks that say their length twice.
+//! The pcapng format: sections of interfaces and packets, in blocks that state their length twice.
 //!
-//! Source: draft-ietf-opsawg-pcapng; where that is silent, Wireshark's `wiretap/pcapng.c`. Read here and not by the crate
-//! pcap-file, which has no offsets, must have a whole block in memory, even one it will not look at, builds the options
-//! of every packet on the heap, and refuses an interface for a name that is not UTF-8 (Windows), a reserved field or a
-//! resolution finer than a nanosecond. The tests use it as a second opinion on files that it accepts.
-//! Next: [`super::clock`], what a time stamp means; [`super::reader`].
+//! Source: draft-ietf-opsawg-pcapng; where that is silent, Wireshark's `wiretap/pcapng.c`. The crate
+//! pcap-file is not used: it has no offsets, needs every block in memory, even one that it skips,
+//! builds the options of every packet on the heap, and refuses an interface with a name that is not
+//! UTF-8 (Windows), with a reserved field, or with a resolution finer than a nanosecond. The tests
+//! compare with it on files that it accepts.
+//! Next: [`super::clock`], the meaning of a time stamp; [`super::reader`].
 //!
 //! ```text
 //! type u32 | length u32 | body, options, padded to 4 bytes | length u32        length counts all of it
@@ -25,16 +26,16 @@ const PACKET: u32 = 2; // obsolete
 const SIMPLE_PACKET: u32 = 3;
 const ENHANCED_PACKET: u32 = 6;
 
-/// Type and length in front of a body.
+/// Bytes of type and length, before the body of a block.
 const HEAD: usize = 8;
 
-/// The length behind it.
+/// Bytes of the length after the body.
 const TRAILER: u32 = 4;
 
 /// Largest block that must be in memory: the largest packet, and 1 MiB for its options.
 const BLOCK_MAX: u32 = CAPTURED_MAX + 1024 * 1024;
 
-/// Largest number of interfaces in a section: the obsolete packet block counts them in 16 bits.
+/// Largest number of interfaces in a section: the obsolete packet block numbers them in 16 bits.
 const INTERFACES_MAX: usize = 1 << 16;
 
 // Options of an interface, section 4.2.
@@ -42,27 +43,27 @@ const END_OF_OPTIONS: u16 = 0;
 const IF_TSRESOL: u16 = 9;
 const IF_TSOFFSET: u16 = 14;
 
-/// Where in a file we are: the section's byte order and interfaces.
+/// The state of reading: the byte order and the interfaces of the current section.
 pub(super) struct PcapngReader {
     order: ByteOrder,
     interfaces: Vec<Interface>,
-    /// Time of the latest packet that had one.
+    /// Time of the latest packet with a time stamp.
     latest: (Timestamp, Precision),
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Interface {
     link: LinkType,
-    /// 0: not cut.
+    /// 0 stands for none.
     snapshot_length: u32,
     captured_limit: u32,
     clock: TimestampUnit,
     precision: Precision,
 }
 
-/// The fixed fields of a packet block: where they stand.
+/// The offsets of the fields of a packet block.
 struct Layout {
-    /// Of the two halves of the time stamp, high first.
+    /// Offset of the two halves of the time stamp, high half first.
     time: usize,
     captured: usize,
     wire_len: usize,
@@ -72,7 +73,7 @@ struct Layout {
 /// Enhanced and obsolete packet block differ only in how they number the interface.
 const PACKET_LAYOUT: Layout = Layout { time: 12, captured: 20, wire_len: 24, data: 28 };
 
-/// Whether a file that starts so is a pcapng.
+/// Returns whether these first bytes are those of a pcapng.
 pub(super) fn starts(first: [u8; 4]) -> bool {
     u32::from_be_bytes(first) == SECTION_HEADER
 }
@@ -87,7 +88,7 @@ impl PcapngReader {
         Ok(new)
     }
 
-    /// The next packet; none at the end. Blocks of other kinds are read or left out on the way.
+    /// Returns the next packet, or `None` at the end. Reads or skips blocks of other types on the way.
     #[inline(always)]
     pub(super) fn next(&mut self, window: &mut Window, before_read: BeforeRead<'_>) -> Result<Option<Record>, Fault> {
         loop {
@@ -102,13 +103,13 @@ impl PcapngReader {
                 SIMPLE_PACKET => return self.simple_packet(length, window, before_read),
                 SECTION_HEADER => self.section(window, before_read)?,
                 INTERFACE => self.interface(length, window, before_read)?,
-                // Names, statistics, secrets, journals, custom blocks, and what has not been invented.
-                _ => self.exclude(kind, length, window, before_read)?,
+                // Names, statistics, secrets, journals, custom blocks, and future types.
+                _ => self.skip_block(kind, length, window, before_read)?,
             }
         }
     }
 
-    /// Enhanced packet block (section 4.3) and its predecessor (appendix A).
+    /// Reads an enhanced packet block (section 4.3) or its predecessor (appendix A).
     #[inline(always)]
     fn packet(
         &mut self,
@@ -135,8 +136,9 @@ impl PcapngReader {
         Ok(Some(Record { time, precision, link: interface.link, wire_len, start, length: captured as usize }))
     }
 
-    /// Simple packet block (section 4.4): interface 0, as much as its snapshot length allows, and no time stamp. It gets
-    /// the time of the packet before it, or zero: the order of the file is all that is known.
+    /// Reads a simple packet block (section 4.4): it belongs to interface 0, is cut to its snapshot
+    /// length, and has no time stamp. It gets the time of the packet before it, or zero, because only
+    /// the order of the file is known.
     fn simple_packet(
         &mut self,
         length: u32,
@@ -160,7 +162,8 @@ impl PcapngReader {
         Ok(Some(Record { time, precision, link: interface.link, wire_len, start, length: captured as usize }))
     }
 
-    /// Section header block (section 4.1): a new byte order, and no interfaces yet. Its options say nothing we need.
+    /// Reads a section header block (section 4.1): it sets the byte order and forgets all interfaces.
+    /// Its options are not needed.
     fn section(&mut self, window: &mut Window, before_read: BeforeRead<'_>) -> Result<(), Fault> {
         const FIXED: usize = 16;
         if !window.holds(FIXED, before_read) {
@@ -183,7 +186,7 @@ impl PcapngReader {
         self.trailer(SECTION_HEADER, length, window, before_read)
     }
 
-    /// Interface description block (section 4.2).
+    /// Reads an interface description block (section 4.2).
     fn interface(&mut self, length: u32, window: &mut Window, before_read: BeforeRead<'_>) -> Result<(), Fault> {
         const FIXED: usize = 16;
         check_length(INTERFACE, length, FIXED as u32 + TRAILER, BLOCK_MAX)?;
@@ -204,8 +207,9 @@ impl PcapngReader {
         Ok(())
     }
 
-    /// The options of an interface that say how it counts time. One of a wrong length is passed over, as Wireshark does;
-    /// one that does not fit is damage, for what follows cannot be found and would give wrong times in silence.
+    /// Reads the options about time of an interface. An option of a wrong length is skipped, as
+    /// Wireshark does. An option that does not fit its block is damage: the options after it cannot be
+    /// found, and times could silently be wrong.
     fn clock(&self, mut options: &[u8]) -> Result<TimestampUnit, Fault> {
         let mut clock = TimestampUnit::MICROS;
         while options.len() >= 4 {
@@ -234,8 +238,9 @@ impl PcapngReader {
         self.interfaces.get(number as usize).ok_or(Fault::Interface { wanted: number, described })
     }
 
-    /// Gets a whole block into the window, checks that it ends as it began, marks it as used, and tells where in the
-    /// window its byte `from` stands. `length` has been checked against [`BLOCK_MAX`].
+    /// Reads a whole block into the window, checks that its two lengths agree, and marks it as used.
+    /// Returns where its byte `from` stands in the window. The caller has checked `length` against
+    /// [`BLOCK_MAX`].
     #[inline(always)]
     fn whole(
         &self,
@@ -257,13 +262,19 @@ impl PcapngReader {
         Ok(start)
     }
 
-    fn exclude(&self, kind: u32, length: u32, window: &mut Window, before_read: BeforeRead<'_>) -> Result<(), Fault> {
+    fn skip_block(
+        &self,
+        kind: u32,
+        length: u32,
+        window: &mut Window,
+        before_read: BeforeRead<'_>,
+    ) -> Result<(), Fault> {
         check_length(kind, length, 12, u32::MAX)?;
         window.skip(u64::from(length - TRAILER), before_read)?;
         self.trailer(kind, length, window, before_read)
     }
 
-    /// [`Self::whole`] for a block that was left out.
+    /// Checks the closing length of a block that was skipped, as [`Self::whole`] does.
     fn trailer(&self, kind: u32, leading: u32, window: &mut Window, before_read: BeforeRead<'_>) -> Result<(), Fault> {
         if !window.holds(TRAILER as usize, before_read) {
             return Err(window.short(u64::from(TRAILER)));

@@ -1,19 +1,19 @@
-//! Bytes as they lie in a file or come down a pipe, with how many there are and how many were read.
+//! The raw bytes of a file or pipe, the size of the file, and how many bytes were read.
 //!
-//! It never looks at them. `read()`, not a mapping: hopping from header to header in a mapping is a chain of cache
-//! misses, and measured 2 to 2.6 times the CPU; a pipe cannot be mapped at all.
-//! Next: [`super::window`] for a plain capture, [`super::packed`] for a packed one.
+//! It never looks at the bytes. It reads and does not map: a walk from header to header in a mapping
+//! is a chain of cache misses, and a pipe cannot be mapped at all. hot: see NOTES#read
+//! Next: [`super::window`], for a plain capture; [`super::packed`], for a packed one.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-/// A reader that counts.
+/// A reader that counts bytes.
 pub(super) struct Raw {
     reader: Box<dyn Read + Send>,
     /// Bytes read so far.
     pub(super) position: u64,
-    /// Size in bytes, of a regular file.
+    /// Size in bytes, for a regular file.
     pub(super) size: Option<u64>,
 }
 
@@ -22,7 +22,8 @@ pub(super) struct Raw {
 pub(super) enum Handle {
     /// Open until the file is read.
     Kept,
-    /// Opened for each read: a few system calls more, and no limit on how many files can be read side by side.
+    /// Opened for each read: this costs a few system calls, but any number of files can be read side by
+    /// side.
     Borrowed,
 }
 
@@ -41,7 +42,8 @@ impl Raw {
         Ok(Self::from_file(file, metadata.is_file().then_some(metadata.len())))
     }
 
-    /// Standard input, unbuffered: `std::io::Stdin` would copy every byte once more, and hide the size of `< file`.
+    /// Standard input, unbuffered: `std::io::Stdin` would copy every byte once more, and hide the size
+    /// of `< file`.
     #[cfg(unix)]
     pub(super) fn standard_input() -> io::Result<Self> {
         use std::os::fd::AsFd;
@@ -59,7 +61,7 @@ impl Raw {
         Ok(Self::from_reader(io::stdin()))
     }
 
-    /// Any reader; taken for a pipe.
+    /// Any reader, treated as a pipe.
     pub(super) fn from_reader(reader: impl Read + Send + 'static) -> Self {
         Self { reader: Box::new(reader), position: 0, size: None }
     }
@@ -68,12 +70,12 @@ impl Raw {
         Self { reader: Box::new(file), position: 0, size }
     }
 
-    /// Whether a read can wait for somebody else: everything but a regular file.
+    /// Returns whether a read may block: true for everything but a regular file.
     pub(super) fn may_block(&self) -> bool {
         self.size.is_none()
     }
 
-    /// One `read()`, repeated only when a signal interrupted it; 0 at the end.
+    /// Reads once, again only if a signal interrupted it. Returns 0 at the end.
     pub(super) fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         loop {
             match self.reader.read(into) {
@@ -88,7 +90,7 @@ impl Raw {
     }
 }
 
-/// A regular file that is open only while it is read.
+/// A regular file that is open only during each read.
 struct Reopening {
     path: PathBuf,
     position: u64,

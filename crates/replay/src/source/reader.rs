@@ -1,16 +1,17 @@
 //! One capture, from its first byte to its last frame or its first fault.
 //!
-//! It never numbers frames over several files and never goes on behind a fault. Next: [`super::timeline`], which puts
-//! several of these in order.
+//! It counts the frames of its own file only, and never goes on after a fault. Next:
+//! [`super::timeline`], which puts several of these in order.
 
 use sniffer_packet::block::Block;
 
+use super::ReadProgress;
 use super::fault::{Damage, Fault};
 use super::pcap::{self, Pcap};
 use super::pcapng::{self, PcapngReader};
 use super::raw::Raw;
 use super::record::Record;
-use super::window::{BeforeRead, Window};
+use super::window::{BeforeRead, RecordPosition, Window};
 
 /// A capture being read.
 pub(super) struct Reader {
@@ -22,7 +23,7 @@ pub(super) struct Reader {
 
 enum Format {
     Pcap(Pcap),
-    PcapngReader(PcapngReader),
+    Pcapng(PcapngReader),
 }
 
 impl Reader {
@@ -46,12 +47,12 @@ impl Reader {
         }
     }
 
-    /// The next packet; none at the end. After a fault there is nothing more to ask for.
+    /// Returns the next packet, or `None` at the end. Must not be called after a fault.
     #[inline(always)]
     pub(super) fn next(&mut self, before_read: BeforeRead<'_>) -> Result<Option<Record>, Box<Damage>> {
         let record = match &mut self.format {
             Format::Pcap(pcap) => pcap.next(&mut self.window, before_read),
-            Format::PcapngReader(pcapng) => pcapng.next(&mut self.window, before_read),
+            Format::Pcapng(pcapng) => pcapng.next(&mut self.window, before_read),
         };
         match record {
             Ok(record) => {
@@ -62,21 +63,21 @@ impl Reader {
         }
     }
 
-    /// The bytes of the record that [`Self::next`] gave last.
+    /// Returns the bytes of the record that [`Self::next`] returned last.
     #[inline]
     pub(super) fn bytes(&self, record: &Record) -> &[u8] {
         self.window.lend(record.start, record.length)
     }
 
-    /// What the bytes of the last record lie in, to be shared.
+    /// Returns the block that the bytes of the last record lie in, to be shared.
     #[inline]
     pub(super) fn block(&self) -> Option<&Block> {
         self.window.block()
     }
 
-    /// Bytes of the file read so far, and its size when known.
-    pub(super) fn position(&self) -> (u64, Option<u64>) {
-        (self.window.position, self.window.size)
+    /// Returns the progress in the file.
+    pub(super) fn progress(&self) -> ReadProgress {
+        self.window.progress
     }
 }
 
@@ -95,7 +96,7 @@ impl Format {
         if pcap::starts(first) {
             Ok(Self::Pcap(Pcap::open(window, before_read)?))
         } else if pcapng::starts(first) {
-            Ok(Self::PcapngReader(PcapngReader::open(window, before_read)?))
+            Ok(Self::Pcapng(PcapngReader::open(window, before_read)?))
         } else {
             window.holds(8, before_read);
             Err(Fault::not_a_capture(window.available()))
@@ -105,12 +106,12 @@ impl Format {
 
 #[cold]
 fn damage(input: String, window: &Window, frames: u64, fault: Fault) -> Box<Damage> {
-    let (record, offset, packing) = (window.record, window.record_offset, window.packing);
+    let (RecordPosition { number: record, offset }, packing) = (window.record, window.packing);
     Box::new(Damage { input, record, offset, frames, packing, fault })
 }
 
 impl Fault {
-    /// Names what people hand to a sniffer by mistake, by its first bytes.
+    /// The fault for a file that is no capture. Recognises formats that are often given by mistake.
     pub(super) fn not_a_capture(first: &[u8]) -> Self {
         let first = first[..first.len().min(8)].to_vec();
         let looks_like = match first.as_slice() {

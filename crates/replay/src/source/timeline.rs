@@ -1,8 +1,9 @@
-//! Several captures as one: always the frame with the earliest time next, ties in the order of the arguments.
+//! Several captures as one: the frame with the earliest time comes next; ties go in argument order.
 //!
-//! The rule is mergecap's: of every file only its next frame is compared, so a file's own order is kept even where its
-//! time goes back. Ties differ: mergecap 4.0 gives them to the file named last. It never holds a file open before its
-//! turn: a rotation set of a thousand files needs one handle and one buffer at a time. Next: [`super::Source`].
+//! The rule is mergecap's: only the next frame of each file is compared, so a file keeps its own
+//! order even if its time goes back. Ties differ: mergecap 4.0 gives them to the file named last. No
+//! file is open before its turn: a rotation set of a thousand files needs one handle and one buffer
+//! at a time. Next: [`super::Source`].
 //!
 //! ```text
 //! Waiting ──its first frame is the earliest──▶ Open ──no more frames, or a fault──▶ Done
@@ -21,17 +22,18 @@ use super::record::Record;
 use super::window::BeforeRead;
 use super::{Input, ReadProgress};
 
-/// Buffer of each open file: smaller than that of a single file, for there can be many.
+/// Buffer of each open file. Smaller than that of a single capture, because there can be many.
 const BUFFER: usize = 64 * 1024;
 
-/// Files that are open at once and keep their handle; further ones are opened for each read. Below the 256 handles that
-/// macOS grants a process.
+/// Number of open files that keep their handle; further ones are opened for each read. Less than the
+/// 256 handles that macOS grants a process.
 const HANDLES_KEPT: usize = 128;
 
 /// Captures in one order of time.
 pub(super) struct Timeline {
     lanes: Vec<Lane>,
-    /// Time of the next frame of every lane that has one, but for `current`; the lane's number breaks ties.
+    /// Time of the next frame of every lane that has one, except `current`. The lane's number breaks
+    /// ties.
     next: BinaryHeap<Reverse<(Timestamp, usize)>>,
     /// The lane whose frame was lent last.
     current: Option<usize>,
@@ -39,21 +41,21 @@ pub(super) struct Timeline {
     damages: Vec<Damage>,
     /// Bytes of the files that are done.
     done_bytes: u64,
-    /// Bytes of all files, when all sizes are known.
+    /// Bytes of all files, if all sizes are known.
     total_bytes: Option<u64>,
 }
 
 enum Lane {
     /// A regular file whose first frame is not yet the earliest.
     Waiting(PathBuf),
-    /// Being read; the record is its next frame, in the reader's window.
+    /// A file that is being read. The record is its next frame, in the reader's window.
     Open(Box<Reader>, Record),
     Done,
 }
 
 impl Timeline {
-    /// Opens every input for its first frame's time. A file that cannot be opened is an error; one that is damaged from
-    /// the start is a damage like any other.
+    /// Opens every input for the time of its first frame. A file that cannot be opened is an error. A
+    /// file that is damaged from the start is reported with the other damage.
     pub(super) fn open(inputs: &[Input]) -> Result<Self, SourceError> {
         let mut timeline = Self {
             lanes: Vec::with_capacity(inputs.len()),
@@ -77,7 +79,7 @@ impl Timeline {
                     timeline.next.push(Reverse((record.time, number)));
                     Lane::Waiting(path.clone())
                 }
-                // A pipe gives its bytes only once, so it stays open.
+                // A pipe can be read only once, so it stays open.
                 (Some((reader, record)), _) => {
                     timeline.next.push(Reverse((record.time, number)));
                     timeline.open += 1;
@@ -89,7 +91,8 @@ impl Timeline {
         Ok(timeline)
     }
 
-    /// The next frame's record and the bytes it lies in; none at the end of all inputs.
+    /// Returns the record of the next frame and the reader that has its bytes; `None` after the end of
+    /// all inputs.
     pub(super) fn next(&mut self, before_read: BeforeRead<'_>) -> Option<(&Record, &Reader)> {
         let number = self.step(before_read)?;
         match &self.lanes[number] {
@@ -103,7 +106,7 @@ impl Timeline {
         if let Some(number) = self.current.take()
             && let Some(time) = self.advance(number, before_read)
         {
-            // Most often the same file has the earliest frame again.
+            // In most cases the same file has the earliest frame again.
             if self.next.peek().is_none_or(|Reverse(other)| (time, number) < *other) {
                 self.current = Some(number);
                 return self.current;
@@ -123,7 +126,7 @@ impl Timeline {
         None
     }
 
-    /// Reads the next frame of an open lane and tells its time.
+    /// Reads the next frame of an open lane and returns its time.
     fn advance(&mut self, number: usize, before_read: BeforeRead<'_>) -> Option<Timestamp> {
         let Lane::Open(reader, record) = &mut self.lanes[number] else { return None };
         let ended = match reader.next(before_read) {
@@ -134,8 +137,8 @@ impl Timeline {
             Ok(None) => None,
             Err(damage) => Some(*damage),
         };
-        let (read, size) = reader.position();
-        self.done_bytes += size.unwrap_or(read);
+        let ReadProgress { read, total } = reader.progress();
+        self.done_bytes += total.unwrap_or(read);
         self.damages.extend(ended);
         self.lanes[number] = Lane::Done;
         self.open -= 1;
@@ -147,7 +150,7 @@ impl Timeline {
         let handle = if self.open < HANDLES_KEPT { Handle::Kept } else { Handle::Borrowed };
         let raw = match input.raw(handle) {
             Ok(raw) => raw,
-            // It could be opened when we looked for its first frame: it was moved, or handles ran out.
+            // It could be opened for its first frame, so it was moved or handles ran out.
             Err(error) => {
                 self.damages.push(Damage::not_reopened(input.to_string(), error));
                 return Lane::Done;
@@ -177,7 +180,7 @@ impl Timeline {
 
     pub(super) fn progress(&self) -> ReadProgress {
         let open = self.lanes.iter().map(|lane| match lane {
-            Lane::Open(reader, _) => reader.position().0,
+            Lane::Open(reader, _) => reader.progress().read,
             Lane::Waiting(_) | Lane::Done => 0,
         });
         ReadProgress { read: self.done_bytes + open.sum::<u64>(), total: self.total_bytes }

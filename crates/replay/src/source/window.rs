@@ -1,8 +1,8 @@
-//! The one buffer a capture passes through: records are found in it and lent out of it.
+//! The one buffer that a capture passes through: records are found in it and lent out of it.
 //!
-//! It never knows a format. It reads ahead of nothing: a read happens only when the bytes that are there do not make up
-//! the next record, and one read is enough when it brings them. Who wants bytes for longer shares the buffer; then the window
-//! goes on in another one. Next: [`super::pcap`], [`super::pcapng`].
+//! It knows no format. It never reads ahead: it reads only when its bytes do not make up the next
+//! record, and only until they do. A caller that needs bytes for longer shares the buffer; the window
+//! then goes on in another one. Next: [`super::pcap`], [`super::pcapng`].
 //!
 //! ```text
 //!   0        start              end        bytes.len()
@@ -10,22 +10,24 @@
 //!   ^ `base` bytes into the (unpacked) capture
 //! ```
 
+use std::ops::Range;
+
 use sniffer_packet::block::Block;
 
-use super::ReadEvent;
 use super::fault::{Fault, Packing};
 use super::gzip::{self, Gzip};
 use super::packed::Packed;
 use super::raw::Raw;
 use super::zstd::{self, Zstd};
+use super::{ReadEvent, ReadProgress};
 
-/// Free bytes there are at least for every read: what DEFLATE may hold back, see [`Gzip::read`].
+/// Free bytes for every read, at least: as many as DEFLATE may hold back, see [`Gzip::read`].
 const ROOM: usize = 32 * 1024;
 
-/// Told what lies ahead.
+/// Called before a read.
 pub(super) type BeforeRead<'a> = &'a mut dyn FnMut(ReadEvent);
 
-/// Where the bytes come from.
+/// The source of the bytes: the capture, unpacked.
 enum Stream {
     Plain(Raw),
     Gzip(Box<Gzip>),
@@ -50,54 +52,59 @@ impl Stream {
     }
 }
 
-/// See the drawing above.
+/// The buffer, the stream that fills it, and the position in both. See the drawing above.
 pub(super) struct Window {
     /// None once the stream has ended or failed.
     stream: Option<Stream>,
-    bytes: Block,
-    /// Buffers that were shared, to be used again once nobody else has them.
-    shared: Vec<Block>,
-    capacity: usize,
+    buffers: Buffers,
     start: usize,
     end: usize,
     base: u64,
-    /// Why the stream ended, when not at its end.
+    /// Why the stream failed.
     fault: Option<Fault>,
     pub(super) packing: Option<Packing>,
-    /// Bytes of the file read so far, packed or not.
-    pub(super) position: u64,
-    /// Size of the file, when known.
-    pub(super) size: Option<u64>,
-    /// The record being read, counted from 1; 0 in the file header.
-    pub(super) record: u64,
-    /// Where it starts.
-    pub(super) record_offset: u64,
+    /// Progress in the file on disk.
+    pub(super) progress: ReadProgress,
+    pub(super) record: RecordPosition,
+}
+
+/// The buffer in use, and the others that it changes with.
+struct Buffers {
+    bytes: Block,
+    /// Buffers that were shared. One that no one shares any more is used again.
+    shared: Vec<Block>,
+    capacity: usize,
+}
+
+/// The record that is being read.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct RecordPosition {
+    /// Number of the record, counted from 1; 0 in the file header.
+    pub(super) number: u64,
+    /// Offset of its first byte in the (unpacked) capture.
+    pub(super) offset: u64,
 }
 
 impl Window {
-    /// Looks at the first bytes and unpacks what is packed, one layer of it. `capacity` bytes are kept, more only while a
-    /// record needs it.
+    /// Opens a window on a capture, and unpacks one layer of gzip or zstd if its first bytes show one.
+    /// The buffer has `capacity` bytes, more only while a record needs it.
     pub(super) fn new(raw: Raw, capacity: usize, before_read: BeforeRead<'_>) -> Result<Self, Fault> {
         let size = raw.size;
         let mut window = Self {
             stream: Some(Stream::Plain(raw)),
-            bytes: Block::new(vec![0; capacity]),
-            shared: Vec::new(),
-            capacity,
+            buffers: Buffers { bytes: Block::new(vec![0; capacity]), shared: Vec::new(), capacity },
             start: 0,
             end: 0,
             base: 0,
             fault: None,
             packing: None,
-            position: 0,
-            size,
-            record: 0,
-            record_offset: 0,
+            progress: ReadProgress { read: 0, total: size },
+            record: RecordPosition::default(),
         };
         window.holds(4, before_read);
         let Some(packing) = packing_of(window.available()) else { return Ok(window) };
         let Some(Stream::Plain(raw)) = window.stream.take() else { return Ok(window) };
-        let packed = Packed::new(&window.bytes[..window.end], raw);
+        let packed = Packed::new(&window.buffers.bytes[..window.end], raw);
         window.stream = Some(match packing {
             Packing::Gzip => Stream::Gzip(Box::new(Gzip::new(packed))),
             Packing::Zstd => Stream::Zstd(Box::new(Zstd::new(packed))),
@@ -111,39 +118,41 @@ impl Window {
         }
     }
 
-    /// What is read and not used.
+    /// Returns the bytes that are read and not used.
     #[inline]
     pub(super) fn available(&self) -> &[u8] {
-        &self.bytes[self.start..self.end]
+        &self.buffers.bytes[self.start..self.end]
     }
 
-    /// Where [`Self::available`] starts in the buffer, for [`Self::lend`].
+    /// Returns where [`Self::available`] starts in the buffer, for [`Self::lend`].
     #[inline]
     pub(super) fn start(&self) -> usize {
         self.start
     }
 
-    /// Bytes found earlier; good until the next call of [`Self::holds`] or [`Self::skip`].
+    /// Lends bytes that were found earlier, until the next call of [`Self::holds`] or [`Self::skip`].
     #[inline]
     pub(super) fn lend(&self, start: usize, length: usize) -> &[u8] {
-        &self.bytes[start..start + length]
+        &self.buffers.bytes[start..start + length]
     }
 
-    /// The buffer that bytes are [lent](Self::lend) out of, to be shared; none when it has grown, because that is too much to keep.
+    /// Returns the buffer that bytes are [lent](Self::lend) out of, to be shared. A buffer that has
+    /// grown is not shared: it would keep too much memory.
     #[inline]
     pub(super) fn block(&self) -> Option<&Block> {
-        (self.bytes.len() == self.capacity).then_some(&self.bytes)
+        let Buffers { bytes, capacity, .. } = &self.buffers;
+        (bytes.len() == *capacity).then_some(bytes)
     }
 
     /// Starts the next record here.
     #[inline]
     pub(super) fn begin_record(&mut self) {
-        self.record += 1;
-        self.record_offset = self.base + self.start as u64;
+        self.record.number += 1;
+        self.record.offset = self.base + self.start as u64;
     }
 
-    /// Whether `count` bytes are there, after as many reads as that takes. The caller bounds `count`: the buffer grows to
-    /// it. False at the end of the stream.
+    /// Reads until `count` bytes are available. Returns false if the stream ends before that. The
+    /// caller bounds `count`, because the buffer grows to it.
     #[inline]
     pub(super) fn holds(&mut self, count: usize, before_read: BeforeRead<'_>) -> bool {
         self.end - self.start >= count || self.fill(count, before_read)
@@ -152,11 +161,11 @@ impl Window {
     /// Marks bytes of [`Self::available`] as used.
     #[inline]
     pub(super) fn consume(&mut self, count: usize) {
-        debug_assert!(count <= self.end - self.start, "only what was there can be used");
+        debug_assert!(count <= self.end - self.start, "only available bytes can be used");
         self.start += count;
     }
 
-    /// Leaves out `count` bytes, however many, without keeping them.
+    /// Skips `count` bytes, which may be more than the buffer holds.
     pub(super) fn skip(&mut self, mut count: u64, before_read: BeforeRead<'_>) -> Result<(), Fault> {
         loop {
             let here = usize::try_from(count).unwrap_or(usize::MAX).min(self.end - self.start);
@@ -171,12 +180,12 @@ impl Window {
         }
     }
 
-    /// Whether the stream ended just here, between two records, as it should.
+    /// Returns whether the stream ended here, between two records, without a fault.
     pub(super) fn ended_well(&self) -> bool {
         self.start == self.end && self.fault.is_none()
     }
 
-    /// Why [`Self::holds`] said no.
+    /// Returns why [`Self::holds`] returned false.
     pub(super) fn short(&mut self, wanted: u64) -> Fault {
         self.fault.take().unwrap_or(Fault::CutShort { wanted, found: (self.end - self.start) as u64 })
     }
@@ -193,8 +202,8 @@ impl Window {
             if stream.raw().may_block() {
                 before_read(ReadEvent::Wait);
             }
-            let read = stream.read(&mut own(&mut self.bytes)[self.end..]);
-            self.position = stream.raw().position;
+            let read = stream.read(&mut own(&mut self.buffers.bytes)[self.end..]);
+            self.progress.read = stream.raw().position;
             match read {
                 Ok(0) => self.stream = None,
                 Ok(read) => self.end += read,
@@ -207,11 +216,18 @@ impl Window {
         true
     }
 
-    /// The buffer with what is not used at its start, for nobody else: another one when somebody shares it.
+    /// Moves the unused bytes to the start of a buffer that is not shared, and returns it.
     fn own_bytes(&mut self) -> &mut Vec<u8> {
         let unused = self.start..self.end;
         self.base += self.start as u64;
         (self.start, self.end) = (0, unused.len());
+        self.buffers.own(unused)
+    }
+}
+
+impl Buffers {
+    /// Moves these bytes to the start of the buffer, or of another one if the buffer is shared.
+    fn own(&mut self, unused: Range<usize>) -> &mut Vec<u8> {
         match self.bytes.get_mut() {
             Some(bytes) => bytes.copy_within(unused, 0),
             None => {
@@ -229,7 +245,7 @@ impl Window {
 }
 
 fn own(bytes: &mut Block) -> &mut Vec<u8> {
-    bytes.get_mut().expect("nobody shares it between this and the next record")
+    bytes.get_mut().expect("no one shares the buffer between this and the next record")
 }
 
 fn packing_of(first: &[u8]) -> Option<Packing> {
@@ -248,13 +264,13 @@ mod tests {
 
     use super::*;
 
-    /// Numbers from 0 on, of four bytes each.
+    /// Returns the numbers from 0 on, of four bytes each.
     fn numbers(count: u32) -> Vec<u8> {
         (0..count).flat_map(u32::to_be_bytes).collect()
     }
 
     #[test]
-    fn what_is_shared_stays_and_its_buffer_is_used_again() {
+    fn shared_bytes_stay_and_their_buffer_is_used_again() {
         const CAPACITY: usize = 2 * ROOM;
         let raw = Raw::from_reader(Cursor::new(numbers(1 << 18)));
         let mut window = Window::new(raw, CAPACITY, &mut |_| {}).unwrap();

@@ -1,9 +1,9 @@
-//! Zstandard frames, one after the other, skippable ones between them (RFC 8878).
+//! Zstandard frames, one after the other, with skippable frames between them (RFC 8878).
 //!
-//! Decoded by ruzstd: slower than the C library, but the binary builds with Rust alone. ruzstd keeps back as many bytes
-//! as a frame's window is long, until the frame ends: a pipe through zstd is therefore read one window late (2 MiB at
-//! zstd's default level); a damaged frame is closed here by hand, so that nothing before the damage is lost.
-//! It never looks into what it unpacks. Next: [`super::window`].
+//! ruzstd decodes them: it is slower than the C library, but the binary builds with Rust alone. Until
+//! a frame ends, ruzstd holds back as many bytes as its window has. So a pipe through zstd is read
+//! one window late (2 MiB at zstd's default level), and a damaged frame is closed here, so that no
+//! byte before the damage is lost. It never looks at what it unpacks. Next: [`super::window`].
 
 use std::io::Read;
 
@@ -13,14 +13,15 @@ use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 use super::fault::{Fault, Packing};
 use super::packed::Packed;
 
-/// Largest window that is decoded, in bytes: what `zstd -d` accepts without `--long` (its `ZSTD_WINDOWLOG_LIMIT_DEFAULT`
-/// is 27), so whatever zstd unpacks unasked is read here. It bounds the memory a frame header can ask for.
+/// Largest window that is decoded, in bytes. `zstd -d` accepts the same without `--long` (its
+/// `ZSTD_WINDOWLOG_LIMIT_DEFAULT` is 27). Bounds the memory that a frame header can ask for.
 const WINDOW_MAX: u64 = 128 * 1024 * 1024;
 
-/// An empty raw block that says it is the last of its frame (RFC 8878 section 3.1.1.2), then room for a check sum.
+/// An empty raw block marked as the last of its frame (RFC 8878 section 3.1.1.2), then a check sum.
 const LAST_BLOCK: [u8; 7] = [1, 0, 0, 0, 0, 0, 0];
 
-/// Whether a file that starts so is a Zstandard frame or a skippable one (0x184D2A50 to 0x184D2A5F, little-endian).
+/// Returns whether these first bytes start a Zstandard frame or a skippable one (0x184D2A50 to
+/// 0x184D2A5F, little-endian).
 pub(super) fn starts(first: &[u8]) -> bool {
     matches!(first, [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..])
 }
@@ -40,7 +41,8 @@ impl Zstd {
         Self { packed, decoder, in_frame: false, fault: None }
     }
 
-    /// Unpacks until there is something to hand out; 0 at the end. A fault is told only after all bytes before it.
+    /// Returns as soon as bytes are unpacked; 0 at the end. All bytes before a fault are returned before
+    /// it.
     pub(super) fn read(&mut self, into: &mut [u8]) -> Result<usize, Fault> {
         loop {
             if self.decoder.can_collect() > 0 {
@@ -65,7 +67,7 @@ impl Zstd {
             {
                 self.fault = Some(self.fault_of(&error));
                 self.in_frame = false;
-                // Without an end the decoder would keep the last window of good bytes to itself.
+                // Without an end of the frame, the decoder would hold back the last window of good bytes.
                 if let Err(error) = self.decoder.decode_blocks(&LAST_BLOCK[..], BlockDecodingStrategy::UptoBlocks(1)) {
                     self.fault = Some(self.fault_of(&error));
                 }
@@ -92,7 +94,7 @@ impl Zstd {
         Ok(())
     }
 
-    /// ruzstd's words, and ours where a person can do something about it.
+    /// The fault, in ruzstd's words, or in ours if the user can do something about it.
     fn fault_of(&self, error: &FrameDecoderError) -> Fault {
         self.broken(&match error {
             FrameDecoderError::WindowSizeTooBig { requested, max } => format!(

@@ -1,6 +1,6 @@
-//! Capture files, laid byte by byte after the specifications.
+//! Capture files, built byte by byte after the specifications.
 
-/// Lays integers in one byte order.
+/// Writes integers in one byte order.
 #[derive(Clone)]
 pub(crate) struct Bytes {
     pub(crate) big: bool,
@@ -54,13 +54,13 @@ impl Pcap {
         Self { bytes: Bytes::new(big).u32(magic).u16(2).u16(minor).u32(0).u32(0).u32(snapshot_length).u32(link) }
     }
 
-    /// A whole packet.
+    /// Adds a complete packet.
     pub(crate) fn packet(self, secs: u32, fraction: u32, data: &[u8]) -> Self {
         let length = data.len() as u32;
         self.record(secs, fraction, length, length, data)
     }
 
-    /// A record that says what it likes.
+    /// Adds a record with any header.
     pub(crate) fn record(mut self, secs: u32, fraction: u32, captured: u32, wire_len: u32, data: &[u8]) -> Self {
         self.bytes = self.bytes.u32(secs).u32(fraction).u32(captured).u32(wire_len).raw(data);
         self
@@ -94,20 +94,20 @@ impl Pcapng {
         self.block(0x0a0d_0d0a, &body.bytes)
     }
 
-    /// A block with its length before and behind.
+    /// Adds a block with its length before and after the body.
     pub(crate) fn block(mut self, kind: u32, body: &[u8]) -> Self {
         let length = 12 + body.len().next_multiple_of(4) as u32;
         self.bytes = self.bytes.u32(kind).u32(length).raw(body).pad().u32(length);
         self
     }
 
-    /// A block that says what it likes about its length.
+    /// Adds a block with any length fields.
     pub(crate) fn lying_block(mut self, kind: u32, leading: u32, body: &[u8], trailing: u32) -> Self {
         self.bytes = self.bytes.u32(kind).u32(leading).raw(body).u32(trailing);
         self
     }
 
-    /// An interface with options as (code, value).
+    /// Adds an interface with options as (code, value).
     pub(crate) fn interface(self, link: u16, snapshot_length: u32, options: &[(u16, &[u8])]) -> Self {
         let mut body = Bytes::new(self.bytes.big).u16(link).u16(0).u32(snapshot_length);
         for (code, value) in options {
@@ -119,7 +119,7 @@ impl Pcapng {
         self.block(1, &body.bytes)
     }
 
-    /// Ethernet, no snapshot length, microseconds.
+    /// Adds an Ethernet interface with no snapshot length and microseconds.
     pub(crate) fn ethernet(self) -> Self {
         self.interface(1, 0, &[])
     }
@@ -141,7 +141,7 @@ impl Pcapng {
         body.u32(captured).u32(wire_len).raw(data).bytes
     }
 
-    /// The obsolete packet block.
+    /// Adds an obsolete packet block.
     pub(crate) fn obsolete(self, interface: u16, ticks: u64, wire_len: u32, data: &[u8]) -> Self {
         let body = Bytes::new(self.bytes.big).u16(interface).u16(7).u32((ticks >> 32) as u32).u32(ticks as u32);
         let body = body.u32(data.len() as u32).u32(wire_len).raw(data);
@@ -163,7 +163,7 @@ impl Pcapng {
     }
 }
 
-/// One gzip member.
+/// Returns one gzip member.
 pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     use std::io::Write;
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
@@ -171,12 +171,12 @@ pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// One Zstandard frame.
+/// Returns one Zstandard frame.
 pub(crate) fn zstd(bytes: &[u8]) -> Vec<u8> {
     ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest)
 }
 
-/// A Zstandard frame of raw blocks (RFC 8878 section 3.1.1), window 1 MiB, no check sum.
+/// Returns a Zstandard frame of raw blocks (RFC 8878 section 3.1.1), window 1 MiB, no check sum.
 pub(crate) fn zstd_raw_blocks(blocks: &[&[u8]]) -> Vec<u8> {
     let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0, 10 << 3];
     for (at, block) in blocks.iter().enumerate() {

@@ -1,11 +1,11 @@
-//! Reads a capture in several ways, which must not differ, and gives what came out.
+//! Reads a capture in several ways, whose results must be equal, and returns the result.
 
 use std::io::{self, Read};
 
 use sniffer_packet::time::Precision;
 use sniffer_replay::source::{Source, SourceError};
 
-/// A frame, kept.
+/// An owned frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) number: u64,
@@ -16,7 +16,7 @@ pub(crate) struct Seen {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// Frames, then what was wrong.
+/// Frames, then the damage.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Outcome {
     pub(crate) frames: Vec<Seen>,
@@ -24,7 +24,7 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    /// The data of the frames, which tests keep to text.
+    /// Returns the data of the frames, which is text in these tests.
     pub(crate) fn texts(&self) -> Vec<String> {
         self.frames.iter().map(|frame| String::from_utf8_lossy(&frame.bytes).into_owned()).collect()
     }
@@ -50,7 +50,7 @@ impl Outcome {
     }
 }
 
-/// Gives bytes in pieces of these sizes, over and over.
+/// A reader that returns bytes in pieces of these sizes, over and over.
 pub(crate) struct Pieces {
     pub(crate) bytes: Vec<u8>,
     pub(crate) sizes: Vec<usize>,
@@ -68,7 +68,7 @@ impl Read for Pieces {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let size = self.sizes[self.reads % self.sizes.len()].max(1);
         self.reads += 1;
-        // Signals happen.
+        // A signal interrupts the read.
         if self.reads.is_multiple_of(7) {
             return Err(io::ErrorKind::Interrupted.into());
         }
@@ -83,7 +83,7 @@ pub(crate) fn in_pieces(bytes: &[u8], sizes: &[usize]) -> Outcome {
     Outcome::of(Source::from_reader("test", Pieces::new(bytes, sizes)))
 }
 
-/// Reads it whole, byte by byte and in uneven pieces.
+/// Reads a capture at once, byte by byte, and in uneven pieces.
 pub(crate) fn read(bytes: &[u8]) -> Outcome {
     let whole = in_pieces(bytes, &[usize::MAX]);
     let mut ways = vec![vec![16], vec![5, 24, 1, 4096]];
@@ -96,7 +96,7 @@ pub(crate) fn read(bytes: &[u8]) -> Outcome {
     whole
 }
 
-/// As [`read`], for a file that is whole.
+/// Like [`read`], for an undamaged file.
 pub(crate) fn read_well(bytes: &[u8]) -> Vec<Seen> {
     let outcome = read(bytes);
     assert_eq!(outcome.damages, Vec::<String>::new());

@@ -1,9 +1,9 @@
-//! What is said of a damaged file, and that what stands before the damage is delivered.
+//! The report about a damaged file, and the frames before the damage, which are delivered.
 
 use crate::bytes::{Pcap, Pcapng, gzip};
 use crate::check::read;
 
-/// Frames before the damage, and the line a person reads.
+/// Frames before the damage, and the line that a person reads.
 fn check(claim: &str, bytes: Vec<u8>, frames: usize, line: &str) {
     let outcome = read(&bytes);
     assert_eq!((outcome.frames.len(), outcome.damages), (frames, vec![line.to_owned()]), "{claim}");

@@ -1,8 +1,8 @@
-//! Captures in, frames out: what `sniffer_replay::source` promises, seen from outside.
+//! Captures in, frames out: the promises of `sniffer_replay::source`, seen from outside.
 //!
-//! Every file is laid byte by byte in the test ([`bytes`]), never by the code under test, and every one is read whole,
-//! a byte at a time and in uneven pieces ([`check`]). Next: [`pcap`] and [`pcapng`] for what is read, [`damage`] for what is
-//! not, [`random`] for what nobody thought of.
+//! The tests build every file byte by byte ([`bytes`]), never with the code under test, and read
+//! every file at once, a byte at a time, and in uneven pieces ([`check`]). Next: [`pcap`] and
+//! [`pcapng`], files that are read; [`damage`], files that are not; [`random`], random files.
 
 #[cfg(test)]
 mod bytes;

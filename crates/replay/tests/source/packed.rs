@@ -3,7 +3,8 @@
 use crate::bytes::{Pcap, gzip, zstd, zstd_raw_blocks};
 use crate::check::{Outcome, in_pieces, read, read_well};
 
-/// Frames that do not pack well, so that the packed file has many places to damage; each starts with its number.
+/// Frames that do not compress well, so that the packed file has many places to damage. Each starts
+/// with its number.
 fn noise(frames: u32) -> Vec<u8> {
     let mut state = 1u64;
     let mut file = Pcap::new();
@@ -18,7 +19,7 @@ fn noise(frames: u32) -> Vec<u8> {
     file.done()
 }
 
-/// Asserts that `outcome` is damaged and gives how many of the frames of `plain` it starts with.
+/// Asserts that `outcome` is damaged. Returns how many of the frames of `plain` it starts with.
 fn frames_before_damage(outcome: &Outcome, plain: &[u8]) -> usize {
     assert_eq!(outcome.damages.len(), 1);
     let whole = read_well(plain);
@@ -45,7 +46,7 @@ fn packed_captures_give_the_same_frames_by_content() {
 
 #[test]
 fn a_gzip_header_may_have_every_field() {
-    // RFC 1952 section 2.3: FHCRC, FEXTRA, FNAME and FCOMMENT set; the check is not verified.
+    // RFC 1952 section 2.3: FHCRC, FEXTRA, FNAME and FCOMMENT are set; the check is not verified.
     let plain = Pcap::new().packet(1, 0, b"abcd").done();
     let body = &gzip(&plain)[10..];
     let header = [0x1f, 0x8b, 8, 0b1_1110, 0, 0, 0, 0, 0, 3];
@@ -81,8 +82,8 @@ fn a_cut_gzip_gives_what_was_unpacked() {
 
 #[test]
 fn a_fault_inside_gzip_gives_what_stands_before_it() {
-    // Stored blocks (RFC 1951 section 3.2.4), so that it is known to the byte what stands before the fault: the third
-    // block has the reserved type.
+    // Stored blocks (RFC 1951 section 3.2.4), so that the bytes before the fault are known exactly.
+    // The third block has the reserved type.
     let plain = noise(100);
     let mut packed = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
     for part in [&plain[..30_000], &plain[30_000..50_000]] {
@@ -98,7 +99,7 @@ fn a_fault_inside_gzip_gives_what_stands_before_it() {
 }
 
 #[test]
-fn a_wrong_check_sum_is_damage_behind_the_last_frame() {
+fn a_wrong_check_sum_is_damage_after_the_last_frame() {
     let plain = noise(300);
     let mut gzip = gzip(&plain);
     let at = gzip.len() - 8;
@@ -123,7 +124,8 @@ fn what_follows_a_gzip_member_is_another_or_damage() {
 
 #[test]
 fn a_damaged_zstd_frame_does_not_keep_its_last_window() {
-    // All of it lies within the frame's window of 1 MiB, which the decoder would keep back until the frame ends.
+    // All bytes lie within the frame's window of 1 MiB, which the decoder would hold back until the
+    // frame ends.
     let plain = noise(100);
     let parts: Vec<&[u8]> = plain.chunks(20_000).collect();
     let packed = zstd_raw_blocks(&parts);

@@ -1,4 +1,4 @@
-//! What is read from pcap files.
+//! Pcap files that are read.
 
 use sniffer_packet::time::Precision;
 
@@ -15,7 +15,8 @@ fn both_byte_orders_and_all_magics_give_the_same_frame() {
         for big in [false, true] {
             let mut file = Pcap::with(big, magic, 4, 65_535, 113);
             for data in [&b"first"[..], b"second"] {
-                // The modified record header has interface, protocol, packet type and a filler behind the usual fields.
+                // The modified record header has interface, protocol, packet type and a filler
+                // after the usual fields.
                 let behind = Bytes::new(big).u32(3).u16(0x0800).raw(&[4, 0]).bytes;
                 let behind = if modified { behind } else { Vec::new() };
                 file = file.record(1_000, 2, data.len() as u32, 60, &[&behind, data].concat());

@@ -1,4 +1,4 @@
-//! What is read from pcapng files.
+//! Pcapng files that are read.
 
 use sniffer_packet::time::Precision::{Micros, Nanos};
 
@@ -59,7 +59,7 @@ fn a_section_starts_anew() {
 }
 
 #[test]
-fn blocks_that_are_not_packets_are_passed_over() {
+fn blocks_that_are_not_packets_are_skipped() {
     let large = vec![0; 1_000_000];
     for (name, kind, body) in [
         ("name resolution", 4, &[0; 8][..]),
@@ -78,7 +78,7 @@ fn blocks_that_are_not_packets_are_passed_over() {
 }
 
 #[test]
-fn what_an_interface_says_besides_is_passed_over() {
+fn other_options_of_an_interface_are_skipped() {
     for (name, options) in [
         ("a name in Latin-1", &[(2, &b"\xc4nderung"[..])][..]),
         ("an address of a wrong length", &[(4, b"abc")]),

@@ -1,4 +1,4 @@
-//! Bytes nobody wrote on purpose: no panic, and the same frames and the same words however the bytes come.
+//! Random bytes: no panic, and the same frames and the same report however the bytes are cut.
 
 use pcap_file::pcapng::Block;
 use proptest::prelude::*;
@@ -37,7 +37,7 @@ fn pcapng(packets: &[Packet], big: bool) -> Vec<u8> {
     file.done()
 }
 
-/// A valid capture of any kind, packed or not.
+/// Any kind of valid capture, packed or not.
 fn captures() -> impl Strategy<Value = Vec<u8>> {
     (packets(), any::<bool>(), 0..3, 0..5).prop_map(|(packets, big, format, packing)| {
         let plain = match format {
@@ -105,7 +105,8 @@ fn pieces() -> impl Strategy<Value = Vec<usize>> {
     prop::collection::vec(prop_oneof![1usize..8, 1usize..5000], 1..6)
 }
 
-/// "near byte 42 of the file" tells how far was read, which depends on the pieces; nothing else may.
+/// "near byte 42 of the file" is how far was read, which depends on the pieces. Nothing else may
+/// depend on them.
 fn without_position(outcome: Outcome) -> Outcome {
     let damages = outcome.damages.iter().map(|line| match line.split_once(" near byte ") {
         Some((before, behind)) => format!("{before}{}", behind.trim_start_matches(|c: char| c.is_ascii_digit())),
@@ -147,7 +148,7 @@ proptest! {
         prop_assert_eq!(without_position(in_pieces(&bytes, &[3])), without_position(outcome));
     }
 
-    /// pcap-file is stricter; as far as it reads, it reads the same.
+    /// pcap-file is stricter. It reads the same frames, up to where it stops.
     #[test]
     fn what_pcap_file_reads_is_read_alike(
         packets in packets(),
@@ -183,7 +184,7 @@ proptest! {
                 rest = behind;
                 match block {
                     Block::EnhancedPacket(packet) => {
-                        // Ours ends in the year 2554.
+                        // Our times end in the year 2554.
                         let nanos = packet.timestamp.as_nanos().min(u128::from(u64::MAX));
                         prop_assert_eq!(u128::from(ours[count].nanos), nanos);
                         prop_assert_eq!(ours[count].wire_len, packet.original_len);

@@ -1,4 +1,4 @@
-//! Pipes: nothing is waited for that is not needed, and before waiting the caller is told.
+//! Pipes: a source waits only for bytes that it needs, and reports before it waits.
 
 use std::io::{self, Read, Write};
 use std::process::{Command, Stdio};
@@ -9,7 +9,7 @@ use sniffer_replay::source::{Input, ReadEvent, Source};
 
 use crate::bytes::{Pcap, Pcapng};
 
-/// Gives one piece a read, and counts.
+/// Returns one piece per read, and counts reads.
 struct Live {
     pieces: std::vec::IntoIter<Vec<u8>>,
     reads: Arc<AtomicUsize>,
@@ -74,7 +74,7 @@ fn one_read_may_bring_many_frames() {
 }
 
 #[test]
-fn a_failing_read_is_damage_behind_the_frames_before_it() {
+fn a_failing_read_is_damage_after_the_frames_before_it() {
     let file = Pcap::new().packet(1, 0, b"abcd").packet(2, 0, b"efgh").done();
     let reader = io::Cursor::new(file[..50].to_vec()).chain(Failing);
     let mut source = Source::from_reader("test", reader).unwrap();

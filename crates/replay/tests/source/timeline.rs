@@ -10,7 +10,7 @@ use sniffer_replay::source::{Input, Source};
 use crate::bytes::{Pcap, Pcapng, gzip};
 use crate::check::Outcome;
 
-/// A folder of one test's files, emptied at the start.
+/// Returns a folder for the files of one test, emptied at the start.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -34,7 +34,7 @@ impl Drop for Folder {
     }
 }
 
-/// A capture whose frames are named after it and carry these seconds.
+/// Returns a capture whose frames are named after it and have these seconds.
 fn capture(name: &str, secs: &[u32]) -> Vec<u8> {
     let file = secs.iter().fold(Pcap::new(), |file, secs| file.packet(*secs, 0, format!("{name}{secs}").as_bytes()));
     file.done()
@@ -55,7 +55,7 @@ fn frames_come_in_order_of_time_and_ties_in_order_of_arguments() {
         ("given backwards", [&[5], &[3, 4], &[1, 2]], "c1 c2 b3 b4 a5"),
         ("in turns", [&[1, 4, 7], &[2, 5], &[3, 6]], "a1 b2 c3 a4 b5 c6 a7"),
         ("all equal", [&[1, 1], &[1], &[1, 1]], "a1 a1 b1 c1 c1"),
-        // mergecap's rule: of every file only the next frame is compared.
+        // mergecap's rule: only the next frame of each file is compared.
         ("time goes back within a file", [&[5, 1, 6], &[2, 7], &[]], "b2 a5 a1 a6 b7"),
         ("nothing in two of them", [&[], &[1], &[]], "b1"),
     ] {
@@ -204,7 +204,7 @@ fn hundreds_of_files_under_a_limit() {
     }
 }
 
-/// The rule, slow and obvious.
+/// The rule, implemented slowly and simply.
 fn model(files: &[Vec<u32>]) -> Vec<(usize, u32)> {
     let mut left: Vec<_> = files.iter().map(|secs| secs.iter().copied().peekable()).collect();
     let mut merged = Vec::new();

@@ -1,6 +1,6 @@
-//! One HTTP message: its bytes, and what a reader must say of it (RFC 9112).
+//! One HTTP message: its bytes, and the message that must come out (RFC 9112).
 //!
-//! Bytes and truth are made side by side from the same choices. Next: [`super::conversation`].
+//! Both are made from the same choices. Next: [`super::conversation`].
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value};
@@ -8,10 +8,10 @@ use serde_json::{Map, Value};
 use crate::rng::Rng;
 use crate::talk::{ExpectedMessage, payload::gzip};
 
-/// How the end of a body is known (RFC 9112 §6.3).
+/// Framing of a body (RFC 9112 §6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum GeneratedFraming {
-    /// There is none: HEAD, 1xx, 204, 304, a request without fields for it.
+    /// No body: HEAD, 1xx, 204, 304, a request without framing fields.
     None,
     Length,
     Chunked,
@@ -21,14 +21,14 @@ pub(super) enum GeneratedFraming {
 /// A message before it becomes bytes.
 #[derive(Debug, Clone)]
 pub(super) struct GeneratedMessage {
-    /// Of the request; empty in a response.
+    /// Method of the request; empty in a response.
     pub(super) method: String,
     pub(super) framing: GeneratedFraming,
     start_line: String,
     fields: Vec<(String, String)>,
-    /// As it stands on the wire, chunk by chunk.
+    /// Bytes of the body on the wire, chunk by chunk.
     body: Vec<u8>,
-    /// Everything behind the head, framing included.
+    /// All bytes after the head, framing included.
     rest: Vec<u8>,
     /// Direction and start line as keys of the message.
     truth: Vec<(String, Value)>,
@@ -69,14 +69,14 @@ impl GeneratedMessage {
         message
     }
 
-    /// The final response to a request with this method.
+    /// Makes the final response to a request with this method.
     pub(super) fn response(exchange: usize, method: &str, may_close: bool, body_max: usize, rng: &mut Rng) -> Self {
         let (status, reason) = *rng.pick(&REASONS).unwrap_or(&(200, "OK"));
         let version = if rng.chance(0.1) { "1.0" } else { "1.1" };
         let mut message = Self::responding(exchange, status, reason, version);
         if method == "HEAD" || matches!(status, 204 | 304) {
             if status != 204 && rng.chance(0.5) {
-                // What the body would have been, had there been one (RFC 9110 §8.6).
+                // The length that the body would have had (RFC 9110 §8.6).
                 message.fields.push(("Content-Length".into(), rng.below(10_000).to_string()));
             }
             message.fill(GeneratedFraming::None, 0, rng);
@@ -91,7 +91,7 @@ impl GeneratedMessage {
         message
     }
 
-    /// A 1xx response.
+    /// Makes a 1xx response.
     pub(super) fn interim(exchange: usize, status: u16, rng: &mut Rng) -> Self {
         let reason = if status == 100 { "Continue" } else { "Early Hints" };
         let mut message = Self::responding(exchange, status, reason, "1.1");
@@ -150,7 +150,7 @@ impl GeneratedMessage {
         self.fields.rotate_left(at);
     }
 
-    /// Puts the body in chunks (RFC 9112 §7.1).
+    /// Splits the body into chunks (RFC 9112 §7.1).
     fn chunk(&mut self, rng: &mut Rng) {
         self.rest.clear();
         let most = rng.between(1, self.body.len().max(1));
@@ -200,12 +200,12 @@ impl GeneratedMessage {
         [self.head(), self.rest.clone()].concat()
     }
 
-    /// The head, and what follows with the truth that is known then.
+    /// Splits it into the head, and the rest with the expected message.
     pub(super) fn split(self) -> (Vec<u8>, (Vec<u8>, ExpectedMessage)) {
         (self.head(), (self.rest.clone(), self.truth()))
     }
 
-    /// What a reader must say of it.
+    /// The message that must come out.
     pub(super) fn truth(&self) -> ExpectedMessage {
         let mut fields = self.truth.clone();
         let mut add = |key: &str, value: Value| fields.push((key.to_owned(), value));
@@ -236,7 +236,7 @@ fn truth(direction: &str, start: [(&str, Value); 3]) -> Vec<(String, Value)> {
     std::iter::once(first).chain(start.map(|(key, value)| (key.to_owned(), value))).collect()
 }
 
-/// Names in lower case; more than one value makes a list.
+/// Makes an object with names in lower case; several values make a list.
 fn object(fields: &[(String, String)]) -> Value {
     let mut object = Map::new();
     for (name, value) in fields {
@@ -266,7 +266,7 @@ fn target(rng: &mut Rng) -> String {
     }
 }
 
-/// Text, bytes, and text that looks like what follows it on a connection.
+/// Makes text, bytes, or text that looks like the next message.
 fn content(max: usize, rng: &mut Rng) -> Vec<u8> {
     let len = rng.below(max.saturating_add(1));
     match rng.below(4) {

@@ -1,8 +1,9 @@
-//! HTTP conversations out of a seed, with the truth beside them.
+//! HTTP conversations from a seed, with the messages that must come out.
 //!
-//! What is generated is well-formed and whole: every oddity has a conversation of its own in the corpus, and loss comes
-//! from [`super::net`]. The truth is made with the bytes, never read from them. Next: `message` (one message's bytes and
-//! truth), [`Talk::differences`] (the comparison), [`Talk`]'s `Display` (for failure messages).
+//! They are well-formed and whole: the corpus has a conversation for every oddity, and loss comes
+//! from [`super::net`]. The expectations are made together with the bytes, never read from them.
+//! Next: `message` (one message and its expectation), [`Talk::differences`] (the comparison),
+//! [`Talk`]'s `Display` (for failure messages).
 
 mod message;
 
@@ -12,7 +13,7 @@ use super::rng::Rng;
 use super::talk::{Action, Expectation, Marks, PayloadBlock, Talk, TalkConnection, TalkStep};
 use super::wire::Way;
 
-/// How large a conversation may become.
+/// Limits on the size of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "three numbers that tests choose; no invariant")]
 pub struct GenerateOptions {
@@ -31,11 +32,13 @@ impl Default for GenerateOptions {
     }
 }
 
-/// The conversation of this seed. Its expectations list every message, in order, with every key that is known: headers and
-/// trailers whole, `body`, `exchange`, and the connection's name (`on`).
+/// Returns the conversation of this seed. Its expectations list every message, in order, with every
+/// key that is known: whole headers and trailers, `body`, `exchange`, and the connection's name
+/// (`on`).
 ///
-/// Covered: keep-alive and pipelined exchanges, Content-Length, chunks with extensions and trailers, bodies that end with the
-/// connection, HEAD, 204, 304, 100 and 103, gzip, HTTP/1.0, repeated fields, text and binary, bodies that look like HTTP.
+/// Covered: keep-alive and pipelined exchanges, Content-Length, chunks with extensions and
+/// trailers, bodies that end with the connection, HEAD, 204, 304, 100 and 103, gzip, HTTP/1.0,
+/// repeated fields, text and binary, bodies that look like HTTP.
 pub fn conversation(seed: u64, options: &GenerateOptions) -> Talk {
     let mut rng = Rng::new(seed);
     let mut talk = Talk { title: format!("Generated from seed {seed}"), ..Talk::default() };
@@ -47,7 +50,7 @@ pub fn conversation(seed: u64, options: &GenerateOptions) -> Talk {
         talk.connections.push(connection);
         waiting.push(turns(n, options, &mut rng).into_iter());
     }
-    // Whose turn it is is chance; on each connection the order stays.
+    // Connections take turns at random; each keeps its own order.
     while !waiting.is_empty() {
         let at = rng.below(waiting.len());
         match waiting[at].next() {
@@ -65,14 +68,14 @@ pub fn conversation(seed: u64, options: &GenerateOptions) -> Talk {
     talk
 }
 
-/// A step, and the messages that are whole with its last byte.
+/// A step, and the messages that its last byte completes.
 struct Turn {
     connection: usize,
     action: Action,
     completes: Vec<super::talk::ExpectedMessage>,
 }
 
-/// All that happens on one connection.
+/// Makes all steps of one connection.
 fn turns(connection: usize, options: &GenerateOptions, rng: &mut Rng) -> Vec<Turn> {
     let mut turns = Vec::new();
     let mut exchange = 0;
@@ -84,7 +87,7 @@ fn turns(connection: usize, options: &GenerateOptions, rng: &mut Rng) -> Vec<Tur
         let numbers = exchange..exchange + together;
         let mut requests: Vec<GeneratedMessage> =
             numbers.map(|n| GeneratedMessage::request(n, options.body_max, rng)).collect();
-        // Waiting for a 100 only makes sense for a request on its own with a body.
+        // Only a request with a body that is not pipelined can wait for a 100.
         if together == 1 && requests[0].has_body() && rng.chance(0.3) {
             let request = requests.remove(0).expecting_continue();
             let method = request.method.clone();
@@ -110,7 +113,7 @@ fn turns(connection: usize, options: &GenerateOptions, rng: &mut Rng) -> Vec<Tur
     turns
 }
 
-/// The responses to one request; true when the last of them closed the connection.
+/// Makes the responses to one request. Returns true if the last of them closes the connection.
 fn answer(
     turns: &mut Vec<Turn>,
     connection: usize,
@@ -130,7 +133,7 @@ fn answer(
         turns.push(say(connection, Way::ToClient, response.bytes(), vec![response.truth()], rng));
         return false;
     }
-    // Whole only when the server has closed.
+    // Complete only when the server has closed.
     turns.push(say(connection, Way::ToClient, response.bytes(), Vec::new(), rng));
     let marks = Marks { fin: true, ..Marks::default() };
     let fin = Action::Send(PayloadBlock { connection, way: Way::ToClient, payload: Vec::new(), marks });
@@ -151,7 +154,7 @@ fn say(
         1 => rng.between(1, 20),
         _ => rng.between(50, 1_460),
     };
-    // Not thousands of frames for one block.
+    // One block must not become thousands of frames.
     let mss = Some(mss.max(payload.len() / 200));
     let marks = Marks { mss, ..Marks::default() };
     Turn { connection, action: Action::Send(PayloadBlock { connection, way, payload, marks }), completes }
@@ -174,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_promised_is_generated() {
+    fn every_documented_kind_is_generated() {
         let talks: Vec<String> =
             (0..300).map(|seed| conversation(seed, &GenerateOptions::default()).to_string()).collect();
         for part in [

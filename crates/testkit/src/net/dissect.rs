@@ -1,7 +1,8 @@
-//! Just enough of a frame's inside to change it: where IP, TCP and payload are.
+//! Finds IP, TCP and payload in a frame, just enough to change it.
 //!
-//! It follows VLAN tags and IPv6 extension headers, opens no tunnel, and knows nothing of fragments: what it does not
-//! understand is `None` and is left alone. Independent of [`sniffer_packet::decode`] on purpose. Next: `packets`, `segments`.
+//! It follows VLAN tags and IPv6 extension headers, opens no tunnel, and reads no fragments. A
+//! frame that it does not understand is `None` and stays as it is. Independent of
+//! [`sniffer_packet::decode`] on purpose. Next: `packets`, `segments`.
 
 use std::net::IpAddr;
 
@@ -10,22 +11,22 @@ use sniffer_packet::frame::OwnedFrame;
 use sniffer_packet::key::{Endpoint, FlowKey, Side};
 use sniffer_packet::segment::Flags;
 
-/// Where the layers of a frame with an IP packet begin.
+/// Offsets of the layers in a frame with an IP packet.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct IpLayout {
-    /// Where the EtherType stands that announces the IP packet, if the link layer has one.
+    /// Offset of the EtherType that announces the IP packet, if the link layer has one.
     pub(super) ethertype_at: Option<usize>,
     pub(super) ip: usize,
     pub(super) v6: bool,
-    /// Where the IP packet ends on the wire; padding follows.
+    /// End of the IP packet on the wire; padding follows.
     pub(super) end: usize,
 }
 
-/// Where the layers of a frame with a TCP segment begin, and whose it is.
+/// Offsets of the layers in a frame with a TCP segment, and its connection.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Layout {
     pub(super) ip: IpLayout,
-    /// Where the next-header value stands that says TCP (IPv6), or the protocol (IPv4).
+    /// Offset of the protocol (IPv4) or of the next-header value that announces TCP (IPv6).
     pub(super) protocol_at: usize,
     pub(super) tcp: usize,
     pub(super) payload: usize,
@@ -71,13 +72,13 @@ impl IpLayout {
             6 => (true, usize::from(u16_at(bytes, ip + 4)?) + 40),
             _ => return None,
         };
-        // A length of zero is offload's: the rest of the frame.
+        // A length of zero comes from offload: the rest of the frame.
         let unknown = len == if v6 { 40 } else { 0 };
         let end = if unknown { wire_len } else { ip + len };
         (end <= wire_len).then_some(Self { ethertype_at, ip, v6, end })
     }
 
-    /// Source and destination.
+    /// Source and destination address.
     fn addresses(&self, bytes: &[u8]) -> Option<(IpAddr, IpAddr)> {
         let address = |at: usize| -> Option<IpAddr> {
             Some(match self.v6 {
@@ -94,7 +95,7 @@ impl Layout {
     pub(super) fn of(frame: &OwnedFrame) -> Option<Self> {
         let ip = IpLayout::of(frame)?;
         let bytes = &frame.bytes;
-        let (protocol_at, tcp) = if ip.v6 { behind_extensions(bytes, ip.ip)? } else { behind_v4(bytes, ip.ip)? };
+        let (protocol_at, tcp) = if ip.v6 { after_extensions(bytes, ip.ip)? } else { after_v4(bytes, ip.ip)? };
         if *bytes.get(protocol_at)? != TCP {
             return None;
         }
@@ -116,37 +117,37 @@ impl Layout {
         u32_at(&frame.bytes, self.tcp + 4).unwrap_or_default()
     }
 
-    /// Payload on the wire, captured or not.
+    /// Length of the payload on the wire, captured or not.
     pub(super) const fn payload_len(&self) -> usize {
         self.ip.end - self.payload
     }
 
-    /// Whether this segment begins or ends connections: nothing may pass it.
+    /// Returns whether the segment begins or ends connections, so that nothing may pass it.
     pub(super) fn is_barrier(&self, frame: &OwnedFrame) -> bool {
         let flags = self.flags(frame);
         flags.has(Flags::SYN) || flags.has(Flags::RST)
     }
 
-    /// Whether it carries nothing but an acknowledgement.
+    /// Returns whether the segment carries nothing but an acknowledgement.
     pub(super) fn is_bare_ack(&self, frame: &OwnedFrame) -> bool {
         self.payload_len() == 0 && self.flags(frame) == Flags::ACK
     }
 }
 
-/// The two hosts of a frame that is a fragment, in order of their addresses.
+/// Returns the two hosts of a fragment, in the order of their addresses.
 pub(super) fn hosts_of_fragment(frame: &OwnedFrame) -> Option<(IpAddr, IpAddr)> {
     let layout = IpLayout::of(frame)?;
     let bytes = &frame.bytes;
     let is_fragment = match layout.v6 {
-        true => behind_extensions(bytes, layout.ip).is_some_and(|(at, _)| bytes.get(at) == Some(&44)),
+        true => after_extensions(bytes, layout.ip).is_some_and(|(at, _)| bytes.get(at) == Some(&44)),
         false => u16_at(bytes, layout.ip + 6)? & 0x3fff != 0,
     };
     let (src, dst) = layout.addresses(bytes).filter(|_| is_fragment)?;
     Some((src.min(dst), src.max(dst)))
 }
 
-/// Of an IPv4 packet that is no fragment: where the protocol stands, and where its payload begins.
-fn behind_v4(bytes: &[u8], ip: usize) -> Option<(usize, usize)> {
+/// Returns the offsets of protocol and payload in an IPv4 packet; `None` for a fragment.
+fn after_v4(bytes: &[u8], ip: usize) -> Option<(usize, usize)> {
     // More fragments, or an offset.
     if u16_at(bytes, ip + 6)? & 0x3fff != 0 {
         return None;
@@ -155,10 +156,11 @@ fn behind_v4(bytes: &[u8], ip: usize) -> Option<(usize, usize)> {
     (header >= 20).then_some((ip + 9, ip + header))
 }
 
-/// Of an IPv6 packet: where the next-header value stands that is no extension header, and where that begins.
-fn behind_extensions(bytes: &[u8], ip: usize) -> Option<(usize, usize)> {
+/// Returns the offsets of the last next-header value and of the payload in an IPv6 packet.
+fn after_extensions(bytes: &[u8], ip: usize) -> Option<(usize, usize)> {
     let (mut next_at, mut at) = (ip + 6, ip + 40);
-    // Hop-by-hop, routing, destination options (RFC 8200 §4.1); eight headers are more than anyone sends.
+    // Hop-by-hop, routing, destination options (RFC 8200 §4.1); nobody sends more than eight
+    // headers.
     for _ in 0..8 {
         if !matches!(bytes.get(next_at)?, 0 | 43 | 60) {
             return Some((next_at, at));

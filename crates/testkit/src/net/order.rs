@@ -1,17 +1,20 @@
-//! Frames in another order, and frames more than once.
+//! Perturbations of order: frames later, earlier, or more than once.
 //!
-//! It changes no byte of any frame. The rules of causality stand at [`super::Perturbation`]. Next: `segments` beside this file.
+//! It changes no byte of a frame. [`super::Perturbation`] states the rules of causality. Next:
+//! `segments` beside this file.
 
 use sniffer_packet::frame::OwnedFrame;
 
 use super::dissect::Layout;
 use crate::rng::Rng;
 
-/// Longest time in which an acknowledgement may be seen early, in nanoseconds: half of what policy 5 allows.
+/// Longest time by which an acknowledgement comes early, in nanoseconds: half of what policy 5
+/// allows.
 const EARLY_NANOS: u64 = 5_000_000;
-/// Most frames of the other direction that an acknowledgement passes: one less than policy 5 allows.
+/// Most frames of the other direction that an acknowledgement passes: one below what policy 5
+/// allows.
 const EARLY_FRAMES: usize = 2;
-/// Most places that it moves, frames of other connections among them.
+/// Most places that it moves, with frames of other connections.
 const EARLY_PLACES: usize = 16;
 
 /// Moves frames later. Times stay with the places.
@@ -19,18 +22,18 @@ pub(super) fn reorder(frames: Vec<OwnedFrame>, window: usize, rng: &mut Rng) -> 
     let layouts: Vec<Option<Layout>> = frames.iter().map(Layout::of).collect();
     let mut keys = Vec::with_capacity(frames.len());
     for at in 0..frames.len() {
-        // Every second frame or so moves; more would only look like fewer.
+        // About every second frame moves; more would look like fewer.
         let wanted = if rng.chance(0.5) { at + rng.below(window.saturating_add(1)) } else { at };
         keys.push(furthest(&frames, &layouts, at, wanted));
     }
-    // Stable: who has the same key stays in order. A frame's key is below that of everything it must not pass, because
-    // no key is below its own place.
+    // Stable: frames with equal keys keep their order. A frame's key is below the key of every
+    // frame that it must not pass, because no key is below its own place.
     let mut places: Vec<usize> = (0..frames.len()).collect();
     places.sort_by_key(|at| keys[*at]);
     placed(&frames, &places)
 }
 
-/// The last place up to `wanted` that a frame may take.
+/// Returns the last place up to `wanted` that a frame may take.
 fn furthest(frames: &[OwnedFrame], layouts: &[Option<Layout>], at: usize, wanted: usize) -> usize {
     let Some(own) = layouts[at].as_ref().filter(|own| !own.is_barrier(&frames[at])) else { return at };
     let may_pass = |other_at: &usize| {
@@ -64,7 +67,7 @@ pub(super) fn reorder_acks(frames: Vec<OwnedFrame>, rng: &mut Rng) -> Vec<OwnedF
     placed(&frames, &places)
 }
 
-/// The frames in this order, with the times in the old one.
+/// Puts the frames into this order and keeps the order of the times.
 fn placed(frames: &[OwnedFrame], places: &[usize]) -> Vec<OwnedFrame> {
     let times = frames.iter().map(|frame| frame.time);
     places.iter().zip(times).map(|(at, time)| OwnedFrame { time, ..frames[*at].clone() }).collect()
@@ -73,7 +76,7 @@ fn placed(frames: &[OwnedFrame], places: &[usize]) -> Vec<OwnedFrame> {
 /// Copies frames to later places; a copy takes the time of the frame it follows.
 pub(super) fn duplicate(frames: Vec<OwnedFrame>, share: f64, window: usize, rng: &mut Rng) -> Vec<OwnedFrame> {
     let layouts: Vec<Option<Layout>> = frames.iter().map(Layout::of).collect();
-    // Places after which copies stand, and of what.
+    // For each place the frames whose copies follow it.
     let mut copies: Vec<(usize, usize)> = Vec::new();
     for (at, layout) in layouts.iter().enumerate() {
         let Some(own) = layout.filter(|_| rng.chance(share)) else { continue };

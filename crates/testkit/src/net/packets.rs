@@ -1,4 +1,4 @@
-//! Packets changed one by one: fragments, shifted numbers, layers around them.
+//! Perturbations of single packets: fragments, shifted sequence numbers, layers around them.
 //!
 //! It never changes the order of segments. Next: [`crate::wire`], which makes the layers.
 
@@ -14,7 +14,8 @@ use super::dissect::{IpLayout, Layout, hosts_of_fragment, u16_at, u32_at};
 use crate::rng::Rng;
 use crate::wire::{Way, WirePacket, Wrap, sum};
 
-/// A frame with these bytes from its link header to the end of its TCP payload: lengths and checksums are set.
+/// Makes a frame of these bytes, from its link header to the end of its TCP payload, and sets
+/// lengths and checksums.
 pub(super) fn finish(frame: OwnedFrame, layout: &Layout, mut bytes: Vec<u8>) -> OwnedFrame {
     set_ip_length(&mut bytes, &layout.ip);
     let tcp = layout.tcp;
@@ -30,7 +31,7 @@ pub(super) fn finish(frame: OwnedFrame, layout: &Layout, mut bytes: Vec<u8>) -> 
     OwnedFrame { bytes, wire_len, ..frame }
 }
 
-/// The IP length for a packet that reaches to the end of `bytes`, and IPv4's checksum.
+/// Sets the IP length for a packet up to the end of `bytes`, and IPv4's checksum.
 fn set_ip_length(bytes: &mut [u8], layout: &IpLayout) {
     let ip = layout.ip;
     let len = bytes.len() - ip;
@@ -45,10 +46,10 @@ fn set_ip_length(bytes: &mut [u8], layout: &IpLayout) {
     bytes[ip + 10..ip + 12].copy_from_slice(&checksum.to_be_bytes());
 }
 
-/// Fragments some of the segments that carry data.
+/// Splits some of the segments with data into fragments.
 pub(super) fn fragment(frames: Vec<OwnedFrame>, share: f64, rng: &mut Rng) -> Vec<OwnedFrame> {
     let mut out = Vec::with_capacity(frames.len());
-    // Identifications of our own: many senders write 0 where nothing is fragmented.
+    // New identifications: many senders write 0 in packets that are not fragmented.
     let mut id = rng.next_u64() as u16;
     for frame in frames {
         let layout = Layout::of(&frame).filter(|layout| layout.payload_len() > 0 && frame.bytes.len() >= layout.ip.end);
@@ -57,7 +58,7 @@ pub(super) fn fragment(frames: Vec<OwnedFrame>, share: f64, rng: &mut Rng) -> Ve
             continue;
         };
         let len = layout.ip.end - layout.tcp;
-        // At least the TCP header's ports in the first, as RFC 1858 would have it, and at least two.
+        // At least two fragments, with at least the TCP ports in the first (RFC 1858).
         let size = (rng.between(24, len - 1).min(len - 1) / 8 * 8).max(8);
         id = id.wrapping_add(1);
         let mut parts: Vec<OwnedFrame> = (0..len.div_ceil(size)).map(|n| part(&frame, &layout, n, size, id)).collect();
@@ -69,7 +70,7 @@ pub(super) fn fragment(frames: Vec<OwnedFrame>, share: f64, rng: &mut Rng) -> Ve
     out
 }
 
-/// The `n`-th fragment of a packet.
+/// Makes the `n`-th fragment of a packet.
 fn part(frame: &OwnedFrame, layout: &Layout, n: usize, size: usize, id: u16) -> OwnedFrame {
     let start = layout.tcp + n * size;
     let stop = (start + size).min(layout.ip.end);
@@ -94,10 +95,11 @@ fn part(frame: &OwnedFrame, layout: &Layout, n: usize, size: usize, id: u16) -> 
 
 /// Shifts the numbers of every direction so that they wrap soon.
 pub(super) fn wrap(frames: Vec<OwnedFrame>, rng: &mut Rng) -> Vec<OwnedFrame> {
-    // First number seen of each direction: sent, or else acknowledged by the other.
+    // First number of each direction: sent, or else acknowledged by the other.
     let mut first: BTreeMap<(FlowKey, usize), (bool, u32)> = BTreeMap::default();
     let layouts: Vec<Option<Layout>> = frames.iter().map(Layout::of).collect();
-    // The numbers in fragments are out of reach, so whoever sends some keeps all of them.
+    // The numbers in fragments cannot be changed, so hosts that send fragments keep all their
+    // numbers.
     let fragmented: BTreeSet<(IpAddr, IpAddr)> = frames.iter().filter_map(hosts_of_fragment).collect();
     for (frame, layout) in frames.iter().zip(&layouts) {
         let Some(layout) = layout else { continue };
@@ -113,7 +115,7 @@ pub(super) fn wrap(frames: Vec<OwnedFrame>, rng: &mut Rng) -> Vec<OwnedFrame> {
             first.entry((layout.flow, layout.side.other().index())).or_insert((false, ack));
         }
     }
-    // In the order of the keys, so that the seed decides alone.
+    // In the order of the keys, so that only the seed decides.
     let shifts: BTreeMap<(FlowKey, usize), u32> = first
         .into_iter()
         .map(|(key, (_, seq))| (key, (u32::MAX - rng.below(3_000) as u32).wrapping_sub(seq)))
@@ -129,7 +131,7 @@ pub(super) fn wrap(frames: Vec<OwnedFrame>, rng: &mut Rng) -> Vec<OwnedFrame> {
     frames.into_iter().zip(&layouts).map(shifted).collect()
 }
 
-/// Shifts the numbers of one segment; a checksum that was right stays right, and one that was wrong stays wrong.
+/// Shifts the numbers of one segment. A right checksum stays right, and a wrong one stays wrong.
 fn shift(frame: &mut OwnedFrame, layout: &Layout, own: u32, other: u32) {
     let flags = layout.flags(frame);
     let header = &mut frame.bytes[layout.tcp..layout.payload];
@@ -141,7 +143,8 @@ fn shift(frame: &mut OwnedFrame, layout: &Layout, own: u32, other: u32) {
         add(header, 8, other);
     }
     let mut at = 20;
-    // Kind, length, value; 0 ends the list, 1 stands alone (RFC 9293 §3.1). Kind 5 is SACK: edges in the other's numbers.
+    // Kind, length, value; 0 ends the list, 1 is a single byte (RFC 9293 §3.1). Kind 5 is SACK:
+    // edges in the other direction's numbers.
     while at + 1 < header.len() && header[at] != 0 {
         let len = if header[at] == 1 { 1 } else { usize::from(header[at + 1]) };
         if len == 0 || at + len > header.len() {
@@ -152,7 +155,7 @@ fn shift(frame: &mut OwnedFrame, layout: &Layout, own: u32, other: u32) {
         }
         at += len;
     }
-    // RFC 1624 §3: HC' = ~(~HC + ~m + m'), here with the whole header as m.
+    // HC' = ~(~HC + ~m + m') (RFC 1624 §3), here with the whole header as m.
     let sums = [!checksum, !before, sum(0, header)].map(u16::to_be_bytes).concat();
     header[16..18].copy_from_slice(&(!sum(0, &sums)).to_be_bytes());
 }
@@ -170,7 +173,7 @@ pub(super) fn tunnel(frames: Vec<OwnedFrame>, wraps: &[Wrap]) -> Vec<OwnedFrame>
 
 fn tunnelled(frame: &OwnedFrame, wraps: &[Wrap]) -> Option<OwnedFrame> {
     let layout = IpLayout::of(frame)?;
-    // What the snapshot length cut is filled in, so that lengths come out right, and cut again.
+    // Bytes that a snapshot length cut are filled in, so that lengths are right, and cut again.
     let mut whole = frame.bytes.clone();
     let missing = layout.end.saturating_sub(whole.len());
     whole.resize(layout.end, 0);
@@ -183,7 +186,7 @@ fn tunnelled(frame: &OwnedFrame, wraps: &[Wrap]) -> Option<OwnedFrame> {
     for wrap in wraps.iter().rev() {
         packet = wrap.around(&packet, way).ok()?;
     }
-    // The old link header, saying what it carries now.
+    // The old link header with the new EtherType.
     match (layout.ethertype_at, packet.ethertype) {
         (Some(at), ethertype) => {
             let before = u16_at(&whole, at)?;
@@ -199,8 +202,8 @@ fn tunnelled(frame: &OwnedFrame, wraps: &[Wrap]) -> Option<OwnedFrame> {
     Some(OwnedFrame { bytes: whole, wire_len, ..frame.clone() })
 }
 
-/// The address family in front of a loopback packet, in the order of bytes that it had; nothing for raw IP, whose link
-/// type must allow the version.
+/// Sets the address family of a loopback packet in its byte order. Does nothing for raw IP, whose
+/// link type must allow the version.
 fn set_family(link: LinkType, header: &mut [u8], v6: bool) -> Option<()> {
     match link {
         LinkType::IPV4 if v6 => return None,

@@ -1,7 +1,7 @@
-//! The same bytes in other segments.
+//! Resegmentation: the same bytes in other segments.
 //!
-//! It keeps sequence numbers, acknowledgements and options as they were at each byte's first place; lengths and
-//! checksums are made anew. Next: `packets` beside this file.
+//! Each byte keeps the acknowledgement and options of the segment that first carried it. Lengths
+//! and checksums are computed again. Next: `packets` beside this file.
 
 use std::collections::BTreeMap;
 
@@ -13,10 +13,11 @@ use super::dissect::Layout;
 use super::packets::finish;
 use crate::rng::Rng;
 
-/// Longest segment that merging makes; what offload shows on a sending host.
+/// Longest segment that merging makes: the size that offload shows on a sending host.
 const MERGED_MAX: usize = 16_000;
 
-/// A run of segments that can be cut anew: places in the capture, in order, contiguous in the stream.
+/// A run of segments that can be cut differently: places in the capture, in order, contiguous in
+/// the stream.
 struct Run {
     places: Vec<usize>,
     next_seq: u32,
@@ -24,10 +25,10 @@ struct Run {
     ends: bool,
 }
 
-/// Cuts each run anew. A new segment stands at the place of the old one that held its last byte.
+/// Resegments each run. A new segment takes the place of the old one that held its last byte.
 pub(super) fn resegment(frames: Vec<OwnedFrame>, rng: &mut Rng) -> Vec<OwnedFrame> {
     let layouts: Vec<Option<Layout>> = frames.iter().map(Layout::of).collect();
-    // What stands at each place afterwards.
+    // The new frames at each place.
     let mut out: Vec<Vec<OwnedFrame>> = frames.iter().map(|frame| vec![frame.clone()]).collect();
     for run in runs(&frames, &layouts) {
         run.places.iter().for_each(|place| out[*place].clear());
@@ -79,7 +80,7 @@ impl Run {
     /// The new segments, each with the place it takes.
     fn cut(&self, frames: &[OwnedFrame], layouts: &[Option<Layout>], rng: &mut Rng) -> Vec<(usize, OwnedFrame)> {
         let mut bytes = Vec::with_capacity(self.len);
-        // Where in `bytes` each old segment ends.
+        // End of each old segment in `bytes`.
         let mut ends = Vec::with_capacity(self.places.len());
         for &place in &self.places {
             let Some(layout) = &layouts[place] else { continue };
@@ -87,7 +88,8 @@ impl Run {
             ends.push((bytes.len(), place));
         }
         let place_of = |at: usize| ends.iter().find(|(end, _)| at < *end).or(ends.last()).copied().unwrap_or_default();
-        // One style a run: tiny segments for short ones, else up to usual or offload's size.
+        // One style for each run: tiny segments for short ones, else up to the usual or offload's
+        // size.
         let most = match rng.below(3) {
             0 if bytes.len() < 2_000 => 8,
             0 | 1 => 1_460,

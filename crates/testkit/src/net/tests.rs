@@ -1,4 +1,4 @@
-//! The network against a model that is slow and obvious: each direction's bytes, laid out by sequence number.
+//! The network against a slow and simple model: each direction's bytes, placed by sequence number.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::*;
 use crate::talk::{Marks, Talk};
 use crate::wire::{Way, sum};
 
-/// The bytes of each direction in order of their distance from the first number seen there.
+/// Collects the bytes of each direction by their distance from its first number.
 fn streams(frames: &[OwnedFrame]) -> BTreeMap<(FlowKey, usize), Vec<u8>> {
     let mut first = BTreeMap::new();
     let mut streams: BTreeMap<(FlowKey, usize), BTreeMap<i32, u8>> = BTreeMap::new();
@@ -70,7 +70,7 @@ fn lossless_kinds_keep_every_stream() {
 }
 
 #[test]
-fn headers_that_were_made_anew_are_right() {
+fn headers_that_were_rewritten_are_right() {
     let kinds = [Perturbation::Resegment, Perturbation::Wrap];
     for seed in 0..20 {
         for frame in perturb(capture(false), seed, &kinds) {
@@ -86,8 +86,8 @@ fn headers_that_were_made_anew_are_right() {
 }
 
 #[test]
-fn nothing_passes_what_answers_it() {
-    // Of each connection: the sequence of directions, with neighbours of one direction as one.
+fn no_frame_passes_its_answer() {
+    // For each connection the sequence of directions, where neighbours of one direction count once.
     let turns = |frames: &[OwnedFrame]| {
         let mut turns: BTreeMap<FlowKey, Vec<usize>> = BTreeMap::new();
         for frame in frames {
@@ -129,7 +129,7 @@ fn numbers_that_fragments_hold_are_not_shifted() {
 }
 
 #[test]
-fn drop_drops_about_what_it_is_told() {
+fn drop_removes_about_the_given_share() {
     let before = capture(false);
     assert_eq!(perturb(before.clone(), 1, &[Perturbation::Drop(0.0)]), before);
     assert!(perturb(before.clone(), 1, &[Perturbation::Drop(1.0)]).is_empty());
@@ -138,7 +138,7 @@ fn drop_drops_about_what_it_is_told() {
 }
 
 #[test]
-fn what_is_not_understood_is_left_alone_and_nothing_panics() {
+fn frames_that_are_not_understood_stay_and_nothing_panics() {
     let kinds = [
         Perturbation::Resegment,
         Perturbation::Wrap,
@@ -152,7 +152,7 @@ fn what_is_not_understood_is_left_alone_and_nothing_panics() {
         let mut rng = Rng::new(seed);
         let mut frames = capture(seed % 2 == 0);
         for frame in &mut frames {
-            // Anything may be wrong with a frame of a foreign capture.
+            // A frame of a foreign capture may have any defect.
             let at = rng.below(frame.bytes.len().min(70));
             frame.bytes[at] = rng.next_u64() as u8;
             frame.cut_to(if rng.chance(0.2) { rng.below(80) } else { usize::MAX });

@@ -1,47 +1,49 @@
-//! The two ends of a connection as they really are: what was sent, what arrived, what is owed.
+//! The true state of the two ends of a connection: bytes sent, bytes received, acknowledgements
+//! owed.
 //!
-//! It decides the acknowledgement numbers, so that they are true; it never drops a segment for being implausible, for
-//! `forged` and `dropped` say that. Positions are 64-bit: 0 is the SYN, 1 the first byte. Next: [`super::render`].
+//! It gives truthful acknowledgement numbers. It never drops an implausible segment; the marks
+//! `forged` and `dropped` do. Positions are 64-bit: 0 is the SYN, 1 the first byte. Next:
+//! [`super::render`].
 
 /// One end of a connection.
 #[derive(Debug, Clone, Default)]
 pub(super) struct TalkEnd {
-    /// Where its next byte goes; 0 before the SYN.
+    /// Position of its next byte; 0 before the SYN.
     pub(super) next: i64,
-    /// Its previous block: where it started and its bytes, for `again`.
+    /// Start and bytes of its previous block, for `again`.
     pub(super) last: (i64, Vec<u8>),
-    /// What it received of the other end's stream.
+    /// Parts of the other end's stream that it has received.
     pub(super) received: Received,
-    /// It received something that it has not answered.
+    /// It has received something that it has not acknowledged.
     pub(super) owes_ack: bool,
-    /// It sent a FIN.
+    /// It has sent a FIN.
     pub(super) finished: bool,
-    /// The last timestamp value it received.
+    /// The last timestamp value that it received.
     pub(super) echo: u32,
-    /// Number of IP packets it sent: the next identification.
+    /// Number of IP packets that it has sent, which is the next identification.
     pub(super) packets: u16,
 }
 
-/// What arrived, as a prefix and what lies beyond it.
+/// Received parts of a stream: a prefix, and the ranges after the first hole.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Received {
-    /// All before this position is there; 0: nothing, not even the SYN.
+    /// End of the prefix; 0 if nothing has come, not even the SYN.
     pub(super) next: i64,
-    /// Ranges beyond `next`, not sorted.
-    beyond: Vec<(i64, i64)>,
+    /// Ranges after `next`, not sorted.
+    after_hole: Vec<(i64, i64)>,
 }
 
 impl Received {
-    /// Takes in the positions `start..end`.
+    /// Adds the positions `start..end`.
     pub(super) fn add(&mut self, start: i64, end: i64) {
-        match self.beyond.last_mut() {
-            // The common case behind a hole, kept short so that a long stream there stays one range.
+        match self.after_hole.last_mut() {
+            // The common case after a hole: a long stream there stays one range.
             Some(last) if last.1 == start => last.1 = end.max(start),
-            _ if end > self.next => self.beyond.push((start, end)),
+            _ if end > self.next => self.after_hole.push((start, end)),
             _ => {}
         }
-        while let Some(found) = self.beyond.iter().position(|(start, _)| *start <= self.next) {
-            let (_, end) = self.beyond.swap_remove(found);
+        while let Some(found) = self.after_hole.iter().position(|(start, _)| *start <= self.next) {
+            let (_, end) = self.after_hole.swap_remove(found);
             self.next = self.next.max(end);
         }
     }
@@ -52,12 +54,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_beyond_a_hole_counts_once_the_hole_is_filled() {
+    fn ranges_after_a_hole_count_once_it_is_filled() {
         let mut received = Received::default();
         for (start, end, next) in [(0, 1, 1), (5, 9, 1), (12, 14, 1), (1, 6, 9), (1, 3, 9), (9, 12, 14)] {
             received.add(start, end);
             assert_eq!(received.next, next, "after {start}..{end}");
         }
-        assert!(received.beyond.is_empty());
+        assert!(received.after_hole.is_empty());
     }
 }

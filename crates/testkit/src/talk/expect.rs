@@ -1,7 +1,7 @@
-//! `expect` lines: what must come out, in the author's words, as something a test can compare.
+//! `expect` lines: the author's statements of what must come out, in a form that tests compare.
 //!
-//! They are derived from RFCs and stated policies by whoever wrote the conversation; nothing here ever fills them in
-//! from an output. Next: [`Talk::differences`], the comparison; `corpus/TALK.md`, the grammar.
+//! The author derives them from RFCs and stated policies; nothing here ever fills them in from an
+//! output. Next: [`Talk::differences`], the comparison; `corpus/TALK.md`, the grammar.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use super::Talk;
 const ALLOWED: &str = "request METHOD TARGET [KEY VALUE]…, response STATUS [KEY VALUE]…, no messages, ledger COLUMN N";
 const VALUES: &str = "JSON, or one word without spaces, or none for a key that must be absent";
 
-/// Keys that a message must not have unless its line names them: an oddity never passes unseen.
+/// Keys that a message must not have unless its line names them, so that no oddity is missed.
 pub const ABSENT_UNLESS_NAMED: [&str; 7] =
     ["incomplete", "missingBytes", "anomalies", "bodyEncoding", "bodyTruncated", "contentDecoded", "trailers"];
 
@@ -26,9 +26,10 @@ pub enum Expectation {
     NoMessages,
     /// A column of the ledger.
     Ledger {
-        /// Its name in the ledger's JSON: `missing`, `frameFates.not-tcp`, or a fate such as `not-http`.
+        /// Its name in the ledger's JSON: `missing`, `frameFates.not-tcp`, or a fate such as
+        /// `not-http`.
         column: String,
-        /// Its bytes.
+        /// Its value in bytes.
         bytes: u64,
     },
 }
@@ -37,17 +38,17 @@ pub enum Expectation {
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::exhaustive_structs, reason = "generators build it; no invariant")]
 pub struct ExpectedMessage {
-    /// Line in the text, for error messages; 0 when there was no text.
+    /// Line in the text, for error messages; 0 without a text.
     pub line: usize,
-    /// Name of the connection it belongs to, if that is said.
+    /// Name of its connection, if the line has one.
     pub on: Option<String>,
-    /// Keys of the message and their values, `direction` first; `Null` stands for `none`. A dot reaches into
-    /// `headers`, `trailers`, `receiver` and `destination`.
+    /// Keys of the message and their values, `direction` first; `Null` stands for `none`. A dot
+    /// leads into `headers`, `trailers`, `receiver` and `destination`.
     pub fields: Vec<(String, Value)>,
 }
 
 impl Expectation {
-    /// What stands behind `expect`; the error says what is allowed.
+    /// Parses the text after `expect`; the error names what is allowed.
     pub(super) fn parse(line: usize, text: &str) -> Result<Self, String> {
         let (kind, rest) = word(text);
         match kind {
@@ -92,13 +93,13 @@ impl Expectation {
     }
 }
 
-/// The first word, and what follows it.
+/// Splits off the first word.
 fn word(text: &str) -> (&str, &str) {
     let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     (word, rest.trim_start())
 }
 
-/// The first value, and what follows it.
+/// Splits off the first value.
 fn value(text: &str) -> Option<(Value, &str)> {
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
     if let Some(Ok(value)) = values.next() {
@@ -116,8 +117,8 @@ fn value(text: &str) -> Option<(Value, &str)> {
 }
 
 impl Talk {
-    /// What of an output is not as the author says: one line each, empty when all is. `messages` are the messages as
-    /// JSON, in order; `ledger` is its JSON object.
+    /// Compares an output with the expectations and returns one line for each difference.
+    /// `messages` are the messages as JSON, in order; `ledger` is the ledger as a JSON object.
     pub fn differences(&self, messages: &[Value], ledger: &Value) -> Vec<String> {
         let mut differences = Vec::new();
         let mut expected_count = 0;
@@ -150,7 +151,7 @@ impl Talk {
 }
 
 impl ExpectedMessage {
-    /// How a message differs from this one.
+    /// Compares a message with this expectation and returns the differences.
     pub fn differences(&self, talk: &Talk, message: &Value) -> Vec<String> {
         let mut differences = Vec::new();
         let mut differ = |key: &str, expected: &Value, found: &Value| {
@@ -183,7 +184,8 @@ impl ExpectedMessage {
     }
 }
 
-/// The value at a key; behind the first dot, the rest is one key, for header names may hold dots.
+/// Returns the value of a key. The part after the first dot is one key, because header names may
+/// contain dots.
 fn lookup<'a>(message: &'a Value, key: &str) -> &'a Value {
     match key.split_once('.') {
         Some((outer, inner)) => &message[outer][inner],
@@ -191,21 +193,23 @@ fn lookup<'a>(message: &'a Value, key: &str) -> &'a Value {
     }
 }
 
-/// A column of the ledger: by its whole name (`missing`, `frameFates.not-tcp` in a flat object), in a table
-/// (`frameFates`, then `not-tcp`), or as a fate of bytes (`not-http`). What the ledger leaves out is zero.
+/// Returns a column of the ledger: by its whole name (`missing`, `frameFates.not-tcp` in a flat
+/// object), in a table (`frameFates`, then `not-tcp`), or as a fate of bytes (`not-http`). Missing
+/// columns are zero.
 fn ledger_column(ledger: &Value, column: &str) -> u64 {
     let nested = column.split_once('.').map(|(table, column)| &ledger[table][column]);
     let found = [Some(&ledger[column]), nested, Some(&ledger["bytes"][column])];
     found.into_iter().flatten().find_map(Value::as_u64).unwrap_or(0)
 }
 
-/// Lists are compared as sets, and a word equals a list of itself: the order of anomalies means nothing.
+/// Compares two values. Lists are compared as sets, because the order of anomalies has no meaning,
+/// and a word equals a list of itself.
 fn same(expected: &Value, found: &Value) -> bool {
     match (expected, found) {
         (Value::Array(expected), Value::Array(found)) => {
             expected.len() == found.len() && expected.iter().all(|one| found.contains(one))
         }
-        // 1 and 1.0 are one number.
+        // 1 equals 1.0.
         (Value::Number(expected), Value::Number(found)) => expected.as_f64() == found.as_f64(),
         (Value::String(_), Value::Array(found)) => found.len() == 1 && found[0] == *expected,
         _ => expected == found,
@@ -226,7 +230,7 @@ impl fmt::Display for ExpectedMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let is_request = self.fields.first().is_some_and(|(_, direction)| direction == "request");
         for (n, (key, value)) in self.fields.iter().enumerate() {
-            // The start line has its words without keys, and only there.
+            // Only the start line has words without keys.
             match (n, key.as_str(), value) {
                 (0, "direction", Value::String(direction)) => f.write_str(direction)?,
                 (1, "method", Value::String(word)) | (2, "path", Value::String(word)) if is_request => {
@@ -259,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_compared_by_its_own_keys() {
+    fn a_message_is_compared_by_the_expected_keys() {
         for (line, differs) in [
             ("response 200", ""),
             (r#"response 200 body "hello" bodySize 5 on a"#, ""),
@@ -287,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn an_oddity_that_is_not_named_is_a_difference() {
+    fn an_unexpected_oddity_is_a_difference() {
         let mut message = response();
         message["anomalies"] = json!(["bare-lf", "obs-fold"]);
         for (line, ok) in [
@@ -300,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_line_is_refused_with_what_is_allowed() {
+    fn the_error_for_a_wrong_line_names_what_is_allowed() {
         for line in [
             "",
             "request GET",

@@ -1,4 +1,4 @@
-//! The shape of the text: comments, directives, and the payload lines that belong to a directive.
+//! The lines of the text: comments, directives, and the payload lines of a directive.
 //!
 //! It knows no directive by name. Next: [`super::parse`], which does.
 
@@ -12,11 +12,11 @@ pub(super) struct Directive<'a> {
     pub(super) line: usize,
     /// The directive, without spaces around it.
     pub(super) text: &'a str,
-    /// The bytes of its payload lines; `None` when there were none (`|\` alone is an empty payload).
+    /// Bytes of its payload lines; `None` without any (`|\` alone is an empty payload).
     pub(super) payload: Option<Vec<u8>>,
 }
 
-/// The comments above the first directive, and all directives.
+/// Returns the comments above the first directive, and all directives.
 pub(super) fn entries(text: &str) -> Result<(Vec<&str>, Vec<Directive<'_>>), TalkError> {
     if text.len() > TEXT_MAX {
         let what = format!("the text has {} bytes; at most {TEXT_MAX} are read", text.len());
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_shape_is_refused_with_its_line() {
+    fn a_line_of_no_kind_is_refused_with_its_number() {
         for (text, line) in [("| x", 1), ("\n>>>\n|x", 3), (">>>\n| {5000000*x}", 2), (">>>\n| \\q", 2)] {
             assert_eq!(entries(text).unwrap_err().line, line, "{text:?}");
         }

@@ -1,11 +1,11 @@
-//! The words behind `>>>` and `<<<`: what is special about a block.
+//! The words after `>>>` and `<<<`: everything special about a block.
 //!
-//! The three tables are the whole vocabulary: reading, writing and error messages all come from them. Next:
-//! [`super::render`], which obeys them; `corpus/TALK.md`, which explains them.
+//! The three tables are the whole vocabulary, for parsing, writing and error messages. Next:
+//! [`super::render`], which obeys the marks; `corpus/TALK.md`, which explains them.
 
 use super::units::number;
 
-/// What is special about a block. The default is a segment that arrives, is captured whole and is acknowledged.
+/// The marks of a block. By default a segment arrives, is captured whole and is acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[expect(clippy::exhaustive_structs, reason = "generators and tests build it; render checks what it needs")]
 pub struct Marks {
@@ -13,13 +13,13 @@ pub struct Marks {
     pub lost: bool,
     /// In the capture, but the peer never receives it.
     pub dropped: bool,
-    /// From a third party: the peer drops it, and the sender knows nothing of it.
+    /// From a third party: the peer drops it, and the sender does not know of it.
     pub forged: bool,
-    /// Starts where the sender's previous block started; without payload of its own it is that block once more.
+    /// Starts at the start of the sender's previous block; without payload it repeats that block.
     pub again: bool,
     /// Without the ACK flag.
     pub no_ack: bool,
-    /// The peer does not acknowledge at once; its next block does.
+    /// The peer acknowledges it only with its next block.
     pub unacked: bool,
     /// A segment without payload.
     pub ack: bool,
@@ -37,17 +37,17 @@ pub struct Marks {
     pub length_zero: bool,
     /// The fragments come in reverse order.
     pub fragments_reversed: bool,
-    /// The second fragment comes twice, the second time with other bytes, before the datagram is whole.
+    /// The second fragment comes again with other bytes, before the datagram is whole.
     pub fragments_conflict: bool,
-    /// The frame comes twice at once, as bridges and `-i any` show it.
+    /// The frame comes twice in a row, as bridges and `-i any` show it.
     pub doubled: bool,
     /// Split into segments of this size.
     pub mss: Option<usize>,
     /// Captured only up to this many bytes of its payload.
     pub cut: Option<usize>,
-    /// It arrives, and is seen, this many frames later.
+    /// It arrives, and is captured, this many frames later.
     pub late: Option<usize>,
-    /// It arrives in time and is acknowledged, but the capture shows it this many frames later.
+    /// It arrives in time and is acknowledged, but is captured this many frames later.
     pub seen_late: Option<usize>,
     /// A copy of the frame comes this many frames later.
     pub doubled_after: Option<usize>,
@@ -59,13 +59,13 @@ pub struct Marks {
     pub window: Option<usize>,
     /// With this TTL or hop limit.
     pub ttl: Option<usize>,
-    /// This many bytes of padding behind the IP packet.
+    /// This many bytes of padding after the IP packet.
     pub pad: Option<usize>,
-    /// Sequence number this far from where it belongs.
+    /// Distance of the sequence number from the right one.
     pub seq: i64,
-    /// Acknowledgement number this far from the truth.
+    /// Distance of the acknowledgement number from the right one.
     pub ack_shift: i64,
-    /// Timestamp value this far from the clock's (milliseconds).
+    /// Distance of the timestamp value from the clock's, in milliseconds.
     pub tsval: i64,
 }
 
@@ -110,10 +110,10 @@ const SHIFTS: [Shift; 3] = [("seq", |m| &mut m.seq), ("ack", |m| &mut m.ack_shif
 const SHIFT_MAX: i64 = u32::MAX as i64;
 
 impl Marks {
-    /// Takes in one word; the error says what is allowed.
+    /// Applies one word; the error names what is allowed.
     pub(super) fn take(&mut self, word: &str) -> Result<(), String> {
         if word == "keep-alive" {
-            // RFC 1122 §4.2.3.6: a sequence number that is already acknowledged, and no data.
+            // A sequence number that is already acknowledged, and no data (RFC 1122 §4.2.3.6).
             (self.ack, self.seq) = (true, -1);
             return Ok(());
         }
@@ -139,7 +139,7 @@ impl Marks {
         Err(unknown(word))
     }
 
-    /// The words that give these marks.
+    /// Returns the words for these marks.
     pub fn words(&self) -> Vec<String> {
         let mut copy = self.clone();
         let mut words = Vec::new();
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_are_written_as_they_are_read() {
+    fn marks_are_written_as_they_are_parsed() {
         for words in ["", "fin", "lost mss=100", "rst forged seq+1000", "again late=2 ttl=1", "ack seq-1", "syn no-ack"]
         {
             let marks = read(words).unwrap();
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_word_is_named_with_what_is_allowed() {
+    fn the_error_for_a_wrong_word_names_what_is_allowed() {
         for (words, part) in [
             ("lots", "\"lots\" is no mark; allowed: syn, fin"),
             ("mss=0", "mss takes a number from 1 to 65000"),

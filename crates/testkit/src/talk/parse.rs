@@ -1,7 +1,8 @@
-//! Text to [`Talk`]: one function a directive.
+//! Text to [`Talk`]: one function for each directive.
 //!
-//! It never panics, and an error always says the line, what came and what is allowed. Whether the frames can be
-//! written (a header that cannot carry another) is found out by [`super::render`]. Next: `marks`, [`super::expect`].
+//! It never panics, and an error names the line, what it says and what is allowed.
+//! [`super::render`] finds frames that cannot be written, where a header cannot carry another.
+//! Next: `marks`, [`super::expect`].
 
 use std::net::SocketAddr;
 
@@ -22,7 +23,7 @@ const CONNECTION_WORDS: &str = "[name], ipv6, client=IP:PORT, server=IP:PORT, po
                                 only=client, only=server";
 
 impl Talk {
-    /// Reads a conversation.
+    /// Parses a conversation.
     pub fn parse(text: &str) -> Result<Self, TalkError> {
         let (comments, entries) = entries(text)?;
         let mut comments = comments.into_iter().map(str::to_owned);
@@ -111,7 +112,7 @@ impl Talk {
         Ok(())
     }
 
-    /// The index of a connection; the nameless one comes to be when it is first spoken on.
+    /// Returns the index of a connection. The one without a name is made at its first use.
     fn connection_named(&mut self, name: &str) -> Result<usize, String> {
         if let Some(found) = self.connections.iter().position(|connection| connection.name == name) {
             return Ok(found);
@@ -123,7 +124,7 @@ impl Talk {
         Ok(self.connections.len() - 1)
     }
 
-    /// `connection [name] words`.
+    /// Parses `connection [name] words`.
     fn define(&mut self, rest: &str) -> Result<(), String> {
         let (name, words) = match rest.strip_prefix('[') {
             Some(rest) => rest.split_once(']').ok_or("`[` without `]`; write `connection [name] …`")?,
@@ -147,7 +148,7 @@ impl Talk {
 }
 
 impl TalkConnection {
-    /// Takes in one word of a `connection` line.
+    /// Applies one word of a `connection` line.
     fn take(&mut self, word: &str) -> Result<(), String> {
         let unknown = || wrong("connection", word, CONNECTION_WORDS);
         let (name, value) = word.split_once('=').unwrap_or((word, ""));
@@ -163,7 +164,7 @@ impl TalkConnection {
             "via" => {
                 let wraps = value.split(',').map(str::parse);
                 self.via = wraps.collect::<Result<_, super::super::wire::WireError>>().map_err(|e| e.to_string())?;
-                // Far beyond what any decoder opens; a bound all the same.
+                // Far more than any decoder opens, but bounded.
                 if self.via.len() > 16 {
                     return Err("via takes at most 16 layers".into());
                 }

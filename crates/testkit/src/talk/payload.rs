@@ -1,7 +1,7 @@
 //! The `|` lines of a block: text to bytes and back.
 //!
-//! A line is its text and CRLF; a lone `\` at its end leaves the CRLF out. It never makes more bytes than it was
-//! allowed. Next: [`super::parse`], which collects the lines.
+//! A line is its text and CRLF; a lone `\` at its end leaves the CRLF out. It never makes more
+//! bytes than the limit. Next: [`super::parse`], which collects the lines.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
@@ -11,9 +11,9 @@ const ESCAPES: &str = r"\\ \n \r \t \0 \xHH \{ \} or, at the very end, \ for no 
 const GENERATORS: &str = "{N*TEXT}, {digits N}, {hex HH…}, {base64 …}, {gzip TEXT}, {deflate TEXT}; a brace meant as \
                           itself is {{ (before a quote, a space or } it may stand alone)";
 
-/// Appends the bytes of one line (what stands behind `| `) to `out`, which must not grow beyond `max`.
+/// Appends the bytes of one line (the text after `| `) to `out`, which must not grow over `max`.
 ///
-/// The error says what came and what is allowed.
+/// The error names what the line says and what is allowed.
 pub fn append_line(line: &str, out: &mut Vec<u8>, max: usize) -> Result<(), String> {
     let (text, end): (&str, &[u8]) = match line.strip_suffix('\\') {
         // An even number of backslashes at the end is that many escaped ones.
@@ -33,7 +33,7 @@ fn too_long(max: usize) -> String {
     format!("the payload grows beyond {max} bytes")
 }
 
-/// Escapes and, if `braces`, generators.
+/// Appends text with escapes and, if `braces`, generators.
 fn append_text(text: &str, out: &mut Vec<u8>, max: usize, braces: bool) -> Result<(), String> {
     let mut rest = text;
     while let Some(at) = rest.find(|c| c == '\\' || (braces && c == '{')) {
@@ -63,7 +63,7 @@ fn append_text(text: &str, out: &mut Vec<u8>, max: usize, braces: bool) -> Resul
     if out.len() > max { Err(too_long(max)) } else { Ok(()) }
 }
 
-/// Where the generator at the start of `text` ends; an escaped brace does not end it.
+/// Returns the end of the generator at the start of `text`; an escaped brace does not end it.
 fn closing_brace(text: &str) -> Option<usize> {
     let mut escaped = false;
     for (at, byte) in text.bytes().enumerate() {
@@ -77,7 +77,7 @@ fn closing_brace(text: &str) -> Option<usize> {
     None
 }
 
-/// The byte of the escape at the start of `text` and the length of the escape.
+/// Returns the byte and the length of the escape at the start of `text`.
 fn escape(text: &str) -> Result<(u8, usize), String> {
     let bytes = text.as_bytes();
     let byte = match bytes.get(1) {
@@ -103,7 +103,7 @@ fn unknown_escape(text: &str) -> String {
     format!("{found:?} is no escape; allowed: {ESCAPES}")
 }
 
-/// What stands between the braces.
+/// Appends the bytes of a generator; `text` is the part between the braces.
 fn generate(text: &str, out: &mut Vec<u8>, max: usize) -> Result<(), String> {
     let unknown = || format!("{{{text}}} is no generator; allowed: {GENERATORS}");
     let room = max.saturating_sub(out.len());
@@ -141,8 +141,8 @@ fn generate(text: &str, out: &mut Vec<u8>, max: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// gzip (RFC 1952) with stored blocks: valid, and the same bytes whatever compressor exists; real compressors' output
-/// comes in as `{base64 …}`.
+/// Appends gzip (RFC 1952) with stored blocks: valid, and independent of any compressor. Output of
+/// real compressors can be given as `{base64 …}`.
 pub(crate) fn gzip(bytes: &[u8], out: &mut Vec<u8>) {
     // Deflate, no flags, no time, no extra flags, unknown system.
     out.extend([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
@@ -151,7 +151,7 @@ pub(crate) fn gzip(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend((bytes.len() as u32).to_le_bytes());
 }
 
-/// zlib (RFC 1950), which is what the content coding "deflate" means (RFC 9110 §8.4.1.2).
+/// Appends zlib (RFC 1950), the format of the content coding "deflate" (RFC 9110 §8.4.1.2).
 fn zlib(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend([0x78, 0x01]);
     stored(bytes, out);
@@ -162,7 +162,7 @@ fn zlib(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend((b << 16 | a).to_be_bytes());
 }
 
-/// Stored deflate blocks of at most 65 535 bytes (RFC 1951 §3.2.4).
+/// Appends stored deflate blocks of at most 65 535 bytes (RFC 1951 §3.2.4).
 fn stored(bytes: &[u8], out: &mut Vec<u8>) {
     let last = bytes.len().saturating_sub(1) / 65_535;
     let blocks = if bytes.is_empty() { vec![bytes] } else { bytes.chunks(65_535).collect() };
@@ -180,10 +180,11 @@ fn crc32(bytes: &[u8]) -> u32 {
     })
 }
 
-/// Shortest run of one letter or digit that is written as `{N*x}`: shorter ones are read as they are.
+/// Shortest run of one letter or digit that is written as `{N*x}`.
 const RUN_MIN: usize = 32;
 
-/// The lines (without `| `) that give these bytes; printable ASCII stays as it is, but for long runs.
+/// Returns the lines (without `| `) for these bytes. Printable ASCII stays as it is, except in long
+/// runs.
 pub fn lines_of(bytes: &[u8]) -> Vec<String> {
     bytes.split_inclusive(|b| *b == b'\n').map(line_of).collect()
 }
@@ -202,7 +203,7 @@ fn line_of(bytes: &[u8]) -> String {
         }
         run.iter().for_each(|byte| push(&mut line, *byte));
     }
-    // A space at the end of a line would be lost on the first editor.
+    // Editors remove a space at the end of a line.
     if end.is_empty() && line.ends_with(' ') {
         line.truncate(line.len() - 1);
         line.push_str(r"\x20");
@@ -231,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_its_text_and_crlf_unless_it_says_otherwise() {
+    fn a_line_is_its_text_and_crlf_unless_a_backslash_ends_it() {
         for (line, expected) in [
             ("GET / HTTP/1.1", &b"GET / HTTP/1.1\r\n"[..]),
             ("", b"\r\n"),
@@ -253,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_with_what_is_allowed() {
+    fn an_error_names_what_is_wrong_and_what_is_allowed() {
         for (line, part) in [
             (r"\q", "is no escape; allowed: \\\\ \\n"),
             (r"\x1", "is no escape"),

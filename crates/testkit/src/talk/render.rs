@@ -1,7 +1,8 @@
-//! [`Talk`] to frames: time, handshakes, truthful acknowledgements, and what befalls each frame.
+//! [`Talk`] to frames: time, handshakes, truthful acknowledgements, and the effect of marks.
 //!
-//! It never decides what a sniffer should make of it; that is `expect`'s. The same conversation gives the same bytes
-//! everywhere. Next: `ends` (who has what), `packets` (one segment's frames), [`crate::wire`].
+//! It never decides what must come out; that is `expect`'s task. The same conversation gives the
+//! same bytes everywhere. Next: `ends` (what each end has sent and received), `packets` (the frames
+//! of one segment), [`crate::wire`].
 
 mod packets;
 
@@ -15,11 +16,11 @@ use super::ends::TalkEnd;
 use super::{Action, FRAMES_MAX, Marks, Opening, PayloadBlock, Talk, TalkError};
 use crate::wire::Way;
 
-/// How far behind its place a frame is captured, when nothing else is captured in between any more.
+/// Delay of a late frame, if no other frames follow that it could wait for.
 const AT_THE_END: usize = usize::MAX;
 
 impl Talk {
-    /// The capture of this conversation, numbered from 1.
+    /// Returns the capture of this conversation, numbered from 1.
     pub fn frames(&self) -> Result<Vec<OwnedFrame>, TalkError> {
         let ends = self.connections.iter().map(|_| Default::default()).collect();
         let opened = vec![false; self.connections.len()];
@@ -38,7 +39,7 @@ impl Talk {
     }
 }
 
-/// Where the conversation is played.
+/// The player of a conversation.
 struct Stage<'a> {
     talk: &'a Talk,
     /// Client and server of each connection.
@@ -46,22 +47,22 @@ struct Stage<'a> {
     opened: Vec<bool>,
     clock: Timestamp,
     frames: Vec<OwnedFrame>,
-    /// Frames that are captured later: by the number of frames that must be there first, then by order.
+    /// Frames that are captured later, by the number of frames that must come first, then by order.
     held: BTreeMap<(usize, usize), Held>,
-    /// Number of frames that were ever held.
+    /// Number of frames held so far.
     held_ever: usize,
     /// Line of the step being played.
     line: usize,
 }
 
-/// A frame on its way: its bytes, and the arrival that happens with it, if it has not happened yet.
+/// A frame on its way: its bytes, and the arrival that it brings, unless the segment has arrived.
 struct Held {
     bytes: Vec<u8>,
     wire_len: usize,
     arrival: Option<Arrival>,
 }
 
-/// A segment reaching the other end.
+/// The arrival of a segment at the other end.
 #[derive(Clone)]
 struct Arrival {
     connection: usize,
@@ -115,7 +116,7 @@ impl Stage<'_> {
         let payload = if whole_again { &last_bytes } else { &block.payload };
         let start = match marks {
             _ if marks.again => last_start,
-            // A SYN takes position 0, so its data begins at 1 as it would without it.
+            // A SYN takes position 0, so data begins at 1 with or without it.
             _ if marks.syn => 0,
             _ => end.next,
         } + marks.seq;
@@ -174,7 +175,7 @@ impl Stage<'_> {
         }
     }
 
-    /// A bare acknowledgement, if one is owed.
+    /// Writes a bare acknowledgement, if one is owed.
     fn acknowledge(&mut self, connection: usize, way: Way) -> Result<(), TalkError> {
         let end = &self.ends[connection][way.index()];
         if !end.owes_ack {
@@ -185,15 +186,15 @@ impl Stage<'_> {
         self.segment(&RenderedSegment { connection, way, start, payload: &[], syn: false, last: true, marks: &marks })
     }
 
-    /// Bare acknowledgements for what no block will acknowledge soon: a block does when it is the connection's next
-    /// and comes without a pause.
+    /// Writes bare acknowledgements for data that no block acknowledges soon. A block does if it is
+    /// the connection's next and comes without a pause.
     fn settle(&mut self, next_step: usize) -> Result<(), TalkError> {
         loop {
             let owing = self.owing(next_step);
             if owing.is_empty() {
                 return Ok(());
             }
-            // An acknowledgement can be what a late frame waited for, which is then owed another.
+            // An acknowledgement can release a late frame, which is then owed another.
             owing.into_iter().try_for_each(|(connection, way)| self.acknowledge(connection, way))?;
         }
     }
@@ -220,7 +221,8 @@ impl Stage<'_> {
         false
     }
 
-    /// What happens to a segment's frames: captured now, later, twice or never; received now, later or never.
+    /// Plays a segment: its frames are captured now, later, twice or never, and received now, later
+    /// or never.
     fn segment(&mut self, segment: &RenderedSegment<'_>) -> Result<(), TalkError> {
         let RenderedSegment { connection, way, marks, .. } = *segment;
         let mut frames = self.frames_of(segment)?;
@@ -264,7 +266,7 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// Into the capture, and after it what has waited for it.
+    /// Captures a frame, and then the frames that waited for it.
     fn capture(&mut self, frame: Held) -> Result<(), TalkError> {
         self.write(frame)?;
         self.release(self.frames.len())

@@ -1,12 +1,13 @@
-//! Conversations in, frames out, in short tables. Frames are shown as tcpdump would: who, flags, relative numbers.
+//! Conversations to frames, in short tables. Frames are shown like tcpdump's: direction, flags,
+//! relative numbers.
 
 use sniffer_packet::frame::OwnedFrame;
 use sniffer_packet::segment::Flags;
 
 use super::*;
 
-/// `> S 0` = client, SYN, sequence number relative to the ISN; then payload length, `a` and the relative
-/// acknowledgement number. For Ethernet and IPv4 without options.
+/// Shows a frame: `> S 0` is client, SYN, sequence number relative to the ISN; then payload length,
+/// `a` and the relative acknowledgement number. For Ethernet and IPv4 without options.
 fn shown(frame: &OwnedFrame) -> String {
     let b = &frame.bytes;
     let word = |at: usize| u32::from_be_bytes([b[at], b[at + 1], b[at + 2], b[at + 3]]);
@@ -54,14 +55,14 @@ fn closing_is_a_fin_from_both_and_a_last_ack() {
 }
 
 #[test]
-fn what_is_lost_from_the_capture_is_acknowledged_and_what_is_dropped_is_not() {
+fn bytes_lost_from_the_capture_are_acknowledged_and_dropped_ones_are_not() {
     check(">>> lost\n| ab\\\n>>>\n| c\\\n", &format!("{OPEN}, < 1 a3, > 3+1 a1, < 1 a4"));
     check(">>> dropped\n| ab\\\n>>>\n| c\\\n", &format!("{OPEN}, > 1+2 a1, > 3+1 a1, < 1 a1"));
     check(">>> dropped\n| ab\\\n>>> again\n", &format!("{OPEN}, > 1+2 a1, > 1+2 a1, < 1 a3"));
 }
 
 #[test]
-fn what_is_late_is_acknowledged_when_it_comes_unless_only_the_capture_is_late() {
+fn late_bytes_are_acknowledged_late_unless_only_their_capture_is_late() {
     check(
         ">>> late=2\n| ab\\\n>>>\n| c\\\n>>>\n| d\\\n",
         &format!("{OPEN}, > 3+1 a1, < 1 a1, > 1+2 a1, < 1 a4, > 4+1 a1, < 1 a5"),
@@ -71,7 +72,7 @@ fn what_is_late_is_acknowledged_when_it_comes_unless_only_the_capture_is_late() 
 }
 
 #[test]
-fn copies_overlaps_and_holes_stand_where_they_say() {
+fn copies_overlaps_and_holes_have_their_places() {
     check(">>> doubled\n| ab\\\n", &format!("{OPEN}, > 1+2 a1, > 1+2 a1, < 1 a3"));
     check(">>> doubled-after=1\n| ab\\\n", &format!("{OPEN}, > 1+2 a1, < 1 a3, > 1+2 a1"));
     check(">>>\n| ab\\\n>>> seq-1\n| bc\\\n", &format!("{OPEN}, > 1+2 a1, < 1 a3, > 2+2 a1, < 1 a4"));
@@ -82,10 +83,10 @@ fn copies_overlaps_and_holes_stand_where_they_say() {
 }
 
 #[test]
-fn a_connection_opens_as_it_says() {
+fn a_connection_opens_as_its_line_says() {
     check("connection no-handshake\n>>>\n| a\\\n", "> 1+1 a1, < 1 a2");
     check("connection by-hand\n>>> syn\n| a\\\n<<< syn\n>>> ack\n", "> S0+1, < S0 a2, > 2 a1");
-    // RFC 9293 §3.5, figure 7: both send a SYN, both acknowledge it with their SYN again.
+    // Both send a SYN, and both acknowledge it with their SYN again (RFC 9293 §3.5, figure 7).
     check(
         "connection by-hand\n>>> syn unacked\n<<< syn no-ack unacked\n>>> syn unacked\n<<< syn unacked\n",
         "> S0, < S0, > S0 a1, < S0 a1",
@@ -94,7 +95,7 @@ fn a_connection_opens_as_it_says() {
 }
 
 #[test]
-fn time_is_what_the_text_says() {
+fn time_follows_the_text() {
     let text = "start 2026-02-03T04:05:06Z\nstep 2ms\nconnection no-handshake\n>>>\n| a\\\npause -1s\n<<<\n| b\\\n";
     let frames = Talk::parse(text).unwrap().frames().unwrap();
     let times: Vec<i64> = frames.iter().map(|f| f.time.as_micros() as i64 / 1_000 - 1_770_091_506_000).collect();
@@ -115,7 +116,7 @@ fn cuts_leave_the_length_on_the_wire() {
 }
 
 #[test]
-fn an_error_says_line_what_came_and_what_is_allowed() {
+fn an_error_names_the_line_its_text_and_what_is_allowed() {
     for (text, expected) in [
         ("hello", "line 1: \"hello\" is no directive; allowed: `>>> marks`"),
         ("\n>>> x\n| a", "line 2: \"x\" is no mark; allowed: syn"),
@@ -151,7 +152,7 @@ fn an_error_says_line_what_came_and_what_is_allowed() {
 
 #[test]
 fn no_text_panics() {
-    // Lines of the language with any marks, among them wrong ones: further than random bytes would come.
+    // Lines of the language with any marks, some of them wrong: they get further than random bytes.
     let lines = [
         ">>>",
         "<<<",
@@ -239,7 +240,7 @@ fn no_text_panics() {
 
 #[test]
 fn the_nameless_connection_keeps_its_place_when_written() {
-    // Found by fuzzing: without a line of its own it came to be behind [p], with another port.
+    // Found by fuzzing: without a line it was made after [p], with another port.
     let talk = Talk::parse(">>>\n| x\nconnection [p]\n").unwrap();
     let again = Talk::parse(&talk.to_string()).unwrap();
     assert_eq!(again.frames().unwrap(), talk.frames().unwrap(), "{talk}");
@@ -247,7 +248,7 @@ fn the_nameless_connection_keeps_its_place_when_written() {
 
 #[test]
 fn an_expectation_is_read_as_it_was_written() {
-    // The second two found by fuzzing: keys of a start line, named again behind it.
+    // The last two were found by fuzzing: keys of a start line, named again after it.
     for line in ["request GET / body none", "response 200 method x path /a", "request GET / key '|' direction |"] {
         let read = |line: &str| Talk::parse(&format!("expect {line}\n")).unwrap().expectations;
         let shown = read(line)[0].to_string();

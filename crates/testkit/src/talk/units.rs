@@ -1,4 +1,4 @@
-//! Small values as a person writes them: durations, dates, numbers. Next: [`super::parse`].
+//! Small values in the text: durations, dates, numbers. Next: [`super::parse`].
 
 use sniffer_packet::time::Timestamp;
 
@@ -14,7 +14,7 @@ const UNITS: [(&str, i64); 6] = [
 pub(super) const DURATION_ALLOWED: &str = "a whole number and a unit: ns, us, ms, s, m or h, at most 100 years";
 const HUNDRED_YEARS: i64 = 100 * 365 * 24 * 3_600_000_000_000;
 
-/// `5s`, `-10ms`: nanoseconds.
+/// Parses a duration such as `5s` or `-10ms` into nanoseconds.
 pub(super) fn duration(text: &str) -> Option<i64> {
     let digits = text.find(|c: char| c.is_ascii_alphabetic())?;
     let (number, unit) = text.split_at(digits);
@@ -23,7 +23,7 @@ pub(super) fn duration(text: &str) -> Option<i64> {
     (nanos.unsigned_abs() <= HUNDRED_YEARS as u64).then_some(nanos)
 }
 
-/// The longest unit that leaves a whole number.
+/// Writes a duration in the longest unit that gives a whole number.
 pub(super) fn duration_text(nanos: i64) -> String {
     let unit = UNITS.iter().rev().find(|(_, size)| nanos % size == 0).copied().unwrap_or(("ns", 1));
     let (name, size) = if nanos == 0 { ("s", 1) } else { unit };
@@ -32,7 +32,7 @@ pub(super) fn duration_text(nanos: i64) -> String {
 
 pub(super) const DATE_ALLOWED: &str = "RFC 3339 in UTC, 1970 to 2105: 2026-01-01T00:00:00Z, with up to 9 decimals";
 
-/// `2026-01-01T00:00:00.5Z`.
+/// Parses a date such as `2026-01-01T00:00:00.5Z`.
 pub(super) fn date(text: &str) -> Option<Timestamp> {
     let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
     let (time, fraction) = time.split_once('.').unwrap_or((time, "0"));
@@ -44,7 +44,7 @@ pub(super) fn date(text: &str) -> Option<Timestamp> {
     };
     let [year, month, day] = three(date, '-')?;
     let [hour, minute, second] = three(time, ':')?;
-    // pcap's seconds end in 2106.
+    // The seconds of pcap end in 2106.
     let sane = (1970..2106).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
     if !sane || hour > 23 || minute > 59 || second > 59 || fraction.len() > 9 {
         return None;
@@ -64,7 +64,7 @@ const fn days(year: u64, month: u64, day: u64) -> u64 {
     era * 146_097 + day_of_era - 719_468
 }
 
-/// A whole number, plain or with a 0x in front.
+/// Parses a whole number, decimal or with 0x before it.
 pub(super) fn number(text: &str) -> Option<u64> {
     match text.strip_prefix("0x") {
         Some(hex) => u64::from_str_radix(hex, 16).ok(),

@@ -1,7 +1,8 @@
-//! [`Talk`] back to text, so that a generated or captured conversation can be read, kept and edited.
+//! [`Talk`] back to text, so that a generated or captured conversation can be read, kept and
+//! edited.
 //!
-//! What [`Talk::parse`] reads from it is the same conversation, but for comments between directives. Next:
-//! [`super::parse`].
+//! [`Talk::parse`] reads the same conversation from it, except for comments between directives.
+//! Next: [`super::parse`].
 
 use std::fmt;
 

@@ -1,4 +1,5 @@
-//! IPv4 and IPv6 headers, extension headers, fragments, and the Internet checksum (RFC 791, RFC 8200, RFC 1071).
+//! IPv4 and IPv6 headers, extension headers, fragments, and the Internet checksum (RFC 791, RFC
+//! 8200, RFC 1071).
 //!
 //! It never routes and never refuses an address. Next: [`super::Wrap`].
 
@@ -28,19 +29,20 @@ pub struct Ip {
     pub ttl: u8,
     /// Identification, for fragments.
     pub id: u16,
-    /// IPv6: put a hop-by-hop and a destination-options header in front. IPv4: four no-operation options.
+    /// IPv6: put a hop-by-hop and a destination-options header in front. IPv4: four no-operation
+    /// options.
     pub extensions: bool,
     /// Write a total length (IPv6: payload length) of zero, as segmentation offload leaves it.
     pub length_zero: bool,
 }
 
 impl Ip {
-    /// A header with nothing special in it.
+    /// Makes a header with these values and no options.
     pub const fn new(src: IpAddr, dst: IpAddr, protocol: u8, ttl: u8) -> Self {
         Self { src, dst, protocol, ttl, id: 0, extensions: false, length_zero: false }
     }
 
-    /// The packet that carries `payload` whole.
+    /// Makes the packet that carries `payload` whole.
     pub fn packet(&self, payload: &[u8]) -> Result<WirePacket, WireError> {
         match (self.src, self.dst) {
             (IpAddr::V4(src), IpAddr::V4(dst)) => self.v4(src, dst, payload, 0, false),
@@ -52,7 +54,8 @@ impl Ip {
         }
     }
 
-    /// The packets that carry `payload` in fragments of at most `size` bytes (rounded down to a multiple of 8, at least 8).
+    /// Makes the packets that carry `payload` in fragments of at most `size` bytes, rounded down to
+    /// a multiple of 8, at least 8.
     pub fn fragments(&self, payload: &[u8], size: usize) -> Result<Vec<WirePacket>, WireError> {
         let size = (size / 8 * 8).max(8);
         let last = payload.len().saturating_sub(1) / size;
@@ -60,7 +63,7 @@ impl Ip {
         payload.chunks(size).enumerate().map(piece).collect()
     }
 
-    /// One fragment: `bytes` stand at `offset` (a multiple of 8) of the datagram's payload.
+    /// Makes a fragment with `bytes` at `offset` (a multiple of 8) in the datagram's payload.
     pub fn fragment(&self, bytes: &[u8], offset: usize, more: bool) -> Result<WirePacket, WireError> {
         // 13 bits, counted in units of eight bytes.
         if offset > 8 * 0x1fff {
@@ -70,7 +73,8 @@ impl Ip {
             (IpAddr::V4(src), IpAddr::V4(dst)) => self.v4(src, dst, bytes, offset, more),
             (IpAddr::V6(src), IpAddr::V6(dst)) => {
                 let mut header = vec![self.protocol, 0];
-                // The offset in units of eight happens to be the byte offset with its low three bits free for flags.
+                // The byte offset is the offset in units of eight with the low three bits free for
+                // flags.
                 header.extend(((offset as u16) | u16::from(more)).to_be_bytes());
                 header.extend(u32::from(self.id).to_be_bytes());
                 header.extend(bytes);
@@ -94,7 +98,8 @@ impl Ip {
         let mut header = vec![0x40 | (header_len / 4) as u8, 0];
         header.extend(if self.length_zero { 0 } else { total }.to_be_bytes());
         header.extend(self.id.to_be_bytes());
-        // Don't Fragment on everything that is no fragment, as current systems send it (RFC 1191).
+        // Don't Fragment on every packet that is no fragment, as current systems send it (RFC
+        // 1191).
         let flags = if more {
             0x2000
         } else if offset > 0 {
@@ -126,12 +131,14 @@ impl Ip {
         Ok(WirePacket { ethertype: IPV6, bytes: packet })
     }
 
-    /// The payload behind the extension headers, if they are wanted, and the first next-header value.
+    /// Returns the first next-header value, and the payload after the extension headers if they are
+    /// wanted.
     fn with_extensions(&self, payload: &[u8]) -> (u8, Vec<u8>) {
         if !self.extensions {
             return (self.protocol, payload.to_vec());
         }
-        // Each: next header, length in eight bytes beyond the first eight, PadN of four (RFC 8200 §4.2).
+        // Each: next header, length in units of eight bytes minus one, PadN of four (RFC 8200
+        // §4.2).
         let mut bytes = vec![DESTINATION_OPTIONS, 0, 1, 4, 0, 0, 0, 0];
         bytes.extend([self.protocol, 0, 1, 4, 0, 0, 0, 0]);
         bytes.extend(payload);
@@ -139,7 +146,7 @@ impl Ip {
     }
 }
 
-/// A UDP datagram in an IPv4 packet, for the tunnels that use one.
+/// Makes an IP packet with a UDP datagram, for tunnels over UDP.
 pub(super) fn udp(ip: &Ip, src: u16, dst: u16, payload: &[u8]) -> Result<WirePacket, WireError> {
     let len = field("UDP length", 8 + payload.len())?;
     let mut bytes = Vec::with_capacity(8 + payload.len());
@@ -149,7 +156,7 @@ pub(super) fn udp(ip: &Ip, src: u16, dst: u16, payload: &[u8]) -> Result<WirePac
     bytes.extend([0, 0]);
     bytes.extend(payload);
     let checksum = !sum(pseudo_header_sum(ip.src, ip.dst, IP_PROTOCOL_UDP, bytes.len()), &bytes);
-    // RFC 768: a computed zero is sent as all ones, for zero means "none".
+    // A computed zero is sent as all ones, because zero means "none" (RFC 768).
     let checksum = if checksum == 0 { 0xffff } else { checksum };
     bytes[6..8].copy_from_slice(&checksum.to_be_bytes());
     ip.packet(&bytes)
@@ -168,8 +175,8 @@ pub(super) fn pseudo_header_sum(src: IpAddr, dst: IpAddr, protocol: u8, len: usi
     sum(start, &(len as u32).to_be_bytes())
 }
 
-/// The Internet checksum's sum, not yet inverted, going on from `start` (RFC 1071); an odd last byte counts as if a
-/// zero followed.
+/// Sums up for the Internet checksum, continuing from `start`, without the final inversion (RFC
+/// 1071). An odd last byte counts as if a zero followed.
 pub(crate) fn sum(start: u16, bytes: &[u8]) -> u16 {
     let words = bytes.chunks(2).map(|pair| match *pair {
         [high, low] => u64::from(u16::from_be_bytes([high, low])),

@@ -1,13 +1,13 @@
 //! Link-layer headers: Ethernet, Linux cooked, BSD loopback, raw IP.
 //!
-//! It never pads: padding is the caller's wish. Sources: <https://www.tcpdump.org/linktypes.html> and the pages behind
-//! it. Next: [`super::OwnedFrame`].
+//! It never pads; the caller does. Sources: <https://www.tcpdump.org/linktypes.html> and the pages
+//! linked there. Next: [`super::OwnedFrame`].
 
 use sniffer_packet::frame::LinkType;
 
 use super::{IPV4, IPV6, Way, WireError, WirePacket};
 
-/// Names as the text format writes them.
+/// Link types and their names in the text format.
 const NAMES: [(&str, LinkType); 9] = [
     ("ethernet", LinkType::ETHERNET),
     ("sll", LinkType::LINUX_SLL),
@@ -36,12 +36,13 @@ pub fn link_name(link: LinkType) -> Option<&'static str> {
 const CLIENT_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const SERVER_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
 
-/// A packet behind the header of its link type.
+/// Returns a packet with the header of its link type before it.
 pub fn frame_bytes(link: LinkType, packet: &WirePacket, way: Way) -> Result<Vec<u8>, WireError> {
     let mut bytes = match link {
         LinkType::ETHERNET => ethernet_header(packet.ethertype, way),
         LinkType::LINUX_SLL => {
-            // Packet type 0 "to us" or 4 "from us": the capture stands on the server. ARPHRD 1 is Ethernet.
+            // Packet type 0 "to us" or 4 "from us": the capture is taken on the server. ARPHRD 1 is
+            // Ethernet.
             let mut header = vec![0, from_us(way), 0, 1, 0, 6];
             header.extend(padded_mac(way));
             header.extend(packet.ethertype.to_be_bytes());
@@ -65,7 +66,7 @@ pub fn frame_bytes(link: LinkType, packet: &WirePacket, way: Way) -> Result<Vec<
     Ok(bytes)
 }
 
-/// Destination, source, EtherType.
+/// Makes an Ethernet header: destination, source, EtherType.
 pub(super) fn ethernet_header(ethertype: u16, way: Way) -> Vec<u8> {
     let (src, dst) = match way {
         Way::ToServer => (CLIENT_MAC, SERVER_MAC),
@@ -88,7 +89,7 @@ fn from_us(way: Way) -> u8 {
     if way == Way::ToClient { 4 } else { 0 }
 }
 
-/// `AF_INET`, and `AF_INET6` as macOS numbers it (NetBSD says 24, FreeBSD 28).
+/// Address family: `AF_INET`, or `AF_INET6` by the number of macOS (NetBSD has 24, FreeBSD 28).
 fn family(link: LinkType, packet: &WirePacket) -> Result<u32, WireError> {
     match packet.ethertype {
         IPV4 => Ok(2),

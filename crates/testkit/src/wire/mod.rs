@@ -1,10 +1,11 @@
 //! Frames built by hand, header by header, from the RFCs: TCP, IP, tunnels, link layers.
 //!
-//! It shares no code with [`sniffer_packet::decode`] on purpose, and never checks that a packet makes sense: tests need
-//! nonsense too. What cannot be written at all (a length over its field) is a [`WireError`].
+//! It shares no code with [`sniffer_packet::decode`] on purpose. It never checks that a packet
+//! makes sense, because tests need nonsense too. A packet that cannot be written, because a length
+//! does not fit its field, is a [`WireError`].
 //!
-//! Inside out: [`Tcp`] → [`Ip`] → any number of [`Wrap`]s → [`frame_bytes`] with a link header. Next: `tcp`, `ip`,
-//! `tunnel`, `link` beside this file.
+//! From the inside out: [`Tcp`] → [`Ip`] → any number of [`Wrap`]s → [`frame_bytes`] with a link
+//! header. Next: `tcp`, `ip`, `tunnel`, `link` beside this file.
 
 mod ip;
 mod link;
@@ -20,7 +21,7 @@ pub use link::{frame_bytes, link_name, link_named};
 pub use tcp::Tcp;
 pub use tunnel::Wrap;
 
-/// Which way a packet goes between the two hosts: decides MAC addresses and the ends of a tunnel.
+/// Direction of a packet between the two hosts; decides MAC addresses and the ends of a tunnel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "there are two ways")]
 pub enum Way {
@@ -31,7 +32,7 @@ pub enum Way {
 }
 
 impl Way {
-    /// The other way.
+    /// The opposite direction.
     #[must_use]
     pub const fn back(self) -> Self {
         match self {
@@ -52,11 +53,11 @@ impl Way {
 pub struct WirePacket {
     /// EtherType: 0x0800 for IPv4, 0x86dd for IPv6, 0x8100 for a VLAN tag …
     pub ethertype: u16,
-    /// From the first byte after the EtherType.
+    /// Bytes after the EtherType.
     pub bytes: Vec<u8>,
 }
 
-/// Why a frame cannot be written.
+/// The reason why a frame cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WireError {
@@ -64,25 +65,25 @@ pub enum WireError {
     TooLong {
         /// The header with the field.
         header: &'static str,
-        /// The length that came.
+        /// The length.
         len: usize,
-        /// The greatest the field can say.
+        /// The largest value of the field.
         max: usize,
     },
     /// The two addresses are not of one family.
     MixedFamilies,
     /// This layer cannot carry that packet: Teredo carries no IPv4, raw IP no VLAN tag.
     Cannot {
-        /// What should have carried it.
+        /// The layer that should carry it.
         carrier: String,
-        /// The EtherType of what came.
+        /// EtherType of the packet.
         ethertype: u16,
     },
-    /// Text that names no layer, and what is allowed.
+    /// The text names no layer.
     Unknown {
-        /// What came.
+        /// The text.
         found: String,
-        /// What is allowed.
+        /// The allowed names.
         allowed: &'static str,
     },
 }

@@ -1,6 +1,6 @@
 //! A TCP segment as bytes, with its checksum (RFC 9293 §3.1).
 //!
-//! It never looks at what came before: sequence numbers are the caller's. Next: [`super::Ip`], which carries it.
+//! It keeps no state: the caller chooses sequence numbers. Next: [`super::Ip`], which carries it.
 
 use std::net::IpAddr;
 
@@ -10,17 +10,17 @@ use sniffer_packet::segment::Flags;
 use super::ip::{IP_PROTOCOL_TCP, pseudo_header_sum, sum};
 use super::{Ip, WireError, WirePacket};
 
-/// The fields of a TCP segment. `Default` is not given: a segment without ends means nothing.
+/// The fields of a TCP segment. There is no `Default`, because a segment needs endpoints.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "a header's fields, all free; no invariant")]
 pub struct Tcp {
-    /// Who sends it.
+    /// Sender.
     pub src: Endpoint,
-    /// To whom.
+    /// Receiver.
     pub dst: Endpoint,
     /// Sequence number.
     pub seq: u32,
-    /// Acknowledgement number, written even when the flag is not set.
+    /// Acknowledgement number, written even if the flag is not set.
     pub ack: u32,
     /// Control bits.
     pub flags: Flags,
@@ -28,22 +28,22 @@ pub struct Tcp {
     pub window: u16,
     /// Urgent pointer.
     pub urgent: u16,
-    /// Options as they stand on the wire; padded here to a multiple of four with zeros (End of Option List).
+    /// Bytes of the options; padded to a multiple of four with zeros (End of Option List).
     pub options: Vec<u8>,
     /// Payload.
     pub payload: Vec<u8>,
-    /// Write a checksum that is wrong, as transmit offload leaves it.
+    /// Write a wrong checksum, as transmit offload leaves it.
     pub bad_checksum: bool,
 }
 
 impl Tcp {
-    /// A segment with nothing but its ends, numbers and flags.
+    /// Makes a segment of endpoints, numbers and flags, without options and payload.
     pub fn new(src: Endpoint, dst: Endpoint, seq: u32, ack: u32, flags: Flags) -> Self {
         let (options, payload) = (Vec::new(), Vec::new());
         Self { src, dst, seq, ack, flags, window: 65_535, urgent: 0, options, payload, bad_checksum: false }
     }
 
-    /// Header and payload with the checksum over the pseudo-header.
+    /// Returns header and payload, with the checksum over the pseudo-header.
     pub fn bytes(&self) -> Result<Vec<u8>, WireError> {
         let mut options = self.options.clone();
         options.resize(options.len().next_multiple_of(4), 0);
@@ -69,12 +69,13 @@ impl Tcp {
         Ok(bytes)
     }
 
-    /// In an IP packet with this hop limit and nothing else special.
+    /// Returns it in an IP packet with this hop limit.
     pub fn packet(&self, ttl: u8) -> Result<WirePacket, WireError> {
         Ip::new(self.src.ip, self.dst.ip, IP_PROTOCOL_TCP, ttl).packet(&self.bytes()?)
     }
 
-    /// The largest payload that one IP packet takes between hosts of this family, with `options` bytes of options.
+    /// The largest payload that one IP packet takes between hosts of this family, with `options`
+    /// bytes of options.
     pub const fn payload_max(ip: &IpAddr, options: usize) -> usize {
         let ip_header = match ip {
             IpAddr::V4(_) => 20,

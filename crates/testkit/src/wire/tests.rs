@@ -1,4 +1,4 @@
-//! The frame builder against bytes worked out by hand; whole captures were read back with tshark.
+//! The frame builder against bytes made by hand; tshark has read whole captures back.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -34,7 +34,7 @@ fn the_checksum_of_rfc_1071_is_found() {
 }
 
 #[test]
-fn fragments_say_where_they_stand() {
+fn fragments_have_their_offsets() {
     let bytes = segment().bytes().unwrap();
     let ip = Ip { id: 7, ..Ip::new(segment().src.ip, segment().dst.ip, 6, 64) };
     let parts = ip.fragments(&bytes, 16).unwrap();
@@ -44,7 +44,7 @@ fn fragments_say_where_they_stand() {
 }
 
 #[test]
-fn every_wrap_is_spelt_as_it_is_read() {
+fn every_wrap_is_written_as_it_is_parsed() {
     for text in
         "vlan:5 vlan:5/6 qinq:7 mpls:16 pppoe gre erspan vxlan:100/200 geneve:1 ipip 6in4 4in6 gtpu:9 l2tp teredo"
             .split(' ')
@@ -57,7 +57,7 @@ fn every_wrap_is_spelt_as_it_is_read() {
 }
 
 #[test]
-fn what_cannot_be_carried_is_said() {
+fn a_packet_that_cannot_be_carried_is_an_error() {
     let packet = segment().packet(64).unwrap();
     let error = Wrap::Teredo.around(&packet, Way::ToServer).unwrap_err();
     assert_eq!(error.to_string(), "teredo cannot carry a packet of EtherType 0x0800");

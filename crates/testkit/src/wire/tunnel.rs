@@ -1,7 +1,7 @@
-//! Encapsulations: each takes a packet and gives a packet, so they nest in any order that makes sense.
+//! Tunnels and tags: each puts a layer around a packet, so they nest in any order that makes sense.
 //!
-//! It never fragments and never invents inner packets. Each line cites where its header is defined. Next: `link`
-//! beside this file.
+//! It never fragments and never invents inner packets. Each variant cites the definition of its
+//! header. Next: `link` beside this file.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -11,7 +11,8 @@ use super::ip::{IPV4, IPV6, Ip, udp};
 use super::link::ethernet_header;
 use super::{Way, WireError, WirePacket};
 
-/// One layer around a packet. The two numbers are the identifier to the server and back: they may differ (policy 10).
+/// One layer around a packet. The two numbers are the identifiers to the server and back, which may
+/// differ (policy 10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Wrap {
@@ -49,7 +50,7 @@ const ALLOWED: &str = "vlan:ID, qinq:ID, mpls:LABEL, pppoe, gre, erspan, vxlan:V
                        gtpu:TEID, l2tp, teredo (an ID may be TO/BACK)";
 
 impl Wrap {
-    /// The packet around `inner`.
+    /// Returns the packet with this layer around `inner`.
     pub fn around(self, inner: &WirePacket, way: Way) -> Result<WirePacket, WireError> {
         let id = |to: u32, back: u32| if way == Way::ToServer { to } else { back };
         match self {
@@ -106,7 +107,8 @@ impl Wrap {
                 udp(&outer_v4(17, way), 2_152, 2_152, &bytes)
             }
             Self::L2tp => {
-                // A data message, version 2, without optional fields: tunnel 1, session 1; PPP address and control.
+                // A data message, version 2, without optional fields: tunnel 1, session 1; PPP
+                // address and control.
                 let mut bytes = vec![0, 2, 0, 1, 0, 1, 0xff, 3];
                 bytes.extend(self.ppp_protocol(inner)?.to_be_bytes());
                 bytes.extend(&inner.bytes);
@@ -204,7 +206,8 @@ fn joined(head: &[u8], tail: &[u8]) -> Vec<u8> {
     [head, tail].concat()
 }
 
-/// Documentation addresses (RFC 5737), so that an outer address in an output is seen at once.
+/// Outer header with documentation addresses (RFC 5737), so that an outer address in an output is
+/// noticed.
 fn outer_v4(protocol: u8, way: Way) -> Ip {
     let ends = [1, 2].map(|n| IpAddr::V4(Ipv4Addr::new(192, 0, 2, n)));
     let (src, dst) = if way == Way::ToServer { (ends[0], ends[1]) } else { (ends[1], ends[0]) };

@@ -189,7 +189,7 @@ proptest! {
             let (side, _, mut segment) = segment("c 0 0 A");
             segment.seq = SeqNumber(isn).add(at as u32);
             segment.payload = bytes;
-            log.ledger.received(bytes.len());
+            log.ledger.receive(bytes.len());
             let now = Timestamp::from_nanos(number as u64 * 100_000);
             push_at(&mut connection, side, &segment, Now { now, ..Now::default() }, &Limits::default(), &mut log);
         }

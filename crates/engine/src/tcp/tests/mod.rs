@@ -21,7 +21,7 @@ use sniffer_packet::time::Timestamp;
 use super::*;
 use crate::anomaly::Anomaly;
 use crate::config::Limits;
-use crate::ledger::{Fate, Ledger};
+use crate::ledger::{Account, Fate};
 use crate::stream::{Delivery, EndCause, GapCause, Retention, StreamSink};
 
 const CLIENT: Side = Side::Low;
@@ -35,7 +35,7 @@ struct Log {
     /// For each delivered piece, true if a segment started at its first byte.
     starts: Vec<bool>,
     retention: Option<Retention>,
-    ledger: Ledger,
+    ledger: Account,
 }
 
 impl Log {
@@ -77,7 +77,7 @@ impl StreamSink for Log {
         self.retention.unwrap_or(Retention::Open)
     }
 
-    fn ledger(&mut self) -> &mut Ledger {
+    fn account(&mut self) -> &mut Account {
         &mut self.ledger
     }
 }
@@ -163,12 +163,12 @@ fn end<S: StreamSink>(connection: &mut TcpConnection, cause: EndCause, sink: &mu
 
 /// Each row is a segment and what it delivers. `end` is what the end of the capture delivers.
 #[track_caller]
-fn check(rows: &[(&str, &str)], end: &str) -> Ledger {
+fn check(rows: &[(&str, &str)], end: &str) -> Account {
     check_with(&Limits::default(), rows, end)
 }
 
 #[track_caller]
-fn check_with(limits: &Limits, rows: &[(&str, &str)], at_the_end: &str) -> Ledger {
+fn check_with(limits: &Limits, rows: &[(&str, &str)], at_the_end: &str) -> Account {
     let mut connection = TcpConnection::new();
     let mut log = Log::default();
     let mut received = 0;

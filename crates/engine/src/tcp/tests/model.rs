@@ -27,9 +27,9 @@ proptest! {
     ) {
         let mut connection = TcpConnection::new();
         let mut stream = Vec::new();
-        let mut ledger = Ledger::default();
+        let mut ledger = Account::default();
         {
-            struct Keep<'a>(&'a mut Vec<Option<u8>>, &'a mut Ledger);
+            struct Keep<'a>(&'a mut Vec<Option<u8>>, &'a mut Account);
             impl StreamSink for Keep<'_> {
                 fn deliver(&mut self, _: Side, delivery: Delivery<'_>) {
                     match delivery {
@@ -49,7 +49,7 @@ proptest! {
                 fn retention(&self, _: Side) -> Retention {
                     Retention::Open
                 }
-                fn ledger(&mut self) -> &mut Ledger {
+                fn account(&mut self) -> &mut Account {
                     self.1
                 }
             }

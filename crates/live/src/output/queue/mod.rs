@@ -1,8 +1,8 @@
 //! The bounded queue in front of an output, and its accounts.
 //!
-//! **At every instant: emitted = delivered + dropped (by reason) + queued**, where queued counts what waits and what an
-//! output has in its hands. All of it changes under one lock. What does not fit is dropped, the newest first; offering
-//! never waits. Next: [`super`].
+//! **At every instant: emitted = delivered + dropped (by reason) + queued**, where queued counts the
+//! messages that wait and those that the output has in hand. All counts change under one lock. A new
+//! message that does not fit is dropped; offering never waits. Next: [`super`].
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -15,30 +15,31 @@ use super::envelope::Envelope;
 /// Messages that may be queued for an output (arbitrary: eight seconds at 2 000 a second).
 const MESSAGES_MAX: usize = 16_384;
 
-/// Their bytes: three outputs and the capture's buffers stay within 256 MiB beside the engine's 128.
+/// Bytes of messages that may be queued for an output: three outputs and the capture's buffers stay
+/// within 256 MiB besides the engine's 128.
 const BYTES_MAX: usize = 16 << 20;
 
 /// Why a message was not delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reason {
-    /// The output was slower than the messages.
+    /// The output was too slow for the messages.
     QueueFull,
-    /// The receiver said that it does not want it.
+    /// The receiver answered that it does not want the message.
     Refused,
-    /// It failed on every try.
+    /// Every try failed.
     Failed,
-    /// The output had ended: a closed or full standard output.
+    /// The output had ended: standard output was closed or its disk full.
     OutputEnded,
     /// The time for draining was over.
     DrainTimeout,
 }
 
 impl Reason {
-    /// All of them.
+    /// All reasons.
     pub const ALL: [Self; 5] = [Self::QueueFull, Self::Refused, Self::Failed, Self::OutputEnded, Self::DrainTimeout];
 
-    /// As it stands in logs.
+    /// Returns its name in logs.
     pub const fn name(self) -> &'static str {
         match self {
             Self::QueueFull => "queueFull",
@@ -54,35 +55,35 @@ impl Reason {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Tally {
-    /// Offered to the output.
+    /// Messages offered to the output.
     pub emitted: u64,
-    /// Taken by its receiver.
+    /// Messages that reached the receiver.
     pub delivered: u64,
-    /// Waiting, or being delivered.
+    /// Messages that wait or are being delivered.
     pub queued: u64,
-    /// Tries beyond the first.
+    /// Tries after the first of each message.
     pub retried: u64,
     dropped: [u64; Reason::ALL.len()],
 }
 
 impl Tally {
-    /// Dropped for this reason.
+    /// Returns the messages dropped for this reason.
     pub const fn dropped(&self, reason: Reason) -> u64 {
         self.dropped[reason as usize]
     }
 
-    /// Dropped for any reason.
+    /// Returns the messages dropped for any reason.
     pub fn dropped_in_all(&self) -> u64 {
         self.dropped.iter().sum()
     }
 }
 
-/// The queue; shared by who offers and the output.
+/// The queue, shared by the engine thread and the output.
 #[derive(Debug)]
 pub(crate) struct Queue {
     inner: Mutex<Inner>,
     changed: Condvar,
-    /// The same for who waits without a thread.
+    /// The same signal, for tasks.
     notify: Notify,
     messages_max: usize,
     bytes_max: usize,
@@ -92,10 +93,11 @@ pub(crate) struct Queue {
 struct Inner {
     waiting: VecDeque<Envelope>,
     in_hand: usize,
-    /// Bytes of both.
+    /// Bytes of the messages that wait or are in hand.
     bytes: usize,
     state: State,
-    /// Tickets of an earlier round are void: what they were for is counted already.
+    /// Number of times the queue was ended. A ticket of an earlier round is void: its message was
+    /// counted when the queue was ended.
     round: u64,
     tally: Tally,
 }
@@ -103,13 +105,13 @@ struct Inner {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Open,
-    /// Nothing new comes; what there is may still be delivered.
+    /// No new messages come; those in the queue may still be delivered.
     Closed,
-    /// Nothing is delivered any more.
+    /// No message is delivered any more.
     Ended(Reason),
 }
 
-/// A message in an output's hands. Dropped undelivered, it counts as failed.
+/// A message that an output has in hand. If it is dropped undelivered, it counts as failed.
 #[derive(Debug)]
 pub(crate) struct Ticket {
     queue: Arc<Queue>,
@@ -136,7 +138,7 @@ impl Queue {
         Arc::new(Self { inner: Mutex::new(inner), changed, notify, messages_max, bytes_max })
     }
 
-    /// A panic elsewhere leaves numbers that are whole: each change is one step under the lock.
+    /// A panic elsewhere leaves consistent counts: each change is one step under the lock.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -146,13 +148,13 @@ impl Queue {
         self.notify.notify_one();
     }
 
-    /// Puts a message in, or says why not.
+    /// Queues a message, or returns why it was dropped.
     pub(crate) fn offer(&self, envelope: Envelope) -> Result<(), Reason> {
         let mut inner = self.lock();
         inner.tally.emitted += 1;
         let size = envelope.size();
         let full = inner.waiting.len() + inner.in_hand >= self.messages_max
-            // One that is larger than all the room there is passes alone.
+            // A message that is larger than the limit passes when the queue is empty.
             || inner.bytes > 0 && inner.bytes + size > self.bytes_max;
         let refused = match inner.state {
             State::Ended(reason) => Some(reason),
@@ -170,7 +172,7 @@ impl Queue {
         Ok(())
     }
 
-    /// The next message, waited for; `None` once there will be no more.
+    /// Waits for the next message. Returns `None` once there will be no more.
     pub(crate) fn take(self: &Arc<Self>) -> Option<Ticket> {
         let mut inner = self.lock();
         loop {
@@ -184,14 +186,14 @@ impl Queue {
         }
     }
 
-    /// Those that are there, at most so many.
+    /// Returns the messages that wait, at most `most`.
     pub(crate) fn take_ready(self: &Arc<Self>, most: usize) -> Vec<Ticket> {
         let mut inner = self.lock();
         let count = inner.waiting.len().min(most);
         (0..count).filter_map(|_| inner.waiting.pop_front().map(|envelope| self.ticket(&mut inner, envelope))).collect()
     }
 
-    /// As [`Self::take`], for a task.
+    /// Like [`Self::take`], for a task.
     pub(crate) async fn next(self: &Arc<Self>) -> Option<Ticket> {
         loop {
             {
@@ -203,12 +205,12 @@ impl Queue {
                     return None;
                 }
             }
-            // A message that came in between has left a permit.
+            // A message that came in the meantime has left a permit.
             self.notify.notified().await;
         }
     }
 
-    /// Until it is ended, for a task; not while another waits for [`Self::next`].
+    /// Waits, as a task, until the queue is ended. No other task may wait for [`Self::next`] meanwhile.
     pub(crate) async fn ended(&self) {
         while !self.has_ended() {
             self.notify.notified().await;
@@ -220,7 +222,7 @@ impl Queue {
         Ticket { queue: Arc::clone(self), envelope, round: inner.round, settled: false }
     }
 
-    /// Nothing new comes.
+    /// Closes the queue: no new messages come.
     pub(crate) fn close(&self) {
         let mut inner = self.lock();
         if inner.state == State::Open {
@@ -230,7 +232,7 @@ impl Queue {
         self.wake();
     }
 
-    /// Ends it: what is queued is dropped for this reason, and so is what comes.
+    /// Ends the queue: drops all queued messages, and all that come, for this reason.
     pub(crate) fn end(&self, reason: Reason) {
         let mut inner = self.lock();
         let queued = inner.waiting.len() + inner.in_hand;
@@ -245,12 +247,12 @@ impl Queue {
         self.wake();
     }
 
-    /// Whether it was ended, so that who has a message in hand may let go of it.
+    /// Returns whether the queue was ended, so that an output may abandon the message it has in hand.
     pub(crate) fn has_ended(&self) -> bool {
         matches!(self.lock().state, State::Ended(_))
     }
 
-    /// Waits until nothing is queued, or until then; whether nothing is.
+    /// Waits until nothing is queued, at most until `until`. Returns whether nothing is queued.
     pub(crate) fn drained(&self, until: Instant) -> bool {
         let mut inner = self.lock();
         loop {
@@ -265,12 +267,12 @@ impl Queue {
         }
     }
 
-    /// One more try.
+    /// Counts another try.
     pub(crate) fn count_retry(&self) {
         self.lock().tally.retried += 1;
     }
 
-    /// The accounts, all of the same instant.
+    /// Returns the accounts, all of the same instant.
     pub(crate) fn tally(&self) -> Tally {
         let inner = self.lock();
         Tally { queued: (inner.waiting.len() + inner.in_hand) as u64, ..inner.tally }
@@ -282,17 +284,17 @@ impl Ticket {
         &self.envelope
     }
 
-    /// Whether it still matters what becomes of it: not once the queue was ended.
+    /// Returns whether the message is still to be delivered: not once the queue was ended.
     pub(crate) fn is_wanted(&self) -> bool {
         self.queue.lock().round == self.round
     }
 
-    /// It reached its receiver.
+    /// Counts the message as delivered.
     pub(crate) fn delivered(mut self) {
         self.settle(|tally| tally.delivered += 1);
     }
 
-    /// It did not.
+    /// Counts the message as dropped.
     pub(crate) fn dropped(mut self, reason: Reason) {
         self.settle(|tally| tally.dropped[reason as usize] += 1);
     }

@@ -40,7 +40,7 @@ fn bytes_are_bounded_too_but_a_huge_message_passes_alone() {
 }
 
 #[test]
-fn what_is_let_go_of_counts_as_failed() {
+fn a_dropped_ticket_counts_as_failed() {
     let queue = Queue::bounded(9, usize::MAX);
     queue.offer(envelope(1, 1)).unwrap();
     drop(queue.take());

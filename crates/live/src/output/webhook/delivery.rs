@@ -1,6 +1,8 @@
-//! Who is posted when: messages of one connection in order, those of others at the same time, each with its tries.
+//! The order of posts: messages of one connection one after the other, those of different
+//! connections at the same time, each with its tries.
 //!
-//! A message that waits for its next try holds up its own connection and nobody else. It opens no socket: [`Post`] does.
+//! A message that waits for its next try holds up only its own connection. This file opens no
+//! socket: [`Post`] does.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -21,7 +23,7 @@ use crate::output::retry::{Attempt, pause};
 /// Requests in flight at once. Arbitrary: with an answer in 10 ms, 3 200 messages a second.
 pub(crate) const IN_FLIGHT: usize = 32;
 
-/// Failures in the log a second; the rest is counted.
+/// Failures logged per second; the others are only counted.
 const LOGGED: u32 = 10;
 
 /// Makes one try.
@@ -30,7 +32,7 @@ pub(crate) trait Post {
     async fn post(&self, key: Key, body: Bytes) -> Attempt;
 }
 
-/// Delivers what the queue gives until it ends.
+/// Delivers messages until the queue ends.
 pub(crate) async fn deliver_all(queue: &Arc<Queue>, post: &impl Post, longest_pause: Duration) {
     let delivery = Delivery {
         queue,
@@ -39,29 +41,30 @@ pub(crate) async fn deliver_all(queue: &Arc<Queue>, post: &impl Post, longest_pa
         slots: Semaphore::new(IN_FLIGHT),
         failures: Throttle::new(LOGGED).into(),
     };
-    // Messages behind the one of their connection that is being delivered.
-    let mut lanes: HashMap<FlowId, VecDeque<Ticket>> = HashMap::new();
+    // By connection: the messages that wait for the one being delivered.
+    let mut waiting: HashMap<FlowId, VecDeque<Ticket>> = HashMap::new();
     let mut sending = FuturesUnordered::new();
     let mut open = true;
     while open || !sending.is_empty() {
         tokio::select! {
             Some(connection) = sending.next(), if !sending.is_empty() => {
-                match lanes.get_mut(&connection).and_then(VecDeque::pop_front) {
+                match waiting.get_mut(&connection).and_then(VecDeque::pop_front) {
                     Some(next) => sending.push(delivery.deliver(next)),
-                    None => drop(lanes.remove(&connection)),
+                    None => drop(waiting.remove(&connection)),
                 }
             }
             ticket = queue.next(), if open => match ticket {
-                Some(ticket) => match lanes.entry(ticket.envelope().key.connection) {
-                    std::collections::hash_map::Entry::Occupied(mut lane) => lane.get_mut().push_back(ticket),
-                    std::collections::hash_map::Entry::Vacant(lane) => {
-                        lane.insert(VecDeque::new());
+                Some(ticket) => match waiting.entry(ticket.envelope().key.connection) {
+                    std::collections::hash_map::Entry::Occupied(mut queue) => queue.get_mut().push_back(ticket),
+                    std::collections::hash_map::Entry::Vacant(entry) => {
+                        entry.insert(VecDeque::new());
                         sending.push(delivery.deliver(ticket));
                     }
                 },
                 None => open = false,
             },
-            // Once nothing new comes, only the end of the time for draining can come before the last answer.
+            // After the queue is closed, only the end of the time for draining can come before the
+            // last response.
             () = queue.ended(), if !open => return,
         }
     }
@@ -76,7 +79,7 @@ struct Delivery<'a, P> {
 }
 
 impl<P: Post> Delivery<'_, P> {
-    /// Delivers one message or gives it up; its connection.
+    /// Delivers one message or drops it. Returns its connection.
     async fn deliver(&self, ticket: Ticket) -> FlowId {
         let key = ticket.envelope().key;
         // The line feed is for standard output.
@@ -85,7 +88,7 @@ impl<P: Post> Delivery<'_, P> {
         let mut failed = 0;
         loop {
             let outcome = {
-                // Never closed; a pause between tries takes no slot.
+                // The semaphore is never closed. A pause between tries takes no slot.
                 let _slot = self.slots.acquire().await;
                 self.post.post(key, body.clone()).await
             };

@@ -1,7 +1,8 @@
-//! The webhook: one POST a message, several in flight, in order on each connection.
+//! The webhook: one POST per message, several in flight, in order within each connection.
 //!
-//! It runs in a thread of its own with its own runtime, so the program around it needs none. Next: [`delivery`] for order
-//! and tries, [`post`] for the request, [`own`] for how our own posts are kept out of the capture.
+//! It runs in a thread of its own with its own runtime, so the program around it needs none. Next:
+//! [`delivery`], order and tries; [`post`], the request; [`own`], which keeps our own posts out of
+//! the capture.
 
 pub(crate) mod delivery;
 pub(crate) mod own;
@@ -14,7 +15,7 @@ use std::time::Duration;
 use super::queue::Queue;
 use post::Client;
 
-/// Delivers until the queue ends. `longest_pause` bounds what a receiver may ask for between tries.
+/// Delivers until the queue ends. `longest_pause` bounds the pause that a receiver may ask for.
 pub(crate) fn run(queue: &Arc<Queue>, client: &Client, longest_pause: Duration) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(delivery::deliver_all(queue, client, longest_pause));

@@ -1,7 +1,7 @@
-//! Our own posts, kept out of what is captured: otherwise each would be captured and posted, for ever.
+//! The webhook's own traffic: it is kept out of the capture, or each post would cause another post.
 //!
-//! The addresses that the webhook's name resolves to are told to the engine before the first connection to them, and it
-//! counts their traffic as our own.
+//! The engine learns the addresses that the webhook's name resolves to before the first connection
+//! to them, and counts their traffic as our own.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,11 +11,11 @@ use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use sniffer_packet::key::Endpoint;
 
-/// Endpoints of the webhook; grows when its name resolves to others.
+/// Endpoints of the webhook. The list grows when its name resolves to new addresses.
 #[derive(Debug, Default)]
 pub(crate) struct SelfTraffic {
     endpoints: Mutex<Vec<Endpoint>>,
-    /// How many there are, to look without the lock.
+    /// Number of endpoints, readable without the lock.
     count: AtomicUsize,
 }
 
@@ -29,8 +29,8 @@ impl SelfTraffic {
         }
     }
 
-    /// Those beyond the first `known`.
-    pub(crate) fn beyond(&self, known: usize) -> Vec<Endpoint> {
+    /// Returns the endpoints after the first `known`.
+    pub(crate) fn after(&self, known: usize) -> Vec<Endpoint> {
         if self.count.load(Ordering::Acquire) == known {
             return Vec::new();
         }
@@ -38,7 +38,7 @@ impl SelfTraffic {
     }
 }
 
-/// Looks names up as the system does, and remembers what it found when the webhook's port is watched.
+/// Resolves names as the system does. Remembers the addresses if the webhook's port is watched.
 #[derive(Debug, Clone)]
 pub(crate) struct Resolver {
     port: u16,
@@ -46,8 +46,8 @@ pub(crate) struct Resolver {
 }
 
 impl Resolver {
-    /// For this URL; with `own` when its port is watched. An address in the URL itself is never looked up, so it is told
-    /// now.
+    /// A resolver for this URL, with `own` if its port is watched. An address in the URL itself is
+    /// never looked up, so it is remembered now.
     pub(crate) fn new(url: &Url, own: Option<Arc<SelfTraffic>>) -> Self {
         let port = url.port_or_known_default().unwrap_or_default();
         let host = url.host_str().unwrap_or_default();
@@ -76,15 +76,15 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn addresses_are_told_once_before_they_are_used() {
+    async fn addresses_are_remembered_once_before_they_are_used() {
         let own = Arc::new(SelfTraffic::default());
         let resolver = Resolver::new(&"http://localhost:8080/".parse().unwrap(), Some(Arc::clone(&own)));
-        assert!(own.beyond(0).is_empty(), "a name is looked up when it is used");
+        assert!(own.after(0).is_empty(), "a name is looked up when it is used");
         let found: Vec<_> = resolver.resolve("localhost".parse().unwrap()).await.unwrap().collect();
-        assert_eq!(own.beyond(0).len(), found.len());
-        assert!(own.beyond(0).iter().all(|endpoint| endpoint.ip.is_loopback() && endpoint.port == 8080));
+        assert_eq!(own.after(0).len(), found.len());
+        assert!(own.after(0).iter().all(|endpoint| endpoint.ip.is_loopback() && endpoint.port == 8080));
         let _ = resolver.resolve("localhost".parse().unwrap()).await.unwrap();
-        assert!(own.beyond(found.len()).is_empty());
+        assert!(own.after(found.len()).is_empty());
     }
 
     #[test]
@@ -96,7 +96,7 @@ mod tests {
         ] {
             let own = Arc::new(SelfTraffic::default());
             Resolver::new(&url.parse().unwrap(), Some(Arc::clone(&own)));
-            assert_eq!(own.beyond(0), [Endpoint::new(ip.parse().unwrap(), port)], "{url}");
+            assert_eq!(own.after(0), [Endpoint::new(ip.parse().unwrap(), port)], "{url}");
         }
     }
 }

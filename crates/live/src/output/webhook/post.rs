@@ -1,7 +1,7 @@
-//! One try: the request, its time-out, and what came back.
+//! One try: the request, its time-out, and the response.
 //!
-//! The token goes into the `Authorization` header of the configured host and nowhere else: redirects are not followed, no
-//! proxy is used, and no URL is in an error.
+//! The token is sent to the configured host, in the `Authorization` header, and nowhere else:
+//! redirects are not followed, no proxy is used, and errors name no URL.
 
 use std::error::Error;
 use std::fmt::Write;
@@ -20,14 +20,14 @@ use crate::config::Token;
 use crate::output::envelope::Key;
 use crate::output::retry::{Attempt, judge, retry_after};
 
-/// A try may take this long, from looking up the name to the answer's head.
+/// Time-out of a try, from the name look-up to the head of the response.
 const TRY: Duration = Duration::from_secs(5);
 
-/// The body of an answer may take this long and this many bytes; it is read only so that the connection can be used again.
+/// Limits of a response's body, which is read only so that the connection can be reused.
 const BODY_TIME: Duration = Duration::from_secs(1);
 const BODY_BYTES: usize = 64 << 10;
 
-/// Posts to one URL over connections that are kept.
+/// Posts to one URL over persistent connections.
 #[derive(Debug)]
 pub(crate) struct Client {
     client: reqwest::Client,
@@ -36,10 +36,10 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// For this URL.
+    /// A client for this URL.
     ///
     /// # Errors
-    /// No TLS can be had: no certificates that could be trusted.
+    /// TLS is not available: there are no trusted certificates.
     pub(crate) fn new(url: &Url, token: Option<&Token>, resolver: Resolver) -> Result<Self, String> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -65,17 +65,17 @@ impl Client {
         Ok(Self { client, url: url.clone(), timeout: TRY })
     }
 
-    /// With another time-out for a try.
+    /// The same client with another time-out for a try.
     #[cfg(test)]
     pub(crate) fn with_timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }
 }
 
-/// Says that a request is ours, and which version of the message it carries.
+/// Header that marks a request as ours. Its value is the version of the message's schema.
 pub(crate) const SCHEMA: &str = "sniffer-schema";
 
-/// The system's certificates; for plain http none.
+/// Returns a TLS configuration that trusts the system's certificates; for plain http, none.
 fn tls(url: &Url) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
@@ -99,7 +99,7 @@ impl Post for Client {
         let after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let after = after.and_then(|value| retry_after(value, SystemTime::now()));
         let outcome = judge(response.status().as_u16(), after);
-        // The answer is known; a body that hangs or is huge costs the connection and nothing else.
+        // The outcome is known. A body that hangs or is huge costs only the connection.
         let _ = tokio::time::timeout(BODY_TIME.min(self.timeout), read(response)).await;
         outcome
     }
@@ -115,7 +115,7 @@ async fn read(mut response: Response) {
     }
 }
 
-/// An error with its causes, without the URL: it may hold what must not be in a log.
+/// Returns an error with its causes, without the URL: it may hold secrets.
 fn reason(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();

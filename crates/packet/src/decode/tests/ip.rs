@@ -21,7 +21,7 @@ fn options_and_extension_headers_are_taken_off() {
         (51, &[&[6, 4], &[0; 22]]),
         // Mobility, HIP, Shim6.
         (135, &[&[139, 0, 0, 0, 0, 0, 0, 0], &[140, 0, 0, 0, 0, 0, 0, 0], &[6, 0, 0, 0, 0, 0, 0, 0]]),
-        // RFC 6946: a fragment header on a packet that is whole.
+        // A fragment header on a whole packet (RFC 6946).
         (44, &[&[6, 0, 0, 0, 0, 0, 0, 9]]),
         (44, &[&[60, 0, 0, 0, 0, 0, 0, 9], &[6, 0, 1, 4, 0, 0, 0, 0]]),
     ];
@@ -73,25 +73,25 @@ fn a_jumbogram_is_as_long_as_its_option_says() {
     bytes[4..6].fill(0);
     bytes.resize(40 + 70_000 + 9, b'x');
     assert_eq!(segment_of(101, &bytes).payload.len(), 70_000 - 8 - 20);
-    // RFC 2675 §3: too short for a jumbo payload.
+    // Too short for a jumbo payload (RFC 2675 §3).
     bytes[44..48].copy_from_slice(&65_535_u32.to_be_bytes());
     assert_eq!(decode_bytes(101, &bytes), Decoded::Skipped(Skipped::Malformed(Layer::Ip)));
 }
 
 #[test]
-fn a_length_beyond_the_wire_makes_no_hole() {
+fn a_length_of_more_than_was_on_the_wire_makes_no_hole() {
     let mut bytes = packet();
     bytes[2] = 0x73;
     let segment = segment_of(101, &bytes);
     assert_eq!((segment.payload, segment.cut, segment.checksum), (PAYLOAD, 0, Checksum::Unknown));
-    // Of what it claims, the capture's length on the wire decides.
+    // The capture's length on the wire bounds the claim.
     let frame = Frame::new(1, Timestamp::ZERO, LinkType(101), &bytes).with_wire_len(100);
     let Decoded::Segment(segment) = decode(&frame) else { panic!("no segment") };
     assert_eq!(usize::try_from(segment.cut).unwrap(), 100 - bytes.len());
 }
 
 #[test]
-fn fragments_say_where_they_belong() {
+fn fragments_have_an_id_an_offset_and_more() {
     let mut bytes = ip4(6, &[7; 24]);
     (bytes[4], bytes[5]) = (0x12, 0x34);
     for (field, offset, more) in [(0x2000_u16, 0, true), (0x2003, 24, true), (0x0003, 24, false), (0xe001, 8, true)] {
@@ -110,7 +110,7 @@ fn fragments_say_where_they_belong() {
 }
 
 #[test]
-fn fragments_without_a_length_or_without_hope_of_tcp_are_skipped() {
+fn fragments_without_a_length_or_of_other_protocols_are_skipped() {
     let mut ping = ip4(1, &[7; 24]);
     ping[6] = 0x20;
     check_skipped(101, &ping, Skipped::NotTcp);
@@ -129,7 +129,7 @@ fn a_reassembled_datagram_is_decoded_and_holds_no_fragment_of_its_own() {
     assert_eq!((segment.payload, segment.cut, segment.ttl), (PAYLOAD, 5, 9));
     let again = cat(&[&[44, 0, 1, 4, 0, 0, 0, 0], &[6, 0, 0, 0, 0, 0, 0, 9], &tcp()]);
     assert_eq!(decode_datagram(&facts, &again), Decoded::Skipped(Skipped::Malformed(Layer::Ip)));
-    // But a tunnel in it may carry one.
+    // A tunnel in it may carry one.
     let mut inner = packet();
     inner[6] = 0x20;
     let facts = DatagramFacts { protocol: 4, cut: 0, ..facts };

@@ -1,4 +1,4 @@
-//! Link types and what is told apart by an EtherType.
+//! Link types and EtherTypes.
 
 use super::*;
 
@@ -37,13 +37,13 @@ fn every_link_type_ends_at_the_same_segment() {
         (204, &[&[0, 0xff, 3, 0, 0x21], &v4]),
         (104, &[&[0x0f, 0, 8, 0], &v4]),
         (104, &[&[0x8f, 0, 0x86, 0xdd], &v6]),
-        // Frame relay: NLPID of IP, SNAP behind a pad, and Cisco's EtherType.
+        // Frame relay: NLPID of IP, SNAP after a pad, and Cisco's EtherType.
         (107, &[&[0x18, 0x41, 3, 0xcc], &v4]),
         (107, &[&[0x18, 0x41, 3, 0, 0x80, 0, 0, 0, 8, 0], &v4]),
         (107, &[&[0x18, 0x41, 8, 0], &v4]),
         (107, &[&[0x18, 0x41, 3, 0, 0x80, 0, 0x80, 0xc2, 0, 7], &ether(0x0800, &v4)]),
         (100, &[&[0xaa, 0xaa, 3, 0, 0, 0, 8, 0], &v4]),
-        // ARCNET: RFC 1051, RFC 1201, and the latter behind a filler.
+        // ARCNET: RFC 1051, RFC 1201, and RFC 1201 after a filler.
         (7, &[&[1, 2, 240], &v4]),
         (129, &[&[1, 2, 0, 0, 240], &v4]),
         (129, &[&[1, 2, 0, 0, 212, 0, 0, 1], &v4]),
@@ -59,7 +59,7 @@ fn every_link_type_ends_at_the_same_segment() {
         // NFLOG in both byte orders: a prefix of 1 byte (padded), then the packet.
         (239, &[&[2, 0, 0, 0, 5, 0, 10, 0, 0, 0, 0, 0, 60, 0, 9, 0], &v4]),
         (239, &[&[2, 0, 0, 0, 0, 5, 0, 10, 0, 0, 0, 0, 0, 60, 0, 9], &v4]),
-        // PPI and PKTAP name what is behind them.
+        // PPI and PKTAP name the link type after them.
         (192, &[&[0, 0, 8, 0, 1, 0, 0, 0], &ether(0x0800, &v4)]),
         (258, &[&[48, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0], &[0; 32], &[4, 0, 0, 0], &[9; 4], &[2, 0, 0, 0], &v4]),
     ];
@@ -102,7 +102,7 @@ fn shims_between_ethernet_and_ip_are_taken_off() {
 }
 
 #[test]
-fn what_is_not_ours_is_skipped_by_name() {
+fn other_frames_are_skipped_with_a_reason() {
     let v4 = packet();
     for (link, bytes, reason) in [
         (1, ether(0x0806, &[0; 46]), Skipped::NotTcp),
@@ -138,7 +138,7 @@ fn stacked_shims_are_bounded() {
 
 #[test]
 fn ethernet_padding_never_reaches_the_payload() {
-    // A bare ACK of 54 bytes, padded to the 60 that Ethernet wants.
+    // A bare ACK of 54 bytes, padded to the 60 of the shortest Ethernet frame.
     let bytes = cat(&[&ether(0x0800, &ip4(6, &tcp()[..20])), &[0; 6]]);
     assert_eq!(segment_of(ETHERNET, &bytes).payload, b"");
 }

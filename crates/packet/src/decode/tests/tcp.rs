@@ -20,20 +20,20 @@ fn options_are_read_and_bad_lengths_end_them() {
         (0x10, &[8, 10, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0], TcpOptions { timestamps: ts, ..none }),
         (syn, &[2, 4, 5, 0xb4, 1, 3, 3, 7], TcpOptions { window_scale: Some(7), ..none }),
         (syn, &[3, 3, 200, 0], TcpOptions { window_scale: Some(14), ..none }),
-        // Only a SYN scales.
+        // Window scale counts only on a SYN.
         (0x10, &[3, 3, 7, 0], none),
         (
             0x10,
             &[19, 18, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 0, 0],
             TcpOptions { md5: true, ..none },
         ),
-        // Lengths of 0, 1 and beyond the header end the list; what stood before counts.
+        // Lengths of 0, 1 and past the header end the list; the options before count.
         (0x10, &[5, 0, 1, 1, 8, 10, 1, 2, 3, 4, 5, 6, 7, 8, 1, 1], none),
         (syn, &[3, 3, 2, 5, 1, 1, 1, 1], TcpOptions { window_scale: Some(2), ..none }),
         (syn, &[3, 3, 2, 8, 10, 1, 1, 1], TcpOptions { window_scale: Some(2), ..none }),
-        // The end of the list is the end.
+        // Nothing after the end of the list counts.
         (syn, &[0, 3, 3, 2], none),
-        // A known kind with a wrong length is skipped over.
+        // A known kind with a wrong length is skipped.
         (syn, &[8, 4, 1, 1, 3, 3, 2, 0], TcpOptions { window_scale: Some(2), ..none }),
     ];
     for (flags, options, expected) in rows {
@@ -53,7 +53,7 @@ fn a_header_that_is_too_short_or_too_long_is_malformed() {
     check_skipped(101, &ip4(6, &tcp()[..19]), Skipped::Malformed(Layer::Tcp));
 }
 
-/// Adds up 16-bit words the slow way.
+/// Adds up 16-bit words one by one.
 fn sum(bytes: &[u8]) -> u16 {
     let total: u64 =
         bytes.chunks(2).map(|word| u64::from(word[0]) << 8 | word.get(1).map_or(0, |b| u64::from(*b))).sum();
@@ -61,7 +61,7 @@ fn sum(bytes: &[u8]) -> u16 {
 }
 
 #[test]
-fn a_checksum_is_right_wrong_or_not_known() {
+fn a_checksum_is_right_wrong_or_unknown() {
     let segment = tcp();
     let len = u16::try_from(segment.len()).unwrap().to_be_bytes();
     for (packet, tcp_at) in [(packet(), 20), (packet6(), 40)] {
@@ -71,7 +71,7 @@ fn a_checksum_is_right_wrong_or_not_known() {
         for (field, wrong) in [
             (right, Some(false)),
             (right ^ 0x0100, Some(true)),
-            // Left to the network card, with and without the length.
+            // Left for the network card, with and without the length.
             (sum(&pseudo), None),
             (sum(&cat(&[&addresses, &[0, 6]])), None),
         ] {
@@ -87,7 +87,7 @@ fn a_checksum_is_right_wrong_or_not_known() {
 }
 
 #[test]
-fn an_odd_length_is_summed_with_a_zero_behind() {
+fn an_odd_length_is_summed_with_a_zero_appended() {
     let mut segment = tcp();
     segment.pop();
     let mut bytes = ip4(6, &segment);

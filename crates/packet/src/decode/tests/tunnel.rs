@@ -1,4 +1,5 @@
-//! Tunnels: opened when their header is right, left alone when it is ordinary UDP on a well-known port.
+//! Tunnels: opened when their header is right, left alone when it is ordinary UDP on a well-known
+//! port.
 
 use super::*;
 
@@ -78,7 +79,7 @@ fn every_udp_tunnel_ends_at_the_same_segment() {
 }
 
 #[test]
-fn ordinary_udp_on_a_tunnels_port_is_left_alone() {
+fn ordinary_udp_on_a_tunnels_port_is_a_datagram() {
     let (v4, v6) = (packet(), packet6());
     let frame = ether(0x0800, &v4);
     let payloads: &[(u16, &[&[u8]])] = &[
@@ -94,7 +95,8 @@ fn ordinary_udp_on_a_tunnels_port_is_left_alone() {
         (6081, &[&[0, 0, 0x12, 0x34, 0, 0, 7, 0], &frame]),
         (4754, &[&[0x80, 0, 0x88, 0x0b], &v4]),
         (6635, &[&[0, 1, 1, 64, 0x12], &v4]),
-        // GTP': protocol type 0; an echo request; a length that is not that of the datagram; something not IP.
+        // GTP': protocol type 0; an echo request; a length that is not that of the datagram;
+        // something not IP.
         (2152, &[&[0x20, 255, 0, 56, 0, 0, 0, 1], &v4]),
         (2152, &[&[0x30, 1, 0, 56, 0, 0, 0, 1], &v4]),
         (2152, &[&[0x30, 255, 0, 55, 0, 0, 0, 1], &v4]),
@@ -108,7 +110,14 @@ fn ordinary_udp_on_a_tunnels_port_is_left_alone() {
         (5072, &[&[0x41, 0x52, 0x10, 41], &[0; 4], &[7; 16], &[8; 20], &v6]),
     ];
     for (dst, parts) in payloads {
-        check_skipped(101, &ip4(17, &udp(9999, *dst, &cat(parts))), Skipped::NotTcp);
+        let payload = cat(parts);
+        let bytes = ip4(17, &udp(9999, *dst, &payload));
+        let Decoded::Datagram(datagram) = decode_bytes(101, &bytes) else { panic!("no datagram to port {dst}") };
+        assert_eq!((datagram.dst.port, datagram.payload), (*dst, &payload[..]));
+        for len in 0..bytes.len() {
+            let decoded = decode_bytes(101, &bytes[..len]);
+            assert!(matches!(decoded, Decoded::Datagram(_) | Decoded::Skipped(_)), "cut at {len}: {decoded:?}");
+        }
     }
 }
 

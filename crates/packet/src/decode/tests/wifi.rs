@@ -4,7 +4,8 @@ use super::*;
 
 const SNAP: &[u8] = &[0xaa, 0xaa, 3, 0, 0, 0, 8, 0];
 
-/// A data frame with these first two bytes, sequence control zero, and `more` behind the 24-byte header.
+/// A data frame with these first two bytes, sequence control zero, and `more` after the 24-byte
+/// header.
 fn data(control: [u8; 2], more: &[u8]) -> Vec<u8> {
     cat(&[&control, &[0; 22], more])
 }
@@ -25,7 +26,8 @@ fn data_frames_in_the_clear_are_read() {
     ];
     for frame in &frames {
         check(105, frame);
-        // Radiotap without fields; with a TSFT and flags that announce an FCS; with two presence words.
+        // Radiotap without fields; with a TSFT and flags that announce an FCS; with two presence
+        // words.
         check(127, &cat(&[&[0, 0, 8, 0, 0, 0, 0, 0], frame]));
         check(127, &cat(&[&[0, 0, 17, 0, 3, 0, 0, 0], &[0; 8], &[0x10], frame, &[1, 2, 3, 4]]));
         check(127, &cat(&[&[0, 0, 13, 0, 2, 0, 0, 0x80, 0, 0, 0, 0, 0x10], frame]));
@@ -38,7 +40,7 @@ fn data_frames_in_the_clear_are_read() {
 }
 
 #[test]
-fn padding_behind_the_header_is_taken_off_when_radiotap_says_so() {
+fn padding_after_the_header_is_taken_off_if_radiotap_announces_it() {
     // A QoS header has 26 bytes, so two more follow.
     let frame = data([0x88, 0x01], &cat(&[&[0; 2], &[0; 2], SNAP, &packet()]));
     check(127, &cat(&[&[0, 0, 9, 0, 2, 0, 0, 0, 0x20], &frame]));
@@ -87,7 +89,7 @@ fn every_part_of_an_aggregate_is_decoded() {
         seen
     };
     assert_eq!(decoded_each(&frame), [16, 0, 16]);
-    // One answer at least, whatever comes, and for a frame that is no aggregate exactly one.
+    // At least one answer for any frame, and exactly one for a frame that is no aggregate.
     assert_eq!(decoded_each(&[0x88, 1]), [0]);
     assert_eq!(decoded_each(&data([0x88, 0x01], &[0x80, 0])), [0]);
     assert_eq!(decoded_each(&data([0x08, 0x01], &cat(&[SNAP, &packet()]))), [16]);

@@ -1,9 +1,9 @@
-//! What is held, for how long, and what is counted when it goes.
+//! Limits on memory and time, and the counters.
 
 use super::*;
 
 #[test]
-fn a_datagram_is_given_up_when_its_time_is_over() {
+fn a_datagram_times_out() {
     let mut defrag = defrag();
     let start = Timestamp::new(1_000, 0);
     let late = |secs: u64| Timestamp::new(1_000 + secs, 0);
@@ -17,14 +17,14 @@ fn a_datagram_is_given_up_when_its_time_is_over() {
 }
 
 #[test]
-fn a_datagram_that_left_early_keeps_none_alive() {
+fn a_completed_datagram_does_not_keep_others_alive() {
     let at = |secs: u64| Timestamp::new(1_000 + secs, 0);
     let mut defrag = defrag();
     let mut push = |secs, id, offset, more| {
         defrag.push(&fragment(&row(offset, 8, more, 1), false, id), at(secs), stamp(1));
         defrag.stats().timed_out
     };
-    // Id 1 comes round again while others wait that stand before and behind its first datagram in line.
+    // Id 1 is reused while datagrams from before and after its first use wait.
     push(0, 2, 0, true);
     push(1, 1, 0, true);
     push(1, 1, 8, false);
@@ -36,7 +36,7 @@ fn a_datagram_that_left_early_keeps_none_alive() {
 }
 
 #[test]
-fn the_oldest_go_first_when_there_is_too_much() {
+fn the_oldest_are_evicted_first() {
     for limits in [
         DefragLimits { datagrams_max: 3, ..DefragLimits::default() },
         DefragLimits { held_bytes_max: 3 * 1_600, ..DefragLimits::default() },
@@ -57,7 +57,7 @@ fn the_oldest_go_first_when_there_is_too_much() {
 }
 
 #[test]
-fn a_limit_is_what_may_be_held() {
+fn exactly_the_limit_may_be_held() {
     let one = |defrag: &mut Defrag, id| {
         defrag.push(&fragment(&row(0, 1_200, true, 1), false, id), Timestamp::ZERO, stamp(1));
         (defrag.held_bytes(), defrag.stats().evicted)
@@ -68,7 +68,7 @@ fn a_limit_is_what_may_be_held() {
         one(&mut defrag, 1);
         assert_eq!(one(&mut defrag, 2).1, evicted);
     }
-    // However small they are, one datagram fits.
+    // One datagram fits even within the smallest limits.
     for limits in [
         DefragLimits { held_bytes_max: 0, ..DefragLimits::default() },
         DefragLimits { datagrams_max: 0, ..DefragLimits::default() },
@@ -99,7 +99,7 @@ fn a_datagram_has_a_bounded_number_of_fragments() {
 }
 
 #[test]
-fn finished_datagrams_leave_nothing_behind() {
+fn completed_datagrams_leave_nothing() {
     let mut defrag = defrag();
     defrag.push(&fragment(&row(0, 8, true, 1), false, 0), Timestamp::ZERO, stamp(1));
     let held = defrag.held_bytes();
@@ -113,7 +113,7 @@ fn finished_datagrams_leave_nothing_behind() {
 }
 
 #[test]
-fn what_waits_stays_in_line_when_the_line_is_swept() {
+fn a_sweep_keeps_waiting_datagrams_in_the_queue() {
     let mut defrag = defrag();
     let start = Timestamp::new(1_000, 0);
     defrag.push(&fragment(&row(0, 8, true, 1), false, 0), start, stamp(1));
@@ -126,9 +126,9 @@ fn what_waits_stays_in_line_when_the_line_is_swept() {
 }
 
 #[test]
-fn what_is_kept_is_accounted_for_with_what_keeping_it_costs() {
+fn the_account_includes_the_overhead() {
     let mut defrag = defrag();
-    // A piece: its bytes, where it stands, and 16 for the allocation; and the number of its frame.
+    // A piece: its bytes, its place, 16 for the allocation, and the number of its frame.
     let piece = 1_200 + size_of::<(u32, u32, Vec<u8>)>() + 16 + size_of::<u64>();
     for n in 1..4 {
         defrag.push(&fragment(&row(n * 1_200, 1_200, true, 1), false, 1), Timestamp::ZERO, stamp(1));
@@ -137,11 +137,11 @@ fn what_is_kept_is_accounted_for_with_what_keeping_it_costs() {
 }
 
 #[test]
-fn each_fate_has_its_count() {
+fn each_outcome_has_its_counter() {
     let cut = |offset, len, cut, more| Row { cut, ..row(offset, len, more, 1) };
     let none = DefragStats::default();
     for (v6, rows, stats) in [
-        // A conflict that is harmless is none, and what was cut is not lost.
+        // A consistent overlap is no conflict, and bytes that were cut are not lost.
         (false, vec![row(0, 16, true, 1), row(8, 16, false, 1)], DefragStats { assembled: 1, ..none }),
         (false, vec![row(0, 16, true, 1), row(8, 16, false, 2)], DefragStats { assembled: 1, conflicting: 1, ..none }),
         (
@@ -154,7 +154,7 @@ fn each_fate_has_its_count() {
             vec![row(0, 8, true, 1), row(0, 8, true, 1)],
             DefragStats { duplicate_fragments: 1, unfinished: 1, lost_bytes: 8, ..none },
         ),
-        // Behind the end: the IPv4 datagram waits on, the IPv6 one is discarded.
+        // Past the end: the IPv4 datagram keeps waiting, the IPv6 one is discarded.
         (
             false,
             vec![row(8, 8, false, 1), row(16, 8, true, 2)],

@@ -1,6 +1,6 @@
-//! One segment as the frames it becomes: numbers, options, IP, fragments, layers around it.
+//! One segment to its frames: sequence numbers, options, IP, fragments, layers around it.
 //!
-//! It decides nothing about when they are captured. Next: [`crate::wire`].
+//! It does not decide when they are captured. Next: [`crate::wire`].
 
 use sniffer_packet::segment::Flags;
 
@@ -8,7 +8,7 @@ use super::{Arrival, Held, Stage};
 use crate::talk::{Marks, TalkError};
 use crate::wire::{Ip, Tcp, Way, WireError, WirePacket, frame_bytes};
 
-/// One segment to be sent.
+/// A segment to send.
 #[derive(Clone, Copy)]
 pub(super) struct RenderedSegment<'a> {
     pub(super) connection: usize,
@@ -17,7 +17,7 @@ pub(super) struct RenderedSegment<'a> {
     pub(super) start: i64,
     pub(super) payload: &'a [u8],
     pub(super) syn: bool,
-    /// The last of its block, which carries the FIN.
+    /// It is the last of its block, which carries the FIN.
     pub(super) last: bool,
     pub(super) marks: &'a Marks,
 }
@@ -29,7 +29,7 @@ impl RenderedSegment<'_> {
 }
 
 impl Stage<'_> {
-    /// What the other end gets of it. A reset takes no sequence number.
+    /// The positions that it brings to the other end. A reset takes no sequence number.
     pub(super) fn arrival(&self, segment: &RenderedSegment<'_>) -> Arrival {
         let RenderedSegment { connection, way, start, .. } = *segment;
         let len = segment.payload.len() as i64 + i64::from(segment.syn) + i64::from(segment.fin());
@@ -37,7 +37,7 @@ impl Stage<'_> {
         Arrival { connection, way, start, end, tsval: self.tsval(segment) }
     }
 
-    /// The frames of a segment, none of them captured or received yet.
+    /// Makes the frames of a segment, none of them captured or received yet.
     pub(super) fn frames_of(&mut self, segment: &RenderedSegment<'_>) -> Result<Vec<Held>, TalkError> {
         let tcp = self.tcp_of(segment);
         if !segment.marks.forged {
@@ -75,11 +75,11 @@ impl Stage<'_> {
         let settings = &self.talk.connections[connection];
         let end = &self.ends[connection][way.index()];
         let isn = settings.isn[way.index()];
-        // Positions count from the SYN; both additions wrap as sequence numbers do.
+        // Positions count from the SYN; both additions wrap like sequence numbers.
         let seq = isn.wrapping_add(segment.start as u32);
         let peer_isn = settings.isn[way.back().index()];
         let mut flags = Flags::default();
-        // Nothing can be acknowledged before the peer's SYN has come.
+        // There is nothing to acknowledge before the peer's SYN has come.
         let acks = end.received.next > 0 && !marks.no_ack;
         let ack = if acks {
             flags = flags.with(Flags::ACK);
@@ -120,20 +120,20 @@ impl Stage<'_> {
             }
         }
         if self.talk.connections[segment.connection].timestamps {
-            // Two no-operations in front, as RFC 7323 appendix A recommends.
+            // Two no-operations first, as RFC 7323 appendix A recommends.
             options.extend([1, 1, 8, 10]);
             options.extend(self.tsval(segment).to_be_bytes());
             options.extend(self.ends[segment.connection][segment.way.index()].echo.to_be_bytes());
         }
         if segment.marks.md5 {
-            // RFC 2385 §3.0; the digest is sixteen bytes of nothing.
+            // RFC 2385 §3.0; the digest is sixteen zero bytes.
             options.extend([19, 18]);
             options.extend([0; 16]);
         }
         options
     }
 
-    /// Milliseconds of the conversation, from a round number.
+    /// Milliseconds of the conversation, starting from a round number.
     fn tsval(&self, segment: &RenderedSegment<'_>) -> u32 {
         let millis = self.clock.as_nanos().saturating_sub(self.talk.start.as_nanos()) / 1_000_000;
         (1_000_000 + millis as i64).wrapping_add(segment.marks.tsval) as u32

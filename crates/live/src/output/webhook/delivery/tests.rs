@@ -1,9 +1,9 @@
-//! Order and tries, under a clock that tokio moves: no test waits.
+//! Order and tries, with tokio's paused clock: no test waits.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use sniffer_engine::event::Direction;
+use sniffer_engine::http::Direction;
 use sniffer_packet::key::{Endpoint, FlowKey};
 use tokio::time::Instant as Now;
 
@@ -12,12 +12,12 @@ use crate::output::envelope::Envelope;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Answers as told, and notes who was posted when.
+/// A receiver that answers as it is told, and notes when it got which message.
 struct Script<F> {
     answer: F,
     takes: Duration,
     start: Now,
-    /// Connection, exchange, milliseconds since the start; as each try began.
+    /// Connection, exchange, and milliseconds since the start, when each try began.
     tries: RefCell<Vec<(u16, u32, u128)>>,
     in_flight: RefCell<(usize, usize)>,
 }
@@ -30,7 +30,7 @@ impl<F: Fn(u16, u32, usize) -> Attempt> Script<F> {
 }
 
 thread_local! {
-    /// Which connection an id was made for.
+    /// Returns the connection that an id was made for.
     static CONNECTIONS: RefCell<HashMap<FlowId, u16>> = RefCell::default();
 }
 
@@ -54,11 +54,11 @@ fn envelope(connection: u16, exchange: u32) -> Envelope {
     let end = |port| Endpoint::new([10, 0, 0, 1].into(), port);
     let id = FlowId::new(&FlowKey::of(&end(connection), &end(80)).0, 0, 0, 0);
     CONNECTIONS.with_borrow_mut(|known| known.insert(id, connection));
-    let key = Key { connection: id, exchange, direction: Direction::Request, before: 0 };
+    let key = Key { connection: id, exchange, direction: Direction::Request, interim: 0 };
     Envelope { key, line: Bytes::from_static(b"{}\n"), message: None }
 }
 
-/// A closed queue with these messages.
+/// Returns a closed queue with these messages.
 fn queue(messages: impl IntoIterator<Item = (u16, u32)>) -> Arc<Queue> {
     let queue = Queue::new();
     messages.into_iter().for_each(|(connection, exchange)| queue.offer(envelope(connection, exchange)).unwrap());
@@ -117,7 +117,7 @@ async fn retry_after_lengthens_a_pause_within_the_drain_budget() {
 #[tokio::test(start_paused = true)]
 async fn order_holds_on_a_connection_and_another_does_not_wait_for_it() {
     let queue = queue([(1, 0), (1, 1), (2, 0), (1, 2), (2, 1)]);
-    // The first message of connection 1 fails twice; all answers take 10 ms.
+    // The first message of connection 1 fails twice; every answer takes 10 ms.
     let post = Script::new(Duration::from_millis(10), |connection, exchange, before| {
         if (connection, exchange) == (1, 0) && before < 2 { retry() } else { Attempt::Delivered }
     });
@@ -132,7 +132,7 @@ async fn order_holds_on_a_connection_and_another_does_not_wait_for_it() {
 
 #[tokio::test(start_paused = true)]
 async fn requests_in_flight_are_bounded_and_pauses_take_no_slot() {
-    // Forty connections are stuck in retries, and a hundred others are well.
+    // Forty connections wait for retries, and a hundred others deliver.
     let queue = queue((0..140).map(|connection| (connection, 0)));
     let post = Script::new(SECOND / 10, |connection, _, _| if connection < 40 { retry() } else { Attempt::Delivered });
     deliver_all(&queue, &post, 10 * SECOND).await;
@@ -143,7 +143,7 @@ async fn requests_in_flight_are_bounded_and_pauses_take_no_slot() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_end_of_the_draining_ends_what_hangs() {
+async fn the_end_of_draining_ends_deliveries_that_hang() {
     let queue = queue([(1, 0), (1, 1), (2, 0)]);
     let post = Script::new(1000 * SECOND, |_, _, _| Attempt::Delivered);
     let end = async {
@@ -156,7 +156,7 @@ async fn the_end_of_the_draining_ends_what_hangs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_end_while_it_is_open_ends_it_too() {
+async fn an_open_queue_that_ends_ends_the_delivery() {
     let queue = Queue::new();
     queue.offer(envelope(1, 0)).unwrap();
     let post = Script::new(1000 * SECOND, |_, _, _| Attempt::Delivered);

@@ -1,9 +1,9 @@
-//! One try against receivers of every kind, over real sockets on loopback.
+//! One try against many kinds of receivers, over real sockets on loopback.
 
 use std::io;
 use std::net::SocketAddr;
 
-use sniffer_engine::event::Direction;
+use sniffer_engine::http::Direction;
 use sniffer_packet::key::FlowId;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -12,7 +12,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::*;
 
-/// Far longer than a local answer takes, so that only a receiver that never answers meets it.
+/// Much longer than a local answer takes, so that only a receiver that never answers reaches it.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 fn client(url: &str, token: Option<&str>) -> Client {
@@ -22,7 +22,7 @@ fn client(url: &str, token: Option<&str>) -> Client {
 }
 
 fn key() -> Key {
-    Key { connection: FlowId::default(), exchange: 7, direction: Direction::Response, before: 1 }
+    Key { connection: FlowId::default(), exchange: 7, direction: Direction::Response, interim: 1 }
 }
 
 async fn one_try(client: &Client) -> Attempt {
@@ -37,7 +37,7 @@ fn retried_for(outcome: &Attempt, words: &str) {
     }
 }
 
-/// A receiver that does as told with every connection, after it has read a request.
+/// Starts a receiver that treats every connection as told, after it has read a request.
 async fn receiver(answer: impl AsyncFn(TcpStream) -> io::Result<()> + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -50,7 +50,7 @@ async fn receiver(answer: impl AsyncFn(TcpStream) -> io::Result<()> + 'static) -
     address
 }
 
-/// With a receiver as above.
+/// Posts to a receiver like that.
 async fn tried(answer: impl AsyncFn(TcpStream) -> io::Result<()> + 'static) -> Attempt {
     let local = tokio::task::LocalSet::new();
     local
@@ -150,9 +150,9 @@ async fn a_reset_is_worth_another_try() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_never_answers_is_given_up() {
+async fn a_receiver_that_never_answers_times_out() {
     let outcome = tried(async |stream: TcpStream| {
-        // Held open for as long as the test runs.
+        // The connection is open as long as the test runs.
         std::mem::forget(stream);
         Ok(())
     })
@@ -161,7 +161,7 @@ async fn a_receiver_that_never_answers_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_head_that_comes_byte_by_byte_and_never_ends_is_given_up() {
+async fn a_head_that_comes_byte_by_byte_and_never_ends_times_out() {
     let outcome = tried(async |mut stream: TcpStream| {
         stream.write_all(b"HTTP/1.1 200 OK\r\nx-slow: ").await?;
         loop {
@@ -174,7 +174,7 @@ async fn a_head_that_comes_byte_by_byte_and_never_ends_is_given_up() {
 }
 
 #[tokio::test]
-async fn what_is_not_http_is_worth_another_try() {
+async fn an_answer_that_is_not_http_is_worth_another_try() {
     let outcome = tried(async |mut stream: TcpStream| stream.write_all(b"SSH-2.0-x\r\n").await).await;
     assert!(matches!(outcome, Attempt::Retry { .. }), "{outcome:?}");
 }
@@ -193,7 +193,7 @@ async fn a_body_that_hangs_does_not_undo_the_answer() {
 }
 
 #[tokio::test]
-async fn connections_are_kept() {
+async fn connections_are_reused() {
     let server = MockServer::start().await;
     Mock::given(method("POST")).respond_with(ResponseTemplate::new(200).set_body_string("ok")).mount(&server).await;
     let local = tokio::task::LocalSet::new();
@@ -223,7 +223,7 @@ async fn connections_are_kept() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_nobody_vouches_for_is_refused() {
+async fn an_untrusted_certificate_is_refused() {
     let rcgen::CertifiedKey { cert, signing_key } =
         rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());

@@ -1,15 +1,17 @@
-//! Frames to a conversation: segments in the order of the capture, each where it stands in its direction.
+//! Frames to a conversation: segments in the order of the capture, each at its place in its
+//! direction.
 //!
-//! It mirrors what each end has sent and received, as the player of a conversation does, so that only what is not to be
-//! expected needs a mark. Handshakes and acknowledgements are left to the player, which writes them truthfully; what was
-//! acknowledged and is not in the capture is told as `lost`. Whether it all comes out right is for the caller to check.
+//! It tracks what each end has sent and received, as the player of a conversation does, so that
+//! only the unexpected needs a mark. The player writes handshakes and acknowledgements by itself.
+//! Bytes that were acknowledged and are not in the capture become `lost`. The caller checks that
+//! the conversation gives the same messages.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use sniffer_engine::config::Config;
 use sniffer_engine::message::Message;
-use sniffer_packet::decode::{Decoded, decode_datagram, decode_each};
-use sniffer_packet::defrag::{Defrag, FragmentOutcome};
+use sniffer_packet::decode::{Decoded, decode_each};
+use sniffer_packet::defrag::Defrag;
 use sniffer_packet::frame::OwnedFrame;
 use sniffer_packet::key::{Endpoint, FlowKey};
 use sniffer_packet::segment::{Flags, Segment};
@@ -19,74 +21,65 @@ use sniffer_testkit::talk::{
 };
 use sniffer_testkit::wire::Way;
 
-/// Time between frames that is worth a word, in nanoseconds: a second. The player takes a millisecond a frame.
+/// Shortest time between frames that becomes a pause: a second, in nanoseconds. The player takes a
+/// millisecond a frame.
 const PAUSE_MIN: u64 = 1_000_000_000;
 
-/// Most payload of a block that segments are merged into.
+/// Most payload in a block of merged segments.
 const MERGED_MAX: usize = 64 << 10;
 
-/// Longest segment that one can be written as.
+/// Longest segment that can be written as one.
 const SEGMENT_MAX: usize = 65_000;
 
-/// Shortest segments of which several are told as one thing said: the least that every host takes (RFC 9293 §3.7.1).
+/// Shortest segments that are merged: the least that every host takes (RFC 9293 §3.7.1).
 const MERGED_MIN: usize = 536;
 
-/// How much is told.
+/// Level of detail of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Telling {
-    /// What was said.
+pub(super) enum Detail {
+    /// Payload, and what was lost, cut or sent twice.
     Plain,
-    /// Also how packets looked; and SYNs that nobody answered and resets at other numbers than expected are taken for
-    /// forged.
+    /// Also TTL, checksum and options. SYNs without an answer and resets at unexpected numbers
+    /// count as forged.
     Suspicious,
 }
 
-/// The conversation of these frames, which gave these messages.
-pub(super) fn tell(frames: &[OwnedFrame], messages: &[Message], name: &str, telling: Telling) -> Talk {
+/// Transcribes frames that gave these messages.
+pub(super) fn transcribe(frames: &[OwnedFrame], messages: &[Message], name: &str, detail: Detail) -> Talk {
     let config = Config::default();
     let mut defrag = Defrag::new(config.limits.defrag, config.hash_key);
-    // Who is the server is known best where somebody said something.
+    // The messages know the server best.
     let servers = messages.iter().map(|m| (FlowKey::of(&m.receiver, &m.destination).0, m.receiver)).collect();
     let start = frames.first().map_or(Timestamp::ZERO, |frame| frame.time);
-    let mut teller = Teller {
+    let mut transcriber = Transcriber {
         talk: Talk { start, ..Talk::default() },
-        telling,
+        detail,
         servers,
         answered: answered(frames),
         latest: BTreeMap::new(),
         ends: Vec::new(),
     };
     if let Some(first) = frames.first() {
-        teller.talk.precision = first.precision;
+        transcriber.talk.precision = first.precision;
     }
     let (mut before, mut left_out) = (start, 0_u64);
     for frame in frames {
         let passed = frame.time.as_nanos().saturating_sub(before.as_nanos());
         if passed >= PAUSE_MIN {
-            // To the millisecond: nobody reads further.
-            teller.push(Action::Pause((passed / 1_000_000 * 1_000_000).cast_signed()));
+            // Milliseconds are fine enough for a reader.
+            transcriber.push(Action::Pause((passed / 1_000_000 * 1_000_000).cast_signed()));
         }
         before = before.max(frame.time);
-        let now = before;
-        decode_each(&frame.as_frame(), |decoded| match decoded {
-            Decoded::Segment(segment) => teller.segment(segment),
-            Decoded::Fragment(fragment) => {
-                let mut outcome = defrag.push(fragment, now, frame.as_frame().stamp());
-                while let FragmentOutcome::Whole(datagram) = outcome {
-                    outcome = match decode_datagram(&datagram.facts, &datagram.bytes) {
-                        Decoded::Segment(segment) => return teller.segment(&segment),
-                        Decoded::Fragment(fragment) => defrag.push(&fragment, now, datagram.first),
-                        _ => return,
-                    };
-                }
-            }
-            _ => left_out += 1,
+        defrag.packets(&frame.as_frame(), before, |packet| match packet.decoded {
+            Decoded::Segment(segment) => transcriber.segment(segment),
+            Decoded::Fragment(_) => {}
+            _ => left_out += u64::from(packet.datagram.is_none()),
         });
     }
-    teller.finish(name, left_out)
+    transcriber.finish(name, left_out)
 }
 
-/// Initial sequence numbers of SYNs that were answered.
+/// Collects the initial sequence numbers of SYNs that were answered.
 fn answered(frames: &[OwnedFrame]) -> BTreeSet<(FlowKey, u32)> {
     let mut numbers = BTreeSet::new();
     for frame in frames {
@@ -103,9 +96,10 @@ fn answered(frames: &[OwnedFrame]) -> BTreeSet<(FlowKey, u32)> {
 }
 
 /// The conversation so far.
-struct Teller {
+struct Transcriber {
     talk: Talk,
-    telling: Telling,
+    detail: Detail,
+    /// Server of each pair of endpoints that had messages.
     servers: BTreeMap<FlowKey, Endpoint>,
     answered: BTreeSet<(FlowKey, u32)>,
     /// Index of the last connection between two endpoints.
@@ -114,42 +108,44 @@ struct Teller {
     ends: Vec<[End; 2]>,
 }
 
-/// One end of a connection. Positions count from its SYN, which is 0.
+/// One end of a connection. Positions count from its SYN, which has position 0.
 #[derive(Default)]
 struct End {
-    /// Its initial sequence number, once anything shows it.
+    /// Initial sequence number, once a segment shows it.
     isn: Option<u32>,
-    /// Where its next byte goes.
+    /// Position of its next byte.
     next: i64,
-    /// Up to where the capture has what it sent, without a hole; and what it has beyond.
+    /// End of what the capture has of its bytes without a hole.
     seen: i64,
-    beyond: Vec<(i64, i64)>,
-    /// It was captured at all.
+    /// Ranges that the capture has after the first hole.
+    after_hole: Vec<(i64, i64)>,
+    /// The capture has a segment of it.
     captured: bool,
 }
 
 impl End {
+    /// Adds a range that it sent.
     fn add(&mut self, start: i64, end: i64) {
         self.next = self.next.max(end);
-        match self.beyond.last_mut() {
-            // The common case behind a hole, kept short so that a long stream there stays one range.
+        match self.after_hole.last_mut() {
+            // The common case after a hole: a long stream there stays one range.
             Some(last) if last.1 == start => last.1 = end.max(start),
-            _ => self.beyond.push((start, end)),
+            _ => self.after_hole.push((start, end)),
         }
-        while let Some(at) = self.beyond.iter().position(|(start, _)| *start <= self.seen) {
-            let (_, end) = self.beyond.swap_remove(at);
+        while let Some(at) = self.after_hole.iter().position(|(start, _)| *start <= self.seen) {
+            let (_, end) = self.after_hole.swap_remove(at);
             self.seen = self.seen.max(end);
         }
     }
 
-    /// Where a sequence number stands, near what was sent last.
+    /// Position of a sequence number: the nearest to `next`.
     fn position(&self, seq: u32) -> i64 {
         let expected = self.isn.unwrap_or(seq).wrapping_add(self.next as u32);
         self.next + i64::from(seq.wrapping_sub(expected).cast_signed())
     }
 }
 
-impl Teller {
+impl Transcriber {
     fn push(&mut self, action: Action) {
         self.talk.steps.push(TalkStep { line: 0, action });
     }
@@ -163,7 +159,7 @@ impl Teller {
         self.learn(connection, way, segment);
         let length = segment.payload.len() + segment.cut as usize;
         if length > SEGMENT_MAX {
-            // Offload shows more than an IP packet can hold; what is cut of it is not told.
+            // Offload captures more than an IP packet can hold; bytes cut from it are left out.
             return self.pieces(segment, connection, way);
         }
         let acked = segment.flags.has(Flags::ACK).then(|| self.lost_before(connection, way, segment.ack.0)).flatten();
@@ -177,8 +173,8 @@ impl Teller {
             end.add(start, stop);
         }
         let opened = syn && length == 0 && self.talk.connections[connection].opening == Opening::Handshake;
-        let told = length > 0 || fin || rst || (syn && !opened) || acked.is_some();
-        if !told || opened {
+        let written = length > 0 || fin || rst || (syn && !opened) || acked.is_some();
+        if !written || opened {
             return;
         }
         let mut payload = segment.payload.to_vec();
@@ -199,9 +195,9 @@ impl Teller {
         }
     }
 
-    /// How a packet looked, where that is told.
+    /// Marks for how the packet looked, if the detail asks for it.
     fn looks(&self, connection: usize, segment: &Segment<'_>) -> Marks {
-        if self.telling == Telling::Plain {
+        if self.detail == Detail::Plain {
             return Marks::default();
         }
         let usual = self.talk.connections[connection].ttl;
@@ -214,15 +210,16 @@ impl Teller {
         }
     }
 
-    /// Whether the peer will not have believed it: a SYN inside the connection that nobody answered, a reset elsewhere.
+    /// Returns whether the peer must have dropped it: a SYN without an answer inside the
+    /// connection, or a reset that is not at the next number.
     fn is_made_up(&self, connection: usize, way: Way, segment: &Segment<'_>) -> bool {
         let end = &self.ends[connection][way.index()];
         let elsewhere = end.isn.is_some() && end.position(segment.seq.0) != end.next;
         let opens = segment.flags.has(Flags::SYN) && end.next > 1;
-        self.telling == Telling::Suspicious && elsewhere && (opens || segment.flags.has(Flags::RST))
+        self.detail == Detail::Suspicious && elsewhere && (opens || segment.flags.has(Flags::RST))
     }
 
-    /// Tells a segment that changes nothing for either end.
+    /// Writes a segment that changes nothing for either end.
     fn forged(&mut self, connection: usize, way: Way, segment: &Segment<'_>) {
         let end = &self.ends[connection][way.index()];
         let (syn, position) = (segment.flags.has(Flags::SYN), end.position(segment.seq.0));
@@ -238,7 +235,7 @@ impl Teller {
         self.push(Action::Send(PayloadBlock { connection, way, payload, marks }));
     }
 
-    /// A segment that is longer than any that can be written, as several.
+    /// Writes a segment that is too long for one as several.
     fn pieces(&mut self, segment: &Segment<'_>, connection: usize, way: Way) {
         let count = segment.payload.chunks(SEGMENT_MAX / 2).count();
         for (n, piece) in segment.payload.chunks(SEGMENT_MAX / 2).enumerate() {
@@ -250,7 +247,7 @@ impl Teller {
         }
     }
 
-    /// The connection of a segment and its way, when it can be told.
+    /// Returns the connection of a segment and its direction; `None` over the limit on connections.
     fn connection_of(&mut self, segment: &Segment<'_>) -> Option<(usize, Way)> {
         let (key, _) = FlowKey::of(&segment.src, &segment.dst);
         let opens = segment.flags.has(Flags::SYN) && !segment.flags.has(Flags::ACK);
@@ -263,16 +260,18 @@ impl Teller {
         Some((at, if self.talk.connections[at].client == segment.src { Way::ToServer } else { Way::ToClient }))
     }
 
-    /// Whether a SYN opens a connection of its own: at another number, and if there is doubt only when it was answered.
+    /// Returns whether a SYN opens a new connection: it has another number and, where SYNs may be
+    /// forged, an answer.
     fn is_reuse(&self, at: usize, segment: &Segment<'_>) -> bool {
         let key = FlowKey::of(&segment.src, &segment.dst).0;
-        if self.telling == Telling::Suspicious && !self.answered.contains(&(key, segment.seq.0)) {
+        if self.detail == Detail::Suspicious && !self.answered.contains(&(key, segment.seq.0)) {
             return false;
         }
         let way = if self.talk.connections[at].client == segment.src { Way::ToServer } else { Way::ToClient };
         self.ends[at][way.index()].isn.is_some_and(|isn| isn != segment.seq.0)
     }
 
+    /// Adds the connection of its first segment.
     fn connect(&mut self, key: FlowKey, segment: &Segment<'_>, opens: bool) -> Option<usize> {
         let at = self.talk.connections.len();
         if at == CONNECTIONS_MAX {
@@ -286,10 +285,11 @@ impl Teller {
             None => lower_port,
         };
         let client = if server == segment.src { segment.dst } else { segment.src };
-        let ttl = if self.telling == Telling::Suspicious { segment.ttl } else { 64 };
+        let ttl = if self.detail == Detail::Suspicious { segment.ttl } else { 64 };
         let usual = TalkConnection::usual(&format!("c{}", at + 1), at, client.ip.is_ipv6());
         let syn = segment.flags.has(Flags::SYN);
-        // From the SYN, or from its answer when the SYN is not in the capture.
+        // The player can write the handshake from the SYN, or from its answer if the SYN is
+        // missing.
         let handshake = syn && segment.payload.is_empty() && (if opens { client } else { server }) == segment.src;
         let opening = match syn {
             true if handshake => Opening::Handshake,
@@ -312,10 +312,10 @@ impl Teller {
     /// Learns the initial sequence numbers from the first segment that shows them.
     fn learn(&mut self, connection: usize, way: Way, segment: &Segment<'_>) {
         let syn = segment.flags.has(Flags::SYN);
-        let behind = |number: u32| number.wrapping_sub(1);
+        let before = |number: u32| number.wrapping_sub(1);
         let numbers = [
-            (way, Some(if syn { segment.seq.0 } else { behind(segment.seq.0) })),
-            (way.back(), segment.flags.has(Flags::ACK).then(|| behind(segment.ack.0))),
+            (way, Some(if syn { segment.seq.0 } else { before(segment.seq.0) })),
+            (way.back(), segment.flags.has(Flags::ACK).then(|| before(segment.ack.0))),
         ];
         for (way, number) in numbers {
             let end = &mut self.ends[connection][way.index()];
@@ -323,15 +323,17 @@ impl Teller {
                 end.isn = Some(number);
                 self.talk.connections[connection].isn[way.index()] = number;
                 if !(syn && end.seen == 0) {
-                    // Its SYN is not in the capture, or was acknowledged before it shows.
+                    // Its SYN is not in the capture, or its acknowledgement comes before it.
                     end.next = end.next.max(1);
                 }
             }
         }
     }
 
-    /// Tells what is acknowledged and not in the capture as lost. When that is too much to be true, how far the
-    /// acknowledgement is from the truth.
+    /// Writes bytes that are acknowledged and not in the capture as lost.
+    ///
+    /// Returns by how much the written acknowledgement must differ from the player's: 0 when the
+    /// loss was written, the whole distance when it is too long to be true.
     fn lost_before(&mut self, connection: usize, way: Way, ack: u32) -> Option<i64> {
         let other = &mut self.ends[connection][way.back().index()];
         let position = other.position(ack);
@@ -349,11 +351,12 @@ impl Teller {
         let mss = (length > 1460).then_some(1460);
         let marks = Marks { lost: true, seq: shift, mss, ..Marks::default() };
         self.push(Action::Send(PayloadBlock { connection, way: way.back(), payload: vec![b'.'; length], marks }));
-        // The acknowledgement that told of it has to be seen, or nobody knows.
+        // The acknowledgement must be written, because it is the only trace of the loss.
         Some(0)
     }
 
-    /// Adds a segment to the block before it, when they are segments of one thing said.
+    /// Adds a segment to the block before it if they look like parts of one write. Returns whether
+    /// they do.
     fn merge(&mut self, connection: usize, way: Way, payload: &[u8], marks: &Marks) -> bool {
         let Some(TalkStep { action: Action::Send(before), .. }) = self.talk.steps.last_mut() else { return false };
         let size = before.marks.mss.unwrap_or(before.payload.len());

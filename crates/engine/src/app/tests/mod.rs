@@ -3,7 +3,7 @@
 
 mod gaps;
 mod limits;
-mod models;
+mod over;
 mod smuggling;
 mod tunnels;
 
@@ -14,12 +14,14 @@ use sniffer_packet::frame::Stamp;
 use sniffer_packet::key::{Endpoint, FlowId, FlowKey, Side};
 use sniffer_packet::time::Timestamp;
 
-use super::*;
 use crate::anomaly::AnomalySet;
+use crate::app::Stack;
 use crate::config::Config;
-use crate::event::{Completion, Direction, Event, Flow, Sink, StartLine};
+use crate::context::Context;
+use crate::event::{Completion, Event, Flow, Sink};
+use crate::http::{Direction, StartLine};
 use crate::ledger::{Fate, Ledger};
-use crate::stream::{Delivery, EndCause, GapCause};
+use crate::stream::{Delivery, EndCause, GapCause, Retention};
 
 const CLIENT: Side = Side::Low;
 
@@ -39,7 +41,8 @@ struct Messages {
 impl Sink for Messages {
     fn event(&mut self, event: Event<'_>) {
         match event {
-            Event::Head { about, exchange, head, frames, latency_nanos } => {
+            Event::Head { about, head, frames, latency_nanos, .. } => {
+                let exchange = about.exchange;
                 self.frames.push(frames.iter().map(|stamp| stamp.number).collect());
                 self.latencies.push(latency_nanos);
                 let mut line = format!("{exchange} ");
@@ -71,7 +74,7 @@ impl Sink for Messages {
                     line.extend_from_slice(b"}");
                 }
             }
-            Event::End { about, completion, anomalies } => self.end(about.direction, completion, anomalies),
+            Event::End { about, completion, anomalies, .. } => self.end(about.direction, completion, anomalies),
             Event::Recognised { protocol, .. } => self.other.push(format!("{protocol:?}")),
             Event::Anomaly { anomaly, .. } => self.other.push(anomaly.name().to_owned()),
             Event::Closed { .. } => {}
@@ -155,14 +158,22 @@ fn run(steps: &[Step<'_>], cut: Cut, end: bool) -> Ran {
 }
 
 fn run_with(config: &Config, steps: &[Step<'_>], cut: Cut, end: bool) -> Ran {
-    let (mut messages, mut ledger, mut connection) =
-        (Messages::default(), Ledger::default(), Http1Connection::default());
+    let mut messages = Messages::default();
+    let (ledger, received, between) = run_into(&mut messages, config, steps, cut, end);
+    Ran { messages, ledger, received, between }
+}
+
+/// Delivers a conversation to a stack that reports to `sink`. Returns the ledger, the bytes received,
+/// and whether both directions stand where a message may start.
+fn run_into(sink: &mut dyn Sink, config: &Config, steps: &[Step<'_>], cut: Cut, end: bool) -> (Ledger, usize, bool) {
+    let (mut ledger, mut connection) = (Ledger::default(), Stack::default());
     let port = |port| Endpoint::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
     let (key, _) = FlowKey::of(&port(1), &port(2));
     let mut flow =
         Flow { id: FlowId::default(), slot: 0, key, first: Stamp::default(), server: Side::High, server_by_syn: false };
     let mut received = 0;
-    let mut cx = Context { flow: &mut flow, config, ledger: &mut ledger, sink: &mut messages, stamp: Stamp::default() };
+    let (account, counts) = ledger.tcp_mut();
+    let mut cx = Context { flow: &mut flow, config, account, counts, sink, stamp: Stamp::default() };
     for (number, step) in (1..).zip(steps) {
         let (side, bytes, cut) = match *step {
             C(bytes) => (CLIENT, bytes, cut),
@@ -183,15 +194,15 @@ fn run_with(config: &Config, steps: &[Step<'_>], cut: Cut, end: bool) -> Ran {
         }
         received += bytes.len();
     }
-    let between = connection.sides.iter().all(|stream| matches!(stream.state, state::State::Start));
+    let between = [Side::Low, Side::High].iter().all(|&side| connection.retention(side) == Retention::Unacknowledged);
     if end {
         for side in [CLIENT, CLIENT.other()] {
             connection.deliver(side, Delivery::End(EndCause::EndOfCapture), &mut cx);
         }
     }
-    ledger.received(received);
+    ledger.tcp_mut().0.receive(received);
     assert_eq!(ledger.balance(), connection.held_payload() as i128, "every byte has one fate: {steps:?}");
-    Ran { messages, ledger, received, between }
+    (ledger, received, between)
 }
 
 /// Every message of a conversation, in the order in which they end.

@@ -1,6 +1,6 @@
 //! The notes on a frame as a paragraph: link, packet, connection, order, parser, message.
 //!
-//! It never guesses: what the notes leave open is said to be open. Next: `trace`.
+//! It never guesses: where the notes leave something open, so does the text. Next: `trace`.
 
 use sniffer_engine::event::{Completion, Protocol};
 use sniffer_engine::ledger::Fate;
@@ -9,51 +9,51 @@ use sniffer_packet::fate::FrameFate;
 use sniffer_packet::frame::LinkType;
 use sniffer_packet::segment::Flags;
 
-use super::trace::{Fates, Touched, TracedPacket};
+use super::trace::{CarriedMessage, FrameTrace, TracedPacket};
 
 /// Columns of a line.
 const WIDTH: usize = 100;
-/// Characters of a request that are shown.
+/// Most characters shown of a message's name.
 const NAME_MAX: usize = 120;
 
-/// The paragraph.
-pub(super) fn frame(fates: &Fates) -> String {
-    let mut said = vec![link(fates)];
-    said.extend(fates.frame_fate.and_then(|fate| nothing_in_it(fate, fates)));
-    if let Some(packet) = &fates.packet {
+/// Returns the paragraph on a frame.
+pub(super) fn frame(trace: &FrameTrace) -> String {
+    let mut said = vec![link(trace)];
+    said.extend(trace.change.frame_fate.and_then(|fate| without_segment(fate, trace)));
+    if let Some(packet) = &trace.packet {
         said.push(segment(packet));
-        said.push(connection(fates));
-        said.extend(order(packet, fates));
-        said.extend(parser(packet, fates));
-        said.extend(fates.notes.messages.iter().map(message));
+        said.push(connection(trace));
+        said.extend(order(packet, trace));
+        said.extend(parser(packet, trace));
+        said.extend(trace.notes.messages.iter().map(message));
     }
     wrapped(&said.join(" "))
 }
 
-fn link(fates: &Fates) -> String {
-    let name = match fates.link {
+fn link(trace: &FrameTrace) -> String {
+    let name = match trace.link {
         LinkType::ETHERNET => "Ethernet".to_owned(),
         LinkType::LINUX_SLL | LinkType::LINUX_SLL2 => "Linux cooked capture".to_owned(),
         LinkType::RAW | LinkType::IPV4 | LinkType::IPV6 => "raw IP".to_owned(),
         LinkType::NULL | LinkType::LOOP => "BSD loopback".to_owned(),
         LinkType(number) => format!("link type {number}"),
     };
-    let time = fates.stamp.time.rfc3339(fates.stamp.precision);
-    let number = fates.stamp.number;
-    let cut = match u64::from(fates.wire_len).saturating_sub(fates.captured as u64) {
+    let time = trace.stamp.time.rfc3339(trace.stamp.precision);
+    let number = trace.stamp.number;
+    let cut = match u64::from(trace.wire_len).saturating_sub(trace.captured as u64) {
         0 => "all captured".to_owned(),
         cut => format!("of which the last {cut} were not captured"),
     };
-    format!("Frame {number} came at {time}: {} of {name}, {cut}.", count(fates.wire_len.into(), "byte"))
+    format!("Frame {number} came at {time}: {} of {name}, {cut}.", count(trace.wire_len.into(), "byte"))
 }
 
-/// Why there is no segment in it, or not alone.
-fn nothing_in_it(fate: FrameFate, fates: &Fates) -> Option<String> {
+/// Says why the frame holds no segment, or only a part of one.
+fn without_segment(fate: FrameFate, trace: &FrameTrace) -> Option<String> {
     let broken = |layer: &str| Some(format!("It is cut or malformed in {layer}, so nothing behind that is read."));
     match fate {
         FrameFate::Tcp => None,
         FrameFate::NotTcp => Some("It is well-formed and holds neither TCP nor a tunnel that is opened.".to_owned()),
-        FrameFate::Fragment => Some(match (fates.whole_with, &fates.packet) {
+        FrameFate::Fragment => Some(match (trace.whole_with, &trace.packet) {
             (None, _) => {
                 "It is a fragment of an IP datagram that never became whole, so it came to nothing.".to_owned()
             }
@@ -87,15 +87,15 @@ fn segment(packet: &TracedPacket) -> String {
     format!("In it is a TCP segment from {src} to {dst} ({}, seq {seq}{ack}) {payload}.", flags.join(" "))
 }
 
-fn connection(fates: &Fates) -> String {
-    let Some(flow) = &fates.notes.flow else {
+fn connection(trace: &FrameTrace) -> String {
+    let Some(flow) = &trace.notes.flow else {
         return "No connection was tracked for it.".to_owned();
     };
-    let first = match flow.first.number == fates.stamp.number {
+    let first = match flow.first.number == trace.stamp.number {
         true => "which it opened".to_owned(),
         false => format!("which frame {} opened", flow.first.number),
     };
-    let protocol = match fates.notes.protocol {
+    let protocol = match trace.notes.protocol {
         Some(Protocol::Tls) => "; it carries TLS",
         Some(Protocol::Http2) => "; it carries HTTP/2",
         Some(Protocol::Tunnel) => "; it became a tunnel",
@@ -104,13 +104,13 @@ fn connection(fates: &Fates) -> String {
     format!("It belongs to connection {}, {first} and whose server is {}{protocol}.", flow.id, flow.receiver())
 }
 
-/// What order made of it: went on at once, waited, came twice, was not believed.
-fn order(packet: &TracedPacket, fates: &Fates) -> Vec<String> {
+/// Says whether its bytes were delivered at once or waited, and for what.
+fn order(packet: &TracedPacket, trace: &FrameTrace) -> Vec<String> {
     let mut said = Vec::new();
-    if fates.missing > 0 {
+    if trace.change.missing > 0 {
         said.push(format!(
             "With it {} that should have come before were given up as missing from the capture.",
-            count(fates.missing, "byte")
+            count(trace.change.missing, "byte")
         ));
     }
     if packet.payload == 0 {
@@ -119,10 +119,10 @@ fn order(packet: &TracedPacket, fates: &Fates) -> Vec<String> {
         }
         return said;
     }
-    let settled: u64 = fates.moved.iter().map(|(_, bytes)| bytes).sum();
+    let settled: u64 = trace.change.fates.iter().map(|(_, bytes)| bytes).sum();
     let payload = packet.payload as u64;
-    match (settled, fates.notes.delivered_with) {
-        (0, Some(Some(later))) if later != fates.stamp.number && Some(later) != fates.whole_with => {
+    match (settled, trace.notes.delivered_with) {
+        (0, Some(Some(later))) if later != trace.stamp.number && Some(later) != trace.whole_with => {
             said.push(format!("Its bytes waited, and went on with frame {later}."));
         }
         (0, Some(None)) => said.push("Its bytes waited until the capture ended.".to_owned()),
@@ -138,18 +138,19 @@ fn order(packet: &TracedPacket, fates: &Fates) -> Vec<String> {
     said
 }
 
-/// Where the bytes went that moved with it.
-fn parser(packet: &TracedPacket, fates: &Fates) -> Vec<String> {
+/// Says which fates its push gave to bytes, and what was odd.
+fn parser(packet: &TracedPacket, trace: &FrameTrace) -> Vec<String> {
     let mut said = Vec::new();
-    if packet.payload > 0 && !fates.moved.is_empty() {
-        let parts: Vec<_> = fates.moved.iter().map(|&(fate, bytes)| format!("{bytes} {}", meaning(fate))).collect();
+    if packet.payload > 0 && !trace.change.fates.is_empty() {
+        let parts: Vec<_> =
+            trace.change.fates.iter().map(|&(fate, bytes)| format!("{bytes} {}", meaning(fate))).collect();
         said.push(format!("Counted with it: {}.", parts.join(", ")));
     }
-    if !fates.anomalies.is_empty() {
-        let names: Vec<_> = fates.anomalies.iter().map(|anomaly| anomaly.name()).collect();
+    if !trace.change.anomalies.is_empty() {
+        let names: Vec<_> = trace.change.anomalies.iter().map(|anomaly| anomaly.name()).collect();
         said.push(format!("What was odd: {}.", names.join(", ")));
     }
-    if packet.payload > 0 && fates.notes.messages.is_empty() {
+    if packet.payload > 0 && trace.notes.messages.is_empty() {
         said.push("It became part of no message.".to_owned());
     }
     said
@@ -174,8 +175,8 @@ const fn meaning(fate: Fate) -> &'static str {
     }
 }
 
-fn message(touched: &Touched) -> String {
-    let Touched { name, exchange, began, ended_with, completion, anomalies } = touched;
+fn message(carried: &CarriedMessage) -> String {
+    let CarriedMessage { name, exchange, began, ended_with, completion, anomalies } = carried;
     let with = ended_with.map_or_else(|| "at the end of the capture".to_owned(), |frame| format!("with frame {frame}"));
     let end = match completion {
         Completion::Complete => format!("was whole {with}"),
@@ -191,7 +192,7 @@ fn message(touched: &Touched) -> String {
     )
 }
 
-/// Lines of [`WIDTH`] columns at most, where words allow it.
+/// Wraps text into lines of at most [`WIDTH`] columns; a longer word has a line of its own.
 pub(super) fn wrapped(text: &str) -> String {
     let (mut out, mut taken) = (String::new(), 0);
     for word in text.split(' ') {

@@ -83,3 +83,44 @@ fn a_limit_of_ours_does_not_move_the_end_of_a_body() {
         &["0 CONNECT a:1", "0 200 OK !head-too-large"],
     );
 }
+
+/// Runs steps with a limit of 64 bytes on heads: whole, byte by byte, and cut at every place.
+#[track_caller]
+fn check_short_limit(steps: &[Step<'_>]) {
+    let mut config = Config::default();
+    config.limits.head_bytes_max = 64;
+    let whole = run_with(&config, steps, WHOLE, true);
+    let cuts = [1, 2, 3, 63, 64, 65].map(Cut::Pieces);
+    for cut in cuts.into_iter().chain((1..whole.received).map(Cut::At)) {
+        let ran = run_with(&config, steps, cut, true);
+        assert_eq!(ran.messages.done, whole.messages.done, "{cut:?} of {steps:?}");
+        assert_eq!(ran.messages.frames, whole.messages.frames, "frames, {cut:?} of {steps:?}");
+        assert_eq!(ran.messages.other, whole.messages.other, "other events, {cut:?} of {steps:?}");
+        assert_eq!(ran.ledger, whole.ledger, "accounts, {cut:?} of {steps:?}");
+    }
+}
+
+/// The first bytes up to the limit decide: later ones may or may not have come with them.
+#[test]
+fn a_start_line_that_crosses_the_limit_is_treated_the_same_however_it_is_cut() {
+    let request = |length: usize| format!("GET /{} HTTP/1.1\r\n", "a".repeat(length - 16));
+    let response = |length: usize| format!("HTTP/1.1 200 {}\r\n", "a".repeat(length - 15));
+    let long_method = |length: usize| format!("{} / HTTP/1.1\r\n", "M".repeat(length - 13));
+    for blank in [0, 1, 60, 63, 64, 65] {
+        for line_end in ["\n", "\r\n"] {
+            let blank_lines = line_end.repeat(blank).into_bytes();
+            let blank_lines = &blank_lines[..blank];
+            for length in [18, 30].into_iter().chain(60..=70) {
+                for rest in ["\r\n", "Content-Length: 2\r\n\r\nok"] {
+                    let message = |line: String| [blank_lines, line.as_bytes(), rest.as_bytes()].concat();
+                    let get = C(b"GET /\x20HTTP/1.1\r\n\r\n");
+                    check_short_limit(&[C(&message(request(length)))]);
+                    check_short_limit(&[C(&message(long_method(length)))]);
+                    check_short_limit(&[get, S(&message(response(length))), FIN]);
+                    // After a message, where the connection is known to speak HTTP.
+                    check_short_limit(&[get, C(&message(request(length)))]);
+                }
+            }
+        }
+    }
+}

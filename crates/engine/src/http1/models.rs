@@ -1,15 +1,15 @@
-//! Slow, obvious models beside the machines, fed the same random input. The seed is in every failure.
+//! Slow, obvious models of the parsers, fed the same random input. Every failure names its seed.
 
 use sniffer_testkit::rng::Rng;
 
-use super::super::chunked::{ChunkPiece, Dechunker};
-use super::super::head::{EndFinder, read, read_at_once, read_lenient};
-use super::super::start_line::{LineKind, METHOD_MAX, classify, is_strict_start, may_become_strict};
+use super::chunked::{ChunkPiece, Dechunker};
+use super::head::{EndFinder, read, read_at_once, read_lenient};
+use super::start_line::{LineKind, METHOD_MAX, classify, is_strict_start, may_become_strict};
 use crate::anomaly::{Anomaly, AnomalySet};
-use crate::event::{Head, StartLine, Version};
+use crate::http::{Head, StartLine, Version};
 use crate::message::HeadText;
 
-/// What became of a chunked body.
+/// The result of decoding a chunked body.
 #[derive(Debug, PartialEq, Eq)]
 struct Dechunked {
     content: Vec<u8>,
@@ -19,20 +19,20 @@ struct Dechunked {
 
 #[derive(Debug, PartialEq, Eq)]
 enum End {
-    /// The last chunk's line ends here.
+    /// The line of the last chunk ends at this offset.
     Trailers(usize),
     Bad(Anomaly),
     More,
 }
 
-/// RFC 9112 §7.1 over all of the bytes, line by line. Lenient as SUPPORTED.md says: LF for CRLF, white space around a size,
-/// anything but CR in extensions.
+/// Decodes all of the bytes line by line, by RFC 9112 §7.1. Lenient as SUPPORTED.md says: LF for CRLF,
+/// white space around a size, anything but CR in extensions.
 fn reference(input: &[u8]) -> Dechunked {
     let (mut content, mut odd, mut at) = (Vec::new(), AnomalySet::EMPTY, 0);
     let end = loop {
         let lf = input[at..].iter().position(|&b| b == b'\n').map(|lf| at + lf);
         let line = &input[at..lf.unwrap_or(input.len())];
-        // chunk-size [ chunk-ext ] CRLF, with the first byte that cannot be.
+        // chunk-size [ chunk-ext ] CRLF, up to the first invalid byte.
         let blanks = |from: usize| line[from..].iter().take_while(|&&b| b == b' ' || b == b'\t').count();
         let size_at = blanks(0);
         let size_end = size_at + line[size_at..].iter().take_while(|b| b.is_ascii_hexdigit()).count();
@@ -109,7 +109,7 @@ fn machine(input: &[u8], rng: &mut Rng) -> Dechunked {
     Dechunked { content, odd: odd.iter().map(Anomaly::name).collect(), end }
 }
 
-/// Chunks, mostly well-formed, with a byte changed, put in or taken out here and there.
+/// Makes chunks, mostly well-formed, with a byte changed, inserted or removed here and there.
 fn chunks(rng: &mut Rng) -> Vec<u8> {
     let mut bytes = Vec::new();
     for _ in 0..rng.between(1, 4) {
@@ -148,8 +148,8 @@ fn the_dechunker_reads_what_the_reference_reads() {
     assert!(whole > 5_000 && bad > 2_000, "{whole} whole, {bad} bad: the generator is one-sided");
 }
 
-/// What a head says, as text.
-fn said(head: Head<'_>) -> String {
+/// Shows a head as text.
+fn shown(head: Head<'_>) -> String {
     let start = match head.start {
         StartLine::Request { method, target } => format!("{} {}", method.escape_ascii(), target.escape_ascii()),
         StartLine::Response { status, reason } => format!("{status} {}", reason.escape_ascii()),
@@ -186,14 +186,15 @@ fn random_head(rng: &mut Rng) -> Vec<u8> {
     bytes
 }
 
-/// What httparse accepts, the lenient reader reads alike, and names nothing: where a line ends is `EndFinder`'s to name.
+/// The lenient reader reads what httparse accepts in the same way and names no anomaly: `EndFinder`
+/// names those of line ends.
 #[test]
 fn the_lenient_reader_reads_what_httparse_reads() {
     let mut accepted = 0;
     for seed in 0..20_000 {
         let mut rng = Rng::new(seed);
         let bytes = random_head(&mut rng);
-        // Blank lines before the start line are taken off by who calls.
+        // The caller removes blank lines before the start line.
         if bytes.starts_with(b"\r") || bytes.starts_with(b"\n") {
             continue;
         }
@@ -206,15 +207,15 @@ fn the_lenient_reader_reads_what_httparse_reads() {
         let Ok(httparse::Status::Complete(length)) = strict else { continue };
         accepted += 1;
         let head = &bytes[..length];
-        let fast = read(head, 16, |head, odd| (said(head), odd));
-        let lenient = read_lenient(head, 16, |head, odd| (said(head), odd));
+        let fast = read(head, 16, |head, odd| (shown(head), odd));
+        let lenient = read_lenient(head, 16, |head, odd| (shown(head), odd));
         assert_eq!(fast, lenient, "seed {seed}: {}", head.escape_ascii());
     }
     assert!(accepted > 5_000, "{accepted} accepted: the generator is one-sided");
 }
 
 #[test]
-fn a_first_line_is_told_as_soon_as_its_bytes_allow() {
+fn a_first_line_is_classified_as_soon_as_its_bytes_allow() {
     let (longest, longer) = ([b'M'; METHOD_MAX], [b'M'; METHOD_MAX + 1]);
     for (bytes, want) in [
         (&b""[..], LineKind::Undecided),
@@ -249,9 +250,9 @@ fn a_first_line_is_told_as_soon_as_its_bytes_allow() {
     }
 }
 
-/// Policy 15: with a known method, single spaces and a target of visible characters.
+/// Policy 15: a known method, single spaces and a target of visible characters.
 #[test]
-fn a_strict_start_line_is_one_that_nothing_else_looks_like() {
+fn a_strict_start_line_looks_like_nothing_else() {
     for (line, want) in [
         (&b"GET / HTTP/1.1"[..], true),
         (b"GET /\xc3\xa9 HTTP/1.0", true),
@@ -269,7 +270,7 @@ fn a_strict_start_line_is_one_that_nothing_else_looks_like() {
         let whole = [line, b"\r\n"].concat();
         assert_eq!(is_strict_start(&whole), want, "{}", line.escape_ascii());
         assert!(!is_strict_start(&line[..line.len().min(8)]), "it needs its line, or its status");
-        // What is one when it is whole may become one from its first byte on; a status decides before the line ends.
+        // Any prefix of a strict line may become one; a status decides before the line ends.
         for cut in 1..line.len() {
             let before = &line[..cut];
             let open = classify(before) == LineKind::Undecided;
@@ -306,10 +307,10 @@ fn a_strict_start_line_is_one_that_nothing_else_looks_like() {
     }
 }
 
-/// Whatever stands between its pieces, and whether they are UTF-8 or not.
+/// This holds whatever stands between the pieces, and whether or not they are UTF-8.
 #[test]
 fn a_head_is_the_same_text_copied_at_once_and_piece_by_piece() {
-    let said = |head: &HeadText| {
+    let text_of = |head: &HeadText| {
         let start =
             (head.method().map(str::to_owned), head.path().map(str::to_owned), head.reason().map(str::to_owned));
         let fields = head.fields().iter().map(|(name, value)| format!("[{name}={value}]")).collect::<String>();
@@ -322,15 +323,15 @@ fn a_head_is_the_same_text_copied_at_once_and_piece_by_piece() {
         read(&bytes, 16, |head, _| {
             copy.set(&head);
             let pieces = HeadText::new(&Head { raw: b"", ..head });
-            assert_eq!(said(&copy), said(&pieces), "seed {seed}: {}", bytes.escape_ascii());
+            assert_eq!(text_of(&copy), text_of(&pieces), "seed {seed}: {}", bytes.escape_ascii());
             assert!(copy.fields().may_repeat() == pieces.fields().may_repeat(), "seed {seed}");
         });
     }
 }
 
-/// Sorted as a start line, ended where the finder ends it, nothing odd about its lines, and said alike.
+/// Classified as a start line, ended where `EndFinder` ends it, with normal line ends, and read the same.
 #[test]
-fn what_is_read_at_once_is_what_the_long_way_reads() {
+fn reading_at_once_gives_what_the_long_way_gives() {
     let mut accepted = 0;
     for seed in 0..20_000 {
         let mut rng = Rng::new(seed);
@@ -338,26 +339,26 @@ fn what_is_read_at_once_is_what_the_long_way_reads() {
         bytes.extend(rng.pick(&[&b""[..], b"GET / HTTP/1.1\r\n\r\n", b"\n", b"body"]).unwrap().iter());
         bytes.truncate(rng.between(1, 4 * bytes.len()));
         let bytes_max = *rng.pick(&[30, 60, 1_000]).unwrap();
-        let at_once = read_at_once(&bytes, bytes_max, 16, |head, length| (said(head), length));
-        let Some((said_at_once, length)) = at_once else { continue };
+        let at_once = read_at_once(&bytes, bytes_max, 16, |head, length| (shown(head), length));
+        let Some((shown_at_once, length)) = at_once else { continue };
         accepted += 1;
         let because = format!("seed {seed}: {}", bytes.escape_ascii());
         assert!(matches!(classify(&bytes), LineKind::Request | LineKind::Response), "{because}");
         let mut finder = EndFinder::default();
         assert_eq!(finder.find(&bytes), Some(length), "{because}");
         assert!(finder.anomalies.is_empty() && length <= bytes_max, "{because}");
-        let long = read_lenient(&bytes[..length], 16, |head, odd| (said(head), odd));
-        assert_eq!(long, Some((said_at_once, AnomalySet::EMPTY)), "{because}");
+        let long = read_lenient(&bytes[..length], 16, |head, odd| (shown(head), odd));
+        assert_eq!(long, Some((shown_at_once, AnomalySet::EMPTY)), "{because}");
     }
     assert!(accepted > 2_000, "{accepted} accepted: the generator is one-sided");
 }
 
 #[test]
-fn what_has_to_be_named_or_waited_for_is_not_read_at_once() {
+fn odd_or_incomplete_heads_are_not_read_at_once() {
     let is_read = |bytes: &[u8]| read_at_once(bytes, 4_096, 16, |_, _| ()).is_some();
     assert!(is_read(b"GET / HTTP/1.1\r\nA: b\r\nC:\r\n\r\nbody"));
     assert!(is_read(b"HTTP/1.1 100\r\n\r\n"));
-    for left in [
+    for refused in [
         &b""[..],
         b"\r\nGET / HTTP/1.1\r\n\r\n",
         b"GET / HTTP/1.1\n\r\n",
@@ -369,20 +370,20 @@ fn what_has_to_be_named_or_waited_for_is_not_read_at_once() {
         b"GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n",
         b"HTTP/1.1 099 OK\r\n\r\n",
     ] {
-        assert!(!is_read(left), "{}", left.escape_ascii());
+        assert!(!is_read(refused), "{}", refused.escape_ascii());
     }
-    for (method, sorted) in [(METHOD_MAX - 1, true), (METHOD_MAX, false)] {
+    for (method, accepted) in [(METHOD_MAX - 1, true), (METHOD_MAX, false)] {
         let head = format!("{} / HTTP/1.1\r\n\r\n", "M".repeat(method));
         assert_eq!(
             (is_read(head.as_bytes()), classify(head.as_bytes()) == LineKind::Request),
-            (sorted, sorted),
+            (accepted, accepted),
             "{method}"
         );
     }
 }
 
 #[test]
-fn a_head_ends_at_its_first_empty_line_however_it_comes() {
+fn a_head_ends_at_its_first_empty_line_however_it_is_cut() {
     for (bytes, length, bare) in [
         (&b"GET / HTTP/1.1\r\nA: b\r\n\r\nbody\r\n\r\n"[..], Some(24), false),
         (b"GET / HTTP/1.1\n\nbody", Some(16), true),
@@ -405,7 +406,7 @@ fn a_head_ends_at_its_first_empty_line_however_it_comes() {
     assert_eq!(finder.complete_lines(), 22);
 }
 
-/// What RFC 9112 forbids and is read all the same (policy 14), and what is no start line.
+/// Lines that RFC 9112 forbids and that are read all the same (policy 14), and lines that are no start line.
 #[test]
 fn the_lenient_reader_takes_lines_apart_as_they_stand() {
     for (head, want, odd) in [
@@ -433,14 +434,14 @@ fn the_lenient_reader_takes_lines_apart_as_they_stand() {
         ("GET / HTTP/1.1\nA(: b\n", Some("1.1 GET / [A(=b]"), &["invalid-field-name"]),
         ("GET / HTTP/1.1\nA: b\rc\n", Some("1.1 GET / [A=b\\rc]"), &["bare-cr"]),
     ] {
-        let got = read_lenient(head.as_bytes(), 16, |head, odd| (said(head), odd));
+        let got = read_lenient(head.as_bytes(), 16, |head, odd| (shown(head), odd));
         let names: Vec<_> = got.iter().flat_map(|(_, odd)| odd.iter().map(Anomaly::name)).collect();
-        assert_eq!(got.as_ref().map(|(said, _)| said.as_str()), want, "{head:?}");
+        assert_eq!(got.as_ref().map(|(shown, _)| shown.as_str()), want, "{head:?}");
         assert!(names.len() == odd.len() && odd.iter().all(|name| names.contains(name)), "{head:?}: {names:?}");
     }
 }
 
-/// Of the fields beyond the limit only those that delimit the body are read (policy 19).
+/// Of the fields over the limit only those that frame the body are read (policy 19).
 #[test]
 fn a_limit_on_fields_counts_them_exactly() {
     let head = |fields: &str| format!("GET / HTTP/1.1\r\n{fields}\r\n");
@@ -450,7 +451,7 @@ fn a_limit_on_fields_counts_them_exactly() {
         ("A: 1\r\nB: 2\r\nC: 3\r\n 4\r\nD: 5\r\n", "1.1 GET / [A=1][B=2]", true),
         ("A: 1\r\nB: 2\r\nContent-Length: 3\r\nC: 4\r\n", "1.1 GET / [A=1][B=2][Content-Length=3]", true),
     ] {
-        let got = read(head(fields).as_bytes(), 2, |head, odd| (said(head), odd.contains(Anomaly::TooManyFields)));
+        let got = read(head(fields).as_bytes(), 2, |head, odd| (shown(head), odd.contains(Anomaly::TooManyFields)));
         assert_eq!(got, Some((want.to_owned(), over)), "{fields:?}");
     }
     let response = |n: usize| format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: b\r\n".repeat(n));

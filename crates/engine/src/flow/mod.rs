@@ -358,7 +358,7 @@ impl Flows {
 
 impl Common {
     /// Records that a connection may hold more or less from here on.
-    #[inline(always)]
+    #[inline(always)] // hot: see NOTES#held
     fn touch(&mut self, entry: &mut FlowEntry) {
         if !std::mem::replace(&mut entry.touched, true) {
             self.touched.push(entry.flow.slot);

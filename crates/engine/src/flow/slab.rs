@@ -47,7 +47,7 @@ impl<T, B> Default for Slab<T, B> {
 }
 
 /// Returns the chunk of a slot, and its place in the chunk.
-#[inline(always)]
+#[inline(always)] // hot: see NOTES#lru
 const fn place(slot: u32) -> (usize, usize) {
     ((slot / CHUNK) as usize, (slot % CHUNK) as usize)
 }

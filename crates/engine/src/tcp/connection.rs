@@ -91,7 +91,7 @@ impl TcpConnection {
     }
 
     /// Returns the accounted bytes on the heap.
-    #[inline(always)]
+    #[inline(always)] // hot: see NOTES#held
     pub(crate) fn held(&self) -> usize {
         self.halves[0].held()
             + self.halves[1].held()

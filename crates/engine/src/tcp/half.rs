@@ -210,7 +210,7 @@ impl Half {
     // Accounts.
 
     /// Returns the accounted bytes on the heap.
-    #[inline(always)]
+    #[inline(always)] // hot: see NOTES#held
     pub(super) fn held(&self) -> usize {
         self.waiting.as_ref().map_or(0, |waiting| waiting.held())
             + self.history.as_ref().map_or(0, |history| history.held())

@@ -75,7 +75,7 @@ impl Segments {
     }
 }
 
-#[inline(always)]
+#[inline(always)] // hot: see NOTES#history
 fn push(many: &mut VecDeque<SegmentMeta>, segment: SegmentMeta) {
     if many.len() == SEGMENTS_MAX {
         many.pop_front();

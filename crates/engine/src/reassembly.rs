@@ -80,8 +80,8 @@ impl<M: Copy> Reassembly<M> {
     /// half empty, and the allocator's overhead.
     const CHUNK_OVERHEAD: usize = 2 * size_of::<(u64, Chunk<M>)>() + 16;
 
-    /// Accounted bytes of the structure once anything waits: itself, and the map's first node, which
-    /// has places for 11 chunks.
+    /// Accounted bytes of the structure once anything waits: itself, and the map's first node,
+    /// which has places for 11 chunks.
     const BASE_OVERHEAD: usize = size_of::<Self>() + 9 * size_of::<(u64, Chunk<M>)>();
 
     /// Returns the accounted bytes.
@@ -187,8 +187,8 @@ mod tests {
         }
     }
 
-    /// The model has a cell for each offset. A cell holds the byte that came first, or none where the
-    /// byte was cut, and the number of the chunk that carried it.
+    /// The model has a cell for each offset. A cell holds the byte that came first, or none where
+    /// the byte was cut, and the number of the chunk that carried it.
     #[test]
     fn it_does_what_a_byte_map_does() {
         const END: usize = 60;

@@ -17,8 +17,8 @@ pub(crate) enum Delivery<'a> {
         bytes: &'a [u8],
         /// The frame that carried them.
         stamp: Stamp,
-        /// True if a segment, a TLS record or a STREAM frame starts at the first byte. Only there may a
-        /// reader that lost its place resynchronise.
+        /// True if a segment, a TLS record or a STREAM frame starts at the first byte. Only there
+        /// may a reader that lost its place resynchronise.
         boundary: bool,
     },
     /// Bytes that were on the wire and are not in the capture; at least 1.
@@ -75,8 +75,8 @@ pub(crate) trait StreamSink {
     /// Flags the connection, for an anomaly that touched no bytes.
     fn flag_connection(&mut self, anomaly: Anomaly);
 
-    /// Returns whether a midstream pickup may begin with these bytes. False if they look like the rest
-    /// of something.
+    /// Returns whether a midstream pickup may begin with these bytes. False if they look like the
+    /// rest of something.
     fn may_begin(&self, bytes: &[u8]) -> bool;
 
     /// Returns how long to retain the bytes last delivered from this side.

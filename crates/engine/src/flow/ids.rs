@@ -5,8 +5,8 @@ use hashbrown::HashMap;
 use sniffer_packet::key::FlowId;
 use sniffer_packet::seq::SeqNumber;
 
-/// Ids remembered within one microsecond. Arbitrary; it bounds memory for captures whose time stands
-/// still.
+/// Ids remembered within one microsecond. Arbitrary; it bounds memory for captures whose time
+/// stands still.
 const REMEMBERED: usize = 4096;
 
 /// Assigns ids. It remembers those of the current microsecond, because only they can be equal.

@@ -1,5 +1,5 @@
-//! The connections being followed: found by key, kept in order of activity, ended when idle, evicted
-//! when over a limit.
+//! The connections being followed: found by key, kept in order of activity, ended when idle,
+//! evicted when over a limit.
 //!
 //! Joins [`crate::tcp`] and [`crate::app`], which do not know each other. Next: [`crate::engine`].
 
@@ -37,8 +37,8 @@ pub(crate) struct Flows {
     table: FlowTable,
     /// State that outlives connections, by [bucket](FlowKey::bucket).
     past: Box<[Past]>,
-    /// Slots of connections that wait for an allowance to pass. Checked when time passes without their
-    /// packets.
+    /// Slots of connections that wait for an allowance to pass. Checked when time passes without
+    /// their packets.
     stalled: Vec<u32>,
     common: Common,
 }
@@ -255,8 +255,8 @@ impl Flows {
             return;
         }
         self.stalled.push(slot);
-        // Slots of connections that ended stay in the list until the next tick, and in a capture whose
-        // time stands still no tick comes.
+        // Slots of connections that ended stay in the list until the next tick, and in a capture
+        // whose time stands still no tick comes.
         if self.stalled.len() > 2 * self.table.len() + 64 {
             self.stalled.sort_unstable();
             self.stalled.dedup();
@@ -294,8 +294,8 @@ impl Flows {
         for class in [EvictionClass::HalfOpen, EvictionClass::Live] {
             due.extend(self.table.least_active(class).take_while(|&slot| is_idle(&self.table, slot)));
         }
-        // In the order of output, so that messages need not wait for each other and nothing depends on
-        // slot numbers.
+        // In the order of output, so that messages need not wait for each other and nothing depends
+        // on slot numbers.
         due.sort_unstable_by_key(|&slot| self.table.entry(slot).flow.began());
         due.dedup();
         for slot in due {
@@ -367,7 +367,8 @@ impl Flows {
         let time_wait = &mut self.past[usize::from(self.table.lru_node(slot).bucket)].time_wait;
         match cause {
             EndCause::EndOfCapture => {}
-            // Later segments of it open a connection of their own. A flood is not worth remembering.
+            // Later segments of it open a connection of their own. A flood is not worth
+            // remembering.
             EndCause::Evicted => time_wait.forget(&entry.flow.key, hash),
             _ => time_wait.remember(&entry.flow.key, hash, entry.tcp.next_seqs()),
         }
@@ -378,7 +379,7 @@ impl Flows {
 
 impl Common {
     /// Records that a connection may hold more or less from here on.
-    #[inline(always)]
+    #[inline(always)] // hot: see NOTES#held
     fn touch(&mut self, entry: &mut FlowEntry) {
         if !std::mem::replace(&mut entry.touched, true) {
             self.touched.push(entry.flow.slot);
@@ -403,8 +404,8 @@ fn with<T>(
     call(tcp, &mut TcpContext { now: *now, limits: &config.limits, pool, sink: &mut StackSink { stack, cx } })
 }
 
-/// Guesses the server before any content was seen: the side that did not send the SYN, else the side
-/// with one of `ports`, else the side with the lower port.
+/// Guesses the server before any content was seen: the side that did not send the SYN, else the
+/// side with one of `ports`, else the side with the lower port.
 fn first_guess(key: &FlowKey, side: Side, segment: &Segment<'_>, ports: &[u16]) -> Side {
     if segment.flags.has(Flags::SYN) {
         return if segment.flags.has(Flags::ACK) { side } else { side.other() };

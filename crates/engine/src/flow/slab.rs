@@ -1,25 +1,25 @@
 //! Numbered slots in chunks: growing copies nothing, and an empty chunk is freed.
 //!
-//! Each slot has a small value beside it. The small values lie close together, for code that walks many
-//! of them. The lowest chunk with room is filled first, so that the chunks of a flood become empty after
-//! it. Next: [`super::table`].
+//! Each slot has a small value beside it. The small values lie close together, for code that walks
+//! many of them. The lowest chunk with room is filled first, so that the chunks of a flood become
+//! empty after it. Next: [`super::table`].
 
 use std::collections::BTreeSet;
 
-/// Slots of a chunk: some 64 KiB of connections. That is little next to any budget, and much next to an
-/// allocator's overhead.
+/// Slots of a chunk: some 64 KiB of connections. That is little next to any budget, and much next
+/// to an allocator's overhead.
 const CHUNK: u32 = 128;
 
 const NONE: u32 = u32::MAX;
 
-/// Invariants: a chunk's free list has every slot of it that is not taken; `roomy` has every chunk with
-/// fewer than [`CHUNK`] taken.
+/// Invariants: a chunk's free list has every slot of it that is not taken; `roomy` has every chunk
+/// with fewer than [`CHUNK`] taken.
 #[derive(Debug)]
 pub(super) struct Slab<T, B> {
     chunks: Vec<Chunk<T, B>>,
     roomy: BTreeSet<u32>,
-    /// The chunk that last became empty. Its memory is kept, so that a connection that comes and goes
-    /// costs no allocation.
+    /// The chunk that last became empty. Its memory is kept, so that a connection that comes and
+    /// goes costs no allocation.
     spare: Option<u32>,
 }
 
@@ -47,7 +47,7 @@ impl<T, B> Default for Slab<T, B> {
 }
 
 /// Returns the chunk of a slot, and its place in the chunk.
-#[inline(always)]
+#[inline(always)] // hot: see NOTES#lru
 const fn place(slot: u32) -> (usize, usize) {
     ((slot / CHUNK) as usize, (slot % CHUNK) as usize)
 }

@@ -1,7 +1,7 @@
 //! The table: connections by key, and in order of activity in each of two classes.
 //!
-//! Invariants: every occupied slot is in the index under its key and in exactly one list; each list is
-//! ordered by `last`, oldest first, because the engine's clock never goes back.
+//! Invariants: every occupied slot is in the index under its key and in exactly one list; each list
+//! is ordered by `last`, oldest first, because the engine's clock never goes back.
 //!
 //! The list nodes lie beside the entries, not in them. hot: see NOTES#lru
 
@@ -42,8 +42,8 @@ pub(super) struct FlowEntry {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LruNode {
     pub(super) last: Timestamp,
-    /// Low bits of the number of its last segment, which orders connections of several tables. By the
-    /// time they wrap, the connection is long idle.
+    /// Low bits of the number of its last segment, which orders connections of several tables. By
+    /// the time they wrap, the connection is long idle.
     pub(super) segment_number: u32,
     older: u32,
     newer: u32,
@@ -69,8 +69,8 @@ pub(super) struct FlowTable {
 }
 
 impl FlowTable {
-    /// Accounted bytes of a connection: its slot and its share of the index. While the index grows it
-    /// exists twice, at 5 bytes a bucket, with 7/16 of the new and 7/8 of the old buckets taken.
+    /// Accounted bytes of a connection: its slot and its share of the index. While the index grows
+    /// it exists twice, at 5 bytes a bucket, with 7/16 of the new and 7/8 of the old buckets taken.
     pub(super) const ENTRY_BYTES: usize = Slab::<FlowEntry, LruNode>::SLOT_BYTES + 18;
 
     pub(super) fn new(key: [u64; 4]) -> Self {
@@ -95,8 +95,8 @@ impl FlowTable {
         self.index.find(hash, |&slot| self.entry(slot).flow.key == *key).copied()
     }
 
-    /// Returns the live connection that was active last, if it is the one with this key. Most segments
-    /// of a large body hit this and skip the hash. hot: see NOTES#latest
+    /// Returns the live connection that was active last, if it is the one with this key. Most
+    /// segments of a large body hit this and skip the hash. hot: see NOTES#latest
     #[inline]
     pub(super) fn latest(&self, key: &FlowKey) -> Option<u32> {
         let slot = self.lists[EvictionClass::Live as usize].newest;

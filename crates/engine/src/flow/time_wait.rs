@@ -10,15 +10,16 @@ use crate::config::Limits;
 /// Connections of a [`Set`].
 const WAYS: usize = 4;
 
-/// A connection that ended, identified by the hash of its key, because the key is as long as all of this.
+/// A connection that ended, identified by the hash of its key, because the key is as long as all of
+/// this.
 ///
 /// Two connections have the same hash by a chance of 1 in 2⁶², and nobody can raise it without
-/// [`Config::hash_key`](crate::config::Config::hash_key). Then a late segment of one may be taken for a
-/// late segment of the other.
+/// [`Config::hash_key`](crate::config::Config::hash_key). Then a late segment of one may be taken
+/// for a late segment of the other.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Ended {
-    /// Hash of the key, except for its lowest bits: they say for which sides `next` is known. Zero where
-    /// there is no connection.
+    /// Hash of the key, except for its lowest bits: they say for which sides `next` is known. Zero
+    /// where there is no connection.
     mark: u64,
     /// Sequence number of each side's next byte.
     next: [u32; 2],
@@ -202,7 +203,8 @@ mod tests {
             let mut time_wait = TimeWait::new(&Limits { closed_max: 1 << 16, ..Limits::default() });
             keys.iter().for_each(|key| time_wait.remember(key, hash(key, hasher), [None; 2]));
             assert_eq!(time_wait.held(), 1024 * 16, "256 sets are full");
-            // One in 50 of the last 256 is in a set into which four more came: e⁻¹ (1/4! + 1/5! + …).
+            // One in 50 of the last 256 is in a set into which four more came: e⁻¹ (1/4! + 1/5! +
+            // …).
             let of_the_last = remembered(&time_wait, &keys[19_744..], hasher).len();
             assert!(of_the_last >= 246, "{of_the_last}");
             remembered(&time_wait, &keys, hasher)

@@ -1,9 +1,14 @@
-//! TCP reassembly: the input is a list of segments, and beside the connection stands a slow and obvious model.
+//! TCP reassembly: the input is a list of segments. A slow and obvious model checks the connection.
 //!
-//! Two games, by the first byte. *Honest*: both sides send any pieces in any order, and acknowledge only what is there;
-//! what is delivered must be the byte map in which the first copy of a byte wins. *Hostile*: flags, acknowledgements,
-//! windows, options and times are free, so which bytes are taken is policy, but every byte at a sequence number has one
-//! value: what is delivered must stand at its place. In both, every byte has one fate and a stream ends once.
+//! The first byte chooses one of two games.
+//!
+//! - *Honest*: both sides send any pieces in any order, and acknowledge only what is there. The
+//!   delivered bytes must equal the byte map in which the first copy of a byte wins.
+//! - *Hostile*: flags, acknowledgements, windows, options and times are free, so policy decides
+//!   which bytes are taken. Every sequence number has one byte value, so each delivered byte must
+//!   be the one of its offset.
+//!
+//! In both, every byte has one fate and a stream ends once.
 //!
 //! Next: [`crate::tcp`].
 
@@ -24,15 +29,15 @@ use crate::stream::{Delivery, EndCause, Retention, StreamSink};
 use crate::tcp::{BufferPool, SegmentOutcome, TcpConnection, TcpContext};
 
 const SIDES: [Side; 2] = [Side::Low, Side::High];
-/// Near both places where signs change.
+/// Initial sequence numbers, near both points where a sign changes.
 const ISN: [u32; 2] = [u32::MAX - 3, 0x7fff_fffe];
-/// What the waiting rooms may hold, small enough to be reached.
+/// Limit of the waiting bytes, small enough to be reached.
 const WAITING_MAX: usize = 16 << 10;
 
-/// Segments through one connection.
+/// Sends segments through one connection.
 ///
 /// # Panics
-/// When what is delivered is not what the model says.
+/// If the delivered bytes differ from the model.
 pub fn tcp(data: &[u8]) {
     let mut input = FuzzInput(data);
     let mode = input.u8();
@@ -43,12 +48,13 @@ pub fn tcp(data: &[u8]) {
     }
 }
 
-/// What came out, by side.
+/// The output, by side.
 #[derive(Default)]
 struct Got {
-    /// Pieces by the place of their first byte; a gap can be a gigabyte, so gaps are what lies between.
+    /// Delivered pieces by the offset of their first byte. Gaps are not stored, as one can be a
+    /// gigabyte.
     streams: [Vec<(u64, Vec<u8>)>; 2],
-    /// How long each stream is.
+    /// Length of each stream, gaps included.
     lengths: [u64; 2],
     ended: [bool; 2],
     retention: u8,
@@ -56,7 +62,7 @@ struct Got {
 }
 
 impl Got {
-    /// What this side sent, byte by byte; for short streams.
+    /// Returns the stream of a side byte by byte; for short streams.
     fn map(&self, side: Side) -> Vec<Option<u8>> {
         let mut map = vec![None; self.lengths[side.index()] as usize];
         for (at, bytes) in &self.streams[side.index()] {
@@ -71,7 +77,7 @@ impl Got {
 impl StreamSink for Got {
     fn deliver(&mut self, from: Side, delivery: Delivery<'_>) {
         let i = from.index();
-        assert!(!self.ended[i], "nothing comes behind the end of a stream");
+        assert!(!self.ended[i], "nothing comes after the end of a stream");
         match delivery {
             Delivery::Bytes { bytes, .. } => {
                 assert!(!bytes.is_empty(), "a delivery is never empty");
@@ -143,7 +149,7 @@ impl Run {
         let stamp = Stamp { number: self.number, time: now, ..Stamp::default() };
         let now = Now { frame: stamp, now, segment_number: self.number };
         let outcome = self.call(now, |connection, cx| connection.segment(segment, side, cx));
-        // What a connection gave back for the next one is neither held here nor done with.
+        // A connection that hands its pending SYN to the next one neither holds it nor counts it.
         if !matches!(outcome, SegmentOutcome::Reopen(_)) {
             assert_eq!(self.got.ledger.balance(), self.connection.held_payload() as i128, "bytes without a fate");
         }
@@ -166,13 +172,14 @@ impl Run {
     fn end(&mut self, cause: EndCause) {
         self.call(Now::default(), |connection, cx| connection.end(cause, cx));
         assert_eq!(self.got.ended, [true, true], "both streams end");
-        assert_eq!(self.connection.held_payload(), 0, "nothing is held behind the end");
+        assert_eq!(self.connection.held_payload(), 0, "nothing is held after the end");
         assert_eq!(self.got.ledger.balance(), 0, "bytes without a fate at the end");
     }
 
-    /// Any pieces, honest acknowledgements: `side and more: u8`, `offset: u16`, `ack: u16`, `len: u8`, bytes.
+    /// Plays the honest game. A segment is `side and more: u8`, `offset: u16`, `ack: u16`, `len:
+    /// u8`, bytes.
     fn honest(&mut self, mut input: FuzzInput<'_>) {
-        // The whole input fits, so that no hole is given up for want of room.
+        // The whole input fits, so that no hole is declared lost for want of room.
         self.limits.waiting_bytes_max = usize::MAX;
         self.handshake();
         let mut model: [Vec<Option<u8>>; 2] = Default::default();
@@ -202,7 +209,8 @@ impl Run {
         assert_eq!(self.got.ledger.missing(), holes as u64, "what is missing is counted");
     }
 
-    /// Anything: `side, kind and more: u8`, `flags: u8`, `offset: u16`, `ack: u16`, `len: u8`, and by kind more.
+    /// Plays the hostile game. A segment is `side, kind and more: u8`, `flags: u8`, `offset: u16`,
+    /// `ack: u16`, `len: u8`, and more by kind.
     fn hostile(&mut self, mut input: FuzzInput<'_>) {
         self.handshake();
         let mut buffer = Vec::new();
@@ -239,7 +247,7 @@ impl Run {
                     break;
                 }
                 SegmentOutcome::Reopen(syn) => {
-                    // The table ends this connection and gives what was kept to the next.
+                    // The table ends this connection and gives the pending SYN to the next.
                     self.got.ledger.count(Fate::Ignored, syn.segment(&segment, side).payload.len());
                     self.got.ledger.count(Fate::Ignored, segment.payload.len());
                     break;
@@ -253,7 +261,7 @@ impl Run {
         self.end(if self.number.is_multiple_of(2) { EndCause::Idle } else { EndCause::Evicted });
         for side in SIDES {
             for (at, bytes) in &self.got.streams[side.index()] {
-                // Sequence numbers wrap, and so may a place.
+                // Sequence numbers wrap, and an offset may do so with them.
                 let first = SeqNumber(ISN[side.index()]).add((1 + at) as u32);
                 let fits = (0..).zip(bytes).all(|(i, &byte)| byte == byte_at(side, first.add(i)));
                 assert!(fits, "bytes at {at} of {side:?} stand elsewhere in the stream");
@@ -262,7 +270,7 @@ impl Run {
     }
 }
 
-/// A bare acknowledgement; both numbers count from the first byte of each stream.
+/// Returns a bare acknowledgement; both numbers count from the first byte of each stream.
 fn segment(side: Side, seq: u32, ack: u32) -> Segment<'static> {
     let end = |side: Side| Endpoint::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1 + side as u8)), 80);
     Segment {
@@ -280,7 +288,7 @@ fn segment(side: Side, seq: u32, ack: u32) -> Segment<'static> {
     }
 }
 
-/// The one byte that this side ever sends at this sequence number.
+/// Returns the one byte that this side ever sends at this sequence number.
 const fn byte_at(side: Side, seq: SeqNumber) -> u8 {
     (seq.0.wrapping_mul(0x9e37_79b1).wrapping_add(side as u32 * 0x5bd1_e995) >> 23) as u8
 }

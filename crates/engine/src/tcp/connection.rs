@@ -1,5 +1,5 @@
-//! Both directions of one connection: what a segment changes, what the peer would have dropped, how it
-//! ends.
+//! Both directions of one connection: what a segment changes, what the peer would have dropped, how
+//! it ends.
 //!
 //! [`super::handshake`] and [`super::midstream`] say how it begins. Next: [`super::delivery`], the
 //! order in which bytes are delivered.
@@ -91,7 +91,7 @@ impl TcpConnection {
     }
 
     /// Returns the accounted bytes on the heap.
-    #[inline(always)]
+    #[inline(always)] // hot: see NOTES#held
     pub(crate) fn held(&self) -> usize {
         self.halves[0].held()
             + self.halves[1].held()
@@ -107,7 +107,8 @@ impl TcpConnection {
             + self.syn_data.as_ref().map_or(0, |data| data.bytes.len())
     }
 
-    /// Drops the copies of delivered bytes. From here on a conflict with them counts as a duplicate.
+    /// Drops the copies of delivered bytes. From here on a conflict with them counts as a
+    /// duplicate.
     pub(crate) fn drop_history(&mut self) {
         self.halves.iter_mut().for_each(Half::drop_history);
     }
@@ -293,8 +294,8 @@ impl TcpConnection {
         half.header.see_window(segment.window, &peer.header);
         half.header.ttl = half.header.ttl.max(segment.ttl);
         if let Some((value, _)) = segment.options.timestamps
-            // RFC 7323 §4.3 (2): only a segment at or before the last acknowledgement sent, which the
-            // capture may show early.
+            // RFC 7323 §4.3 (2): only a segment at or before the last acknowledgement sent, which
+            // the capture may show early.
             && half.stream.phase != HalfState::Joined
             // Only an acceptable one (§5.3 R2): Linux drops what ends before that first.
             && (at.start..=at.end).contains(&half.stream.acked.min(half.stream.next))
@@ -366,7 +367,8 @@ impl TcpConnection {
         }
     }
 
-    /// Takes a RST, which counts only at the exact place expected (RFC 9293 §3.10.7.4, RFC 5961 §3).
+    /// Takes a RST, which counts only at the exact place expected (RFC 9293 §3.10.7.4, RFC 5961
+    /// §3).
     fn reset<S: StreamSink>(
         &mut self,
         segment: &Segment<'_>,
@@ -476,7 +478,8 @@ fn keep_early<S: StreamSink>(
     }
 }
 
-/// Flags a conflict, and the reasons why the peer may never have got or taken either copy (policy 2).
+/// Flags a conflict, and the reasons why the peer may never have got or taken either copy (policy
+/// 2).
 fn flag_conflict<S: StreamSink>(half: &Half, side: Side, first: Evidence, later: &Segment<'_>, sink: &mut S) {
     sink.flag_message(side, Anomaly::ConflictingOverlap);
     if first.checksum || later.checksum_is_wrong() == Some(true) {

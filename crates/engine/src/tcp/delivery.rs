@@ -1,9 +1,9 @@
 //! The order in which bytes are delivered, what they wait for, and when a hole is declared lost
 //! (policy 5).
 //!
-//! Cause comes before effect. Bytes whose sender had acknowledged more of the other direction than was
-//! delivered wait for it, so a response is never delivered before the request it answers, even when the
-//! capture shows them so.
+//! Cause comes before effect. Bytes whose sender had acknowledged more of the other direction than
+//! was delivered wait for it, so a response is never delivered before the request it answers, even
+//! when the capture shows them so.
 
 use sniffer_packet::key::Side;
 use sniffer_packet::seq::StreamOffset;
@@ -25,11 +25,12 @@ pub(super) struct Heard {
 }
 
 impl TcpConnection {
-    /// After a packet, delivers what can be delivered and ends the waits whose allowance is used up.
+    /// After a packet, delivers what can be delivered and ends the waits whose allowance is used
+    /// up.
     ///
-    /// Only packets that acknowledge past a hole count against it. A capture that shows the directions
-    /// out of step shows such packets early, and a packet that acknowledges less shows that the capture
-    /// still lags.
+    /// Only packets that acknowledge past a hole count against it. A capture that shows the
+    /// directions out of step shows such packets early, and a packet that acknowledges less shows
+    /// that the capture still lags.
     pub(super) fn settle<S: StreamSink>(&mut self, heard: Option<Heard>, cx: &mut TcpContext<'_, S>) {
         let from = heard.map(|heard| heard.from);
         let (now, limits) = (cx.now.now, cx.limits);
@@ -64,8 +65,8 @@ impl TcpConnection {
         }
     }
 
-    /// Delivers everything that is in order and whose causes were delivered; ends streams whose FIN was
-    /// reached.
+    /// Delivers everything that is in order and whose causes were delivered; ends streams whose FIN
+    /// was reached.
     pub(super) fn drain<S: StreamSink>(&mut self, cx: &mut TcpContext<'_, S>) {
         loop {
             let mut moved = false;

@@ -33,7 +33,8 @@ pub(super) enum HalfState {
     Unseen,
     /// Only the peer's acknowledgements were seen. They give the number of the next byte.
     Expected,
-    /// Segments were seen, but no SYN, and nothing was delivered: an earlier segment may still come.
+    /// Segments were seen, but no SYN, and nothing was delivered: an earlier segment may still
+    /// come.
     Joined,
     /// The start is known, or was settled on.
     Open,
@@ -114,8 +115,8 @@ impl Half {
 
     /// Returns how many bytes past this side's acknowledgement its peer may plausibly have sent.
     ///
-    /// Twice the largest window: captures lose acknowledgements too, and "far outside" (policy 2) is
-    /// farther than that.
+    /// Twice the largest window: captures lose acknowledgements too, and "far outside" (policy 2)
+    /// is farther than that.
     pub(super) fn plausible_ahead(&self) -> u64 {
         let window = if self.is_live() { self.header.window.max(65_535) } else { WINDOW_MAX };
         2 * u64::from(window)
@@ -209,7 +210,7 @@ impl Half {
     // Accounts.
 
     /// Returns the accounted bytes on the heap.
-    #[inline(always)]
+    #[inline(always)] // hot: see NOTES#held
     pub(super) fn held(&self) -> usize {
         self.waiting.as_ref().map_or(0, |waiting| waiting.held())
             + self.history.as_ref().map_or(0, |history| history.held())
@@ -225,7 +226,8 @@ impl Half {
 
     /// Returns the end of a hole at the next byte, if the peer acknowledged past it.
     ///
-    /// One byte alone is not enough: the peer may have acknowledged a FIN that is not in the capture.
+    /// One byte alone is not enough: the peer may have acknowledged a FIN that is not in the
+    /// capture.
     pub(super) fn acknowledged_hole(&self) -> Option<StreamOffset> {
         let StreamPosition { next, acked, fin, .. } = self.stream;
         if !matches!(self.stream.phase, HalfState::Joined | HalfState::Open) || acked <= next.add(1) {
@@ -246,7 +248,8 @@ impl Half {
         self.holes.get_or_insert_default()
     }
 
-    /// Returns whether the wait at the next byte has used up its allowance, after it counted `packet`.
+    /// Returns whether the wait at the next byte has used up its allowance, after it counted
+    /// `packet`.
     pub(super) fn stalled(&mut self, now: Timestamp, packet: bool, limits: &Limits) -> bool {
         let at = self.stream.next;
         self.holes().stalled(at, now, packet, limits)

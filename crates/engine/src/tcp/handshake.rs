@@ -35,8 +35,8 @@ pub(super) struct SynData {
     pub(super) bytes: Vec<u8>,
 }
 
-/// Bytes before the next one that a retransmission may reach back: what a path has in flight, rounded
-/// up. Arbitrary.
+/// Bytes before the next one that a retransmission may reach back: what a path has in flight,
+/// rounded up. Arbitrary.
 const RETRANSMISSION_MAX: u64 = 1 << 20;
 
 /// How the number of a SYN agrees with what is known of its sender's stream.
@@ -94,7 +94,8 @@ impl TcpConnection {
     /// Returns the offset up to which a SYN acknowledges its peer's stream, or none if that is
     /// impossible.
     ///
-    /// RFC 9293 §3.10.7.3: a SYN-ACK must acknowledge the SYN, and at most the data in it (RFC 7413).
+    /// RFC 9293 §3.10.7.3: a SYN-ACK must acknowledge the SYN, and at most the data in it (RFC
+    /// 7413).
     fn syn_acknowledges(&self, segment: &Segment<'_>, side: Side, limits: &Limits) -> Option<StreamOffset> {
         let peer = self.half(side.other());
         let start = peer.stream.start;
@@ -195,12 +196,12 @@ impl TcpConnection {
         if answers { self.pending_syn.take().map(SegmentOutcome::Reopen) } else { None }
     }
 
-    /// Reopens the connection if a segment shows that the pending SYN was answered, although the answer
-    /// itself was not seen.
+    /// Reopens the connection if a segment shows that the pending SYN was answered, although the
+    /// answer itself was not seen.
     pub(super) fn confirm_pending(&mut self, segment: &Segment<'_>, side: Side) -> Option<SegmentOutcome> {
         self.pending_syn.as_ref()?;
-        // A segment that the living connection expects, or a retransmission, belongs to it. Otherwise a
-        // SYN forged one number before the next byte would end the connection.
+        // A segment that the living connection expects, or a retransmission, belongs to it.
+        // Otherwise a SYN forged one number before the next byte would end the connection.
         let half = self.half(side);
         let (at, next) = (half.stream.place(segment.seq), half.stream.next);
         let is_expected = half.is_live() && at <= next && next.since(at) <= RETRANSMISSION_MAX;
@@ -231,8 +232,8 @@ impl TcpConnection {
         }
     }
 
-    /// Settles whether the data in a SYN was taken when no SYN-ACK was seen: the offset of the sender's
-    /// next data, `at`, shows it.
+    /// Settles whether the data in a SYN was taken when no SYN-ACK was seen: the offset of the
+    /// sender's next data, `at`, shows it.
     pub(super) fn settle_syn_data<S: StreamSink>(&mut self, side: Side, at: StreamOffset, cx: &mut TcpContext<'_, S>) {
         let len = self.syn_data_len(side);
         if len > 0 {

@@ -1,5 +1,5 @@
-//! What the headers of one side's segments say of it: its window, and values that a forged segment may
-//! not match.
+//! What the headers of one side's segments say of it: its window, and values that a forged segment
+//! may not match.
 
 use sniffer_packet::segment::Segment;
 
@@ -44,8 +44,8 @@ impl HeaderState {
         self.window = self.window.max(u32::from(syn.window));
     }
 
-    /// Records the window of any other segment. Both sides must have offered the option for a scale to
-    /// apply.
+    /// Records the window of any other segment. Both sides must have offered the option for a scale
+    /// to apply.
     pub(super) fn see_window(&mut self, field: u16, peer: &Self) {
         let shift = match (self.scale, peer.scale) {
             (Scale::Offered(None), _) | (_, Scale::Offered(None)) => 0,
@@ -57,8 +57,8 @@ impl HeaderState {
         self.window = self.window.max(u32::from(field) << shift);
     }
 
-    /// Returns whether a TTL belongs to a packet that took another route than this side's, or that was
-    /// made to die on the way.
+    /// Returns whether a TTL belongs to a packet that took another route than this side's, or that
+    /// was made to die on the way.
     pub(super) const fn is_low(&self, ttl: u8) -> bool {
         ttl < self.ttl.saturating_sub(TTL_TOLERANCE)
     }

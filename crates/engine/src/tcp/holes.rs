@@ -1,6 +1,7 @@
 //! Holes of one direction: how long the stream has waited at one, and which one was declared lost.
 //!
-//! Most connections never need this, so it is allocated on demand. That keeps an idle connection small.
+//! Most connections never need this, so it is allocated on demand. That keeps an idle connection
+//! small.
 
 use std::time::Duration;
 
@@ -21,8 +22,8 @@ struct Stall {
 #[derive(Debug, Default)]
 pub(super) struct Holes {
     stall: Option<Stall>,
-    /// Range of the last hole that was declared lost. Bytes in it that arrive afterwards are late, not
-    /// duplicates.
+    /// Range of the last hole that was declared lost. Bytes in it that arrive afterwards are late,
+    /// not duplicates.
     lost: Option<(StreamOffset, StreamOffset)>,
     /// Sequence number after the last implausible data.
     outlying_data: Option<SeqNumber>,

@@ -1,8 +1,8 @@
 //! Midstream pickup: where a stream starts whose SYN is not in the capture (policy 6).
 //!
-//! The first segment seen need not be the first that was sent, and bytes once delivered cannot be put
-//! after others. So such a stream is held back while its first bytes look like the rest of something.
-//! It is released
+//! The first segment seen need not be the first that was sent, and bytes once delivered cannot be
+//! put after others. So such a stream is held back while its first bytes look like the rest of
+//! something. It is released
 //!
 //! - when a segment starts a message;
 //! - when the other side shows that it has gone on, by data or by acknowledging the bytes;
@@ -69,8 +69,8 @@ impl TcpConnection {
 }
 
 impl Half {
-    /// Returns whether a segment is a keep-alive probe (RFC 9293 §3.8.4): it stands one before the next
-    /// byte, carries at most one old byte, and nothing is in flight.
+    /// Returns whether a segment is a keep-alive probe (RFC 9293 §3.8.4): it stands one before the
+    /// next byte, carries at most one old byte, and nothing is in flight.
     fn is_probe(&self, segment: &Segment<'_>) -> bool {
         segment.payload.len() <= 1
             && segment.cut == 0
@@ -80,8 +80,8 @@ impl Half {
     }
 }
 
-/// Returns whether a segment occupies sequence numbers. A bare acknowledgement does not, so other bytes
-/// stand at its number.
+/// Returns whether a segment occupies sequence numbers. A bare acknowledgement does not, so other
+/// bytes stand at its number.
 pub(super) const fn occupies_sequence(segment: &Segment<'_>) -> bool {
     !segment.payload.is_empty() || segment.cut > 0 || segment.flags.has(Flags::FIN)
 }

@@ -1,7 +1,7 @@
 //! TCP: segments in any order become two byte streams with gaps (RFC 9293).
 //!
-//! One [`TcpConnection`] is one connection. It knows neither HTTP nor tables. In-order payload is lent
-//! onward untouched. Next: [`crate::stream`], the deliveries and the sink that takes them.
+//! One [`TcpConnection`] is one connection. It knows neither HTTP nor tables. In-order payload is
+//! lent onward untouched. Next: [`crate::stream`], the deliveries and the sink that takes them.
 
 mod connection;
 mod delivery;

@@ -1,4 +1,5 @@
-//! The position of one direction's stream: its start, the next byte, the peer's acknowledgement, its FIN.
+//! The position of one direction's stream: its start, the next byte, the peer's acknowledgement,
+//! its FIN.
 
 use sniffer_packet::seq::{SeqNumber, StreamOffset};
 
@@ -18,8 +19,8 @@ pub(super) struct StreamPosition {
     pub(super) start: StreamOffset,
     /// Offset of the next byte to deliver; every earlier one was delivered or declared missing.
     pub(super) next: StreamOffset,
-    /// Offset up to which the peer acknowledged; a FIN counts as one byte. May differ from `next` in
-    /// both directions.
+    /// Offset up to which the peer acknowledged; a FIN counts as one byte. May differ from `next`
+    /// in both directions.
     pub(super) acked: StreamOffset,
     /// Offset of the FIN.
     pub(super) fin: Option<StreamOffset>,
@@ -56,13 +57,15 @@ impl StreamPosition {
         self.place(seq) == self.start
     }
 
-    /// Returns whether `seq` is that of the stream's first byte or lies at most `reach` bytes before it.
+    /// Returns whether `seq` is that of the stream's first byte or lies at most `reach` bytes
+    /// before it.
     pub(super) fn reaches_back_to(&self, seq: SeqNumber, reach: u64) -> bool {
         let at = self.place(seq);
         at <= self.start && self.start.since(at) <= reach
     }
 
-    /// Returns the sequence number that follows everything delivered; a delivered FIN counts as one.
+    /// Returns the sequence number that follows everything delivered; a delivered FIN counts as
+    /// one.
     pub(super) fn next_seq(&self) -> SeqNumber {
         let fin = u32::from(self.fin == Some(self.next));
         self.next_seq.add(fin)

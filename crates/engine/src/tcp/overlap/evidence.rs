@@ -24,14 +24,15 @@ pub(crate) enum ChecksumVerdict {
 }
 
 impl Provenance {
-    /// The provenance of bytes that are a segment's whole payload: its checksum can be verified later,
-    /// if anybody asks.
+    /// The provenance of bytes that are a segment's whole payload: its checksum can be verified
+    /// later, if anybody asks.
     pub(crate) fn unverified(segment: &Segment<'_>) -> Self {
         let checksum = segment.header_sum().map_or(ChecksumVerdict::Passed, ChecksumVerdict::Open);
         Self { ttl: segment.ttl, checksum }
     }
 
-    /// The provenance of bytes that may be part of a segment's payload: its checksum is verified now.
+    /// The provenance of bytes that may be part of a segment's payload: its checksum is verified
+    /// now.
     pub(crate) fn verified(segment: &Segment<'_>) -> Self {
         let wrong = segment.checksum_is_wrong() == Some(true);
         Self { ttl: segment.ttl, checksum: if wrong { ChecksumVerdict::Wrong } else { ChecksumVerdict::Passed } }

@@ -48,8 +48,8 @@ impl History {
     }
 
     /// Returns the evidence against the segments whose bytes differ from a copy that [differs]. A
-    /// checksum is verified only where the history has all bytes of the segment. `addresses` are those
-    /// of the segments.
+    /// checksum is verified only where the history has all bytes of the segment. `addresses` are
+    /// those of the segments.
     ///
     /// [differs]: Self::differs
     pub(in crate::tcp) fn evidence(&self, copy: &[u8], back: u64, addresses: (IpAddr, IpAddr)) -> Evidence {
@@ -59,8 +59,8 @@ impl History {
         let mut whole = Vec::new();
         let mut end = 0;
         for segment in self.segments.iter() {
-            // The segment's bytes lie from `start` to `end` bytes before the next byte, and those that
-            // the copy shares with it lie from `first` to `last`.
+            // The segment's bytes lie from `start` to `end` bytes before the next byte, and those
+            // that the copy shares with it lie from `first` to `last`.
             let start = end + u64::from(segment.len);
             let (first, last) = (start.min(back).min(held), end.max(back.saturating_sub(copy.len() as u64)));
             if first > last {
@@ -79,8 +79,8 @@ impl History {
         found
     }
 
-    /// Returns the accounted bytes. They are counted by use, so that it does not show where the memory
-    /// came from.
+    /// Returns the accounted bytes. They are counted by use, so that it does not show where the
+    /// memory came from.
     pub(in crate::tcp) fn held(&self) -> usize {
         size_of::<Self>() + self.bytes.len() + self.segments.held()
     }

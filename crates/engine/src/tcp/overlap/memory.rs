@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use super::history::History;
 
-/// Most bytes that the pool keeps, and that each history in it may have (arbitrary): enough for many
-/// more than wait for an acknowledgement at once.
+/// Most bytes that the pool keeps, and that each history in it may have (arbitrary): enough for
+/// many more than wait for an acknowledgement at once.
 const POOL_BYTES_MAX: usize = 512 << 10;
 const HISTORY_BYTES_MAX: usize = 16 << 10;
 
@@ -38,8 +38,8 @@ impl BufferPool {
     }
 }
 
-/// Makes room for `more` elements. It grows by a quarter and does not double: many queues that grow in
-/// step must not take twice what is accounted for them.
+/// Makes room for `more` elements. It grows by a quarter and does not double: many queues that grow
+/// in step must not take twice what is accounted for them.
 pub(super) fn grow<T>(queue: &mut VecDeque<T>, more: usize) {
     if queue.capacity() - queue.len() < more {
         queue.reserve_exact(more.max(queue.len() / 4));

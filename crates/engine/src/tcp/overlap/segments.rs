@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use super::evidence::Provenance;
 use super::memory::grow;
 
-/// Number of segments remembered. It covers the whole history for segments as long as Ethernet allows;
-/// of shorter ones, only the last.
+/// Number of segments remembered. It covers the whole history for segments as long as Ethernet
+/// allows; of shorter ones, only the last.
 pub(super) const SEGMENTS_MAX: usize = 64;
 
 /// One segment of the history.
@@ -52,8 +52,8 @@ impl Segments {
         first.iter().chain(rest).rev()
     }
 
-    /// Returns the accounted bytes on the heap, by use. A queue of one counts as none, as if it were
-    /// stored in place.
+    /// Returns the accounted bytes on the heap, by use. A queue of one counts as none, as if it
+    /// were stored in place.
     pub(super) fn held(&self) -> usize {
         match self {
             Self::Many(many) if many.len() > 1 => heap_size(many.len()),
@@ -75,7 +75,7 @@ impl Segments {
     }
 }
 
-#[inline(always)]
+#[inline(always)] // hot: see NOTES#history
 fn push(many: &mut VecDeque<SegmentMeta>, segment: SegmentMeta) {
     if many.len() == SEGMENTS_MAX {
         many.pop_front();

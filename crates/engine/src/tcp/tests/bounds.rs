@@ -1,4 +1,4 @@
-//! The last segment that a rule lets pass, and the first that it does not.
+//! Bounds of each rule: the last segment that passes, and the first that does not.
 
 use super::*;
 
@@ -6,7 +6,8 @@ const OPEN_END: &str = "c.endofcapture s.endofcapture";
 
 #[test]
 fn far_outside_is_farther_than_two_windows() {
-    // Without window scaling a window has 65 535 bytes at most (RFC 9293 §3.1), so 131 070 on; "far outside" is policy 2.
+    // Without window scaling a window has at most 65 535 bytes (RFC 9293 §3.1), and "far outside"
+    // (policy 2) starts at twice that: 131 070 bytes.
     let plain = after_handshake(&[("c 1 1 A hello", "c:hello"), ("s 1 6 A answer", "s:answer"), ("c 6 7 A", "")]);
     for (row, want, end) in [
         ("c 131076 7 A on", "", "c-131070 c:on c.endofcapture s.endofcapture"),
@@ -15,16 +16,16 @@ fn far_outside_is_farther_than_two_windows() {
         ("c 6 131078 A on", "c?bad-ack", OPEN_END),
         ("c 6 -131063 A on", "c:on", OPEN_END),
         ("c 6 -131064 A on", "c?bad-ack", OPEN_END),
-        // A segment that occupies nothing is outside nothing.
+        // A segment that occupies no sequence number is not out of the window.
         ("c 131077 7 A", "", OPEN_END),
         ("c 131077 7 FA", "?out-of-window", OPEN_END),
         ("c 131077 7 A +1", "?out-of-window", OPEN_END),
     ] {
-        // What was sent with an acknowledgement ahead of the capture waits for the bytes that it acknowledges.
+        // A segment that acknowledges more than the capture shows waits for those bytes.
         let end = if end.is_empty() { "s-131070 c:on c.endofcapture s.endofcapture" } else { end };
         check(&[&plain[..], &[(row, want)]].concat(), end);
     }
-    // A window that was scaled counts as it is: 65 535 << 2.
+    // A scaled window: 65 535 << 2.
     let scaled = [("c 0 0 S scale 2", ""), ("s 0 1 SA scale 2", ""), ("c 1 1 A", ""), ("s 1 1 A", "")];
     let far = |row| [&scaled[..], &[row]].concat();
     check(&far(("c 524281 1 A on", "")), "c-524280 c:on c.endofcapture s.endofcapture");
@@ -36,14 +37,15 @@ fn of_an_end_of_which_nothing_was_seen_the_largest_window_is_assumed() {
     // RFC 7323 §2.2: 65 535 << 14.
     let rows = [("c 500 900 A hello", "c:hello"), ("c 1073725945 900 A on", "")];
     check(&rows, "c-1073725440 c:on c.endofcapture s.endofcapture");
-    // Its segments were seen, but not its SYN: the scale may be the largest.
+    // Its segments were seen, but not its SYN, so the largest scale is assumed.
     let rows = [("c 500 900 A hello", "c:hello"), ("s 900 505 A answer", "s:answer"), ("c 1073725945 906 A on", "")];
     check(&rows, "c-1073725440 c:on c.endofcapture s.endofcapture");
 }
 
 #[test]
 fn both_ends_agree_when_they_are_a_window_apart() {
-    // The acknowledgement first, then data; and the other way round. Neither proves anything alone (policy 2).
+    // The acknowledgement first, then the data, and the other way round. One alone proves nothing
+    // (policy 2).
     for (data, want, end) in [
         ("c 1031071 1 A on", "", "c-1031065 c:on c.endofcapture s.endofcapture"),
         ("c 1031072 1 A on", "c?out-of-window", OPEN_END),
@@ -64,19 +66,20 @@ fn a_time_stamp_is_old_two_ticks_before_the_last_in_order() {
     const STAMPED: [(&str, &str); 3] =
         [("c 0 0 S t 100", ""), ("s 0 1 SA t 500", ""), ("c 1 1 A t 102 hello", "c:hello")];
     for (rows, end) in [
-        // The same tick, and one that overtook it by a tick.
+        // The same tick, and a segment that was overtaken by one tick.
         (&[("c 6 1 A t 102 on", "c:on")][..], OPEN_END),
         (&[("c 6 1 A t 101 on", "c:on")], OPEN_END),
         (&[("c 6 1 A t 100 on", "c?old-timestamp")], OPEN_END),
-        // One that is late does not turn the clock back.
+        // A late time stamp does not turn the clock back.
         (&[("c 6 1 A t 101 on", "c:on"), ("c 8 1 A t 100 on", "c?old-timestamp")], OPEN_END),
-        // What brings nothing new is a duplicate, and those may be old.
+        // A segment without new bytes is a duplicate, and duplicates may be old.
         (&[("c 1 1 A t 50 hello", "")], OPEN_END),
         (&[("c 1 1 A t 50 helloo", "c?old-timestamp")], OPEN_END),
         (&[("c 6 1 A t 50", "")], OPEN_END),
-        // RFC 7323 §4.3: what stands ahead of what is acknowledged says nothing yet.
+        // RFC 7323 §4.3: a segment after the last acknowledgement does not set the clock yet.
         (&[("c 8 1 A t 300 by", ""), ("c 6 1 A t 103 on", "c:on c:by")], OPEN_END),
-        // Nor what ends before that, which the peer drops before it looks: sent again in vain, while the next was held up.
+        // Neither does a segment that ends before it, because the peer drops that first: here a
+        // needless retransmission that overtook the next segment.
         (
             &[
                 ("c 6 1 A t 102 on", "c:on"),
@@ -105,11 +108,11 @@ fn a_time_stamp_counts_once_the_start_of_the_stream_is_known() {
 #[test]
 fn a_reset_needs_a_syn_to_answer_or_the_exact_place() {
     for (rows, end) in [
-        // RFC 9293 §3.10.7.3: with ACK, and of exactly that SYN.
+        // RFC 9293 §3.10.7.3: it must have ACK and acknowledge exactly that SYN.
         (&[("c 0 0 S", ""), ("s 0 1 R", "?inexact-reset")][..], OPEN_END),
         (&[("c 0 0 S", ""), ("s 0 2 RA", "?inexact-reset")], OPEN_END),
         (&[("c 0 0 S", ""), ("s 7 1 RA", "c.reset s.reset")], ""),
-        // Behind a FIN, which has a number of its own.
+        // After a FIN, which has a sequence number of its own.
         (&[("c 0 0 S", ""), ("s 0 1 SA", ""), ("c 1 1 FA", "c.fin"), ("c 2 1 R", "s.reset")], ""),
         (&[("c 0 0 S", ""), ("s 0 1 SA", ""), ("c 1 1 FA", "c.fin"), ("c 3 1 R", "?inexact-reset")], "s.endofcapture"),
     ] {
@@ -121,7 +124,7 @@ fn a_reset_needs_a_syn_to_answer_or_the_exact_place() {
 fn the_fin_bounds_the_data_before_it() {
     let rows = [("c 6 1 FA", ""), ("c 1 1 A helloevil", "?data-after-fin c:hello c.fin")];
     assert_eq!(check(&after_handshake(&rows), "s.endofcapture").bytes(Fate::Ignored), 4);
-    // Of what the snapshot length cut too.
+    // It also bounds bytes that the snapshot length cut.
     let rows = [("c 6 1 FA", ""), ("c 1 1 A +20 hel", "?data-after-fin c:hel c-2! c.fin")];
     check(&after_handshake(&rows), "s.endofcapture");
     check(&after_handshake(&[("c 6 1 FA", ""), ("c 1 1 A +5", "c-5! c.fin")]), "s.endofcapture");
@@ -149,9 +152,9 @@ fn of_what_follows_a_gap_only_what_was_in_it_is_late() {
 }
 
 #[test]
-fn a_hole_with_nothing_behind_it_is_declared_all_the_same() {
+fn a_hole_at_the_end_is_declared_lost_too() {
     check(&after_handshake(&[("s 1 11 A", ""), ("s 1 11 A @9", ""), ("s 1 11 A", "c-10")]), OPEN_END);
-    // One byte may be a FIN, two are not.
+    // One acknowledged byte may be a FIN, two cannot.
     check(&after_handshake(&[("s 1 2 A", ""), ("s 1 2 A @50", "")]), OPEN_END);
     check(&after_handshake(&[("s 1 3 A", ""), ("s 1 3 A @50", "c-2")]), OPEN_END);
 }
@@ -202,13 +205,13 @@ fn packets_of_the_sender_do_not_count_against_its_hole() {
 
 #[test]
 fn an_answer_waits_for_no_more_than_its_sender_had_received() {
-    // One more than was delivered may be a FIN that is not in the capture.
+    // One byte more than was delivered may be a FIN that is not in the capture.
     check(&after_handshake(&[("c 1 1 A hello", "c:hello"), ("s 1 7 A answer", "s:answer")]), OPEN_END);
     let rows = [("c 1 1 A hello", "c:hello"), ("s 7 7 A on", ""), ("s 1 7 A answer", "s:answer s:on")];
     check(&after_handshake(&rows), OPEN_END);
     let rows = [("c 1 1 A hello", "c:hello"), ("s 1 8 A answer", "")];
     check(&after_handshake(&rows), "c-2 s:answer c.endofcapture s.endofcapture");
-    // Packets of who is waited for do not shorten the wait.
+    // Packets of the side that is waited for do not shorten the wait.
     let rows = [
         ("s 1 6 A answer", ""),
         ("c 1 1 A", ""),
@@ -221,7 +224,7 @@ fn an_answer_waits_for_no_more_than_its_sender_had_received() {
 
 #[test]
 fn what_can_never_come_is_not_waited_for_long() {
-    // Acknowledged beyond the end of the other side: nothing will ever stand there.
+    // It acknowledges bytes past the end of the other side, which will never come.
     let ended = [("c 1 1 FA hello", "c:hello c.fin"), ("s 1 20 A answer", "")];
     let rows = [&ended[..], &[("s 7 20 A", ""), ("s 7 20 A", ""), ("s 7 20 A", "s:answer")]].concat();
     check(&after_handshake(&rows), "s.endofcapture");
@@ -232,7 +235,7 @@ fn what_can_never_come_is_not_waited_for_long() {
 
 #[test]
 fn a_piece_says_whether_a_segment_starts_with_it() {
-    // Where a message may start after a hole depends on it (policy 15).
+    // After a hole, a message may only start at a boundary (policy 15).
     let (mut connection, mut log) = (TcpConnection::new(), Log::default());
     for (row, starts) in [
         ("c 0 0 S", &[][..]),
@@ -268,8 +271,8 @@ fn what_waits_when_a_connection_is_evicted_is_dropped() {
 }
 
 #[test]
-fn a_waiting_room_holds_exactly_what_it_may() {
-    // A hole nobody acknowledged is given up when there is no more room, and not before.
+fn waiting_bytes_fill_their_limit_exactly() {
+    // A hole that nobody acknowledged is declared lost when there is no more room, and not before.
     let mut connection = TcpConnection::new();
     let mut log = Log::default();
     for row in HANDSHAKE.map(|(row, _)| row).into_iter().chain(["c 11 1 A world"]) {
@@ -284,7 +287,7 @@ fn a_waiting_room_holds_exactly_what_it_may() {
         "c-10 c:world c.endofcapture s.endofcapture",
     );
     check_with(&limits(held - 1), &after_handshake(&[("c 11 1 A world", "c-10 c:world")]), OPEN_END);
-    // An answer whose cause is missing does not overfill it either.
+    // An answer that waits for its cause does not overfill it either.
     check_with(
         &limits(held - 1),
         &after_handshake(&[("s 1 6 A later", "s:later")]),

@@ -1,4 +1,5 @@
-//! What is sent to blind or to fool a monitor: each row's expectation is what the RFC says of the receiver (policies 1–4, 7).
+//! Evasion: segments that are sent to blind or fool a monitor. Each row expects what the RFC has
+//! the receiver do (policies 1–4, 7).
 
 use super::*;
 
@@ -6,7 +7,7 @@ const OPEN_END: &str = "c.endofcapture s.endofcapture";
 
 #[test]
 fn a_fin_far_ahead_is_out_of_the_window() {
-    // RFC 9293 §3.10.7.4: a segment without a byte in the window is not taken, and its FIN is not either.
+    // RFC 9293 §3.10.7.4: a segment without a byte in the window is dropped together with its FIN.
     let rows = [("c 900001 1 FA", "?out-of-window"), ("c 1 1 A hello", "c:hello"), ("c 6 1 FA", "c.fin")];
     check(&after_handshake(&rows), "s.endofcapture");
 }
@@ -15,14 +16,14 @@ fn a_fin_far_ahead_is_out_of_the_window() {
 fn of_two_fins_the_one_in_order_ends_the_stream() {
     let rows = [("c 50 1 FA", ""), ("c 1 1 A hello", "c:hello"), ("c 6 1 FA", "c.fin")];
     check(&after_handshake(&rows), "s.endofcapture");
-    // One that stands before bytes that were seen is no end.
+    // A FIN before bytes that were seen does not end the stream.
     let rows = [("c 1 1 A hello", "c:hello"), ("c 3 1 FA", ""), ("c 6 1 A on", "c:on"), ("c 6 1 FA on", "c.fin")];
     check(&after_handshake(&rows), "s.endofcapture");
 }
 
 #[test]
 fn data_in_a_syn_ack_counts_once_it_is_acknowledged() {
-    // RFC 9293 §3.4: data may accompany a SYN; it is the peer's once the peer has acknowledged it.
+    // RFC 9293 §3.4: data may accompany a SYN. It counts once the peer has acknowledged it.
     let rows = [("c 0 0 S", ""), ("s 0 1 SA early", ""), ("c 1 6 A", "s:early"), ("s 6 1 A on", "s:on")];
     check(&rows, OPEN_END);
     let rows = [("c 0 0 S", ""), ("s 0 1 SA early", ""), ("c 1 1 A", ""), ("s 1 1 A early", "s:early")];
@@ -47,19 +48,19 @@ fn handshakes_may_be_split() {
     for opening in [
         // Simultaneous open (RFC 9293 §3.5).
         &[("c 0 0 S", ""), ("s 0 0 S", ""), ("c 0 1 SA", ""), ("s 0 1 SA", "")][..],
-        // Split handshake: the server answers with a SYN of its own, and the client with the SYN-ACK.
+        // Split handshake: the server answers with a SYN of its own, the client with the SYN-ACK.
         &[("c 0 0 S", ""), ("s 0 0 S", ""), ("c 0 1 SA", ""), ("s 1 1 A", "")],
-        // In four: an ACK of the client's SYN before the server's.
+        // Four-way handshake: the ACK of the client's SYN comes before the server's SYN.
         &[("c 0 0 S", ""), ("s 0 1 A", ""), ("s 0 1 S", ""), ("c 1 1 A", "")],
-        // Parts of it are not in the capture.
+        // Parts of the handshake are not in the capture.
         &[("c 0 0 S", ""), ("c 1 1 A", "")],
         &[("s 0 1 SA", ""), ("c 1 1 A", "")],
         &[("c 0 0 S", "")],
         &[("s 0 1 SA", "")],
         &[("c 1 1 A", "")],
-        // SYNs twice.
+        // Repeated SYNs.
         &[("c 0 0 S", ""), ("c 0 0 S", ""), ("s 0 1 SA", ""), ("s 0 1 SA", ""), ("c 1 1 A", "")],
-        // ECN flags and SYN with FIN (RFC 1644 had it; the FIN has no place without data): a SYN.
+        // A SYN with ECN flags, and one with FIN (RFC 1644), whose FIN is ignored.
         &[("c 0 0 SF", ""), ("s 0 1 SA", ""), ("c 1 1 A", "")],
     ] {
         check(&[opening, &data].concat(), OPEN_END);
@@ -84,7 +85,7 @@ fn only_a_reset_at_the_place_expected_ends_a_connection() {
         let rows = [("c 1 1 A hello", "c:hello"), (reset, if taken { "c.reset s.reset" } else { "?inexact-reset" })];
         check(&after_handshake(&rows), if taken { "" } else { OPEN_END });
     }
-    // Its payload is no data (policy 3), whatever becomes of it.
+    // Its payload is no data (policy 3), whether or not the reset counts.
     let ledger = check(&after_handshake(&[("c 1 1 R evil", "c.reset s.reset")]), "");
     assert_eq!(ledger.bytes(Fate::Ignored), 4);
 }
@@ -106,7 +107,7 @@ fn time_stamps_may_wrap() {
 
 #[test]
 fn old_time_stamps_count_only_when_both_sides_use_them() {
-    // RFC 7323 §3.2: agreed on in both SYNs.
+    // RFC 7323 §3.2: time stamps are in use if both SYNs have them.
     let rows = [
         ("c 0 0 S t 100", ""),
         ("s 0 1 SA", ""),
@@ -119,7 +120,7 @@ fn old_time_stamps_count_only_when_both_sides_use_them() {
 
 #[test]
 fn an_acknowledgement_from_before_the_stream_is_ignored() {
-    // RFC 5961 §5: not older than the largest window before what is not acknowledged.
+    // RFC 5961 §5: an acknowledgement may be older than the latest by the largest window at most.
     let rows = [("c 1 1 A hello", "c:hello"), ("c 6 -900001 A evil", "c?bad-ack"), ("c 6 1 A good", "c:good")];
     check(&after_handshake(&rows), OPEN_END);
 }
@@ -131,7 +132,7 @@ fn a_window_is_as_large_as_its_scale_says() {
             if scale == "14" { ["c 0 0 S scale 14", "s 0 1 SA scale 14"] } else { ["c 0 0 S", "s 0 1 SA"] };
         vec![(client, ""), (server, ""), ("c 1 1 A", "")]
     };
-    // 65 535 << 14 ahead and twice that is plausible with the scale, and not without.
+    // 65 535 << 14 bytes ahead, and twice that, is plausible with the scale and not without.
     let far = "c 900000001 1 A far";
     check(&[rows("14"), vec![("s 1 1 A", ""), (far, "")]].concat(), "c-900000000 c:far c.endofcapture s.endofcapture");
     check(&[rows(""), vec![(far, "c?out-of-window")]].concat(), OPEN_END);
@@ -168,7 +169,7 @@ fn the_fin_may_come_again_with_other_bounds() {
 
 #[test]
 fn sequence_numbers_wrap_as_often_as_they_like() {
-    // Ten times 600 MB: more than 4 GiB, with nearly all of it cut by the snapshot length.
+    // Ten times 600 MB is more than 4 GiB; the snapshot length cuts nearly all of it.
     let cut = 600_000_000_i64;
     let rows: Vec<_> =
         (0..10).map(|i| (format!("c {} 1 A +{cut} y", 1 + i * (cut + 1)), format!("c:y c-{cut}!"))).collect();
@@ -180,7 +181,7 @@ fn sequence_numbers_wrap_as_often_as_they_like() {
 
 #[test]
 fn a_capture_in_which_the_directions_are_out_of_step_is_read() {
-    // The whole answer, and its acknowledgement, before the request.
+    // The capture shows the whole answer and its acknowledgement before the request.
     let rows =
         [("s 1 6 A answer", ""), ("s 7 6 FA", ""), ("c 1 1 A hello", "c:hello s:answer s.fin"), ("c 6 8 FA", "c.fin")];
     check(&after_handshake(&rows), "");
@@ -188,7 +189,8 @@ fn a_capture_in_which_the_directions_are_out_of_step_is_read() {
 
 #[test]
 fn overlaps_of_every_kind_leave_the_first_copy() {
-    // The pattern of Shankar and Paxson, in 3-byte steps: each number is one segment, and what no system agrees on.
+    // The pattern of Shankar and Paxson, in 3-byte steps: each number is one segment. Systems
+    // disagree on the result.
     let rows = [
         ("c 4 1 A 111", ""),
         ("c 13 1 A 222222", ""),

@@ -1,11 +1,11 @@
-//! What begins a connection, and what begins another in its place (policy 4).
+//! Segments that begin a connection, and that replace it by another (policy 4).
 
 use super::*;
 
 const OPEN_END: &str = "c.endofcapture s.endofcapture";
 
 #[test]
-fn a_segment_may_begin_a_connection_when_it_tells_where_it_stands() {
+fn a_syn_or_an_acknowledgement_may_begin_a_connection() {
     for (flags, may) in
         [("S", true), ("SA", true), ("A", true), ("FA", true), ("SR", true), ("R", false), ("RA", false), (".", false)]
     {
@@ -18,7 +18,7 @@ fn a_segment_may_begin_a_connection_when_it_tells_where_it_stands() {
 fn a_syn_ack_acknowledges_a_syn_and_no_more() {
     check(&[("c 0 0 S", ""), ("s 0 2 SA", "?bad-ack"), ("s 0 1 SA", "")], OPEN_END);
     check(&[("c 0 0 S early", ""), ("s 0 7 SA", "?bad-ack"), ("s 0 6 SA", "c:early")], OPEN_END);
-    // What acknowledges the SYN alone says nothing of its data, which may be on the way still.
+    // An acknowledgement of the SYN alone does not settle its data, which may still be in flight.
     check(&[("c 0 0 S early", ""), ("s 1 1 A", ""), ("s 1 6 A", "c:early")], OPEN_END);
 }
 
@@ -30,19 +30,21 @@ fn ports_are_used_again_only_by_a_syn_that_was_answered() {
     let syn_ack = ("s 9000 5001 SA", "?syn-in-flow");
     for rows in [
         &[syn, ("s 9000 5001 SA", "s!reopen")][..],
-        // Not of this SYN, not by its peer, not of a SYN-ACK.
+        // The answer is for another SYN, from the wrong side, or for a SYN-ACK.
         &[syn, ("s 9000 5002 SA", "?syn-in-flow")],
         &[syn, ("s 9000 5000 SA", "?syn-in-flow")],
         &[syn, ("c 9000 5001 SA", "?syn-in-flow")],
         &[("c 5000 1 SA", "?syn-in-flow"), syn_ack],
-        // RFC 7413: with as much of its data as the peer takes.
+        // RFC 7413: the answer acknowledges as much of the data as the peer takes.
         &[with_data, ("s 9000 5001 SA", "s!reopen")],
         &[with_data, ("s 9000 5004 SA", "s!reopen")],
         &[with_data, ("s 9000 5005 SA", "?syn-in-flow")],
-        // Its SYN-ACK is not in the capture: data at its ISN + 1 says so, while the other side is silent (policy 4).
+        // The SYN-ACK is not in the capture: data at ISN + 1 confirms the SYN while the other side
+        // is silent (policy 4).
         &[syn, ("c 5001 7 A x", "c!reopen")],
         &[syn, ("c 5001 7 A", "")],
-        // Its SYN is not: the acknowledgement of the SYN-ACK must agree with it in both numbers.
+        // The SYN is not in the capture: the acknowledgement of the SYN-ACK must match both its
+        // numbers.
         &[syn_ack, ("c 5001 9001 A", "c!reopen")],
         &[syn_ack, ("c 5002 9001 A", "")],
         &[syn_ack, ("c 5001 9002 A", "")],
@@ -51,11 +53,12 @@ fn ports_are_used_again_only_by_a_syn_that_was_answered() {
     }
     let rows = [&living[..], &[syn, ("s 7 6 A", ""), ("c 5001 7 A x", "")]].concat();
     check_reopening(&rows);
-    // What the living connection waits for belongs to it, though a SYN was forged one number before it.
+    // The next byte belongs to the living connection, even after a SYN forged one number before it.
     check_reopening(&[&living[..], &[("c 5 0 S", "?syn-in-flow"), ("c 6 7 A on", "c:on")]].concat());
 }
 
-/// Each row is a segment and what it delivers; how it ends is not looked at, since the table would have ended it.
+/// Each row is a segment and what it delivers. The end is not checked, as the table would have
+/// ended the connection.
 #[track_caller]
 fn check_reopening(rows: &[(&str, &str)]) {
     let mut connection = TcpConnection::new();
@@ -65,7 +68,7 @@ fn check_reopening(rows: &[(&str, &str)]) {
         let outcome = push(&mut connection, side, &like, &mut log);
         if let SegmentOutcome::Reopen(syn) = outcome {
             log.entry(side, format_args!("!reopen"));
-            // The SYN is addressed as its sender addressed it, whoever confirmed it.
+            // The SYN has its sender's addresses, whichever side confirmed it.
             let sent = syn.segment(&like, side);
             let (src, dst) = if syn.side == side { (like.src, like.dst) } else { (like.dst, like.src) };
             assert_eq!((sent.src, sent.dst, sent.seq), (src, dst, syn.seq), "{row}");

@@ -1,5 +1,4 @@
-//! Streams that the capture joined in their middle (policy 6). Payload that begins with a dot looks like the rest of
-//! something.
+//! Midstream pickup (policy 6). Payload that begins with a dot looks like the rest of something.
 
 use proptest::prelude::*;
 
@@ -9,20 +8,20 @@ const OPEN_END: &str = "c.endofcapture s.endofcapture";
 
 #[test]
 fn what_looks_like_the_rest_of_something_waits_for_what_stands_before() {
-    // Shown in reverse, with nothing known of where the stream starts.
+    // In reverse order, with no hint of where the stream starts.
     check(
         &[("c 510 900 A ..two", ""), ("c 505 900 A ..one", ""), ("c 500 900 A start", "c:start c:..one c:..two")],
         OPEN_END,
     );
-    // Its peer was heard first.
+    // Its peer was seen first.
     check(&[("s 900 500 A", ""), ("c 505 900 A ..one", ""), ("c 500 900 A start", "c:start c:..one")], OPEN_END);
-    // A start at once, and what stands before it is too late: bytes once delivered never change places.
+    // The first segment is a start, so earlier bytes come too late: delivered bytes never move.
     let ledger = check(&[("c 505 900 A start", "c:start"), ("c 500 900 A early", "")], OPEN_END);
     assert_eq!(ledger.bytes(Fate::Duplicate), 5);
 }
 
 #[test]
-fn a_hole_behind_the_start_is_a_hole() {
+fn a_hole_after_the_start_is_a_hole() {
     let rows = [
         ("c 510 900 A ..two", ""),
         ("c 500 900 A start", "c:start"),
@@ -44,7 +43,7 @@ fn the_wait_for_a_start_ends() {
     check(&[("c 500 900 A ..a", ""), ("s 900 503 A", "c:..a")], OPEN_END);
     // … or goes on without it …
     check(&[("c 500 900 A ..a", ""), ("s 900 490 A answer", "c:..a s:answer")], OPEN_END);
-    // … or a message starts behind it …
+    // … or a message starts after it …
     check(&[("c 500 900 A ..a", ""), ("c 503 900 A next", "c:..a c:next")], OPEN_END);
     // … or with the capture.
     check(&[("c 500 900 A ..a", "")], "c:..a c.endofcapture s.endofcapture");
@@ -52,8 +51,9 @@ fn the_wait_for_a_start_ends() {
 
 #[test]
 fn what_waits_for_the_other_side_too_is_delivered_from_its_start() {
-    // The client had 95 bytes more of the server than the capture shows: its bytes wait for those, and for what may stand
-    // before them: three packets after the one that showed where they start, each counted once.
+    // The client had received 95 bytes of the server that the capture does not show. Its bytes wait
+    // for those, and for bytes that may precede its own: for three packets after the one that
+    // showed where they start, each counted once.
     let rows = [
         ("s 900 500 A start", "s:start"),
         ("c 500 1000 A ..b", ""),
@@ -67,10 +67,10 @@ fn what_waits_for_the_other_side_too_is_delivered_from_its_start() {
 }
 
 #[test]
-fn a_syn_behind_its_data_places_the_start() {
+fn a_syn_after_its_data_places_the_start() {
     let rows = [("c 6 1 A ..on", ""), ("c 0 0 S", ""), ("s 0 1 SA", ""), ("c 1 1 A first", "c:first c:..on")];
     check(&rows, OPEN_END);
-    // The whole handshake behind the data of both.
+    // The whole handshake after the data of both.
     let rows = [
         ("s 6 6 A ..er", ""),
         ("c 1 1 A hello", "s:..er c:hello"),
@@ -86,7 +86,7 @@ fn a_syn_behind_its_data_places_the_start() {
         ("s 1 6 A answ.", "s:answ. s:..er"),
     ];
     check(&rows, OPEN_END);
-    // One that does not fit is one in mid-flow, as ever.
+    // A SYN that does not fit is a SYN in mid-flow.
     check(&[("c 500 900 A ..on", ""), ("c 600 0 S", "?syn-in-flow")], "c:..on c.endofcapture s.endofcapture");
 }
 
@@ -119,15 +119,17 @@ fn segments_of_one_byte_in_reverse_are_no_probes() {
 
 #[test]
 fn only_what_takes_its_place_in_the_stream_moves_the_start() {
-    // A bare acknowledgement tells nothing, and neither does a keep-alive probe (RFC 9293 §3.8.4) …
+    // A bare acknowledgement does not move it, and neither does a keep-alive probe (RFC 9293
+    // §3.8.4) …
     check(&[("c 500 900 A ..a", ""), ("c 490 900 A", "")], "c:..a c.endofcapture s.endofcapture");
     check(&[("c 500 900 A", ""), ("c 499 900 A x", "")], OPEN_END);
-    // … but two bytes, one of a longer segment that was cut, or one with the FIN are none; nor is one while more waits.
+    // … but these are no probes: two bytes, one byte of a longer segment that was cut, one byte
+    // with a FIN, and one byte while more bytes wait.
     check(&[("c 500 900 A", ""), ("c 499 900 A xy", "c:xy")], OPEN_END);
     check(&[("c 500 900 A", ""), ("c 499 900 A +1 x", "c:x c-1!")], OPEN_END);
     check(&[("c 500 900 A", ""), ("c 499 900 FA x", "c:x c.fin")], "s.endofcapture");
     check(&[("c 500 900 A ..a", ""), ("c 499 900 A x", "c:x c:..a")], OPEN_END);
-    // What was cut takes its place too.
+    // Bytes that were cut occupy sequence numbers too.
     check(&[("c 500 900 A ..a", ""), ("c 490 900 A +5", "")], "c-5! c-5 c:..a c.endofcapture s.endofcapture");
 }
 
@@ -138,8 +140,8 @@ fn an_acknowledgement_of_nothing_new_does_not_end_the_wait_for_a_start() {
 }
 
 #[test]
-fn who_signs_is_known_from_the_first_segment() {
-    // RFC 2385; a segment without the option in between does not make the next with it unsolicited.
+fn the_first_segment_shows_whether_a_side_signs() {
+    // RFC 2385: after a segment without the option, the next segment with it is still solicited.
     let rows = [("c 500 900 A m ..a", ""), ("c 503 900 A ..b", ""), ("c 506 900 A m ..c", "")];
     check(&rows, "c:..a c:..b c:..c c.endofcapture s.endofcapture");
     check(&[("c 500 900 A ..a", ""), ("c 503 900 A m ..b", "c?unsolicited-md5")], &["c:..a", OPEN_END].join(" "));
@@ -147,7 +149,7 @@ fn who_signs_is_known_from_the_first_segment() {
 
 #[test]
 fn a_packet_that_acknowledges_less_does_not_count_against_a_hole() {
-    // The second and third acknowledgement are older than the first: the capture is behind, not the data lost.
+    // The later acknowledgements are older than the first: the capture lags, and no data is lost.
     let rows = [
         ("c 6 1 A world", ""),
         ("s 1 11 A", ""),
@@ -160,8 +162,9 @@ fn a_packet_that_acknowledges_less_does_not_count_against_a_hole() {
 }
 
 proptest! {
-    /// Nothing says where the stream starts, and its first segment, the only one that looks like a start, is seen among the
-    /// first four: everything is read, in order, whatever the order it is shown in.
+    /// There is no hint of where the stream starts. Its first segment is the only one that looks
+    /// like a start, and it is among the first four. Everything is read in order, whatever the
+    /// order of capture.
     #[test]
     fn what_is_shown_in_any_order_within_the_allowance_is_read_in_order(
         lengths in prop::collection::vec(1_usize..9, 2..8),

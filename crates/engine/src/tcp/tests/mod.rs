@@ -1,5 +1,5 @@
-//! Tables of segments and what they deliver. Next: `model` for a byte map beside the reorder buffer, the others for a
-//! subject each.
+//! Tables of segments and what they deliver. Next: `model` compares with a byte map; each other
+//! file has one subject.
 
 mod bounds;
 mod evasion;
@@ -27,11 +27,12 @@ use crate::stream::{Delivery, EndCause, GapCause, Retention, StreamSink};
 const CLIENT: Side = Side::Low;
 const SERVER: Side = Side::High;
 
-/// Writes down what is delivered: `c:bytes`, `c-5` for a gap, `c-5!` for a cut one, `c.fin` for an end, `c?name` for a note.
+/// Writes down deliveries: `c:bytes`, `c-5` for a gap, `c-5!` for a gap by the snapshot length,
+/// `c.fin` for an end, `c?name` for an anomaly.
 #[derive(Default)]
 struct Log {
     text: String,
-    /// Of each piece that was delivered, whether a segment started at its first byte.
+    /// For each delivered piece, true if a segment started at its first byte.
     starts: Vec<bool>,
     retention: Option<Retention>,
     ledger: Account,
@@ -81,10 +82,12 @@ impl StreamSink for Log {
     }
 }
 
-/// A segment in words: `c 1 1 A hello`: who, sequence and acknowledgement number relative to the ISNs, flags, payload.
+/// Reads a segment from words such as `c 1 1 A hello`: side, sequence and acknowledgement number
+/// relative to the ISNs, flags, payload.
 ///
-/// Behind the flags may stand `+N` (N more bytes cut by the snapshot length), `w N` (window), `t N` (TSval), `scale N`, `m` (MD5),
-/// `@N` (milliseconds since the segment before; 1 otherwise). ISNs are near the wrap.
+/// The flags may be followed by `+N` (N more bytes cut by the snapshot length), `w N` (window), `t
+/// N` (TSval), `scale N`, `m` (MD5), `@N` (milliseconds since the previous segment; default 1).
+/// ISNs are near the wrap.
 fn segment(row: &str) -> (Side, u64, Segment<'_>) {
     const ISN: [u32; 2] = [u32::MAX - 3, 0x7fff_fffe];
     let mut words = row.split(' ');
@@ -158,7 +161,7 @@ fn end<S: StreamSink>(connection: &mut TcpConnection, cause: EndCause, sink: &mu
     connection.end(cause, &mut TcpContext { now, limits, pool, sink });
 }
 
-/// Each row is a segment and what it delivers; at the end the connection is ended as at the end of a capture.
+/// Each row is a segment and what it delivers. `end` is what the end of the capture delivers.
 #[track_caller]
 fn check(rows: &[(&str, &str)], end: &str) -> Account {
     check_with(&Limits::default(), rows, end)
@@ -307,7 +310,7 @@ fn bytes_that_come_after_their_gap_are_late() {
 fn an_answer_waits_for_what_its_sender_had_received() {
     let rows = [("s 1 6 A answer", ""), ("c 1 1 A hello", "c:hello s:answer")];
     check(&after_handshake(&rows), "c.endofcapture s.endofcapture");
-    // Not for ever: what it waits for may not be in the capture.
+    // The wait ends, as those bytes may not be in the capture.
     let rows = [("s 1 6 A answer", ""), ("c 6 7 A @10", "c-5 s:answer")];
     check(&after_handshake(&rows), "c.endofcapture s.endofcapture");
 }
@@ -349,7 +352,7 @@ fn a_syn_in_mid_flow_changes_nothing_until_it_is_answered() {
         ("s 9000 5001 SA", "s!reopen"),
     ];
     check(&after_handshake(&rows), "c.endofcapture s.endofcapture");
-    // Only one direction is seen: data at its ISN + 1 shows that it was answered.
+    // Only one direction is seen: data at ISN + 1 shows that the SYN was answered.
     let rows =
         [("c 0 0 S", ""), ("c 1 1 A hello", "c:hello"), ("c 5000 0 S", "?syn-in-flow"), ("c 5001 1 A x", "c!reopen")];
     let mut connection = TcpConnection::new();
@@ -406,17 +409,17 @@ fn data_in_a_syn_counts_as_far_as_it_was_taken() {
 #[test]
 fn a_capture_may_begin_in_the_middle() {
     check(&[("c 500 900 A hello", "c:hello"), ("s 900 505 A answer", "s:answer")], "c.endofcapture s.endofcapture");
-    // A probe tells where the stream stands and is no data of it.
+    // A probe shows where the stream stands, and carries no data of it.
     check(
         &[("s 900 500 A", ""), ("c 499 900 A x", ""), ("c 500 900 A hello", "c:hello")],
         "c.endofcapture s.endofcapture",
     );
-    // The request was behind its acknowledgement.
+    // The capture shows the acknowledgement before the request.
     check(&[("s 900 505 A", ""), ("c 500 900 A hello", "c:hello")], "c.endofcapture s.endofcapture");
 }
 
 #[test]
-fn data_behind_the_fin_is_ignored() {
+fn data_after_the_fin_is_ignored() {
     let rows = [("c 1 1 FA bye", "c:bye c.fin"), ("c 4 1 A evil", "?data-after-fin")];
     let ledger = check(&after_handshake(&rows), "s.endofcapture");
     assert_eq!(ledger.bytes(Fate::Ignored), 4);

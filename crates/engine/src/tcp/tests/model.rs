@@ -1,10 +1,10 @@
-//! A byte map beside the reorder buffer, fed the same random segments.
+//! The reorder buffer against a byte map, fed the same random segments.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// A slow and obvious model: which copy of each stream byte came first.
+/// A slow and obvious model: the first copy of each stream byte wins.
 fn model(pieces: &[(usize, Vec<u8>)]) -> Vec<Option<u8>> {
     let end = pieces.iter().map(|(at, bytes)| at + bytes.len()).max().unwrap_or(0);
     let mut map = vec![None; end];

@@ -4,7 +4,8 @@
 //! It prints every command before it runs it, and installs nothing without saying so. It never
 //! changes a snapshot. Next: `steps` for running programs, `ignored` for the tests that need more
 //! than Rust, `score` for captures of other projects, `instructions` for the counts of
-//! instructions, `node` for the npm package, `mutants` for planted bugs.
+//! instructions, `node` for the npm package, `tidy` for comments and type names, `mutants` for
+//! planted bugs.
 
 mod ignored;
 mod instructions;
@@ -12,6 +13,7 @@ mod mutants;
 mod node;
 mod score;
 mod steps;
+mod tidy;
 
 use std::process::ExitCode;
 
@@ -21,6 +23,7 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   test           everything CI runs: formatting, clippy, documentation, all tests, snapshots, instructions
+  tidy           of `test`, only the width of comments and the names of types
   score FOLDER   score the release binary on captures of other projects; nothing to do where the folder is absent
   corpus         write the capture of every conversation (corpus/**/*.talk) anew
   bench [--quick]   measure the replay beside a floor and other tools; writes benches/RESULTS.md
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
     let command = std::env::args().nth(1);
     let done = match command.as_deref() {
         Some("test") => test(),
+        Some("tidy") => tidy::check(),
         Some("score") => score::score(std::env::args().nth(2).as_deref()),
         Some("corpus") => corpus(),
         Some("bench") => bench(),
@@ -52,6 +56,7 @@ fn test() -> Result<(), Failed> {
     steps::component("clippy")?;
     steps::libpcap()?;
     cargo(&["fmt", "--all", "--check"])?;
+    tidy::check()?;
     cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"])?;
     cargo(&["doc", "--workspace", "--no-deps", "--all-features", "--document-private-items"])?;
     // Plain `cargo test` leaves out the crates that need more than Rust. This runs doc tests too.

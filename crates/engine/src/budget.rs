@@ -1,10 +1,11 @@
 //! When to look at the memory budget, so that the answer depends on the frames alone (policy 21).
 //!
-//! The budget is one sum over everything held. It is compared with its limit at points counted in what was dispatched,
-//! never after every frame: a sum over several shards can then be taken at the same points for any number of them.
+//! The budget is one sum over everything held. It is compared with its limit at points counted in
+//! what was dispatched, never after every frame: a sum over several shards can then be taken at the
+//! same points for any number of them.
 
-/// What a segment can add to the accounts besides its payload, at most: a new connection, its first message, and the
-/// overhead of a waiting segment.
+/// What a segment can add to the accounts besides its payload, at most: a new connection, its first
+/// message, and the overhead of a waiting segment.
 const SEGMENT_COST: usize = 2048;
 
 /// EventCounts what was dispatched since the budget was last looked at.
@@ -22,8 +23,9 @@ impl Budget {
 
     /// Counts a frame with this much payload; whether it is time to look.
     ///
-    /// Between two looks what is received grows by a 32nd of the budget at most, so the accounts never exceed it by more, but
-    /// for what one waiting room becomes when it is emptied ([`crate::config::Limits::waiting_bytes_max`]).
+    /// Between two looks what is received grows by a 32nd of the budget at most, so the accounts
+    /// never exceed it by more, but for what one waiting room becomes when it is emptied
+    /// ([`crate::config::Limits::waiting_bytes_max`]).
     pub const fn spend(&mut self, payload: usize) -> bool {
         self.since += payload + SEGMENT_COST;
         if self.since < self.max / 32 {

@@ -1,6 +1,8 @@
-//! What a layer may touch besides its own state while it reads a delivery: accounts, sink, configuration, the present.
+//! What a layer may touch besides its own state while it reads a delivery: accounts, sink,
+//! configuration, the present.
 //!
-//! Every protocol flags and reports through here, so that an event always names its connection, exchange and frame.
+//! Every protocol flags and reports through here, so that an event always names its connection,
+//! exchange and frame.
 
 use sniffer_packet::frame::Stamp;
 

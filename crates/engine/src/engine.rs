@@ -52,8 +52,8 @@ impl Engine {
         }
     }
 
-    /// Evicts the connection that is cheapest to lose: the oldest half-open one, else the least recently
-    /// active. Returns whether there was one.
+    /// Evicts the connection that is cheapest to lose: the oldest half-open one, else the least
+    /// recently active. Returns whether there was one.
     pub fn evict(&mut self, sink: &mut dyn Sink) -> bool {
         self.flows.evict(&self.intake.moment(), sink)
     }
@@ -78,8 +78,8 @@ impl Engine {
         self.flows.held() + self.intake.held()
     }
 
-    /// Returns the payload bytes that are held and have no fate yet; equals [`Ledger::balance`] at any
-    /// time. Walks all connections.
+    /// Returns the payload bytes that are held and have no fate yet; equals [`Ledger::balance`] at
+    /// any time. Walks all connections.
     pub fn pending(&self) -> usize {
         self.flows.held_payload()
     }

@@ -26,7 +26,8 @@ pub struct Flow {
     pub server_by_syn: bool,
 }
 
-/// Which connection comes first in the output: by the frame it began with; one frame can begin several, in an 802.11 aggregate.
+/// Which connection comes first in the output: by the frame it began with; one frame can begin
+/// several, in an 802.11 aggregate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(clippy::exhaustive_structs, reason = "an order; no invariant")]
 pub struct Began {
@@ -53,8 +54,8 @@ impl Flow {
     }
 }
 
-/// The message that an event is about. **At most one message is open in each direction of an exchange**; any number of
-/// exchanges of a connection may be open at once.
+/// The message that an event is about. **At most one message is open in each direction of an
+/// exchange**; any number of exchanges of a connection may be open at once.
 #[derive(Debug, Clone, Copy)]
 #[expect(clippy::exhaustive_structs, reason = "built by protocol layers and by tests; no invariant")]
 pub struct About<'a> {
@@ -68,8 +69,8 @@ pub struct About<'a> {
     pub stamp: Stamp,
 }
 
-/// Which exchanges of a connection get no further message in one direction. The layer says it, because it alone knows:
-/// HTTP/1 answers in order, HTTP/2 and HTTP/3 in any.
+/// Which exchanges of a connection get no further message in one direction. The layer says it,
+/// because it alone knows: HTTP/1 answers in order, HTTP/2 and HTTP/3 in any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[expect(clippy::exhaustive_structs, reason = "built by protocol layers and by tests; no invariant")]
 pub struct Over {
@@ -145,8 +146,8 @@ pub enum Event<'a> {
         head: Head<'a>,
         /// The frames that carried the head, in stream order; never empty.
         frames: &'a [Stamp],
-        /// Final response whose request is known: nanoseconds from the request's last byte to the response's first;
-        /// absent when negative.
+        /// Final response whose request is known: nanoseconds from the request's last byte to the
+        /// response's first; absent when negative.
         latency_nanos: Option<u64>,
         /// Interim responses (1xx) of its exchange that came before it.
         interim: u32,

@@ -39,15 +39,15 @@ impl<W: Sink> Extractor<W> {
         }
     }
 
-    /// Takes the next frame and lends the messages it completes, in order. Clone a message to keep it; its
-    /// buffers are reused.
+    /// Takes the next frame and lends the messages it completes, in order. Clone a message to keep
+    /// it; its buffers are reused.
     pub fn push(&mut self, frame: &Frame<'_>, out: &mut dyn FnMut(&mut Message)) {
         self.take(frame, out);
         self.flush(out);
     }
 
-    /// Like [`Self::push`], for callers with many frames: lends messages in batches, which is faster. Call
-    /// [`Self::flush`] after the last frame.
+    /// Like [`Self::push`], for callers with many frames: lends messages in batches, which is
+    /// faster. Call [`Self::flush`] after the last frame.
     pub fn take(&mut self, frame: &Frame<'_>, out: &mut dyn FnMut(&mut Message)) {
         let Self { intake, shard, budget } = self;
         let mut payload = 0;
@@ -68,7 +68,8 @@ impl<W: Sink> Extractor<W> {
         self.shard.seal(frame.number, out);
     }
 
-    /// Lends the messages that frames which were [taken](Self::take) completed and that were not lent yet.
+    /// Lends the messages that frames which were [taken](Self::take) completed and that were not
+    /// lent yet.
     pub fn flush(&mut self, out: &mut dyn FnMut(&mut Message)) {
         self.shard.emit(out);
     }

@@ -1,4 +1,5 @@
-//! The nouns of RFC 9110: direction, field, start line, version, head. Borrowed, for every version of HTTP.
+//! The nouns of RFC 9110: direction, field, start line, version, head. Borrowed, for every version
+//! of HTTP.
 //!
 //! Next: [`crate::event`], which carries them.
 
@@ -83,7 +84,8 @@ pub struct Head<'a> {
     pub start: StartLine<'a>,
     /// The version of the start line.
     pub version: Version,
-    /// The scheme and the authority that HTTP/2 and HTTP/3 send beside the request-target (RFC 9113 §8.3.1).
+    /// The scheme and the authority that HTTP/2 and HTTP/3 send beside the request-target (RFC 9113
+    /// §8.3.1).
     pub scheme: Option<&'a [u8]>,
     /// See `scheme`.
     pub authority: Option<&'a [u8]>,

@@ -1,16 +1,16 @@
 //! Frames in, HTTP messages out: a passive HTTP engine without I/O, clock or threads.
 //!
-//! **Time comes in with every call and never goes back; an event borrows the frame and dies with the call; `finish`
-//! comes last.**
+//! **Time comes in with every call and never goes back; an event borrows the frame and dies with
+//! the call; `finish` comes last.**
 //!
 //! ```text
 //! Frame ──decode──▶ Segment ──flow──▶ tcp ──▶ Delivery ──http──▶ Event ──collect──▶ Message
 //! ```
 //!
 //! Two heights of one API: [`engine::Engine`] gives borrowed [`event::Event`]s to who streams,
-//! [`extract::Extractor`] gives whole [`message::Message`]s, made only of events. Bad traffic is data: nothing here
-//! returns an error, what could not be understood is named and has its column in the [`ledger::Ledger`]. A panic is our
-//! bug, never the peer's.
+//! [`extract::Extractor`] gives whole [`message::Message`]s, made only of events. Bad traffic is
+//! data: nothing here returns an error, what could not be understood is named and has its column in
+//! the [`ledger::Ledger`]. A panic is our bug, never the peer's.
 #![forbid(unsafe_code)]
 
 pub mod anomaly;

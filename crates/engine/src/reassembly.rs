@@ -151,8 +151,8 @@ impl<M: Copy> Reassembly<M> {
     }
 }
 
-/// EventCounts the new payload bytes in `from..until` against those held there. Returns whether they
-/// conflict.
+/// EventCounts the new payload bytes in `from..until` against those held there. Returns whether
+/// they conflict.
 fn compare(new: &NewChunk<'_>, from: u64, until: u64, held_start: u64, held: &[u8], counts: &mut Inserted) -> bool {
     if until <= from {
         return false;

@@ -1,8 +1,9 @@
 //! A shard: the connections one thread owns, and the messages being built on them.
 //!
-//! The shard of a connection depends on its endpoints alone ([`shard_of`]). Connections are independent
-//! except for the memory budget, and [`shed`] applies that to all shards together, between frames. So the
-//! number of shards never shows. Next: [`crate::extract`], an intake with one shard.
+//! The shard of a connection depends on its endpoints alone ([`shard_of`]). Connections are
+//! independent except for the memory budget, and [`shed`] applies that to all shards together,
+//! between frames. So the number of shards never shows. Next: [`crate::extract`], an intake with
+//! one shard.
 
 use std::cmp::Reverse;
 
@@ -87,8 +88,8 @@ impl<W: Sink> Shard<W> {
         }
     }
 
-    /// Takes a step. The messages it completes are to be [sealed](Self::seal) after the frame's last step;
-    /// `out` gets those that cannot wait for that, and those that ended as time passed.
+    /// Takes a step. The messages it completes are to be [sealed](Self::seal) after the frame's
+    /// last step; `out` gets those that cannot wait for that, and those that ended as time passed.
     #[inline(always)]
     pub fn take(&mut self, step: Step<'_, '_>, now: &Now, out: &mut dyn FnMut(&mut Message)) {
         match step {
@@ -137,7 +138,8 @@ impl<W: Sink> Shard<W> {
         (flows, ShardSink { collector, observer, fragment_frames, now, out })
     }
 
-    /// Ends a frame: what it completed is now in output order. Lends it once enough has accumulated.
+    /// Ends a frame: what it completed is now in output order. Lends it once enough has
+    /// accumulated.
     #[inline(always)]
     pub fn seal(&mut self, frame: u64, out: &mut dyn FnMut(&mut Message)) {
         if self.collector.has_news() {
@@ -182,7 +184,8 @@ impl<W: Sink> Shard<W> {
     }
 }
 
-/// Lends the messages that this frame completed in all shards, in output order. All earlier ones were lent.
+/// Lends the messages that this frame completed in all shards, in output order. All earlier ones
+/// were lent.
 pub fn emit_all<W: Sink>(shards: &mut [&mut Shard<W>], frame: u64, out: &mut dyn FnMut(&mut Message)) {
     let take = |(at, shard): (usize, &mut &mut Shard<W>)| {
         let Shard { collector, fragment_frames, .. } = &mut **shard;
@@ -199,8 +202,8 @@ pub fn emit_all<W: Sink>(shards: &mut [&mut Shard<W>], frame: u64, out: &mut dyn
     shards.iter_mut().for_each(|shard| shard.count_anomalies());
 }
 
-/// Ends the capture: gives what is open in all shards, flagged, connection by connection, so that nothing
-/// waits for the rest.
+/// Ends the capture: gives what is open in all shards, flagged, connection by connection, so that
+/// nothing waits for the rest.
 pub fn finish<W: Sink>(shards: &mut [&mut Shard<W>], now: &Now, out: &mut dyn FnMut(&mut Message)) {
     let mut open: Vec<_> = shards.iter().map(|shard| shard.flows.in_order().into_iter().peekable()).collect();
     let mut next = || {
@@ -220,8 +223,9 @@ fn add_fragment_frames(fragment_frames: &[FragmentFrames], message: &mut Message
     }
 }
 
-/// Sheds memory until all shards together hold `target` accounted bytes or nothing more can be shed, in the
-/// order of policy 21: copies kept for comparing, bodies (the largest first), then connections.
+/// Sheds memory until all shards together hold `target` accounted bytes or nothing more can be
+/// shed, in the order of policy 21: copies kept for comparing, bodies (the largest first), then
+/// connections.
 pub fn shed<W: Sink>(shards: &mut [&mut Shard<W>], target: usize, now: &Now, out: &mut dyn FnMut(&mut Message)) {
     let held = |shards: &mut [&mut Shard<W>]| shards.iter_mut().map(|shard| shard.held()).sum::<usize>();
     shards.iter_mut().for_each(|shard| shard.flows.drop_history());

@@ -1,6 +1,7 @@
 //! How a layer gives bytes back to the stack of its connection.
 //!
-//! A layer says how it ended and never names its successor: that is for [`crate::app::Stack`] to decide.
+//! A layer says how it ended and never names its successor: that is for [`crate::app::Stack`] to
+//! decide.
 
 /// What a layer did with the bytes it was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

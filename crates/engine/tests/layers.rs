@@ -1,4 +1,5 @@
-//! Who may import whom, as ARCHITECTURE.md says it: between crates, and inside the engine. No arrow goes back.
+//! Who may import whom, as ARCHITECTURE.md says it: between crates, and inside the engine. No arrow
+//! goes back.
 //!
 //! Reads the page, the manifests and the sources as text.
 

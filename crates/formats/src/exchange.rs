@@ -253,7 +253,8 @@ mod tests {
         assert!(exchanges.open.is_empty() && exchanges.ages.is_empty() && exchanges.held == 0);
     }
 
-    /// RFC 9113 §5: streams are answered in any order, so a later exchange says nothing of an earlier one.
+    /// RFC 9113 §5: streams are answered in any order, so a later exchange says nothing of an
+    /// earlier one.
     #[test]
     fn exchanges_that_are_answered_in_another_order_than_asked_stay_together() {
         let [request, interim, last] = exchange();

@@ -1,4 +1,5 @@
-//! The layers of one connection: which protocol has the bytes of each direction, and what follows when one ends.
+//! The layers of one connection: which protocol has the bytes of each direction, and what follows
+//! when one ends.
 //!
 //! ```text
 //!                    whole head            ┌─────────┐   Switch::Tunnel, Upgrade, Ended
@@ -258,11 +259,13 @@ impl Stack {
         }
     }
 
-    /// What stands where a message may start; a start line only if this side may send it. The first bytes up to the
-    /// limit of a head decide, so that the answer does not depend on how the bytes were cut.
+    /// What stands where a message may start; a start line only if this side may send it. The first
+    /// bytes up to the limit of a head decide, so that the answer does not depend on how the bytes
+    /// were cut.
     fn look(&mut self, from: Side, all: &[u8], held: usize, cx: &mut Context<'_>) -> Detected {
         let max = cx.config.limits.head_bytes_max;
-        // After so many bytes only a line end can decide: not to look at all of them again for every byte that comes.
+        // After so many bytes only a line end can decide: not to look at all of them again for
+        // every byte that comes.
         let needs_line_end = held > 2 * METHOD_MAX && all.len() < max && !starts_binary_preamble(all);
         if needs_line_end && memchr(b'\n', &all[held..]).is_none() {
             return Detected::Undecided;
@@ -277,7 +280,8 @@ impl Stack {
         }
     }
 
-    /// Bytes where a message might have started, the last `fresh` of them a segment. Returns how many have their fate.
+    /// Bytes where a message might have started, the last `fresh` of them a segment. Returns how
+    /// many have their fate.
     fn not_a_head(
         &mut self,
         from: Side,
@@ -346,7 +350,8 @@ impl Stack {
         }
     }
 
-    /// A 101 was sent: both directions carry another protocol once their messages in progress have ended.
+    /// A 101 was sent: both directions carry another protocol once their messages in progress have
+    /// ended.
     fn upgrade(&mut self, upgrade: Upgrade, cx: &mut Context<'_>) {
         let (protocol, fate) = match upgrade {
             Upgrade::Http2 => (Protocol::Http2, Fate::Http2),

@@ -1,7 +1,8 @@
 //! Whole messages, made only of events.
 //!
-//! Knows nothing of packets. **At most one message is open in each direction of an exchange**; any number of exchanges
-//! of a connection may be open. Next: `open` for a message in the making, `order` for those that ended.
+//! Knows nothing of packets. **At most one message is open in each direction of an exchange**; any
+//! number of exchanges of a connection may be open. Next: `open` for a message in the making,
+//! `order` for those that ended.
 
 mod open;
 mod order;
@@ -20,9 +21,9 @@ pub(crate) use open::{MessageBuilder, Place};
 use open::OpenMessages;
 use order::Ready;
 
-/// Memory of messages that is kept for later ones, whether it is spare or in use again. Everything that a message
-/// has beyond its [accounts](Collector::held) is of this. Arbitrary: more than all that is open at once in most
-/// captures.
+/// Memory of messages that is kept for later ones, whether it is spare or in use again. Everything
+/// that a message has beyond its [accounts](Collector::held) is of this. Arbitrary: more than all
+/// that is open at once in most captures.
 const SPARE_BYTES_MAX: usize = 1 << 20;
 
 /// Kept bytes of a body that are worth shedding; fewer are little beside what its connection costs.
@@ -131,7 +132,8 @@ impl Collector {
         self.ready.give_back(messages);
     }
 
-    /// Lends messages early, when too many are ready and their order cannot change any more: see [`Ready::take_runs`].
+    /// Lends messages early, when too many are ready and their order cannot change any more: see
+    /// [`Ready::take_runs`].
     #[inline]
     pub(crate) fn spill(
         &mut self,
@@ -164,7 +166,8 @@ impl Collector {
         self.ready.begin(phase);
     }
 
-    /// Takes the messages that this frame ended, none being sealed; each is to be [lent](Self::lend).
+    /// Takes the messages that this frame ended, none being sealed; each is to be
+    /// [lent](Self::lend).
     #[expect(clippy::vec_box, reason = "as in the struct")]
     pub(crate) fn take_ready(&mut self, frame: u64, last: impl FnMut(&mut Message)) -> Vec<Box<MessageBuilder>> {
         self.ready.take_all(frame, last)
@@ -172,8 +175,8 @@ impl Collector {
 
     /// Lends a message that was taken, and keeps its memory for another.
     ///
-    /// Only here is content decoded, one message at a time: it can grow a thousandfold, and a frame can end as many
-    /// messages as there are connections.
+    /// Only here is content decoded, one message at a time: it can grow a thousandfold, and a frame
+    /// can end as many messages as there are connections.
     pub(crate) fn lend(&mut self, mut open: Box<MessageBuilder>, out: impl FnOnce(&mut Message)) {
         let decode_up_to = self.decode_content.then_some(self.body_bytes_max);
         self.odd.extend(open.complete(decode_up_to));
@@ -217,7 +220,8 @@ impl Collector {
         self.held += grown;
     }
 
-    /// Bodies that are worth shedding: their kept bytes, the order of their messages, and where they are.
+    /// Bodies that are worth shedding: their kept bytes, the order of their messages, and where
+    /// they are.
     pub(crate) fn bodies(&self) -> impl Iterator<Item = (usize, Order, Place)> {
         (0..).zip(&self.open).flat_map(|(slot, pair)| {
             pair.iter().flat_map(OpenMessages::iter).filter(|open| open.body.len() >= SHED_MIN).map(move |open| {

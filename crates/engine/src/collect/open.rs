@@ -16,7 +16,8 @@ const SPARE_BODY_MAX: usize = 64 << 10;
 
 /// The messages that are open in one direction of a connection, by exchange.
 ///
-/// HTTP/1 has one at most, which is found without a search; HTTP/2 and HTTP/3 have one for each stream.
+/// HTTP/1 has one at most, which is found without a search; HTTP/2 and HTTP/3 have one for each
+/// stream.
 #[derive(Debug, Default)]
 pub(super) struct OpenMessages {
     first: Option<Box<MessageBuilder>>,
@@ -153,7 +154,8 @@ impl MessageBuilder {
         self.message.order()
     }
 
-    /// Gives the message its body, its codings undone up to `decode_up_to` bytes. Returns what was odd about it.
+    /// Gives the message its body, its codings undone up to `decode_up_to` bytes. Returns what was
+    /// odd about it.
     pub(super) fn complete(&mut self, decode_up_to: Option<usize>) -> Option<Anomaly> {
         let Self { message, body, .. } = self;
         let mut cut = message.body_truncated || message.incomplete.is_some();
@@ -198,13 +200,15 @@ impl MessageBuilder {
 
     pub(super) fn keep(&mut self, bytes: &[u8], max: usize) {
         self.message.body_size += bytes.len() as u64;
-        // What follows a hole is never joined to what precedes it; nor what follows bytes that were shed.
+        // What follows a hole is never joined to what precedes it; nor what follows bytes that were
+        // shed.
         if self.message.missing_bytes > 0 || self.message.anomalies.contains(Anomaly::BodyShed) {
             return;
         }
         let keep = bytes.len().min(max - self.body.len());
         self.message.body_truncated |= keep < bytes.len();
-        // Grows by a quarter, not twofold: many bodies that grow in step must not take twice what is accounted for them.
+        // Grows by a quarter, not twofold: many bodies that grow in step must not take twice what
+        // is accounted for them.
         if self.body.capacity() - self.body.len() < keep {
             self.body.reserve_exact(keep.max(self.body.len() / 4));
         }

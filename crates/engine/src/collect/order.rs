@@ -1,17 +1,19 @@
 //! Messages that ended, on their way into the order of output.
 //!
-//! First they are *ready*, in the order in which they ended; then *sealed*, in the order of output, whatever comes; then
-//! lent.
+//! First they are *ready*, in the order in which they ended; then *sealed*, in the order of output,
+//! whatever comes; then lent.
 
 use sniffer_packet::key::FlowId;
 
 use super::open::MessageBuilder;
 use crate::message::{Message, Phase};
 
-/// Messages that wait for each other to be put in order, of one connection or of several that end together: see [`Phase`].
+/// Messages that wait for each other to be put in order, of one connection or of several that end
+/// together: see [`Phase`].
 const RUN: usize = 4096;
 
-/// Messages that wait to be lent together, and their bytes. Writing several at once is faster: see NOTES#batch.
+/// Messages that wait to be lent together, and their bytes. Writing several at once is faster: see
+/// NOTES#batch.
 const WAITING_MAX: usize = 16;
 const WAITING_BYTES_MAX: usize = 64 << 10;
 
@@ -78,8 +80,9 @@ impl Ready {
         self.sealed = self.messages.len();
     }
 
-    /// Seals the messages that ended since the last call: all that this frame completes in the present phase. `last`
-    /// is done to each now and not when it is lent, which may be frames later.
+    /// Seals the messages that ended since the last call: all that this frame completes in the
+    /// present phase. `last` is done to each now and not when it is lent, which may be frames
+    /// later.
     pub(super) fn seal(&mut self, frame: u64, last: impl FnMut(&mut Message)) {
         let new = &mut self.messages[self.sealed..];
         seal(new, frame, self.phase, last);
@@ -88,7 +91,8 @@ impl Ready {
         self.run.1 = self.sealed;
     }
 
-    /// Takes the sealed messages out, in the order of output; the vector is to be [given back](Self::give_back).
+    /// Takes the sealed messages out, in the order of output; the vector is to be [given
+    /// back](Self::give_back).
     #[expect(clippy::vec_box, reason = "as in the struct")]
     pub(super) fn take_sealed(&mut self) -> Option<(Vec<Box<MessageBuilder>>, usize)> {
         let sealed = std::mem::take(&mut self.sealed);
@@ -106,8 +110,9 @@ impl Ready {
         self.messages = messages;
     }
 
-    /// Takes the messages whose order cannot change any more, whatever follows, none being sealed: of a frame the run
-    /// of one connection; of a second the connections that are through, and the run of one that is not.
+    /// Takes the messages whose order cannot change any more, whatever follows, none being sealed:
+    /// of a frame the run of one connection; of a second the connections that are through, and the
+    /// run of one that is not.
     #[expect(clippy::vec_box, reason = "as in the struct")]
     pub(super) fn take_runs(
         &mut self,

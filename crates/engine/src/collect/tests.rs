@@ -1,4 +1,5 @@
-//! A layer that has several exchanges open at once, as HTTP/2 has: events made by hand, the messages that come of them.
+//! A layer that has several exchanges open at once, as HTTP/2 has: events made by hand, the
+//! messages that come of them.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -147,7 +148,8 @@ fn scheme_authority_and_version_of_http2_are_in_the_message_and_in_its_json() {
     assert!(json.contains(r#""httpVersion":"2","headers":{}"#), "{json}");
 }
 
-/// The last frame of an 802.11 aggregate and a long pause end many exchanges of one connection at once.
+/// The last frame of an 802.11 aggregate and a long pause end many exchanges of one connection at
+/// once.
 #[test]
 fn shedding_names_the_body_of_one_exchange_among_many() {
     let (flow, mut collector) = (flow(), Collector::new(&Config::default()));

@@ -140,8 +140,8 @@ impl Flows {
         self.table.iter().map(|entry| entry.tcp.held_payload() + entry.stack.held_payload()).sum()
     }
 
-    /// Takes a segment, and how the fragments of its datagram overlapped. `now.frame` is the frame that
-    /// carried its first byte.
+    /// Takes a segment, and how the fragments of its datagram overlapped. `now.frame` is the frame
+    /// that carried its first byte.
     pub(crate) fn segment(&mut self, segment: &Segment<'_>, overlap: Overlap, now: &Now, sink: &mut dyn Sink) {
         self.common.ledger.tcp_mut().0.receive(segment.payload.len());
         let (key, side) = FlowKey::of(&segment.src, &segment.dst);
@@ -199,7 +199,8 @@ impl Flows {
         }
     }
 
-    /// Opens a connection for the first segment between its endpoints, if it gives a reason for one.
+    /// Opens a connection for the first segment between its endpoints, if it gives a reason for
+    /// one.
     fn open(&mut self, key: FlowKey, side: Side, segment: &Segment<'_>, now: &Now, sink: &mut dyn Sink) -> Option<u32> {
         let hash = self.table.hash(&key);
         // A SYN opens a connection in any case. hot: see NOTES#time-wait
@@ -264,16 +265,16 @@ impl Flows {
         }
     }
 
-    /// Returns the first of these seconds at which time-outs are due in any connection, and takes the
-    /// seconds up to it from them.
+    /// Returns the first of these seconds at which time-outs are due in any connection, and takes
+    /// the seconds up to it from them.
     pub(crate) fn due(&self, left: &mut Seconds) -> Option<u64> {
         let due = self.first_due()?.max(left.first);
         left.first = due + 1;
         (due <= left.last).then_some(due)
     }
 
-    /// Returns the first whole second at which a [tick](Self::tick) does anything, unless a connection
-    /// begins to wait before.
+    /// Returns the first whole second at which a [tick](Self::tick) does anything, unless a
+    /// connection begins to wait before.
     fn first_due(&self) -> Option<u64> {
         if !self.stalled.is_empty() {
             return Some(0);

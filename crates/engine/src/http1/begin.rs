@@ -48,7 +48,8 @@ struct Opened {
 }
 
 impl Http1Connection {
-    /// Reads a head that stands whole and well-formed at the start of `bytes`; any other is for the stack to look at.
+    /// Reads a head that stands whole and well-formed at the start of `bytes`; any other is for the
+    /// stack to look at.
     pub(super) fn head_at_once(&mut self, from: Side, bytes: &[u8], stamp: Stamp, cx: &mut Context<'_>) -> LayerStep {
         let limits = &cx.config.limits;
         let (bytes_max, fields_max) = (limits.head_bytes_max, limits.head_fields_max);
@@ -85,8 +86,8 @@ impl Http1Connection {
         }
     }
 
-    /// Begins a message whose start line was recognised in bytes of several deliveries, the last `new` of them this
-    /// one's.
+    /// Begins a message whose start line was recognised in bytes of several deliveries, the last
+    /// `new` of them this one's.
     pub(crate) fn begin_split_head(
         &mut self,
         from: Side,
@@ -136,14 +137,16 @@ impl Http1Connection {
         if start_line::is_strict_start(line) && self.may_send(from, line, true, cx.flow) {
             return self.more_of_head(from, partial, bytes.len(), cx);
         }
-        // After so many bytes only a line end can decide: not to look at all of them again for every byte.
+        // After so many bytes only a line end can decide: not to look at all of them again for
+        // every byte.
         let needs_line_end = held > 2 * METHOD_MAX && memchr(b'\n', bytes).is_none();
         let is_open = needs_line_end || start_line::classify(line) == LineKind::Undecided;
         if is_open && line.len() < cx.config.limits.head_bytes_max {
             self.set(from, State::Resuming(partial));
             return LayerStep::used(bytes.len());
         }
-        // The place is as lost as before. A segment that begins here may still start with a message.
+        // The place is as lost as before. A segment that begins here may still start with a
+        // message.
         let used = if boundary { 0 } else { bytes.len() };
         let fate = if self.client.is_some() { Fate::Unparseable } else { Fate::NotHttp };
         self.count_lost(from, fate, held + used, cx);
@@ -172,8 +175,9 @@ impl Http1Connection {
         HeadStep::Read(LayerStep { used: blank + length, switch: self.begin(from, opened, length, stamp, cx) })
     }
 
-    /// A head with more bytes than are kept. Only the first of them decide what is reported, so that it does not
-    /// depend on how the head was split; the rest is scanned for what delimits the body.
+    /// A head with more bytes than are kept. Only the first of them decide what is reported, so
+    /// that it does not depend on how the head was split; the rest is scanned for what delimits the
+    /// body.
     fn head_over_limit(
         &mut self,
         from: Side,
@@ -215,8 +219,8 @@ impl Http1Connection {
         self.begin_body(from, open, framing, upgrade, stamp, cx)
     }
 
-    /// The connection speaks HTTP: bytes that were taken for something else belonged to a message whose start is
-    /// not in the capture.
+    /// The connection speaks HTTP: bytes that were taken for something else belonged to a message
+    /// whose start is not in the capture.
     #[inline(always)]
     fn is_http(&mut self, cx: &mut Context<'_>) {
         for side in [Side::Low, Side::High] {

@@ -154,7 +154,8 @@ impl BodyState {
         }
     }
 
-    /// Skips missing bytes. `None` when they all lay inside; else how many of them were known to be content.
+    /// Skips missing bytes. `None` when they all lay inside; else how many of them were known to be
+    /// content.
     pub(super) fn skip(&mut self, missing: u64) -> Option<u64> {
         match self {
             Self::UntilClose => None,

@@ -1,7 +1,7 @@
 //! Both directions of one connection as HTTP/1: deliveries in, events out.
 //!
-//! Each piece of a delivery is a step of its direction's [`State`]. Heads are in [`super::begin`], bodies in
-//! [`super::body`], gaps and ends in [`super::cut`].
+//! Each piece of a delivery is a step of its direction's [`State`]. Heads are in [`super::begin`],
+//! bodies in [`super::body`], gaps and ends in [`super::cut`].
 
 use sniffer_packet::frame::Stamp;
 use sniffer_packet::key::Side;
@@ -112,8 +112,8 @@ impl Http1Connection {
         }
     }
 
-    /// A 101 was sent. Returns whether this side has no message in progress: its bytes are then another layer's,
-    /// and those that were held have this fate.
+    /// A 101 was sent. Returns whether this side has no message in progress: its bytes are then
+    /// another layer's, and those that were held have this fate.
     pub(crate) fn upgrade(&mut self, side: Side, fate: Fate, cx: &mut Context<'_>) -> bool {
         self.life = Life::Upgraded;
         let state = &mut self.sides[side.index()].state;
@@ -215,8 +215,9 @@ impl Http1Connection {
         }
     }
 
-    /// RFC 9110 §9.3.2: the Content-Length in the answer to a HEAD is not of its body. Where the request was not
-    /// seen, a segment that starts with the next status line shows that there is none.
+    /// RFC 9110 §9.3.2: the Content-Length in the answer to a HEAD is not of its body. Where the
+    /// request was not seen, a segment that starts with the next status line shows that there is
+    /// none.
     fn answers_anew(&self, open: OpenMessage, bytes: &[u8], boundary: bool) -> bool {
         open.orphan && boundary && bytes.starts_with(b"HTTP/") && start_line::is_strict_start(bytes)
     }
@@ -238,7 +239,8 @@ impl Http1Connection {
         LayerStep::used(0)
     }
 
-    /// In [`State::Lost`]: a message starts only where a segment starts with a strict start line (policy 15).
+    /// In [`State::Lost`]: a message starts only where a segment starts with a strict start line
+    /// (policy 15).
     fn look_for_start(
         &mut self,
         from: Side,
@@ -303,8 +305,9 @@ impl Http1Connection {
         }
     }
 
-    /// Whether a start line of this kind may come from this side; learns from the first one which side is the
-    /// client. Where the place was lost it may be a body that quotes one, so there the SYN decides first.
+    /// Whether a start line of this kind may come from this side; learns from the first one which
+    /// side is the client. Where the place was lost it may be a body that quotes one, so there the
+    /// SYN decides first.
     pub(crate) fn may_send(&mut self, from: Side, line: &[u8], is_lost: bool, flow: &Flow) -> bool {
         let client = if line.starts_with(b"HTTP/") { from.other() } else { from };
         if self.client.is_none() && is_lost && flow.server_by_syn && flow.server == client {

@@ -113,7 +113,8 @@ impl Http1Connection {
         }
     }
 
-    /// A direction ended after bytes that may have begun a message; `is_head` when they certainly did.
+    /// A direction ended after bytes that may have begun a message; `is_head` when they certainly
+    /// did.
     pub(crate) fn end_in_start(&self, partial: &Partial, is_head: bool, cause: EndCause, cx: &mut Context<'_>) {
         let fate = match cause {
             EndCause::Evicted => Fate::Evicted,

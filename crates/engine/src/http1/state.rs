@@ -27,8 +27,8 @@ pub(super) struct Stream {
     pub(super) state: State,
     /// Anomalies below HTTP since the last message ended.
     pub(super) notes: AnomalySet,
-    /// Bytes counted as not HTTP. If the connection turns out to speak it, they belonged to a message whose
-    /// start is not in the capture.
+    /// Bytes counted as not HTTP. If the connection turns out to speak it, they belonged to a
+    /// message whose start is not in the capture.
     pub(super) not_http: u64,
     /// Bytes were missing or unreadable before the client was known.
     pub(super) missed: bool,
@@ -49,7 +49,8 @@ pub(super) enum State {
     Trailers(Box<Partial>, OpenMessage),
     /// Looking for a segment that starts with a start line; the fate of the bytes until then.
     Lost(Fate),
-    /// Bytes at the start of a segment that may become a strict start line, after the place was lost.
+    /// Bytes at the start of a segment that may become a strict start line, after the place was
+    /// lost.
     Resuming(Box<Partial>),
     /// Another layer has the bytes of this direction.
     Away,
@@ -59,8 +60,8 @@ pub(super) enum State {
 #[derive(Debug, Default)]
 pub(crate) struct Partial {
     pub(crate) bytes: Vec<u8>,
-    /// The frames that carried the bytes. Frames with nothing but blank lines before everything else are left
-    /// out: those lines are no part of a message (RFC 9112 §2.2).
+    /// The frames that carried the bytes. Frames with nothing but blank lines before everything
+    /// else are left out: those lines are no part of a message (RFC 9112 §2.2).
     pub(crate) frames: Vec<Stamp>,
     /// There is something besides blank lines.
     pub(crate) begun: bool,

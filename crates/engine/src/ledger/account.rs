@@ -1,7 +1,8 @@
 //! One account of bytes: everything that came in has exactly one fate, or is still held.
 //!
-//! Invariant: `received == sum of all fates + pending`. There is one account for each place where bytes come in, so
-//! that a byte that is decrypted or taken out of a datagram is counted in each place once.
+//! Invariant: `received == sum of all fates + pending`. There is one account for each place where
+//! bytes come in, so that a byte that is decrypted or taken out of a datagram is counted in each
+//! place once.
 
 use super::{FATES, Fate};
 

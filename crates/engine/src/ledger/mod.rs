@@ -1,7 +1,8 @@
 //! The byte accounts: every byte that came in has exactly one fate.
 //!
-//! Three accounts, each balanced after every frame: payload of TCP segments, payload of UDP datagrams that are read,
-//! and plaintext that was decrypted. Tests assert it for every capture they run. Next: [`account`].
+//! Three accounts, each balanced after every frame: payload of TCP segments, payload of UDP
+//! datagrams that are read, and plaintext that was decrypted. Tests assert it for every capture
+//! they run. Next: [`account`].
 
 mod account;
 
@@ -60,7 +61,8 @@ fates! {
     Ignored = "ignored",
     /// Arrived after its place had been given up as missing.
     Late = "late",
-    /// Belongs to HTTP but could not be read: an unfinished head, bytes between a gap and the next message.
+    /// Belongs to HTTP but could not be read: an unfinished head, bytes between a gap and the next
+    /// message.
     Unparseable = "unparseable",
     /// Held when its connection was evicted.
     Evicted = "evicted",
@@ -80,7 +82,8 @@ pub struct Ledger {
     plaintext: Account,
     frames: u64,
     frame_fates: [u64; FrameFate::ALL.len()],
-    /// UDP datagrams that are no tunnel, and their payload. Nothing reads them yet, so they are in no account.
+    /// UDP datagrams that are no tunnel, and their payload. Nothing reads them yet, so they are in
+    /// no account.
     datagrams: u64,
     datagram_payload: u64,
     counts: EventCounts,
@@ -181,7 +184,8 @@ impl Ledger {
         self.datagram_payload
     }
 
-    /// How often this was seen: once for each message it touched, or once for each segment where it touched none.
+    /// How often this was seen: once for each message it touched, or once for each segment where it
+    /// touched none.
     pub const fn anomalies(&self, anomaly: Anomaly) -> u64 {
         self.counts.anomalies[anomaly as usize]
     }
@@ -234,7 +238,8 @@ impl Ledger {
         &mut self.counts
     }
 
-    /// Counts a frame: for callers that drive an [intake](sniffer_packet::intake) and several shards.
+    /// Counts a frame: for callers that drive an [intake](sniffer_packet::intake) and several
+    /// shards.
     pub const fn count_frame(&mut self, fate: FrameFate) {
         self.frames += 1;
         self.frame_fates[fate as usize] += 1;
@@ -248,8 +253,9 @@ impl Ledger {
 }
 
 impl Serialize for Ledger {
-    /// `{"frames": n, "frameFates": {…}, "connections": n, "evicted": n, "messages": n, "payload": n, "bytes": {…}, "pending": n,
-    /// "missing": n, "anomalies": {…}}`; columns that are zero are left out of the objects.
+    /// `{"frames": n, "frameFates": {…}, "connections": n, "evicted": n, "messages": n, "payload":
+    /// n, "bytes": {…}, "pending": n, "missing": n, "anomalies": {…}}`; columns that are zero are
+    /// left out of the objects.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("frames", &self.frames)?;

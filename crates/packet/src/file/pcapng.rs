@@ -1,6 +1,8 @@
-//! Frames as pcapng (draft-ietf-opsawg-pcapng): one section, an interface for each kind of frame, little-endian.
+//! Frames as pcapng (draft-ietf-opsawg-pcapng): one section, an interface for each kind of frame,
+//! little-endian.
 //!
-//! Any mix of link types and precisions goes into one file; nothing is kept but the list of those. It only ever appends to the caller's buffer. Read by: the `replay` crate, Wireshark.
+//! Any mix of link types and precisions goes into one file; nothing is kept but the list of those.
+//! It only ever appends to the caller's buffer. Read by: the `replay` crate, Wireshark.
 
 use crate::frame::{Frame, LinkType};
 use crate::time::Precision;

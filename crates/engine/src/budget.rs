@@ -4,11 +4,24 @@
 //! what was dispatched, never after every frame: a sum over several shards can then be taken at the
 //! same points for any number of them.
 
-/// What a segment can add to the accounts besides its payload, at most: a new connection, its first
-/// message, and the overhead of a waiting segment.
+/// Accounted bytes that a byte of payload can add at most, once it has been read.
+///
+/// A byte that waited for others is kept in a body or head, and once more for conflict detection; in
+/// a head Latin-1 becomes two bytes of UTF-8, and a field of three bytes is kept as one with eight
+/// bytes of ends. **A protocol that makes more of a byte (a decoded field, an inflated message) must
+/// bound its own growth to this, for each connection.**
+const GROWTH: usize = 4;
+
+/// Accounted bytes that a segment can add besides its payload: a new connection, a message in each
+/// direction, and the overhead of waiting.
 const SEGMENT_COST: usize = 2048;
 
-/// EventCounts what was dispatched since the budget was last looked at.
+/// Returns the most accounted bytes that `segments` segments can add with `payload` bytes in all.
+pub const fn growth_max(payload: usize, segments: usize) -> usize {
+    GROWTH * payload + SEGMENT_COST * segments
+}
+
+/// Counts the growth that was possible since the budget was last looked at.
 #[derive(Debug)]
 pub struct Budget {
     max: usize,
@@ -16,18 +29,16 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// A budget of so many accounted bytes.
+    /// Returns a budget of so many accounted bytes.
     pub const fn new(max: usize) -> Self {
         Self { max, since: 0 }
     }
 
-    /// Counts a frame with this much payload; whether it is time to look.
+    /// Counts a frame with this much payload. Returns whether it is time to look.
     ///
-    /// Between two looks what is received grows by a 32nd of the budget at most, so the accounts
-    /// never exceed it by more, but for what one waiting room becomes when it is emptied
-    /// ([`crate::config::Limits::waiting_bytes_max`]).
+    /// Between two looks the accounts grow by a 32nd of the budget at most.
     pub const fn spend(&mut self, payload: usize) -> bool {
-        self.since += payload + SEGMENT_COST;
+        self.since += growth_max(payload, 1);
         if self.since < self.max / 32 {
             return false;
         }
@@ -35,12 +46,13 @@ impl Budget {
         true
     }
 
-    /// What may be held.
+    /// Returns the most that may be held.
     pub const fn max(&self) -> usize {
         self.max
     }
 
-    /// Down to where shedding goes: a 16th below, so that it is not needed again at once.
+    /// Returns how much may be held after shedding: a 16th less, so that it is not needed again at
+    /// once.
     pub const fn target(&self) -> usize {
         self.max - self.max / 16
     }
@@ -51,10 +63,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_time_after_a_32nd_of_the_budget() {
+    fn it_is_time_after_growth_by_a_32nd_of_the_budget() {
         let mut budget = Budget::new(32 * 10_000);
         let looks: Vec<_> = (0..12).map(|_| budget.spend(0)).collect();
         assert_eq!(looks.iter().filter(|&&look| look).count(), 2);
-        assert!(budget.spend(10_000), "a large payload counts as what it is");
+        assert!(budget.spend(2_500), "payload counts by what it can grow to");
     }
 }

@@ -8,17 +8,8 @@
 //!   conflicting copies of it. In a head, Latin-1 becomes two bytes of UTF-8. A field of three
 //!   bytes is kept as one with eight bytes of offsets; one of five bytes, as five with as many. A
 //!   list of requests doubles its capacity.
-//! - A byte of payload becomes 4 bytes at most: those above, or three for a request of 16 bytes
-//!   that waits for its response.
-//! - A segment can also add a connection, a message in each direction, and the overhead of waiting.
-
-/// Bytes that a segment can add besides its payload.
-const SEGMENT_COST: usize = 2 << 10;
-
-/// Returns the most that this payload in this many segments can add to the accounts.
-pub(super) const fn cost(payload: usize, segments: usize) -> usize {
-    4 * payload + SEGMENT_COST * segments
-}
+//!
+//! What a byte of payload and a segment can add is [`growth_max`](sniffer_engine::budget::growth_max).
 
 /// The estimate for one shard.
 #[derive(Debug, Clone, Copy, Default)]

@@ -10,6 +10,7 @@ use std::io::IoSlice;
 use std::panic::resume_unwind;
 use std::sync::Mutex;
 
+use sniffer_engine::budget::growth_max;
 use sniffer_engine::json::Lines;
 use sniffer_engine::message::Message;
 use sniffer_engine::shard::{Shard, shard_of};
@@ -20,7 +21,7 @@ use sniffer_packet::intake::{Now, Step};
 use sniffer_packet::key::bucket;
 
 use super::alone::Alone;
-use super::estimate::{Estimate, cost};
+use super::estimate::Estimate;
 use super::load::Load;
 use super::merge::{self, PieceCursor};
 use super::scheduler::{Assignment, Scheduler};
@@ -152,7 +153,7 @@ impl<'a> Rounds<'a> {
     /// Takes a plain frame straight to its shard.
     fn work_alone(&mut self, shard: usize, frame: &Frame<'_>, peek: Peek, moment: &Now, sink: &mut dyn ReplaySink) {
         self.load.sent(1, frame.bytes.len());
-        self.accounts[shard].estimate.sent += cost(peek.payload, 1);
+        self.accounts[shard].estimate.sent += growth_max(peek.payload, 1);
         if !self.alone.is_begun() {
             self.alone.begin(self.accounts[0].outputs.pop().unwrap_or_default());
         }

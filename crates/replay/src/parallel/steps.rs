@@ -4,6 +4,7 @@
 //! stay in the input block if it can be shared. Next: [`super::worker`], which unpacks a batch.
 
 use prefetch_index::prefetch_index;
+use sniffer_engine::budget::growth_max;
 use sniffer_packet::block::Block;
 use sniffer_packet::decode::{Decoded, decode};
 use sniffer_packet::defrag::Overlap;
@@ -207,7 +208,7 @@ impl StepBatch {
 
     /// Returns the most that its steps can add to the accounts: see [`super::estimate`].
     pub(super) fn cost(&self) -> usize {
-        super::estimate::cost(self.payload, self.items.len())
+        growth_max(self.payload, self.items.len())
     }
 
     pub(super) fn clear(&mut self) {

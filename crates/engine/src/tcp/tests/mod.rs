@@ -179,7 +179,7 @@ fn check_with(limits: &Limits, rows: &[(&str, &str)], at_the_end: &str) -> Accou
         let now = Timestamp::from_nanos(millis * 1_000_000);
         let stamp = Stamp { number: number as u64 + 1, time: now, ..Stamp::default() };
         received += segment.payload.len();
-        log.ledger.received(segment.payload.len());
+        log.ledger.receive(segment.payload.len());
         let outcome =
             push_at(&mut connection, side, &segment, Now { frame: stamp, now, segment_number: 0 }, limits, &mut log);
         if matches!(outcome, SegmentOutcome::Reopen(_)) {

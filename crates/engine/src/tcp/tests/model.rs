@@ -62,7 +62,7 @@ proptest! {
                 let (side, _, mut segment) = segment("c 1 1 A");
                 segment.seq = segment.seq.add(*at as u32);
                 segment.payload = bytes;
-                keep.1.received(bytes.len());
+                keep.1.receive(bytes.len());
                 push(&mut connection, side, &segment, &mut keep);
                 prop_assert_eq!(keep.1.balance(), connection.held_payload() as i128);
             }

@@ -31,6 +31,8 @@ use crate::switch::{LayerStep, Switch, Upgrade};
 pub(crate) struct Stack {
     http1: Http1Connection,
     sides: [Direction; 2],
+    /// The bytes of a direction in [`Layer::Undecided`]. Rare, and an idle connection must be small.
+    undecided: Option<Box<[Partial; 2]>>,
     /// The fate of bytes after an upgrade.
     upgraded: Option<Fate>,
     reported: Reported,
@@ -50,20 +52,20 @@ enum Layer {
     /// HTTP/1, which gives back what it does not recognise where a message may start.
     #[default]
     Http1,
-    /// None yet: the bytes so far may become several things.
-    Undecided(Box<Partial>),
+    /// None yet: the bytes so far, in [`Stack::undecided`], may become several things.
+    Undecided,
     /// One that is not read; the fate of its bytes.
     Opaque(Fate),
 }
 
 /// The protocols that were reported, each once.
 #[derive(Debug, Default)]
-struct Reported(u32);
+struct Reported(u16);
 
 impl Reported {
     /// Adds a protocol. Returns whether it is new.
     const fn insert(&mut self, protocol: Protocol) -> bool {
-        let bit = 1 << protocol as u32;
+        let bit = 1 << protocol as u16;
         let is_new = self.0 & bit == 0;
         self.0 |= bit;
         is_new
@@ -73,7 +75,7 @@ impl Reported {
 impl Stack {
     /// Accounted bytes on the heap.
     pub(crate) fn held(&self) -> usize {
-        self.http1.held() + self.undecided().map(|partial| partial.held()).sum::<usize>()
+        self.http1.held() + self.undecided().map(Partial::held).sum::<usize>()
     }
 
     /// Payload bytes without a fate yet.
@@ -82,10 +84,17 @@ impl Stack {
     }
 
     fn undecided(&self) -> impl Iterator<Item = &Partial> {
-        self.sides.iter().filter_map(|side| match &side.layer {
-            Layer::Undecided(partial) => Some(&**partial),
-            Layer::Http1 | Layer::Opaque(_) => None,
-        })
+        self.undecided.iter().flat_map(|partials| partials.iter())
+    }
+
+    /// Takes the bytes of a direction that is undecided.
+    fn take_undecided(&mut self, side: Side) -> Partial {
+        let Some(partials) = &mut self.undecided else { return Partial::default() };
+        let partial = std::mem::take(&mut partials[side.index()]);
+        if partials.iter().all(|partial| partial.bytes.is_empty()) {
+            self.undecided = None;
+        }
+        partial
     }
 
     /// Notes an anomaly below the layers: on the message of `from` in progress, or on its next.
@@ -97,7 +106,7 @@ impl Stack {
     pub(crate) fn retention(&self, from: Side) -> Retention {
         match self.sides[from.index()].layer {
             Layer::Http1 => self.http1.retention(from),
-            Layer::Undecided(_) => Retention::Open,
+            Layer::Undecided => Retention::Open,
             Layer::Opaque(_) => Retention::None,
         }
     }
@@ -111,7 +120,7 @@ impl Stack {
                 // Nearly every delivery is HTTP/1's from its first byte to its last.
                 let step = match self.sides[from.index()].layer {
                     Layer::Http1 => self.http1_step(from, bytes, stamp, boundary, cx),
-                    Layer::Undecided(_) | Layer::Opaque(_) => LayerStep::used(0),
+                    Layer::Undecided | Layer::Opaque(_) => LayerStep::used(0),
                 };
                 if step.used < bytes.len() || step.switch.is_some() {
                     self.go_on(from, bytes, step, stamp, boundary, cx);
@@ -170,7 +179,10 @@ impl Stack {
     ) -> LayerStep {
         match std::mem::take(&mut self.sides[from.index()].layer) {
             Layer::Http1 => self.http1_step(from, bytes, stamp, boundary, cx),
-            Layer::Undecided(partial) => self.decide(from, Some(partial), bytes, stamp, boundary, cx),
+            Layer::Undecided => {
+                let partial = self.take_undecided(from);
+                self.decide(from, Some(partial), bytes, stamp, boundary, cx)
+            }
             Layer::Opaque(fate) => {
                 cx.account.count(fate, bytes.len());
                 self.sides[from.index()].layer = Layer::Opaque(fate);
@@ -223,7 +235,7 @@ impl Stack {
     fn decide(
         &mut self,
         from: Side,
-        mut partial: Option<Box<Partial>>,
+        mut partial: Option<Partial>,
         bytes: &[u8],
         stamp: Stamp,
         boundary: bool,
@@ -238,14 +250,15 @@ impl Stack {
             Detected::Undecided => {
                 let partial = partial.unwrap_or_else(|| Partial::of(bytes, stamp));
                 self.http1.leave(from);
-                self.sides[from.index()].layer = Layer::Undecided(partial);
+                self.undecided.get_or_insert_default()[from.index()] = partial;
+                self.sides[from.index()].layer = Layer::Undecided;
                 LayerStep::used(bytes.len())
             }
             Detected::Start { blank } => {
                 self.sides[from.index()].touched = true;
                 self.set_http1(from);
                 match partial {
-                    Some(partial) => self.http1.begin_split_head(from, partial, blank, bytes.len(), cx),
+                    Some(partial) => self.http1.begin_split_head(from, Box::new(partial), blank, bytes.len(), cx),
                     None => self.http1.begin_head(from, blank, bytes, stamp, cx),
                 }
             }
@@ -360,9 +373,7 @@ impl Stack {
         self.report(protocol, cx);
         self.upgraded = Some(fate);
         for side in [Side::Low, Side::High] {
-            if let Layer::Undecided(partial) = &self.sides[side.index()].layer {
-                cx.account.count(fate, partial.bytes.len());
-            }
+            cx.account.count(fate, self.take_undecided(side).bytes.len());
             if self.http1.upgrade(side, fate, cx) {
                 self.sides[side.index()].layer = Layer::Opaque(fate);
             }
@@ -374,13 +385,17 @@ impl Stack {
         side.touched = true;
         match std::mem::take(&mut side.layer) {
             Layer::Http1 => self.http1.gap(from, missing, cause, cx),
-            Layer::Undecided(partial) => self.http1.gap_in_start(from, &partial, false, cx),
+            Layer::Undecided => {
+                let partial = self.take_undecided(from);
+                self.http1.gap_in_start(from, &partial, false, cx);
+            }
             Layer::Opaque(fate) => self.sides[from.index()].layer = Layer::Opaque(fate),
         }
     }
 
     fn end(&mut self, from: Side, cause: EndCause, cx: &mut Context<'_>) {
-        if let Layer::Undecided(partial) = std::mem::take(&mut self.sides[from.index()].layer) {
+        if let Layer::Undecided = std::mem::take(&mut self.sides[from.index()].layer) {
+            let partial = self.take_undecided(from);
             self.http1.end_in_start(&partial, false, cause, cx);
         }
         self.http1.end(from, cause, cx);

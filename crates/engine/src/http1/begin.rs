@@ -79,7 +79,7 @@ impl Http1Connection {
             HeadStep::Read(step) => step,
             HeadStep::NoHead => LayerStep { used: 0, switch: Some(Switch::Rejected { held: 0 }) },
             HeadStep::More => {
-                let partial = Partial { finder, blank, ..*Partial::of(bytes, stamp) };
+                let partial = Partial { finder, blank, ..Partial::of(bytes, stamp) };
                 self.set(from, State::Head(Box::new(partial)));
                 LayerStep::used(bytes.len())
             }

@@ -254,7 +254,7 @@ impl Http1Connection {
             return LayerStep::used(0);
         }
         if boundary && start_line::may_become_strict(bytes) {
-            self.set(from, State::Resuming(Partial::of(bytes, stamp)));
+            self.set(from, State::Resuming(Box::new(Partial::of(bytes, stamp))));
         } else {
             self.count_lost(from, fate, bytes.len(), cx);
             self.lose(from, fate);

@@ -71,8 +71,8 @@ pub(crate) struct Partial {
 }
 
 impl Partial {
-    pub(crate) fn of(bytes: &[u8], stamp: Stamp) -> Box<Self> {
-        let mut partial = Box::<Self>::default();
+    pub(crate) fn of(bytes: &[u8], stamp: Stamp) -> Self {
+        let mut partial = Self::default();
         partial.push(bytes, stamp);
         partial
     }

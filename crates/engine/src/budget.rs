@@ -6,10 +6,10 @@
 
 /// Accounted bytes that a byte of payload can add at most, once it has been read.
 ///
-/// A byte that waited for others is kept in a body or head, and once more for conflict detection; in
-/// a head Latin-1 becomes two bytes of UTF-8, and a field of three bytes is kept as one with eight
-/// bytes of ends. **A protocol that makes more of a byte (a decoded field, an inflated message) must
-/// bound its own growth to this, for each connection.**
+/// A byte that waited for others is kept in a body or head, and once more for conflict detection;
+/// in a head Latin-1 becomes two bytes of UTF-8, and a field of three bytes is kept as one with
+/// eight bytes of ends. **A protocol that makes more of a byte (a decoded field, an inflated
+/// message) must bound its own growth to this, for each connection.**
 const GROWTH: usize = 4;
 
 /// Accounted bytes that a segment can add besides its payload: a new connection, a message in each

@@ -31,7 +31,8 @@ use crate::switch::{LayerStep, Switch, Upgrade};
 pub(crate) struct Stack {
     http1: Http1Connection,
     sides: [Direction; 2],
-    /// The bytes of a direction in [`Layer::Undecided`]. Rare, and an idle connection must be small.
+    /// The bytes of a direction in [`Layer::Undecided`]. Rare, and an idle connection must be
+    /// small.
     undecided: Option<Box<[Partial; 2]>>,
     /// The fate of bytes after an upgrade.
     upgraded: Option<Fate>,

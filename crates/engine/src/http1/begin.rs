@@ -5,11 +5,11 @@ use sniffer_packet::frame::Stamp;
 use sniffer_packet::key::Side;
 
 use super::connection::Http1Connection;
-use super::state::{BodyState, OpenMessage, Overlong, Partial, State};
+use super::state::{BodyState, OpenMessage, Overlong, Part, Partial, State};
 use crate::anomaly::{Anomaly, AnomalySet};
-use crate::context::{Context, Subject};
+use crate::context::Context;
 use crate::event::Completion;
-use crate::http::{Direction, Field, Head, StartLine};
+use crate::http::{Field, Head, StartLine};
 use crate::http1::chunked::Dechunker;
 use crate::http1::framing::{Framing, FramingInput, Method, framing};
 use crate::http1::head::{self, EndFinder};
@@ -223,13 +223,15 @@ impl Http1Connection {
     /// whose start is not in the capture.
     #[inline(always)]
     fn is_http(&mut self, cx: &mut Context<'_>) {
-        for side in [Side::Low, Side::High] {
-            if std::mem::take(&mut self.sides[side.index()].missed) {
-                self.messages_lost(side);
+        if let Some(before) = self.before.take() {
+            for side in [Side::Low, Side::High] {
+                if before.missed[side.index()] {
+                    self.messages_lost(side);
+                }
+                cx.account.recount(Fate::NotHttp, Fate::Unparseable, before.not_http[side.index()]);
             }
         }
         for stream in &mut self.sides {
-            cx.account.recount(Fate::NotHttp, Fate::Unparseable, std::mem::take(&mut stream.not_http));
             if let State::Lost(fate @ Fate::NotHttp) = &mut stream.state {
                 *fate = Fate::Unparseable;
             }
@@ -271,17 +273,17 @@ impl Http1Connection {
                 cx.flow.server = from.other();
                 let method = Method::of(method);
                 let exchange = self.exchanges.request(method, answering, cx.config.limits.pipeline_max);
-                let subject = Subject { exchange, direction: Direction::Request };
-                cx.head(subject, head, frames, None, 0);
-                (OpenMessage::new(subject, anomalies), Method::Other)
+                let open = OpenMessage::new(exchange, Part::Request, anomalies);
+                cx.head(open.subject(), head, frames, None, 0);
+                (open, Method::Other)
             }
             StartLine::Response { status, .. } => {
                 cx.flow.server = from;
                 let answer = self.exchanges.response(status, first.time);
-                let subject = Subject { exchange: answer.exchange, direction: Direction::Response };
-                cx.head(subject, head, frames, answer.latency_nanos, answer.interim);
-                let open = OpenMessage::new(subject, anomalies);
-                (OpenMessage { is_final: answer.is_final, orphan: !answer.known, ..open }, answer.method)
+                let part = if answer.is_final { Part::Final } else { Part::Interim };
+                let open = OpenMessage::new(answer.exchange, part, anomalies);
+                cx.head(open.subject(), head, frames, answer.latency_nanos, answer.interim);
+                (OpenMessage { orphan: !answer.known, ..open }, answer.method)
             }
         };
         let is_h2c = |f: &Field<'_>| f.name.eq_ignore_ascii_case(b"upgrade") && f.value.eq_ignore_ascii_case(b"h2c");
@@ -335,11 +337,5 @@ impl Http1Connection {
             }
         }
         None
-    }
-}
-
-impl OpenMessage {
-    const fn new(subject: Subject, anomalies: AnomalySet) -> Self {
-        Self { subject, is_final: true, anomalies, cut: None, orphan: false, begun: false }
     }
 }

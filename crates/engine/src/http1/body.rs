@@ -25,7 +25,7 @@ impl Http1Connection {
     ) -> LayerStep {
         LayerStep::used(match body {
             BodyState::UntilClose => {
-                cx.body(open.subject, bytes, stamp);
+                cx.body(open.subject(), bytes, stamp);
                 self.set(from, State::Body(body, open));
                 bytes.len()
             }
@@ -44,7 +44,7 @@ impl Http1Connection {
         cx: &mut Context<'_>,
     ) -> usize {
         let n = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
-        cx.body(open.subject, &bytes[..n], stamp);
+        cx.body(open.subject(), &bytes[..n], stamp);
         match left - n as u64 {
             0 => self.close(from, open, Completion::Complete, stamp, cx),
             left => self.set(from, State::Body(BodyState::Length { left }, open)),
@@ -65,12 +65,12 @@ impl Http1Connection {
         while at < bytes.len() {
             match dechunker.next(&bytes[at..], |odd| open.anomalies.insert(odd)) {
                 ChunkPiece::Data(n) => {
-                    cx.body(open.subject, &bytes[at..at + n], stamp);
+                    cx.body(open.subject(), &bytes[at..at + n], stamp);
                     at += n;
                 }
                 ChunkPiece::Framing(n) => {
                     cx.account.count(Fate::Framing, n);
-                    cx.carried(open.subject, stamp);
+                    cx.carried(open.subject(), stamp);
                     at += n;
                     if dechunker == Dechunker::Trailers {
                         self.set(from, State::Trailers(Box::default(), open));
@@ -99,7 +99,7 @@ impl Http1Connection {
         stamp: Stamp,
         cx: &mut Context<'_>,
     ) -> usize {
-        cx.carried(open.subject, stamp);
+        cx.carried(open.subject(), stamp);
         let before = partial.bytes.len();
         if before == 0 && bytes.starts_with(b"\r\n") {
             cx.account.count(Fate::Framing, 2);
@@ -120,7 +120,7 @@ impl Http1Connection {
                 );
                 fields.truncate(cx.config.limits.head_fields_max);
                 if !fields.is_empty() {
-                    cx.trailers(open.subject, &fields, stamp);
+                    cx.trailers(open.subject(), &fields, stamp);
                 }
                 cx.account.count(if fields.is_empty() { Fate::Framing } else { Fate::Head }, length);
                 self.close(from, open, Completion::Complete, stamp, cx);

@@ -7,7 +7,7 @@ use sniffer_packet::frame::Stamp;
 use sniffer_packet::key::Side;
 
 use super::pairing::Pairing;
-use super::state::{BodyState, OpenMessage, Overlong, Partial, State, Stream};
+use super::state::{Before, BodyState, OpenMessage, Overlong, Part, Partial, State, Stream};
 use crate::anomaly::Anomaly;
 use crate::context::Context;
 use crate::event::{Completion, Flow, Over};
@@ -21,6 +21,8 @@ use crate::switch::{LayerStep, Switch};
 pub(crate) struct Http1Connection {
     pub(super) sides: [Stream; 2],
     pub(super) exchanges: Pairing,
+    /// Until the connection is known to speak HTTP.
+    pub(super) before: Option<Box<Before>>,
     /// The side that sent a request or got a response.
     pub(super) client: Option<Side>,
     pub(super) life: Life,
@@ -40,7 +42,8 @@ pub(super) enum Life {
 impl Http1Connection {
     /// Accounted bytes on the heap.
     pub(crate) fn held(&self) -> usize {
-        self.sides[0].state.held() + self.sides[1].state.held() + self.exchanges.held()
+        let before = self.before.as_ref().map_or(0, |_| size_of::<Before>());
+        self.sides[0].state.held() + self.sides[1].state.held() + self.exchanges.held() + before
     }
 
     /// Payload bytes without a fate yet.
@@ -142,7 +145,7 @@ impl Http1Connection {
                 && body.continues_after(rest.len() as u64)
             {
                 open.begun = true;
-                cx.body(open.subject, rest, stamp);
+                cx.body(open.subject(), rest, stamp);
                 return LayerStep::used(bytes.len());
             }
             let step = match self.sides[from.index()].state {
@@ -208,7 +211,7 @@ impl Http1Connection {
             }
             None => {
                 cx.account.count(Fate::Head, bytes.len());
-                cx.carried(overlong.open.subject, stamp);
+                cx.carried(overlong.open.subject(), stamp);
                 self.set(from, State::Overlong(overlong));
                 LayerStep::used(bytes.len())
             }
@@ -277,7 +280,7 @@ impl Http1Connection {
         stamp: Stamp,
         cx: &mut Context<'_>,
     ) {
-        let OpenMessage { subject, is_final, .. } = open;
+        let subject = open.subject();
         // When its last byte is missing, how long the answer took is not known.
         if subject.direction == Direction::Request && completion == Completion::Complete {
             self.exchanges.request_sent(subject.exchange, stamp.time);
@@ -286,7 +289,7 @@ impl Http1Connection {
         let mut anomalies = open.anomalies;
         anomalies.extend(self.sides[from.index()].notes.take());
         // Messages of one direction come in the order of their exchanges (RFC 9112 §9.3.2).
-        let over = Over { own: is_final, below: subject.exchange };
+        let over = Over { own: open.part != Part::Interim, below: subject.exchange };
         cx.end(subject, completion, anomalies, over, stamp);
         self.set(from, if self.life == Life::Upgraded { State::Away } else { State::Start });
     }
@@ -301,7 +304,7 @@ impl Http1Connection {
     pub(crate) fn messages_lost(&mut self, from: Side) {
         match self.client {
             Some(client) => self.exchanges.lost(client != from),
-            None => self.sides[from.index()].missed = true,
+            None => self.before.get_or_insert_default().missed[from.index()] = true,
         }
     }
 
@@ -322,10 +325,10 @@ impl Http1Connection {
         if fate == Fate::Unparseable && bytes > 0 && self.client == Some(from.other()) {
             self.exchanges.server_unread();
         }
-        if fate == Fate::NotHttp {
-            let stream = &mut self.sides[from.index()];
-            stream.not_http += bytes as u64;
-            stream.missed |= bytes > 0;
+        if fate == Fate::NotHttp && bytes > 0 {
+            let before = self.before.get_or_insert_default();
+            before.not_http[from.index()] += bytes as u64;
+            before.missed[from.index()] = true;
         }
     }
 }

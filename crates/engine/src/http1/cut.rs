@@ -67,7 +67,7 @@ impl Http1Connection {
         open.cut.get_or_insert(reason);
         let known = inside.unwrap_or(missing);
         if known > 0 {
-            cx.missing(open.subject, known);
+            cx.missing(open.subject(), known);
         }
         match (inside, body) {
             (Some(_), _) => {

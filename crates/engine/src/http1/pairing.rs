@@ -18,7 +18,6 @@
 //! ```
 
 use std::collections::VecDeque;
-use std::num::NonZero;
 
 use sniffer_packet::time::Timestamp;
 
@@ -52,19 +51,24 @@ pub(super) struct Pairing {
     next: u32,
     /// Requests without an answer. Invariant: the next final response certainly answers the first.
     waiting: VecDeque<Pending>,
+    rare: Option<Box<Rare>>,
+    certainty: Certainty,
+    /// The client has sent a request before its previous one was answered.
+    pipelines: bool,
+}
+
+/// Kept apart because few connections need it and an idle one must be small.
+#[derive(Debug, Default)]
+struct Rare {
     /// Overflow: first exchange and count of further pending requests. Their exchanges are
     /// consecutive, because nothing else opens one while requests wait.
     overflow: (u32, u32),
-    /// Exchange of an interim response whose request was never seen. Stored as its complement,
-    /// which is never 0, so that `None` takes no room.
-    interim: Option<NonZero<u32>>,
-    certainty: Certainty,
+    /// Exchange of an interim response whose request was never seen.
+    interim: Option<u32>,
     /// Exchange of the last interim response, and how many it has had.
     interims: (u32, u32),
     /// Lower bound of unanswered requests that do not wait in order.
     unpaired: u32,
-    /// The client has sent a request before its previous one was answered.
-    pipelines: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -87,7 +91,8 @@ impl Pairing {
     /// exchange.
     pub(super) fn request(&mut self, method: Method, answering: bool, pipeline_max: usize) -> u32 {
         let exchange = self.take_number();
-        let busy = answering || !self.waiting.is_empty() || self.overflow.1 > 0 || self.unpaired > 0;
+        let is_owed = |rare: &Rare| rare.overflow.1 > 0 || rare.unpaired > 0;
+        let busy = answering || !self.waiting.is_empty() || self.rare.as_deref().is_some_and(is_owed);
         let waits = !self.pipelines && !busy;
         match self.certainty {
             Certainty::Certain => self.pipelines |= busy,
@@ -103,14 +108,17 @@ impl Pairing {
                     Certainty::ServerSpoke => self.pipelines |= busy,
                     Certainty::BothLost | Certainty::Certain => {}
                 }
-                self.unpaired = self.unpaired.saturating_add(1);
+                let rare = self.rare.get_or_insert_default();
+                rare.unpaired = rare.unpaired.saturating_add(1);
                 return exchange;
             }
         }
-        match &mut self.overflow {
-            (_, count @ 1..) => *count += 1,
-            overflow if self.waiting.len() >= pipeline_max => *overflow = (exchange, 1),
-            _ => self.waiting.push_back(Pending { exchange, method, sent: None }),
+        if let Some(Rare { overflow: (_, count @ 1..), .. }) = self.rare.as_deref_mut() {
+            *count += 1;
+        } else if self.waiting.len() >= pipeline_max {
+            self.rare.get_or_insert_default().overflow = (exchange, 1);
+        } else {
+            self.waiting.push_back(Pending { exchange, method, sent: None });
         }
         exchange
     }
@@ -132,12 +140,14 @@ impl Pairing {
         // RFC 9110 §15.2: interim responses precede the final one. A 101 is the last of HTTP/1.
         let is_final = !(100..=199).contains(&status) || status == 101;
         let mut answer = self.answer(is_final, at);
-        if self.interims.0 == answer.exchange {
-            answer.interim = self.interims.1;
+        if let Some(Rare { interims: (exchange, count), .. }) = self.rare.as_deref()
+            && *exchange == answer.exchange
+        {
+            answer.interim = *count;
         }
         // A 101 is final here, but its status makes it an interim response that counts.
         if status < 200 {
-            self.interims = (answer.exchange, answer.interim + 1);
+            self.rare.get_or_insert_default().interims = (answer.exchange, answer.interim + 1);
         }
         answer
     }
@@ -156,16 +166,7 @@ impl Pairing {
             interim: 0,
         };
         let Some(first) = self.waiting.front().copied() else {
-            if let (exchange, count @ 1..) = &mut self.overflow {
-                let answered = *exchange;
-                *exchange += u32::from(is_final);
-                *count -= u32::from(is_final);
-                return unknown(answered);
-            }
-            let exchange = self.interim.take().map_or_else(|| self.take_number(), |complement| !complement.get());
-            self.interim = if is_final { None } else { NonZero::new(!exchange) };
-            self.unpaired = self.unpaired.saturating_sub(u32::from(is_final));
-            return unknown(exchange);
+            return unknown(self.unpaired_answer(is_final));
         };
         if !is_final {
             return Answer { known: true, ..unknown(first.exchange) };
@@ -173,6 +174,24 @@ impl Pairing {
         self.waiting.pop_front();
         let latency_nanos = first.sent.and_then(|sent| at.as_nanos().checked_sub(sent.as_nanos()));
         Answer { method: first.method, known: true, latency_nanos, ..unknown(first.exchange) }
+    }
+
+    /// Returns the exchange of a response that no request in order waits for.
+    fn unpaired_answer(&mut self, is_final: bool) -> u32 {
+        if let Some(Rare { overflow: (exchange, count @ 1..), .. }) = self.rare.as_deref_mut() {
+            let answered = *exchange;
+            *exchange += u32::from(is_final);
+            *count -= u32::from(is_final);
+            return answered;
+        }
+        let interim = self.rare.as_deref_mut().and_then(|rare| rare.interim.take());
+        let exchange = interim.unwrap_or_else(|| self.take_number());
+        if !is_final {
+            self.rare.get_or_insert_default().interim = Some(exchange);
+        } else if let Some(rare) = &mut self.rare {
+            rare.unpaired = rare.unpaired.saturating_sub(1);
+        }
+        exchange
     }
 
     /// Notes that bytes between or across messages of one direction are missing or unreadable.
@@ -187,9 +206,9 @@ impl Pairing {
         // The lost responses may have answered the pending requests.
         if self.certainty != Certainty::RequestsLost {
             self.waiting.clear();
-            self.overflow = (0, 0);
-            self.interim = None;
-            self.unpaired = 0;
+            if let Some(rare) = &mut self.rare {
+                **rare = Rare { interims: rare.interims, ..Rare::default() };
+            }
         }
     }
 
@@ -208,7 +227,7 @@ impl Pairing {
 
     /// Accounted bytes on the heap.
     pub(super) fn held(&self) -> usize {
-        self.waiting.capacity() * size_of::<Pending>()
+        self.waiting.capacity() * size_of::<Pending>() + self.rare.as_ref().map_or(0, |_| size_of::<Rare>())
     }
 
     fn take_number(&mut self) -> u32 {

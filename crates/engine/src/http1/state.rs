@@ -15,6 +15,7 @@ use sniffer_packet::frame::Stamp;
 use crate::anomaly::AnomalySet;
 use crate::context::Subject;
 use crate::event::Incomplete;
+use crate::http::Direction;
 use crate::http1::chunked::Dechunker;
 use crate::http1::framing::Method;
 use crate::http1::head::EndFinder;
@@ -27,11 +28,6 @@ pub(super) struct Stream {
     pub(super) state: State,
     /// Anomalies below HTTP since the last message ended.
     pub(super) notes: AnomalySet,
-    /// Bytes counted as not HTTP. If the connection turns out to speak it, they belonged to a
-    /// message whose start is not in the capture.
-    pub(super) not_http: u64,
-    /// Bytes were missing or unreadable before the client was known.
-    pub(super) missed: bool,
 }
 
 #[derive(Debug, Default)]
@@ -117,19 +113,51 @@ pub(super) enum BodyState {
     UntilClose,
 }
 
-/// The message in progress.
+/// The message in progress. Every idle connection has room for two of these.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OpenMessage {
-    pub(super) subject: Subject,
-    /// No further message of its exchange follows in its direction: it is not an interim response.
-    pub(super) is_final: bool,
     pub(super) anomalies: AnomalySet,
+    pub(super) exchange: u32,
+    pub(super) part: Part,
     /// Why it cannot be whole any more.
     pub(super) cut: Option<Incomplete>,
     /// A response whose request was not seen: if that was a HEAD, there is no body.
     pub(super) orphan: bool,
     /// Bytes followed its head.
     pub(super) begun: bool,
+}
+
+/// What a message is in its exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Request,
+    /// A response that another one follows (RFC 9110 §15.2).
+    Interim,
+    Final,
+}
+
+impl OpenMessage {
+    pub(super) const fn new(exchange: u32, part: Part, anomalies: AnomalySet) -> Self {
+        Self { anomalies, exchange, part, cut: None, orphan: false, begun: false }
+    }
+
+    pub(super) const fn subject(&self) -> Subject {
+        let direction = match self.part {
+            Part::Request => Direction::Request,
+            Part::Interim | Part::Final => Direction::Response,
+        };
+        Subject { exchange: self.exchange, direction }
+    }
+}
+
+/// What a connection showed before it was known to speak HTTP, by side. Rare.
+#[derive(Debug, Default)]
+pub(super) struct Before {
+    /// Bytes counted as not HTTP. If the connection turns out to speak it, they belonged to a
+    /// message whose start is not in the capture.
+    pub(super) not_http: [u64; 2],
+    /// Bytes were missing or unreadable.
+    pub(super) missed: [bool; 2],
 }
 
 impl State {

@@ -9,7 +9,8 @@
 //!   bytes is kept as one with eight bytes of offsets; one of five bytes, as five with as many. A
 //!   list of requests doubles its capacity.
 //!
-//! What a byte of payload and a segment can add is [`growth_max`](sniffer_engine::budget::growth_max).
+//! What a byte of payload and a segment can add is
+//! [`growth_max`](sniffer_engine::budget::growth_max).
 
 /// The estimate for one shard.
 #[derive(Debug, Clone, Copy, Default)]

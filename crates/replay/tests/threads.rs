@@ -25,6 +25,7 @@ use sniffer_replay::{Continue, ReplaySink, parallel, replay};
 use sniffer_testkit::flood;
 use sniffer_testkit::generate::{GenerateOptions, conversation};
 use sniffer_testkit::net::{Perturbation, perturb};
+use sniffer_testkit::talk::Talk;
 
 /// The output: lines and accounts.
 #[derive(Debug, PartialEq, Eq)]
@@ -65,10 +66,20 @@ fn on_one(mut source: Source, config: &Config) -> Out {
     out(keep, summary.ledger)
 }
 
+/// All threads work from the first frame on.
 fn on(threads: usize, mut source: Source, config: &Config) -> Out {
     let mut keep = Keep::default();
     let write = |message: &mut Message, lines: &mut Lines| lines.push(message);
     let threads = NonZeroUsize::new(threads).unwrap();
+    let summary = parallel::replay_spread(&mut source, config, threads, &write, &mut keep).unwrap();
+    out(keep, summary.ledger)
+}
+
+/// The reader decides how many threads work, and takes the first frames alone.
+fn on_as_many_as_pay(mut source: Source, config: &Config) -> Out {
+    let mut keep = Keep::default();
+    let write = |message: &mut Message, lines: &mut Lines| lines.push(message);
+    let threads = NonZeroUsize::new(3).unwrap();
     let summary = parallel::replay(&mut source, config, threads, &write, &mut keep).unwrap();
     out(keep, summary.ledger)
 }
@@ -103,6 +114,8 @@ fn check(name: &str, open: &dyn Fn() -> Source) {
             let got = on(threads, open(), &config);
             assert!(got == expected, "{name}, {limits}, {threads} threads:\n{got:#?}\n{expected:#?}");
         }
+        let got = on_as_many_as_pay(open(), &config);
+        assert!(got == expected, "{name}, {limits}, alone:\n{got:#?}\n{expected:#?}");
     }
 }
 
@@ -166,6 +179,38 @@ fn many_runs_of_messages() -> Vec<u8> {
     pcap::file(&frames).unwrap()
 }
 
+/// Large bodies, then small messages, then large bodies: each long enough for the reader to decide.
+fn bulk_and_small_messages() -> Vec<u8> {
+    let mut frames = Vec::new();
+    for (n, (bytes, count)) in
+        [(3_000_000, 1), (300, 9_000), (3_000_000, 1), (3_000_000, 1), (3_000_000, 1)].into_iter().enumerate()
+    {
+        let body = "x".repeat(bytes);
+        let mut talk = String::new();
+        for _ in 0..count {
+            talk += &format!(
+                ">>>\n| GET / HTTP/1.1\n|\n\n<<< mss=1460\n| HTTP/1.1 200 OK\n| Content-Length: {bytes}\n|\n| {body}\\\n\n"
+            );
+        }
+        let mut part = Talk::parse(&talk).unwrap().frames().unwrap();
+        let start = n as u64 * 1_000_000_000_000;
+        part.iter_mut().for_each(|frame| frame.time = Timestamp::from_nanos(frame.time.as_nanos() + start));
+        frames.extend(part);
+    }
+    sniffer_packet::frame::renumber(&mut frames);
+    pcap::file(&frames).unwrap()
+}
+
+#[test]
+fn the_reader_alone_and_all_threads_take_turns() {
+    let file = bulk_and_small_messages();
+    let open = || Source::from_reader("", std::io::Cursor::new(file.clone())).unwrap();
+    let expected = on_one(open(), &Config::default());
+    assert_eq!(expected.ledger.messages(), 2 * 9_004);
+    assert!(on_as_many_as_pay(open(), &Config::default()) == expected);
+    assert!(on(3, open(), &Config::default()) == expected);
+}
+
 #[test]
 fn more_than_a_run_of_messages() {
     let file = many_runs_of_messages();
@@ -201,7 +246,8 @@ fn an_abandoned_replay_waits_for_no_thread() {
             let mut receiver = Abandons { frames: frames as usize };
             let write = |message: &mut Message, lines: &mut Lines| lines.push(message);
             let threads = NonZeroUsize::new(threads).unwrap();
-            let summary = parallel::replay(&mut open(), &Config::default(), threads, &write, &mut receiver).unwrap();
+            let summary =
+                parallel::replay_spread(&mut open(), &Config::default(), threads, &write, &mut receiver).unwrap();
             assert_eq!(summary.ledger.frames(), frames, "{threads} threads");
         }
     }
@@ -219,7 +265,8 @@ fn a_panic_on_any_thread_is_the_callers() {
                 lines.push(message);
             };
             let threads = NonZeroUsize::new(threads).unwrap();
-            let replay = || parallel::replay(&mut source, &Config::default(), threads, &write, &mut Keep::default());
+            let replay =
+                || parallel::replay_spread(&mut source, &Config::default(), threads, &write, &mut Keep::default());
             let panic = catch_unwind(AssertUnwindSafe(replay)).unwrap_err();
             assert_eq!(*panic.downcast::<String>().unwrap(), format!("message {nth} is too much"), "{threads} threads");
         }
@@ -252,9 +299,9 @@ impl ReplaySink for AbandonsWork<'_> {
 #[test]
 fn a_panic_after_the_replay_was_abandoned_is_the_callers() {
     let one = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpus/real/nginx-wrk.pcap")).unwrap();
-    // More than the reader takes alone at first and one round, but not enough that it waits for
-    // output. A file, because the reader waits for all output before it reads from a pipe.
-    let file = [&one[..24], &one[24..].repeat(1_300_000 / one.len())].concat();
+    // More than a round, but not enough that the reader waits for output. A file, because the reader
+    // waits for all output before it reads from a pipe.
+    let file = [&one[..24], &one[24..].repeat(1_000_000 / one.len())].concat();
     let frames = on_one(Source::from_reader("", std::io::Cursor::new(file.clone())).unwrap(), &Config::default());
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("more-than-a-round.pcap");
     fs::write(&path, file).unwrap();
@@ -263,9 +310,7 @@ fn a_panic_after_the_replay_was_abandoned_is_the_callers() {
     let [at_work, over, gave_up] = [const { AtomicBool::new(false) }; 3];
     let reader = thread::current().id();
     let write = |_: &mut Message, _: &mut Lines| {
-        if thread::current().id() == reader {
-            return; // the reader alone takes the first frames
-        }
+        assert_ne!(thread::current().id(), reader, "the reader had to wait for nothing");
         at_work.store(true, Ordering::Relaxed);
         let is_over = |_| {
             thread::yield_now();
@@ -276,7 +321,7 @@ fn a_panic_after_the_replay_was_abandoned_is_the_callers() {
     };
     let mut receiver = AbandonsWork { frames: frames.ledger.frames(), at_work: &at_work, over: &over };
     let threads = NonZeroUsize::new(2).unwrap();
-    let replay = || parallel::replay(&mut source, &Config::default(), threads, &write, &mut receiver);
+    let replay = || parallel::replay_spread(&mut source, &Config::default(), threads, &write, &mut receiver);
     assert!(catch_unwind(AssertUnwindSafe(replay)).is_err());
     assert!(!gave_up.load(Ordering::Relaxed), "the reader waited for a round, and so did the round for the reader");
 }

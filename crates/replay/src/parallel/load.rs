@@ -26,8 +26,14 @@ pub(super) struct Load {
 }
 
 impl Load {
-    pub(super) const fn new() -> Self {
+    /// The first window.
+    pub(super) const fn first() -> Self {
         Self { window: FIRST_WINDOW, bytes: 0, frames: 0, messages: 0 }
+    }
+
+    /// A window after the first.
+    pub(super) const fn next() -> Self {
+        Self { window: WINDOW, ..Self::first() }
     }
 
     /// Counts the frames of a round.
@@ -41,10 +47,9 @@ impl Load {
         self.messages += messages;
     }
 
-    /// Decides at the end of a window, and begins the next: returns whether the traffic is bulk.
+    /// At the end of a window, returns whether the traffic is bulk, and begins the next window.
     pub(super) fn decide(&mut self) -> Option<bool> {
-        let next = Self { window: WINDOW, ..Self::new() };
-        (self.bytes >= self.window).then(|| std::mem::replace(self, next).is_bulk())
+        (self.bytes >= self.window).then(|| std::mem::replace(self, Self::next()).is_bulk())
     }
 
     const fn is_bulk(self) -> bool {
@@ -68,7 +73,7 @@ mod tests {
             ("a quarter of it small messages", 1_151, 500, false),
         ] {
             let frames = WINDOW.div_ceil(frame);
-            let mut load = Load::new();
+            let mut load = Load::next();
             load.sent(frames, frames * frame);
             load.completed(messages);
             assert_eq!(load.decide(), Some(bulk), "{what}");

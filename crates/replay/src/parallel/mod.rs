@@ -63,6 +63,34 @@ pub fn replay(
     write: Write<'_>,
     sink: &mut dyn ReplaySink,
 ) -> io::Result<Summary> {
+    run(source, config, threads, write, sink, true)
+}
+
+/// Like [`replay`], but all threads work from the first frame on. For tests with small captures, which
+/// the reader would take alone.
+///
+/// # Errors
+/// The threads cannot be started.
+#[doc(hidden)]
+pub fn replay_spread(
+    source: &mut Source,
+    config: &Config,
+    threads: NonZeroUsize,
+    write: Write<'_>,
+    sink: &mut dyn ReplaySink,
+) -> io::Result<Summary> {
+    run(source, config, threads, write, sink, false)
+}
+
+/// Replays the source. The reader `starts_alone`, or with all threads.
+fn run(
+    source: &mut Source,
+    config: &Config,
+    threads: NonZeroUsize,
+    write: Write<'_>,
+    sink: &mut dyn ReplaySink,
+    starts_alone: bool,
+) -> io::Result<Summary> {
     let workers = threads.get().min(BUCKETS);
     let shards: Vec<_> = (0..shards_for(workers)).map(|_| Mutex::new(Shard::new(config.clone()))).collect();
     let scheduler = Scheduler::new(shards.len(), workers);
@@ -75,7 +103,7 @@ pub fn replay(
                 scheduler.work(worker, |shard, job, hand_on| work(&shards[shard], job, write, hand_on));
             })?;
         }
-        let driver = Driver::new(config, Rounds::new(scheduler, shards, write));
+        let driver = Driver::new(config, Rounds::new(scheduler, shards, write, starts_alone));
         io::Result::Ok(driver.run(source, Budget::new(config.limits.held_bytes_max), sink))
     })?;
     for shard in &shards {

@@ -104,7 +104,8 @@ impl Filling {
 }
 
 impl<'a> Rounds<'a> {
-    pub(super) fn new(scheduler: &'a Scheduler, shards: &'a [Mutex<Shard>], write: Write<'a>) -> Self {
+    pub(super) fn new(scheduler: &'a Scheduler, shards: &'a [Mutex<Shard>], write: Write<'a>, is_alone: bool) -> Self {
+        scheduler.rest(is_alone);
         Self {
             scheduler,
             shards,
@@ -112,8 +113,8 @@ impl<'a> Rounds<'a> {
             filling: Filling::new(shards.len()),
             in_flight: InFlight::default(),
             accounts: shards.iter().map(|_| ShardAccount::default()).collect(),
-            load: Load::new(),
-            is_alone: true,
+            load: if is_alone { Load::first() } else { Load::next() },
+            is_alone,
             alone: Alone::new(shards, write),
         }
     }

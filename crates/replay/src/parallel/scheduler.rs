@@ -100,14 +100,13 @@ impl State {
 }
 
 impl Scheduler {
-    /// A scheduler for this many shards, with at most this many threads running at a time. At first
-    /// all but the reader [rest](Self::rest).
+    /// A scheduler for this many shards, with this many threads running at a time.
     pub(super) fn new(shards: usize, workers: usize) -> Self {
         let worker = |shard| shard * workers / shards;
         let queue =
             |shard| JobQueue { jobs: VecDeque::new(), pieces: VecDeque::new(), busy: false, worker: worker(shard) };
         let queues = (0..shards).map(queue).collect();
-        let threads = Threads { workers: 1, workers_max: workers, idle: 0, blocked: 0, substitutes: 0 };
+        let threads = Threads { workers, workers_max: workers, idle: 0, blocked: 0, substitutes: 0 };
         let state = State { queues, threads, unfinished: 0, awaited: false, closed: false };
         let [jobs, relief, room, piece] = std::array::from_fn(|_| Condvar::new());
         Self { state: Mutex::new(state), jobs, relief, room, piece }

@@ -299,8 +299,8 @@ impl ReplaySink for AbandonsWork<'_> {
 #[test]
 fn a_panic_after_the_replay_was_abandoned_is_the_callers() {
     let one = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpus/real/nginx-wrk.pcap")).unwrap();
-    // More than a round, but not enough that the reader waits for output. A file, because the reader
-    // waits for all output before it reads from a pipe.
+    // More than a round, but not enough that the reader waits for output. A file, because the
+    // reader waits for all output before it reads from a pipe.
     let file = [&one[..24], &one[24..].repeat(1_000_000 / one.len())].concat();
     let frames = on_one(Source::from_reader("", std::io::Cursor::new(file.clone())).unwrap(), &Config::default());
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("more-than-a-round.pcap");

@@ -77,7 +77,7 @@ pub fn feed(message: &Message, copies: u64, callback: Callback) -> super::Tally 
         thread::spawn(move || run(&queue, &callback))
     };
     let Message { connection, exchange, direction, .. } = *message;
-    let key = Key { connection, exchange, direction, before: 0 };
+    let key = Key { connection, exchange, direction, interim: 0 };
     for _ in 0..copies {
         while queue.tally().queued >= 8192 {
             thread::sleep(Duration::from_micros(100));

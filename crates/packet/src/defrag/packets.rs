@@ -5,7 +5,7 @@
 //! frame ──decode──▶ segment | datagram | nothing ─────────────▶ each
 //!                   fragment ─────────────────────────────────▶ each
 //!                      │
-//!                   Defrag::push ──whole──▶ decode_datagram ──▶ each   (again, one tunnel further in)
+//!                   Defrag::push ──whole──▶ decode_datagram ──▶ each  (one tunnel further in)
 //! ```
 //!
 //! Next: [`crate::intake`], which turns packets into steps.

@@ -66,8 +66,8 @@ pub fn replay(
     run(source, config, threads, write, sink, true)
 }
 
-/// Like [`replay`], but all threads work from the first frame on. For tests with small captures, which
-/// the reader would take alone.
+/// Like [`replay`], but all threads work from the first frame on. For tests with small captures,
+/// which the reader would take alone.
 ///
 /// # Errors
 /// The threads cannot be started.

@@ -42,6 +42,28 @@ fn every_policy_that_a_source_cites_has_a_heading() {
 }
 
 #[test]
+fn every_note_on_speed_that_a_source_names_has_a_heading_and_every_forced_inlining_a_note() {
+    let page = read("benches/NOTES.md");
+    let tags: BTreeSet<_> = page.lines().filter_map(|line| line.strip_prefix("## NOTES#")).collect();
+    let (mut named, mut wrong) = (0, Vec::new());
+    for path in sources().into_iter().filter(|path| path.extension().is_some_and(|end| end == "rs")) {
+        let (text, file) = (fs::read_to_string(&path).unwrap(), inside(&path));
+        for tag in text.split("NOTES#").skip(1) {
+            let tag: String = tag.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+            named += 1;
+            if !tag.is_empty() && !tags.contains(&*tag) {
+                wrong.push(format!("{file}: NOTES#{tag} has no heading"));
+            }
+        }
+        if text.contains("#[inline(always)]") && !page.contains(&file) {
+            wrong.push(format!("{file}: forces inlining and is not in the notes"));
+        }
+    }
+    assert!(named >= 30, "only {named} notes are named");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
 fn a_citation_may_name_several_policies_and_go_over_the_end_of_a_line() {
     for (text, numbers) in [
         ("(policy 5)", &[5][..]),

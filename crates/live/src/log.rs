@@ -101,14 +101,14 @@ impl Drop for Logging {
 
 /// A layer that turns events into lines.
 #[derive(Debug)]
-pub struct LogLines {
+pub(crate) struct LogLines {
     lines: Sender<Vec<u8>>,
     lost: AtomicU64,
 }
 
 impl LogLines {
     /// A layer that puts its lines into this queue.
-    pub const fn new(lines: Sender<Vec<u8>>) -> Self {
+    const fn new(lines: Sender<Vec<u8>>) -> Self {
         Self { lines, lost: AtomicU64::new(0) }
     }
 }

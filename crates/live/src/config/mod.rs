@@ -17,12 +17,12 @@ use reqwest::Url;
 use serde_json::Value;
 
 pub use fields::ConfigField;
-pub use secret::Token;
+pub(crate) use secret::Token;
 pub use values::Values;
 use values::{Given, foreign};
 
 /// Headers whose values are hidden by default.
-pub const REDACTED_BY_DEFAULT: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "set-cookie"];
+pub(crate) const REDACTED_BY_DEFAULT: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "set-cookie"];
 
 /// A checked configuration.
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A token that can stand in a header.
 #[derive(Clone)]
-pub struct Token(String);
+pub(crate) struct Token(String);
 
 impl Token {
     /// A token from the environment; `None` if the text is empty. Strips white space, because

@@ -16,13 +16,15 @@ use serde_json::{Map, Value};
 const CAPTURES: [&str; 4] = [".pcap", ".pcapng", ".gz", ".zst"];
 
 /// Keys of a message in their order (as in `message.schema.json` and docs/message.md).
-const KEYS: [&str; 22] = [
+const KEYS: [&str; 24] = [
     "timestamp",
     "direction",
     "receiver",
     "destination",
     "method",
     "path",
+    "scheme",
+    "authority",
     "statusCode",
     "reason",
     "httpVersion",

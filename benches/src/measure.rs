@@ -6,7 +6,7 @@
 //! ratios within one turn hold.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -87,4 +87,17 @@ pub(crate) fn spread(values: impl Iterator<Item = f64>) -> [f64; 3] {
     values.sort_by(f64::total_cmp);
     let at = |part: usize| values.get((values.len().saturating_sub(1)) * part / 2).copied().unwrap_or(f64::NAN);
     [at(0), at(1), at(2)]
+}
+
+/// Reads to the end and counts lines; `each` gets all bytes.
+pub(crate) fn count_lines(mut from: impl Read, mut each: impl FnMut(&[u8])) -> io::Result<u64> {
+    let (mut lines, mut buffer) = (0, vec![0; 1 << 20]);
+    loop {
+        let read = from.read(&mut buffer)?;
+        if read == 0 {
+            return Ok(lines);
+        }
+        lines += buffer[..read].iter().filter(|&&byte| byte == b'\n').count() as u64;
+        each(&buffer[..read]);
+    }
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::measure;
-use crate::report::count_lines;
+use crate::measure::count_lines;
 
 /// The result of another tool for a capture.
 pub(crate) struct Other {

@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hasher};
-use std::io::{self, Read};
+use std::io;
 use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use sniffer_packet::time::{Precision, Timestamp};
 
-use crate::measure::{Cost, spread};
+use crate::measure::{Cost, count_lines, spread};
 use crate::others::{LIMIT, Other};
 
 /// The results for one capture.
@@ -62,19 +62,6 @@ fn output(sniffer: &str, path: &str, threads: &str) -> io::Result<Output> {
     match (ended.status.success(), frames) {
         (true, Some(frames)) => Ok(Output { lines, hash: hasher.finish(), frames }),
         _ => Err(io::Error::other(format!("{path}: the replay failed: {told}"))),
-    }
-}
-
-/// Reads to the end and counts lines; `each` gets all bytes.
-pub(crate) fn count_lines(mut from: impl Read, mut each: impl FnMut(&[u8])) -> io::Result<u64> {
-    let (mut lines, mut buffer) = (0, vec![0; 1 << 20]);
-    loop {
-        let read = from.read(&mut buffer)?;
-        if read == 0 {
-            return Ok(lines);
-        }
-        lines += buffer[..read].iter().filter(|&&byte| byte == b'\n').count() as u64;
-        each(&buffer[..read]);
     }
 }
 

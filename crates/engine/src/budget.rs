@@ -1,4 +1,4 @@
-//! When to look at the memory budget, so that the answer depends on the frames alone (policy 21).
+//! The points at which the memory budget is looked at. They depend on the frames alone (policy 21).
 //!
 //! The budget is one sum over everything held. It is compared with its limit at points counted in
 //! what was dispatched, never after every frame: a sum over several shards can then be taken at the

@@ -1,4 +1,4 @@
-//! What a layer may touch besides its own state while it reads a delivery: accounts, sink,
+//! The surroundings of a layer while it reads a delivery: accounts, sink,
 //! configuration, the present.
 //!
 //! Every protocol flags and reports through here, so that an event always names its connection,

@@ -4,7 +4,7 @@
 //! Frame ──intake──▶ Segment ──flow──▶ tcp ──▶ Delivery ──app──▶ http1 ──▶ Event
 //! ```
 //!
-//! The lower height of the API. Next: [`crate::extract`], which gives whole messages.
+//! The lower level of the API. Next: [`crate::extract`], which gives whole messages.
 
 use sniffer_packet::frame::Frame;
 use sniffer_packet::intake::{Intake, Now, Step};

@@ -1,4 +1,4 @@
-//! What comes out, as it happens: borrowed events for those who stream.
+//! The output as it happens: borrowed events, for callers that do not want whole messages.
 //!
 //! Whole messages are made from these alone, by [`crate::collect`].
 
@@ -22,7 +22,7 @@ pub struct Flow {
     pub first: Stamp,
     /// The side that takes the connection, as far as is known.
     pub server: Side,
-    /// Whether a SYN told so when the connection began; otherwise it was guessed.
+    /// True if a SYN showed it when the connection began; otherwise it was guessed.
     pub server_by_syn: bool,
 }
 
@@ -80,7 +80,7 @@ pub struct Over {
     pub below: u32,
 }
 
-/// How a message ended.
+/// The end of a message: whole or cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Completion {
@@ -163,7 +163,7 @@ pub enum Event<'a> {
     Missing {
         /// Which message.
         about: About<'a>,
-        /// How many; at least 1.
+        /// Their number; at least 1.
         bytes: u64,
     },
     /// Trailer fields of a chunked body; never empty.
@@ -177,9 +177,9 @@ pub enum Event<'a> {
     End {
         /// Which message.
         about: About<'a>,
-        /// How it ended.
+        /// Whole or cut.
         completion: Completion,
-        /// What was odd about it.
+        /// Its anomalies.
         anomalies: AnomalySet,
         /// Which exchanges get no further message in its direction.
         over: Over,
@@ -188,14 +188,14 @@ pub enum Event<'a> {
     Anomaly {
         /// Its connection, if there is one.
         flow: Option<&'a Flow>,
-        /// What it was.
+        /// The anomaly.
         anomaly: Anomaly,
     },
     /// The connection carries something else from here on; once each.
     Recognised {
         /// Its connection.
         flow: &'a Flow,
-        /// What it carries.
+        /// The protocol it carries.
         protocol: Protocol,
     },
     /// The connection is gone; its slot may be used again.

@@ -1,6 +1,6 @@
 //! Frames in, whole messages out: an [`Intake`] and one [`Shard`], under the memory budget.
 //!
-//! The upper height of the API, made only of the lower.
+//! The upper level of the API.
 
 use sniffer_packet::frame::Frame;
 use sniffer_packet::intake::{Intake, Step};

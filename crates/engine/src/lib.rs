@@ -4,13 +4,13 @@
 //! the call; `finish` comes last.**
 //!
 //! ```text
-//! Frame ──decode──▶ Segment ──flow──▶ tcp ──▶ Delivery ──http──▶ Event ──collect──▶ Message
+//! Frame ─packet─▶ Segment ─flow─▶ tcp ─▶ Delivery ─app─▶ http1 ─▶ Event ─collect─▶ Message
 //! ```
 //!
-//! Two heights of one API: [`engine::Engine`] gives borrowed [`event::Event`]s to who streams,
-//! [`extract::Extractor`] gives whole [`message::Message`]s, made only of events. Bad traffic is
-//! data: nothing here returns an error, what could not be understood is named and has its column in
-//! the [`ledger::Ledger`]. A panic is our bug, never the peer's.
+//! The API has two levels. An [`Engine`] gives borrowed [`Event`]s as they happen. An [`Extractor`]
+//! is built on the same events and gives whole [`Message`]s. Bad traffic is data: nothing here
+//! returns an error. Whatever could not be understood has a name and a column in the [`Ledger`]. A
+//! panic is our bug, never the peer's.
 #![forbid(unsafe_code)]
 
 pub mod anomaly;
@@ -36,3 +36,10 @@ pub mod shard;
 mod stream;
 mod switch;
 mod tcp;
+
+pub use config::Config;
+pub use engine::Engine;
+pub use event::{Event, Sink};
+pub use extract::Extractor;
+pub use ledger::Ledger;
+pub use message::Message;

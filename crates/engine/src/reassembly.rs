@@ -24,7 +24,7 @@ pub(crate) struct Chunk<M> {
     /// Number of bytes after `bytes` that the snapshot length cut.
     pub(crate) cut: u64,
     pub(crate) stamp: Stamp,
-    /// How much of the other direction its sender had received.
+    /// Bytes of the other direction that its sender had received.
     pub(crate) requires: StreamOffset,
     pub(crate) boundary: bool,
     pub(crate) meta: M,
@@ -36,7 +36,7 @@ impl<M> Chunk<M> {
     }
 }
 
-/// EventCounts of an inserted segment's payload bytes that were held already.
+/// Counts of an inserted segment's payload bytes that were held already.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Inserted {
     /// Bytes of ranges that are held with the same content.
@@ -151,7 +151,7 @@ impl<M: Copy> Reassembly<M> {
     }
 }
 
-/// EventCounts the new payload bytes in `from..until` against those held there. Returns whether
+/// Counts the new payload bytes in `from..until` against those held there. Returns whether
 /// they conflict.
 fn compare(new: &NewChunk<'_>, from: u64, until: u64, held_start: u64, held: &[u8], counts: &mut Inserted) -> bool {
     if until <= from {

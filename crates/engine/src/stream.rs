@@ -51,7 +51,7 @@ pub(crate) enum EndCause {
     EndOfCapture,
 }
 
-/// How long delivered bytes are retained to detect a conflicting retransmission.
+/// The time for which delivered bytes are retained to detect a conflicting retransmission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Retention {
     /// Not at all: no message can be affected.

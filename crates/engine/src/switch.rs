@@ -1,9 +1,9 @@
-//! How a layer gives bytes back to the stack of its connection.
+//! The way in which a layer gives bytes back to the stack of its connection.
 //!
 //! A layer says how it ended and never names its successor: that is for [`crate::app::Stack`] to
 //! decide.
 
-/// What a layer did with the bytes it was given.
+/// The result of giving bytes to a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LayerStep {
     /// Bytes of the delivery that have their fate or are held.

@@ -1,8 +1,8 @@
-//! Which protocols a connection speaks, one inside another.
+//! The protocols of a connection, one inside another.
 //!
-//! The only room that knows more than one protocol. Adding one is a folder beside [`crate::http1`]
-//! and an arm of the `match` in `stack`. Next: `detect` for the first bytes, `stack` for the
-//! layers.
+//! The only module that knows more than one protocol. Adding one is a folder beside
+//! [`crate::http1`] and a variant of the `Layer` in `stack`. Next: `detect` for the first bytes,
+//! `stack` for the layers.
 
 mod detect;
 mod stack;

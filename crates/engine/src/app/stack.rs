@@ -11,6 +11,11 @@
 //! ```
 //!
 //! A layer says how it ended ([`Switch`]) and never which layer is next: that is decided here.
+//!
+//! A new protocol is a variant of [`Layer`] and a field of [`Stack`] for the state that both
+//! directions share, as `http1` is. The compiler then asks for an arm where bytes, a gap, an end
+//! and the retention are handed to the layer; [`Stack::held`] and [`Stack::flag_message`] add it
+//! up.
 
 use memchr::memchr;
 use sniffer_packet::frame::Stamp;
@@ -26,11 +31,11 @@ use crate::ledger::Fate;
 use crate::stream::{Delivery, EndCause, GapCause, Retention};
 use crate::switch::{LayerStep, Switch, Upgrade};
 
-/// What a connection speaks.
+/// The layers of a connection.
 #[derive(Debug, Default)]
 pub(crate) struct Stack {
     http1: Http1Connection,
-    sides: [Direction; 2],
+    sides: [OneSide; 2],
     /// The bytes of a direction in [`Layer::Undecided`]. Rare, and an idle connection must be
     /// small.
     undecided: Option<Box<[Partial; 2]>>,
@@ -39,9 +44,9 @@ pub(crate) struct Stack {
     reported: Reported,
 }
 
-/// One direction of the connection.
+/// The layer that has the bytes of one side.
 #[derive(Debug, Default)]
-struct Direction {
+struct OneSide {
     layer: Layer,
     /// Something was delivered, or is missing.
     touched: bool,
@@ -103,7 +108,7 @@ impl Stack {
         self.http1.flag_message(from, anomaly);
     }
 
-    /// How long delivered bytes of this side are retained.
+    /// Returns how long delivered bytes of this side are retained.
     pub(crate) fn retention(&self, from: Side) -> Retention {
         match self.sides[from.index()].layer {
             Layer::Http1 => self.http1.retention(from),
@@ -273,9 +278,9 @@ impl Stack {
         }
     }
 
-    /// What stands where a message may start; a start line only if this side may send it. The first
-    /// bytes up to the limit of a head decide, so that the answer does not depend on how the bytes
-    /// were cut.
+    /// Recognises what stands where a message may start; a start line only if this side may send
+    /// it. The first bytes up to the limit of a head decide, so that the answer does not depend on
+    /// how the bytes were cut.
     fn look(&mut self, from: Side, all: &[u8], held: usize, cx: &mut Context<'_>) -> Detected {
         let max = cx.config.limits.head_bytes_max;
         // After so many bytes only a line end can decide: not to look at all of them again for
@@ -403,7 +408,7 @@ impl Stack {
     }
 }
 
-/// What follows bytes that are no head.
+/// The successor of bytes that are no head.
 enum Next {
     /// Nothing that is read.
     Opaque(Fate),

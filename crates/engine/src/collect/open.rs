@@ -26,7 +26,7 @@ pub(super) struct OpenMessages {
     more: Option<Box<Vec<Box<MessageBuilder>>>>,
 }
 
-/// Where an open message is.
+/// The place of an open message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
     pub(super) slot: u32,
@@ -149,7 +149,7 @@ impl MessageBuilder {
         self.message.exchange
     }
 
-    /// Where it stands in the output.
+    /// Returns its place in the output.
     pub(crate) const fn order(&self) -> Order {
         self.message.order()
     }

@@ -14,7 +14,7 @@ use crate::event::{About, Completion, Event, Flow, Over, Sink};
 use crate::http::{Direction, Field, Head, StartLine, Version};
 use crate::message::Message;
 
-/// What the layer says of a message: exchange, direction, and what happens.
+/// An event of a message, as a layer reports it.
 #[derive(Debug, Clone, Copy)]
 enum Says {
     Head,

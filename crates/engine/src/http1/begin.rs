@@ -1,4 +1,4 @@
-//! Where a message starts: its head, the exchange it belongs to, and how its body is delimited.
+//! The start of a message: its head, its exchange, and the delimitation of its body.
 
 use memchr::memchr;
 use sniffer_packet::frame::Stamp;
@@ -18,7 +18,7 @@ use crate::http1::start_line::{self, LineKind, METHOD_MAX};
 use crate::ledger::Fate;
 use crate::switch::{LayerStep, Switch, Upgrade};
 
-/// What came of looking at the bytes of a head.
+/// The result of looking at the bytes of a head.
 pub(super) enum HeadStep {
     /// Not all of it is there.
     More,

@@ -28,7 +28,7 @@ pub(crate) struct Http1Connection {
     pub(super) life: Life,
 }
 
-/// How far the connection is HTTP/1's.
+/// The part of the connection that is HTTP/1's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Life {
     #[default]
@@ -56,7 +56,7 @@ impl Http1Connection {
         self.sides[from.index()].notes.insert(anomaly);
     }
 
-    /// How long delivered bytes of this side are retained.
+    /// Returns how long delivered bytes of this side are retained.
     pub(crate) fn retention(&self, from: Side) -> Retention {
         match self.sides[from.index()].state {
             State::Start => Retention::Unacknowledged,
@@ -294,7 +294,7 @@ impl Http1Connection {
         self.set(from, if self.life == Life::Upgraded { State::Away } else { State::Start });
     }
 
-    /// Where the next message starts is not known.
+    /// Gives up the place: the start of the next message is not known.
     pub(super) fn lose_place(&mut self, from: Side) {
         self.messages_lost(from);
         self.lose(from, Fate::Unparseable);
@@ -308,9 +308,9 @@ impl Http1Connection {
         }
     }
 
-    /// Whether a start line of this kind may come from this side; learns from the first one which
-    /// side is the client. Where the place was lost it may be a body that quotes one, so there the
-    /// SYN decides first.
+    /// Returns whether a start line of this kind may come from this side. Learns from the first one
+    /// which side is the client. Where the place was lost it may be a body that quotes one, so
+    /// there the SYN decides first.
     pub(crate) fn may_send(&mut self, from: Side, line: &[u8], is_lost: bool, flow: &Flow) -> bool {
         let client = if line.starts_with(b"HTTP/") { from.other() } else { from };
         if self.client.is_none() && is_lost && flow.server_by_syn && flow.server == client {
@@ -319,7 +319,7 @@ impl Http1Connection {
         *self.client.get_or_insert(client) == client
     }
 
-    /// EventCounts bytes that are no part of a message, and what they say about pairing.
+    /// Counts bytes that are no part of a message, and what they say about pairing.
     pub(crate) fn count_lost(&mut self, from: Side, fate: Fate, bytes: usize, cx: &mut Context<'_>) {
         cx.account.count(fate, bytes);
         if fate == Fate::Unparseable && bytes > 0 && self.client == Some(from.other()) {

@@ -1,4 +1,4 @@
-//! What cuts a message: bytes missing from the capture, and the end of a direction.
+//! Messages that are cut: by bytes missing from the capture, or by the end of a direction.
 
 use sniffer_packet::key::Side;
 

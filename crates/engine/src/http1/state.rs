@@ -105,7 +105,7 @@ pub(super) struct Overlong {
     pub(super) fields: OverlongHead,
 }
 
-/// How the body in progress is delimited.
+/// The delimitation of the body in progress (RFC 9112 §6.3).
 #[derive(Debug, Clone, Copy)]
 pub(super) enum BodyState {
     Length { left: u64 },
@@ -127,7 +127,7 @@ pub(super) struct OpenMessage {
     pub(super) begun: bool,
 }
 
-/// What a message is in its exchange.
+/// The role of a message in its exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     Request,
@@ -150,7 +150,7 @@ impl OpenMessage {
     }
 }
 
-/// What a connection showed before it was known to speak HTTP, by side. Rare.
+/// Bytes of a connection before it was known to speak HTTP, by side. Rare.
 #[derive(Debug, Default)]
 pub(super) struct Before {
     /// Bytes counted as not HTTP. If the connection turns out to speak it, they belonged to a

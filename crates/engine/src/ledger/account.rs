@@ -54,12 +54,12 @@ impl Account {
         }
     }
 
-    /// EventCounts bytes that come in; each must get a fate or be held.
+    /// Counts bytes that come in; each must get a fate or be held.
     pub(crate) const fn receive(&mut self, bytes: usize) {
         self.received += bytes as u64;
     }
 
-    /// EventCounts bytes that are known to be missing.
+    /// Counts bytes that are known to be missing.
     pub(crate) const fn miss(&mut self, bytes: u64) {
         self.missing += bytes;
     }

@@ -14,7 +14,7 @@ pub use account::Account;
 
 macro_rules! fates {
     ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
-        /// What became of a byte.
+        /// The fate of a byte.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
         #[repr(u8)]
@@ -57,7 +57,7 @@ fates! {
     Duplicate = "duplicate",
     /// Seen before with other bytes; the first copy was used.
     ConflictingOverlap = "conflicting-overlap",
-    /// What the peer would have dropped (policy 2).
+    /// Bytes that the peer would have dropped (policy 2).
     Ignored = "ignored",
     /// Arrived after its place had been given up as missing.
     Late = "late",
@@ -89,7 +89,7 @@ pub struct Ledger {
     counts: EventCounts,
 }
 
-/// How often things happened.
+/// Numbers of anomalies, connections and messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct EventCounts {
     anomalies: [u64; Anomaly::ALL.len()],
@@ -184,8 +184,8 @@ impl Ledger {
         self.datagram_payload
     }
 
-    /// How often this was seen: once for each message it touched, or once for each segment where it
-    /// touched none.
+    /// The number of times this was seen: once for each message it touched, or once for each
+    /// segment where it touched none.
     pub const fn anomalies(&self, anomaly: Anomaly) -> u64 {
         self.counts.anomalies[anomaly as usize]
     }

@@ -12,7 +12,6 @@
 use sniffer_packet::block::position;
 
 use super::copying::{push_text, push_value};
-use super::head::checked;
 use super::names::{Hash, Names, lower};
 use crate::http::Field;
 
@@ -236,4 +235,9 @@ impl Fields {
     pub(crate) const fn capacity(&self) -> usize {
         self.text.capacity() + self.ends.capacity() * size_of::<(u32, u32)>()
     }
+}
+
+/// Returns text that was checked to be UTF-8 when it was copied.
+pub(super) fn checked(bytes: &[u8]) -> &str {
+    str::from_utf8(bytes).expect("checked when it was copied, and pieces end at character boundaries")
 }

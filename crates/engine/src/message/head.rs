@@ -3,7 +3,7 @@
 //!
 //! Knows nothing of JSON. Next: [`super::fields`], then [`super::shape`].
 
-use super::fields::{Fields, Span};
+use super::fields::{Fields, Span, checked};
 use crate::http::{Head, StartLine, Version};
 
 /// A head as text. Pieces that are not UTF-8 were read as Latin-1; field names are in lower case.
@@ -166,11 +166,6 @@ impl HeadText {
     pub(crate) const fn capacity(&self) -> usize {
         self.fields.capacity()
     }
-}
-
-/// Returns text that was checked to be UTF-8 when it was copied.
-pub(super) fn checked(bytes: &[u8]) -> &str {
-    str::from_utf8(bytes).expect("checked when it was copied, and pieces end at character boundaries")
 }
 
 #[cfg(test)]

@@ -64,11 +64,11 @@ pub struct Message {
     /// Number of the frame that completed it: the latest frame, if a time-out or the end of the
     /// capture did.
     pub completed_by: u64,
-    /// When it was completed, relative to that frame.
+    /// The time of its completion, relative to that frame.
     pub phase: Phase,
 }
 
-/// When a message was completed, relative to the frame. Variants are in output order.
+/// The time of a message's completion, relative to the frame. Variants are in output order.
 ///
 /// At most 4096 messages of a connection, a full run, wait to be sorted by exchange: the bytes
 /// after one lost segment can hold half a million requests.

@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use sniffer_packet::key::{Endpoint, FlowId};
 use sniffer_packet::time::Rfc3339;
 
-use super::head::checked;
+use super::fields::checked;
 use super::{Body, Fields, Message};
 use crate::anomaly::AnomalySet;
 use crate::event::Incomplete;

@@ -10,11 +10,12 @@ use sniffer_packet::segment::{Flags, Segment};
 use sniffer_packet::seq::{SeqNumber, StreamOffset};
 
 use super::delivery::{Heard, SIDES, deliver};
-use super::half::{Half, HalfState};
+use super::half::Half;
 use super::handshake::{PendingSyn, SynData};
 use super::midstream::occupies_sequence;
 use super::overlap::evidence::{Evidence, Provenance};
 use super::overlap::memory::BufferPool;
+use super::position::HalfState;
 use crate::anomaly::Anomaly;
 use crate::config::Limits;
 use crate::ledger::Fate;
@@ -25,7 +26,7 @@ use crate::stream::{Delivery, EndCause, StreamSink};
 /// overtake each other by a tick on a lossy link are taken by their receiver.
 const TIMESTAMP_SLACK: i32 = 1;
 
-/// What the table must do after a segment.
+/// The instruction to the table after a segment.
 #[derive(Debug)]
 pub(crate) enum SegmentOutcome {
     /// Nothing.
@@ -37,7 +38,7 @@ pub(crate) enum SegmentOutcome {
     Reopen(Box<PendingSyn>),
 }
 
-/// What a connection works with during one call.
+/// The surroundings of a connection during one call.
 pub(crate) struct TcpContext<'a, S> {
     /// The frame being pushed, and the engine's clock.
     pub(crate) now: Now,

@@ -9,8 +9,9 @@ use sniffer_packet::key::Side;
 use sniffer_packet::seq::StreamOffset;
 
 use super::connection::{TcpConnection, TcpContext};
-use super::half::{Half, HalfState};
+use super::half::Half;
 use super::overlap::evidence::Provenance;
+use super::position::HalfState;
 use crate::reassembly::NewChunk;
 use crate::stream::{Delivery, EndCause, GapCause, StreamSink};
 

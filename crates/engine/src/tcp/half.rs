@@ -21,26 +21,10 @@ use super::holes::Holes;
 use super::overlap::evidence::{Evidence, Provenance};
 use super::overlap::history::History;
 use super::overlap::memory::BufferPool;
-use super::position::StreamPosition;
+use super::position::{HalfState, StreamPosition};
 use crate::config::Limits;
 use crate::reassembly::{Chunk, Inserted, NewChunk, Reassembly};
 use crate::stream::Retention;
-
-/// How much is known of this direction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum HalfState {
-    /// Nothing was seen.
-    Unseen,
-    /// Only the peer's acknowledgements were seen. They give the number of the next byte.
-    Expected,
-    /// Segments were seen, but no SYN, and nothing was delivered: an earlier segment may still
-    /// come.
-    Joined,
-    /// The start is known, or was settled on.
-    Open,
-    /// The end was delivered.
-    Ended,
-}
 
 #[derive(Debug)]
 pub(super) struct Half {

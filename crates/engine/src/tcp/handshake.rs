@@ -1,4 +1,4 @@
-//! How connections begin: SYN, SYN-ACK, reused ports, data in a SYN (policy 4, RFC 7413).
+//! The beginning of a connection: SYN, SYN-ACK, reused ports, data in a SYN (policy 4, RFC 7413).
 
 use sniffer_packet::frame::Stamp;
 use sniffer_packet::key::Side;
@@ -6,7 +6,7 @@ use sniffer_packet::segment::{Checksum, Flags, Segment, TcpOptions};
 use sniffer_packet::seq::{SeqNumber, StreamOffset};
 
 use super::connection::{SegmentOutcome, TcpConnection, TcpContext};
-use super::half::HalfState;
+use super::position::HalfState;
 use crate::anomaly::Anomaly;
 use crate::config::Limits;
 use crate::ledger::Fate;
@@ -39,7 +39,7 @@ pub(super) struct SynData {
 /// rounded up. Arbitrary.
 const RETRANSMISSION_MAX: u64 = 1 << 20;
 
-/// How the number of a SYN agrees with what is known of its sender's stream.
+/// The agreement of a SYN's number with what is known of its sender's stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SynFit {
     /// It can be the start of the stream.

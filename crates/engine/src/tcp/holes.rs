@@ -1,4 +1,5 @@
 //! Holes of one direction: how long the stream has waited at one, and which one was declared lost.
+//! It only remembers: `TcpConnection::settle` in [`super::delivery`] decides.
 //!
 //! Most connections never need this, so it is allocated on demand. That keeps an idle connection
 //! small.

@@ -15,7 +15,8 @@ use sniffer_packet::key::Side;
 use sniffer_packet::segment::{Flags, Segment};
 
 use super::connection::{TcpConnection, TcpContext};
-use super::half::{Half, HalfState};
+use super::half::Half;
+use super::position::HalfState;
 use crate::stream::StreamSink;
 
 impl TcpConnection {

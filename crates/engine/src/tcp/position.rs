@@ -3,7 +3,21 @@
 
 use sniffer_packet::seq::{SeqNumber, StreamOffset};
 
-use super::half::HalfState;
+/// Knowledge of this direction so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum HalfState {
+    /// Nothing was seen.
+    Unseen,
+    /// Only the peer's acknowledgements were seen. They give the number of the next byte.
+    Expected,
+    /// Segments were seen, but no SYN, and nothing was delivered: an earlier segment may still
+    /// come.
+    Joined,
+    /// The start is known, or was settled on.
+    Open,
+    /// The end was delivered.
+    Ended,
+}
 
 /// Offset of a stream's first byte until an earlier one is found. It is high enough that every byte
 /// before it that a sequence number can name has an offset too.

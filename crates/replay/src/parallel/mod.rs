@@ -44,7 +44,8 @@ use rounds::Rounds;
 use scheduler::Scheduler;
 use worker::work;
 
-/// Writes a message to the lines. Called on any thread.
+/// Formats a message into lines in memory. Called on any thread; only the calling thread of
+/// [`replay()`] hands lines on to the [`ReplaySink`].
 pub type Write<'a> = &'a (dyn Fn(&mut Message, &mut Lines) + Sync);
 
 /// Runs all frames of `source` through the engine on up to `threads` threads. The lines that

@@ -13,7 +13,7 @@ pub(crate) struct Provenance {
     pub(crate) checksum: ChecksumVerdict,
 }
 
-/// Whether a segment's checksum is right.
+/// The result of checking a segment's checksum.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum ChecksumVerdict {
     /// It was verified, or cannot be.

@@ -8,8 +8,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use super::evidence::{Evidence, Provenance};
-use super::memory::grow;
-use super::segments::{SegmentMeta, Segments};
+use super::segments::{SegmentMeta, Segments, grow};
 use crate::stream::Retention;
 
 /// Bytes retained of one direction: more than the initial window (RFC 6928: 10 segments), and few

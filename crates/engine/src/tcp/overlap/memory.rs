@@ -1,6 +1,4 @@
-//! Memory of histories: how it grows, and the pool that connections take it from.
-
-use std::collections::VecDeque;
+//! Memory of histories: the pool that connections take it from.
 
 use super::history::History;
 
@@ -35,14 +33,6 @@ impl BufferPool {
             self.bytes += history.resident();
             self.kept.push(history);
         }
-    }
-}
-
-/// Makes room for `more` elements. It grows by a quarter and does not double: many queues that grow
-/// in step must not take twice what is accounted for them.
-pub(super) fn grow<T>(queue: &mut VecDeque<T>, more: usize) {
-    if queue.capacity() - queue.len() < more {
-        queue.reserve_exact(more.max(queue.len() / 4));
     }
 }
 

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 
 use super::evidence::Provenance;
-use super::memory::grow;
 
 /// Number of segments remembered. It covers the whole history for segments as long as Ethernet
 /// allows; of shorter ones, only the last.
@@ -86,4 +85,12 @@ fn push(many: &mut VecDeque<SegmentMeta>, segment: SegmentMeta) {
 
 pub(super) const fn heap_size(segments: usize) -> usize {
     size_of::<VecDeque<SegmentMeta>>() + segments * size_of::<SegmentMeta>()
+}
+
+/// Makes room for `more` elements. It grows by a quarter and does not double: many queues that grow
+/// in step must not take twice what is accounted for them.
+pub(super) fn grow<T>(queue: &mut VecDeque<T>, more: usize) {
+    if queue.capacity() - queue.len() < more {
+        queue.reserve_exact(more.max(queue.len() / 4));
+    }
 }

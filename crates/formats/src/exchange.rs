@@ -215,7 +215,7 @@ mod tests {
     fn on(n: u32, message: &Message) -> Message {
         let (key, _) = FlowKey::of(&message.receiver, &message.destination);
         let mut message = message.clone();
-        message.connection = FlowId::new(&key, n, 0, 0);
+        message.connection = FlowId::new(&key, &n.to_be_bytes(), 0, 0);
         message
     }
 

@@ -253,17 +253,18 @@ impl FlowKey {
 pub struct FlowId(u64);
 
 impl FlowId {
-    /// The id of the `ordinal`-th connection between these endpoints that began with this sequence
-    /// number at this µs.
-    pub fn new(key: &FlowKey, first_seq: u32, first_micros: u64, ordinal: u32) -> Self {
-        Self::of(key.stable_hash(), first_seq, first_micros, ordinal)
+    /// Returns the id of the `ordinal`-th connection between these endpoints that began with this
+    /// mark at this µs. The mark is whatever its first packet has to distinguish it from others:
+    /// TCP's sequence number in network byte order, QUIC's first destination connection id.
+    pub fn new(key: &FlowKey, mark: &[u8], first_micros: u64, ordinal: u32) -> Self {
+        Self::of(key.stable_hash(), mark, first_micros, ordinal)
     }
 
     /// Like [`Self::new`], for endpoints whose [`FlowKey::stable_hash`] is known.
-    pub fn of(stable_hash: u64, first_seq: u32, first_micros: u64, ordinal: u32) -> Self {
+    pub fn of(stable_hash: u64, mark: &[u8], first_micros: u64, ordinal: u32) -> Self {
         let mut hash = Fnv::default();
         hash.write(&stable_hash.to_be_bytes());
-        hash.write(&first_seq.to_be_bytes());
+        hash.write(mark);
         hash.write(&first_micros.to_be_bytes());
         hash.write(&ordinal.to_be_bytes());
         Self(hash.finish())
@@ -361,13 +362,14 @@ mod tests {
     fn an_id_changes_with_each_of_its_parts() {
         let (key, _) = FlowKey::of(&end(1, 40_000), &end(2, 80));
         let (other, _) = FlowKey::of(&end(1, 40_001), &end(2, 80));
-        let id = FlowId::new(&key, 1, 2, 0);
-        assert_eq!(id, FlowId::new(&key, 1, 2, 0));
+        let id = FlowId::new(&key, &[0, 0, 0, 1], 2, 0);
+        assert_eq!(id, FlowId::new(&key, &[0, 0, 0, 1], 2, 0));
         for different in [
-            FlowId::new(&other, 1, 2, 0),
-            FlowId::new(&key, 2, 2, 0),
-            FlowId::new(&key, 1, 3, 0),
-            FlowId::new(&key, 1, 2, 1),
+            FlowId::new(&other, &[0, 0, 0, 1], 2, 0),
+            FlowId::new(&key, &[0, 0, 0, 2], 2, 0),
+            FlowId::new(&key, &[0, 0, 0, 1], 3, 0),
+            FlowId::new(&key, &[0, 0, 0, 1, 0xab, 0xcd, 0xef, 0x12], 2, 0),
+            FlowId::new(&key, &[0, 0, 0, 1], 2, 1),
         ] {
             assert_ne!(id, different);
         }

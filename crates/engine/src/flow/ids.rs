@@ -3,7 +3,6 @@
 use hashbrown::HashMap;
 
 use sniffer_packet::key::FlowId;
-use sniffer_packet::seq::SeqNumber;
 
 /// Ids remembered within one microsecond. Arbitrary; it bounds memory for captures whose time
 /// stands still.
@@ -25,16 +24,16 @@ impl Ids {
 
     /// Returns the id of a connection whose endpoints have this
     /// [`FlowKey::stable_hash`](sniffer_packet::key::FlowKey::stable_hash).
-    pub(super) fn next(&mut self, stable_hash: u64, first_seq: SeqNumber, first_micros: u64) -> FlowId {
+    pub(super) fn next(&mut self, stable_hash: u64, mark: &[u8], first_micros: u64) -> FlowId {
         if self.micros != first_micros || self.given.len() == REMEMBERED {
             self.micros = first_micros;
             self.given.clear();
         }
-        let first = FlowId::of(stable_hash, first_seq.0, first_micros, 0);
+        let first = FlowId::of(stable_hash, mark, first_micros, 0);
         let equals = self.given.entry(first).or_insert(0);
         let ordinal = *equals;
         *equals = ordinal.saturating_add(1);
-        if ordinal == 0 { first } else { FlowId::of(stable_hash, first_seq.0, first_micros, ordinal) }
+        if ordinal == 0 { first } else { FlowId::of(stable_hash, mark, first_micros, ordinal) }
     }
 }
 
@@ -53,13 +52,13 @@ mod tests {
         let key = FlowKey::of(&end(1), &end(2)).0.stable_hash();
         let new = || Ids::new([1, 2, 3, 4]);
         let mut ids = new();
-        let first = ids.next(key, SeqNumber(7), 5);
-        assert_eq!(first, new().next(key, SeqNumber(7), 5), "the same on every run");
+        let first = ids.next(key, &[0, 0, 0, 7], 5);
+        assert_eq!(first, new().next(key, &[0, 0, 0, 7], 5), "the same on every run");
         // Ports are reused in a capture whose time stands still.
-        let more: BTreeSet<_> = (0..20_000).map(|_| ids.next(key, SeqNumber(7), 5)).chain([first]).collect();
+        let more: BTreeSet<_> = (0..20_000).map(|_| ids.next(key, &[0, 0, 0, 7], 5)).chain([first]).collect();
         assert_eq!(more.len(), 20_001);
         for seq in 0..20_000 {
-            ids.next(key, SeqNumber(seq), 5);
+            ids.next(key, &u32::to_be_bytes(seq), 5);
             assert!(ids.given.len() <= REMEMBERED);
         }
     }

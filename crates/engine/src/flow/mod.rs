@@ -227,7 +227,7 @@ impl Flows {
         let Opening { key, hash, side, segment, stamp: first } = *opening;
         self.common.ledger.counts_mut().connection();
         let bucket = key.bucket();
-        let id = self.past[bucket].ids.next(key.stable_hash(), segment.seq, first.time.as_micros());
+        let id = self.past[bucket].ids.next(key.stable_hash(), &segment.seq.0.to_be_bytes(), first.time.as_micros());
         let server = first_guess(&key, side, segment, &self.common.config.ports);
         let flow = Flow { id, slot: 0, key, first, server, server_by_syn: segment.flags.has(Flags::SYN) };
         let slot = self.table.insert(flow, hash, bucket as u8, now.now, now.segment_number as u32);

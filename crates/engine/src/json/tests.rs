@@ -96,7 +96,7 @@ prop_compose! {
             incomplete: cut.then_some(Incomplete::Gap),
             missing_bytes,
             anomalies: odd.into_iter().fold(AnomalySet::EMPTY, |mut set, one| { set.insert(one); set }),
-            connection: FlowId::new(&FlowKey::of(&receiver, &destination).0, id, time, 0),
+            connection: FlowId::new(&FlowKey::of(&receiver, &destination).0, &id.to_be_bytes(), time, 0),
             connection_first: 1,
             exchange,
             interim: 0,

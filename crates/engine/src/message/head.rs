@@ -8,7 +8,7 @@ use crate::http::{Head, StartLine, Version};
 
 /// A head as text. Pieces that are not UTF-8 were read as Latin-1; field names are in lower case.
 #[derive(Debug, Clone)]
-pub struct HeadText {
+pub(crate) struct HeadText {
     kind: Kind,
     version: Version,
     /// Scheme of a request in HTTP/2 or HTTP/3.
@@ -95,12 +95,12 @@ impl HeadText {
     }
 
     /// Returns the method of a request.
-    pub fn method(&self) -> Option<&str> {
+    pub(crate) fn method(&self) -> Option<&str> {
         self.request_line().map(|(method, _)| checked(method))
     }
 
     /// Returns the request-target of a request, verbatim.
-    pub fn path(&self) -> Option<&str> {
+    pub(crate) fn path(&self) -> Option<&str> {
         self.request_line().map(|(_, target)| checked(target))
     }
 
@@ -113,17 +113,17 @@ impl HeadText {
     }
 
     /// Returns the scheme that an HTTP/2 or HTTP/3 request names beside its target.
-    pub fn scheme(&self) -> Option<&str> {
+    pub(crate) fn scheme(&self) -> Option<&str> {
         self.scheme.map(|piece| checked(self.fields.piece(piece)))
     }
 
     /// Returns the authority that an HTTP/2 or HTTP/3 request names beside its target.
-    pub fn authority(&self) -> Option<&str> {
+    pub(crate) fn authority(&self) -> Option<&str> {
         self.authority.map(|piece| checked(self.fields.piece(piece)))
     }
 
     /// Returns the status code of a response.
-    pub const fn status(&self) -> Option<u16> {
+    pub(crate) const fn status(&self) -> Option<u16> {
         match self.kind {
             Kind::Request { .. } => None,
             Kind::Response { status, .. } => Some(status),
@@ -131,7 +131,7 @@ impl HeadText {
     }
 
     /// Returns the reason phrase of a response, if it is not empty.
-    pub fn reason(&self) -> Option<&str> {
+    pub(crate) fn reason(&self) -> Option<&str> {
         self.reason_phrase().map(checked)
     }
 
@@ -144,12 +144,12 @@ impl HeadText {
     }
 
     /// Returns the version's number: `1.0`, `1.1`, `2`, `3`.
-    pub const fn version(&self) -> &'static str {
+    pub(crate) const fn version(&self) -> &'static str {
         self.version.number()
     }
 
     /// Returns the field lines.
-    pub const fn fields(&self) -> &Fields {
+    pub(crate) const fn fields(&self) -> &Fields {
         &self.fields
     }
 

@@ -15,7 +15,7 @@ use crate::anomaly::AnomalySet;
 use crate::event::{Began, Incomplete, Over};
 use crate::http::Direction;
 pub use fields::Fields;
-pub use head::HeadText;
+pub(crate) use head::HeadText;
 
 /// An HTTP message: all of it, or the part that was captured.
 #[derive(Debug, Clone)]

@@ -52,7 +52,7 @@ impl<F: Fn(u16, u32, usize) -> Attempt> Post for Script<F> {
 
 fn envelope(connection: u16, exchange: u32) -> Envelope {
     let end = |port| Endpoint::new([10, 0, 0, 1].into(), port);
-    let id = FlowId::new(&FlowKey::of(&end(connection), &end(80)).0, 0, 0, 0);
+    let id = FlowId::new(&FlowKey::of(&end(connection), &end(80)).0, &[0; 4], 0, 0);
     CONNECTIONS.with_borrow_mut(|known| known.insert(id, connection));
     let key = Key { connection: id, exchange, direction: Direction::Request, interim: 0 };
     Envelope { key, line: Bytes::from_static(b"{}\n"), message: None }

@@ -328,3 +328,33 @@ pub(super) fn name(start: &StartLine<'_>) -> String {
         StartLine::Response { status, .. } => format!("the response {status}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use sniffer_engine::event::sink_fn;
+    use sniffer_testkit::talk::Talk;
+
+    use super::*;
+
+    /// Streams of HTTP/2 are open in one direction at once, so the exchange is part of a message's
+    /// name.
+    #[test]
+    fn messages_of_two_exchanges_in_one_direction_have_different_keys() {
+        let talk = ">>>\n| GET /a HTTP/1.1\n|\n| GET /b HTTP/1.1\n|\n";
+        let mut engine = Engine::new(Config::default());
+        let mut keys = BTreeSet::new();
+        for frame in Talk::parse(talk).unwrap().frames().unwrap() {
+            engine.push(
+                &frame.as_frame(),
+                &mut sink_fn(|event| {
+                    if let Event::Head { about, .. } = event {
+                        keys.insert(MessageKey::of(&about));
+                    }
+                }),
+            );
+        }
+        assert_eq!(keys.len(), 2);
+    }
+}

@@ -234,6 +234,12 @@ impl Ledger {
         (&mut self.tcp, &mut self.counts)
     }
 
+    /// The account of plaintext, for tests: no layer decrypts yet.
+    #[cfg(test)]
+    pub(crate) const fn plaintext_mut(&mut self) -> &mut Account {
+        &mut self.plaintext
+    }
+
     pub(crate) const fn counts_mut(&mut self) -> &mut EventCounts {
         &mut self.counts
     }

@@ -1,7 +1,7 @@
 //! Overlaps: retransmissions that differ from delivered bytes, and which copy the peer took.
 //!
-//! `TcpConnection::cut_delivered` asks here. Bytes that still wait for earlier ones are compared in
-//! [`crate::reassembly`].
+//! `cut_delivered` in [`super::connection`] asks here. Bytes that still wait for earlier ones are
+//! compared in [`crate::reassembly`].
 
 pub(crate) mod evidence;
 pub(crate) mod history;

@@ -13,18 +13,30 @@ use crate::ledger::Account;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Delivery<'a> {
     /// Bytes in order; never empty.
-    Bytes {
-        bytes: &'a [u8],
-        /// The frame that carried them.
-        stamp: Stamp,
-        /// True if a segment, a TLS record or a STREAM frame starts at the first byte. Only there
-        /// may a reader that lost its place resynchronise.
-        boundary: bool,
-    },
+    Bytes(StreamBytes<'a>),
     /// Bytes that were on the wire and are not in the capture; at least 1.
     Gap { missing: u64, cause: GapCause },
     /// No more bytes; comes once.
     End(EndCause),
+}
+
+/// Bytes of a stream that one frame carried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StreamBytes<'a> {
+    pub(crate) bytes: &'a [u8],
+    /// The frame that carried them.
+    pub(crate) stamp: Stamp,
+    /// True if a segment, a TLS record or a STREAM frame starts at the first byte. Only there may a
+    /// reader that lost its place resynchronise.
+    pub(crate) boundary: bool,
+}
+
+impl StreamBytes<'_> {
+    /// Returns what is left after `used` bytes.
+    #[inline]
+    pub(crate) fn after(self, used: usize) -> Self {
+        Self { bytes: &self.bytes[used..], boundary: self.boundary && used == 0, ..self }
+    }
 }
 
 /// Why bytes are missing.

@@ -17,18 +17,15 @@
 //! and the retention are handed to the layer; [`Stack::held`] and [`Stack::flag_message`] add it
 //! up.
 
-use memchr::memchr;
-use sniffer_packet::frame::Stamp;
 use sniffer_packet::key::Side;
 
 use super::detect::{Detected, detect, starts_binary_preamble};
 use crate::anomaly::Anomaly;
 use crate::context::Context;
 use crate::event::Protocol;
-use crate::http1::start_line::METHOD_MAX;
-use crate::http1::{Http1Connection, Partial};
+use crate::http1::{Http1Connection, Partial, start_line};
 use crate::ledger::Fate;
-use crate::stream::{Delivery, EndCause, GapCause, Retention};
+use crate::stream::{Delivery, EndCause, GapCause, Retention, StreamBytes};
 use crate::switch::{LayerStep, Switch, Upgrade};
 
 /// The layers of a connection.
@@ -53,7 +50,7 @@ struct OneSide {
 }
 
 /// Which protocol has the bytes of a direction.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 enum Layer {
     /// HTTP/1, which gives back what it does not recognise where a message may start.
     #[default]
@@ -121,15 +118,15 @@ impl Stack {
     #[inline(always)]
     pub(crate) fn deliver(&mut self, from: Side, delivery: Delivery<'_>, cx: &mut Context<'_>) {
         match delivery {
-            Delivery::Bytes { bytes, stamp, boundary } => {
+            Delivery::Bytes(piece) => {
                 self.http1.heard(from);
                 // Nearly every delivery is HTTP/1's from its first byte to its last.
                 let step = match self.sides[from.index()].layer {
-                    Layer::Http1 => self.http1_step(from, bytes, stamp, boundary, cx),
+                    Layer::Http1 => self.http1_step(from, piece, cx),
                     Layer::Undecided | Layer::Opaque(_) => LayerStep::used(0),
                 };
-                if step.used < bytes.len() || step.switch.is_some() {
-                    self.go_on(from, bytes, step, stamp, boundary, cx);
+                if step.used < piece.bytes.len() || step.switch.is_some() {
+                    self.go_on(from, piece, step, cx);
                 }
             }
             Delivery::Gap { missing, cause } => self.gap(from, missing, cause, cx),
@@ -137,83 +134,47 @@ impl Stack {
         }
     }
 
-    /// Delivers what is left of `bytes` after a step.
+    /// Delivers what is left of a piece after a step.
     #[inline(never)]
-    fn go_on(
-        &mut self,
-        from: Side,
-        bytes: &[u8],
-        mut step: LayerStep,
-        stamp: Stamp,
-        mut boundary: bool,
-        cx: &mut Context<'_>,
-    ) {
-        let mut rest = bytes;
+    fn go_on(&mut self, from: Side, piece: StreamBytes<'_>, mut step: LayerStep, cx: &mut Context<'_>) {
+        let mut rest = piece;
         loop {
-            boundary &= step.used == 0;
-            rest = &rest[step.used..];
+            rest = rest.after(step.used);
             step = match step.switch {
-                Some(switch) => self.switch(from, switch, rest, stamp, boundary, cx),
-                None if rest.is_empty() => return,
-                None => self.layer_step(from, rest, stamp, boundary, cx),
+                Some(switch) => self.switch(from, switch, rest, cx),
+                None if rest.bytes.is_empty() => return,
+                None => self.layer_step(from, rest, cx),
             };
         }
     }
 
     #[inline(always)]
-    fn http1_step(
-        &mut self,
-        from: Side,
-        bytes: &[u8],
-        stamp: Stamp,
-        boundary: bool,
-        cx: &mut Context<'_>,
-    ) -> LayerStep {
-        let step = self.http1.deliver(from, bytes, stamp, boundary, cx);
+    fn http1_step(&mut self, from: Side, piece: StreamBytes<'_>, cx: &mut Context<'_>) -> LayerStep {
+        let step = self.http1.deliver(from, piece, cx);
         self.sides[from.index()].touched |= step.used > 0;
         step
     }
 
     /// Gives bytes to the layer that has this direction.
-    fn layer_step(
-        &mut self,
-        from: Side,
-        bytes: &[u8],
-        stamp: Stamp,
-        boundary: bool,
-        cx: &mut Context<'_>,
-    ) -> LayerStep {
-        match std::mem::take(&mut self.sides[from.index()].layer) {
-            Layer::Http1 => self.http1_step(from, bytes, stamp, boundary, cx),
+    fn layer_step(&mut self, from: Side, piece: StreamBytes<'_>, cx: &mut Context<'_>) -> LayerStep {
+        match self.sides[from.index()].layer {
+            Layer::Http1 => self.http1_step(from, piece, cx),
             Layer::Undecided => {
                 let partial = self.take_undecided(from);
-                self.decide(from, Some(partial), bytes, stamp, boundary, cx)
+                self.decide(from, Some(partial), piece, cx)
             }
             Layer::Opaque(fate) => {
-                cx.account.count(fate, bytes.len());
-                self.sides[from.index()].layer = Layer::Opaque(fate);
-                LayerStep::used(bytes.len())
+                cx.account.count(fate, piece.bytes.len());
+                LayerStep::used(piece.bytes.len())
             }
         }
     }
 
     /// Decides what follows a layer that ended; `rest` is what it did not take.
-    fn switch(
-        &mut self,
-        from: Side,
-        switch: Switch,
-        rest: &[u8],
-        stamp: Stamp,
-        boundary: bool,
-        cx: &mut Context<'_>,
-    ) -> LayerStep {
+    fn switch(&mut self, from: Side, switch: Switch, rest: StreamBytes<'_>, cx: &mut Context<'_>) -> LayerStep {
         match switch {
-            Switch::Undecided => return self.decide(from, None, rest, stamp, boundary, cx),
-            Switch::Rejected { held } => {
-                let fresh = if held > 0 && boundary { rest.len() } else { 0 };
-                let used = self.not_a_head(from, Detected::Neither, held + rest.len(), fresh, cx);
-                return LayerStep::used(used - held);
-            }
+            Switch::Undecided => return self.decide(from, None, rest, cx),
+            Switch::Rejected { held } => return self.not_a_head(from, Detected::Neither, held, rest, cx),
             Switch::Tunnel => self.enter_tunnel(cx),
             Switch::Upgrade(upgrade) => self.upgrade(upgrade, cx),
             Switch::Ended => self.set_opaque(from, self.upgraded.unwrap_or(Fate::Tunnel)),
@@ -242,38 +203,33 @@ impl Stack {
         &mut self,
         from: Side,
         mut partial: Option<Partial>,
-        bytes: &[u8],
-        stamp: Stamp,
-        boundary: bool,
+        piece: StreamBytes<'_>,
         cx: &mut Context<'_>,
     ) -> LayerStep {
         let held = partial.as_ref().map_or(0, |partial| partial.bytes.len());
         if let Some(partial) = &mut partial {
-            partial.push(bytes, stamp);
+            partial.push(piece);
         }
-        let all = partial.as_ref().map_or(bytes, |partial| &partial.bytes);
+        let all = partial.as_ref().map_or(piece.bytes, |partial| &partial.bytes);
         match self.look(from, all, held, cx) {
             Detected::Undecided => {
-                let partial = partial.unwrap_or_else(|| Partial::of(bytes, stamp));
+                let partial = partial.unwrap_or_else(|| Partial::of(piece));
                 self.http1.leave(from);
                 self.undecided.get_or_insert_default()[from.index()] = partial;
                 self.sides[from.index()].layer = Layer::Undecided;
-                LayerStep::used(bytes.len())
+                LayerStep::used(piece.bytes.len())
             }
             Detected::Start { blank } => {
                 self.sides[from.index()].touched = true;
                 self.set_http1(from);
                 match partial {
-                    Some(partial) => self.http1.begin_split_head(from, Box::new(partial), blank, bytes.len(), cx),
-                    None => self.http1.begin_head(from, blank, bytes, stamp, cx),
+                    Some(partial) => self.http1.begin_split_head(from, Box::new(partial), blank, piece.bytes.len(), cx),
+                    None => self.http1.begin_head(from, blank, piece, cx),
                 }
             }
             other => {
-                let length = all.len();
                 self.sides[from.index()].touched = true;
-                // A segment that starts after held bytes may still start with a message.
-                let fresh = if held > 0 && boundary { bytes.len() } else { 0 };
-                LayerStep::used(self.not_a_head(from, other, length, fresh, cx) - held)
+                self.not_a_head(from, other, held, piece, cx)
             }
         }
     }
@@ -283,10 +239,7 @@ impl Stack {
     /// how the bytes were cut.
     fn look(&mut self, from: Side, all: &[u8], held: usize, cx: &mut Context<'_>) -> Detected {
         let max = cx.config.limits.head_bytes_max;
-        // After so many bytes only a line end can decide: not to look at all of them again for
-        // every byte that comes.
-        let needs_line_end = held > 2 * METHOD_MAX && all.len() < max && !starts_binary_preamble(all);
-        if needs_line_end && memchr(b'\n', &all[held..]).is_none() {
+        if all.len() < max && !starts_binary_preamble(all) && start_line::cannot_decide(held, &all[held..]) {
             return Detected::Undecided;
         }
         let window = &all[..all.len().min(max)];
@@ -299,16 +252,18 @@ impl Stack {
         }
     }
 
-    /// Bytes where a message might have started, the last `fresh` of them a segment. Returns how
-    /// many have their fate.
+    /// `held` bytes of earlier deliveries and this piece: a message might have started with them.
     fn not_a_head(
         &mut self,
         from: Side,
         detected: Detected,
-        length: usize,
-        fresh: usize,
+        held: usize,
+        piece: StreamBytes<'_>,
         cx: &mut Context<'_>,
-    ) -> usize {
+    ) -> LayerStep {
+        let length = held + piece.bytes.len();
+        // A segment that starts after held bytes may still start with a message.
+        let lost = if held > 0 && piece.boundary { held } else { length };
         let is_http = self.http1.client().is_some();
         // What follows a CONNECT before its answer is of the tunnel, should there be one.
         let is_early = self.http1.is_connecting(from);
@@ -317,7 +272,7 @@ impl Stack {
                 cx.account.count(Fate::Framing, preamble);
                 self.set_http1(from);
                 self.http1.restart(from);
-                return preamble;
+                return LayerStep::used(preamble - held);
             }
             Detected::Tls => {
                 self.report(Protocol::Tls, cx);
@@ -334,14 +289,14 @@ impl Stack {
             }
             Detected::HttpLike if !is_http => (length, Next::Opaque(Fate::NotHttp)),
             _ if self.http1.is_tunnel() => (length, Next::Opaque(Fate::Tunnel)),
-            _ if is_early => (length - fresh, Next::Lost(Fate::Tunnel)),
+            _ if is_early => (lost, Next::Lost(Fate::Tunnel)),
             _ if let Layer::Opaque(fate) = self.sides[from.other().index()].layer => (length, Next::Opaque(fate)),
             _ if is_http => {
                 self.http1.messages_lost(from);
                 cx.flag_connection(Anomaly::BadStartLine);
-                (length - fresh, Next::Lost(Fate::Unparseable))
+                (lost, Next::Lost(Fate::Unparseable))
             }
-            _ => (length - fresh, Next::Lost(Fate::NotHttp)),
+            _ => (lost, Next::Lost(Fate::NotHttp)),
         };
         match next {
             Next::Opaque(fate) => {
@@ -354,7 +309,7 @@ impl Stack {
                 self.http1.lose(from, fate);
             }
         }
-        used
+        LayerStep::used(used - held)
     }
 
     /// A CONNECT succeeded: what is inside the tunnel is looked at from its first byte (policy 17).
@@ -389,13 +344,14 @@ impl Stack {
     fn gap(&mut self, from: Side, missing: u64, cause: GapCause, cx: &mut Context<'_>) {
         let side = &mut self.sides[from.index()];
         side.touched = true;
-        match std::mem::take(&mut side.layer) {
+        match side.layer {
             Layer::Http1 => self.http1.gap(from, missing, cause, cx),
             Layer::Undecided => {
                 let partial = self.take_undecided(from);
+                self.set_http1(from);
                 self.http1.gap_in_start(from, &partial, false, cx);
             }
-            Layer::Opaque(fate) => self.sides[from.index()].layer = Layer::Opaque(fate),
+            Layer::Opaque(_) => {}
         }
     }
 

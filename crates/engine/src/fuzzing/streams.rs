@@ -18,7 +18,7 @@ use crate::context::Context;
 use crate::event::{Event, Flow, Sink};
 use crate::ledger::Ledger;
 use crate::message::Message;
-use crate::stream::{Delivery, EndCause, GapCause};
+use crate::stream::{Delivery, EndCause, GapCause, StreamBytes};
 
 /// Sizes of pieces, besides whole segments: 1, and two that cut line ends in other places.
 const SIZES: [usize; 3] = [1, 3, 17];
@@ -175,7 +175,7 @@ pub(super) fn run(config: &Config, steps: &[StreamStep<'_>], pieces: Cuts) -> Ra
         match *step {
             StreamStep::Segment(side, bytes) => {
                 for bytes in bytes.chunks(size) {
-                    connection.deliver(side, Delivery::Bytes { bytes, stamp, boundary }, &mut cx);
+                    connection.deliver(side, Delivery::Bytes(StreamBytes { bytes, stamp, boundary }), &mut cx);
                 }
             }
             StreamStep::Gap(side, bytes, cause) => {

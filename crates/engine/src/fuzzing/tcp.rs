@@ -25,7 +25,7 @@ use super::input::FuzzInput;
 use crate::anomaly::Anomaly;
 use crate::config::Limits;
 use crate::ledger::{Account, Fate};
-use crate::stream::{Delivery, EndCause, Retention, StreamSink};
+use crate::stream::{Delivery, EndCause, Retention, StreamBytes, StreamSink};
 use crate::tcp::{BufferPool, SegmentOutcome, TcpConnection, TcpContext};
 
 const SIDES: [Side; 2] = [Side::Low, Side::High];
@@ -79,7 +79,7 @@ impl StreamSink for Got {
         let i = from.index();
         assert!(!self.ended[i], "nothing comes after the end of a stream");
         match delivery {
-            Delivery::Bytes { bytes, .. } => {
+            Delivery::Bytes(StreamBytes { bytes, .. }) => {
                 assert!(!bytes.is_empty(), "a delivery is never empty");
                 self.ledger.count(Fate::Body, bytes.len());
                 self.streams[i].push((self.lengths[i], bytes.to_vec()));

@@ -14,8 +14,9 @@ use crate::http1::chunked::Dechunker;
 use crate::http1::framing::{Framing, FramingInput, Method, framing};
 use crate::http1::head::{self, EndFinder};
 use crate::http1::overlong::OverlongHead;
-use crate::http1::start_line::{self, LineKind, METHOD_MAX};
+use crate::http1::start_line::{self, LineKind};
 use crate::ledger::Fate;
+use crate::stream::StreamBytes;
 use crate::switch::{LayerStep, Switch, Upgrade};
 
 /// The result of looking at the bytes of a head.
@@ -48,9 +49,10 @@ struct Opened {
 }
 
 impl Http1Connection {
-    /// Reads a head that stands whole and well-formed at the start of `bytes`; any other is for the
-    /// stack to look at.
-    pub(super) fn head_at_once(&mut self, from: Side, bytes: &[u8], stamp: Stamp, cx: &mut Context<'_>) -> LayerStep {
+    /// Reads a head that stands whole and well-formed at the start of the bytes; any other is for
+    /// the stack to look at.
+    pub(super) fn head_at_once(&mut self, from: Side, piece: StreamBytes<'_>, cx: &mut Context<'_>) -> LayerStep {
+        let StreamBytes { bytes, stamp, .. } = piece;
         let limits = &cx.config.limits;
         let (bytes_max, fields_max) = (limits.head_bytes_max, limits.head_fields_max);
         // Continues inside the reader's closure: hot, see NOTES#head.
@@ -69,19 +71,19 @@ impl Http1Connection {
         &mut self,
         from: Side,
         blank: usize,
-        bytes: &[u8],
-        stamp: Stamp,
+        piece: StreamBytes<'_>,
         cx: &mut Context<'_>,
     ) -> LayerStep {
         self.restart(from);
         let mut finder = EndFinder::default();
-        match self.head(from, Candidate { all: bytes, frames: &[stamp], finder: &mut finder, blank }, cx) {
+        let candidate = Candidate { all: piece.bytes, frames: &[piece.stamp], finder: &mut finder, blank };
+        match self.head(from, candidate, cx) {
             HeadStep::Read(step) => step,
             HeadStep::NoHead => LayerStep { used: 0, switch: Some(Switch::Rejected { held: 0 }) },
             HeadStep::More => {
-                let partial = Partial { finder, blank, ..Partial::of(bytes, stamp) };
+                let partial = Partial { finder, blank, ..Partial::of(piece) };
                 self.set(from, State::Head(Box::new(partial)));
-                LayerStep::used(bytes.len())
+                LayerStep::used(piece.bytes.len())
             }
         }
     }
@@ -126,21 +128,17 @@ impl Http1Connection {
         &mut self,
         from: Side,
         mut partial: Box<Partial>,
-        bytes: &[u8],
-        stamp: Stamp,
-        boundary: bool,
+        piece: StreamBytes<'_>,
         cx: &mut Context<'_>,
     ) -> LayerStep {
+        let StreamBytes { bytes, boundary, .. } = piece;
         let held = partial.bytes.len();
-        partial.push(bytes, stamp);
+        partial.push(piece);
         let line = &partial.bytes;
         if start_line::is_strict_start(line) && self.may_send(from, line, true, cx.flow) {
             return self.more_of_head(from, partial, bytes.len(), cx);
         }
-        // After so many bytes only a line end can decide: not to look at all of them again for
-        // every byte.
-        let needs_line_end = held > 2 * METHOD_MAX && memchr(b'\n', bytes).is_none();
-        let is_open = needs_line_end || start_line::classify(line) == LineKind::Undecided;
+        let is_open = start_line::cannot_decide(held, bytes) || start_line::classify(line) == LineKind::Undecided;
         if is_open && line.len() < cx.config.limits.head_bytes_max {
             self.set(from, State::Resuming(partial));
             return LayerStep::used(bytes.len());

@@ -11,6 +11,7 @@ use crate::event::Completion;
 use crate::http1::chunked::{ChunkPiece, Dechunker};
 use crate::http1::head;
 use crate::ledger::Fate;
+use crate::stream::StreamBytes;
 use crate::switch::LayerStep;
 
 impl Http1Connection {
@@ -95,10 +96,10 @@ impl Http1Connection {
         from: Side,
         mut partial: Box<Partial>,
         mut open: OpenMessage,
-        bytes: &[u8],
-        stamp: Stamp,
+        piece: StreamBytes<'_>,
         cx: &mut Context<'_>,
     ) -> usize {
+        let StreamBytes { bytes, stamp, .. } = piece;
         cx.carried(open.subject(), stamp);
         let before = partial.bytes.len();
         if before == 0 && bytes.starts_with(b"\r\n") {
@@ -106,7 +107,7 @@ impl Http1Connection {
             self.close(from, open, Completion::Complete, stamp, cx);
             return 2;
         }
-        partial.push(bytes, stamp);
+        partial.push(piece);
         let max = cx.config.limits.head_bytes_max;
         match partial.finder.find(&partial.bytes) {
             Some(length) if length <= max => {

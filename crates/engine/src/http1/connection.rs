@@ -14,7 +14,7 @@ use crate::event::{Completion, Flow, Over};
 use crate::http::Direction;
 use crate::http1::start_line;
 use crate::ledger::Fate;
-use crate::stream::Retention;
+use crate::stream::{Retention, StreamBytes};
 use crate::switch::{LayerStep, Switch};
 
 #[derive(Debug, Default)]
@@ -129,66 +129,51 @@ impl Http1Connection {
 
     /// Takes bytes of one side: all of them, unless the step says why the rest is another layer's.
     #[inline(always)]
-    pub(crate) fn deliver(
-        &mut self,
-        from: Side,
-        bytes: &[u8],
-        stamp: Stamp,
-        mut boundary: bool,
-        cx: &mut Context<'_>,
-    ) -> LayerStep {
-        let mut used = 0;
-        while used < bytes.len() {
-            let rest = &bytes[used..];
+    pub(crate) fn deliver(&mut self, from: Side, piece: StreamBytes<'_>, cx: &mut Context<'_>) -> LayerStep {
+        let mut rest = piece;
+        while !rest.bytes.is_empty() {
             // The middle of a body, where most bytes are: the state stays what it is.
             if let State::Body(body, open @ OpenMessage { orphan: false, .. }) = &mut self.sides[from.index()].state
-                && body.continues_after(rest.len() as u64)
+                && body.continues_after(rest.bytes.len() as u64)
             {
                 open.begun = true;
-                cx.body(open.subject(), rest, stamp);
-                return LayerStep::used(bytes.len());
+                cx.body(open.subject(), rest.bytes, rest.stamp);
+                return LayerStep::used(piece.bytes.len());
             }
             let step = match self.sides[from.index()].state {
-                State::Start => self.head_at_once(from, rest, stamp, cx),
-                _ => self.general_step(from, rest, stamp, boundary, cx),
+                State::Start => self.head_at_once(from, rest, cx),
+                _ => self.general_step(from, rest, cx),
             };
             // Nothing is used only when a state that looks for a start has found it.
-            boundary &= step.used == 0;
-            used += step.used;
+            rest = rest.after(step.used);
             if step.switch.is_some() {
-                return LayerStep { used, ..step };
+                return LayerStep { used: piece.bytes.len() - rest.bytes.len(), ..step };
             }
         }
-        LayerStep::used(used)
+        LayerStep::used(piece.bytes.len())
     }
 
     /// A step in any state but [`State::Start`]. Out of line, to keep [`Self::deliver`] small.
     #[inline(never)]
-    fn general_step(
-        &mut self,
-        from: Side,
-        bytes: &[u8],
-        stamp: Stamp,
-        boundary: bool,
-        cx: &mut Context<'_>,
-    ) -> LayerStep {
+    fn general_step(&mut self, from: Side, piece: StreamBytes<'_>, cx: &mut Context<'_>) -> LayerStep {
+        let StreamBytes { bytes, stamp, .. } = piece;
         match std::mem::take(&mut self.sides[from.index()].state) {
             State::Start => LayerStep { used: 0, switch: Some(Switch::Undecided) },
             State::Head(mut partial) => {
-                partial.push(bytes, stamp);
+                partial.push(piece);
                 self.more_of_head(from, partial, bytes.len(), cx)
             }
             State::Overlong(overlong) => self.more_of_overlong(from, overlong, bytes, stamp, cx),
-            State::Body(body, open) if self.answers_anew(open, bytes, boundary) => {
+            State::Body(body, open) if open.orphan && starts_response(piece) => {
                 self.next_answer(from, body, open, stamp, cx)
             }
             State::Body(body, mut open) => {
                 open.begun = true;
                 self.body(from, body, open, bytes, stamp, cx)
             }
-            State::Trailers(partial, open) => LayerStep::used(self.trailers(from, partial, open, bytes, stamp, cx)),
-            State::Lost(fate) => self.look_for_start(from, fate, bytes, stamp, boundary, cx),
-            State::Resuming(partial) => self.resume(from, partial, bytes, stamp, boundary, cx),
+            State::Trailers(partial, open) => LayerStep::used(self.trailers(from, partial, open, piece, cx)),
+            State::Lost(fate) => self.look_for_start(from, fate, piece, cx),
+            State::Resuming(partial) => self.resume(from, partial, piece, cx),
             State::Away => {
                 self.leave(from);
                 LayerStep { used: 0, switch: Some(Switch::Ended) }
@@ -221,10 +206,6 @@ impl Http1Connection {
     /// RFC 9110 §9.3.2: the Content-Length in the answer to a HEAD is not of its body. Where the
     /// request was not seen, a segment that starts with the next status line shows that there is
     /// none.
-    fn answers_anew(&self, open: OpenMessage, bytes: &[u8], boundary: bool) -> bool {
-        open.orphan && boundary && bytes.starts_with(b"HTTP/") && start_line::is_strict_start(bytes)
-    }
-
     fn next_answer(
         &mut self,
         from: Side,
@@ -244,20 +225,13 @@ impl Http1Connection {
 
     /// In [`State::Lost`]: a message starts only where a segment starts with a strict start line
     /// (policy 15).
-    fn look_for_start(
-        &mut self,
-        from: Side,
-        fate: Fate,
-        bytes: &[u8],
-        stamp: Stamp,
-        boundary: bool,
-        cx: &mut Context<'_>,
-    ) -> LayerStep {
+    fn look_for_start(&mut self, from: Side, fate: Fate, piece: StreamBytes<'_>, cx: &mut Context<'_>) -> LayerStep {
+        let StreamBytes { bytes, boundary, .. } = piece;
         if boundary && start_line::is_strict_start(bytes) && self.may_send(from, bytes, true, cx.flow) {
             return LayerStep::used(0);
         }
         if boundary && start_line::may_become_strict(bytes) {
-            self.set(from, State::Resuming(Box::new(Partial::of(bytes, stamp))));
+            self.set(from, State::Resuming(Box::new(Partial::of(piece))));
         } else {
             self.count_lost(from, fate, bytes.len(), cx);
             self.lose(from, fate);
@@ -331,4 +305,9 @@ impl Http1Connection {
             before.missed[from.index()] = true;
         }
     }
+}
+
+/// Returns whether a segment starts with a status line.
+fn starts_response(piece: StreamBytes<'_>) -> bool {
+    piece.boundary && piece.bytes.starts_with(b"HTTP/") && start_line::is_strict_start(piece.bytes)
 }

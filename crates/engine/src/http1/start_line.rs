@@ -49,6 +49,12 @@ pub(crate) fn classify(bytes: &[u8]) -> LineKind {
     if version_at_end(strip_cr(&bytes[method..lf])).is_some() { LineKind::Request } else { LineKind::Neither }
 }
 
+/// Returns whether `new` bytes after `held` undecided ones leave the line undecided: after so many,
+/// only a line end can decide. Without this, all of them would be looked at again for every byte.
+pub(crate) fn cannot_decide(held: usize, new: &[u8]) -> bool {
+    held > 2 * METHOD_MAX && memchr(b'\n', new).is_none()
+}
+
 fn classify_status(rest: &[u8]) -> LineKind {
     let blanks = rest.iter().take_while(|&&b| is_ows(b)).count();
     let digits = &rest[blanks..];

@@ -21,6 +21,7 @@ use crate::http1::framing::Method;
 use crate::http1::head::EndFinder;
 use crate::http1::overlong::OverlongHead;
 use crate::ledger::Fate;
+use crate::stream::StreamBytes;
 use crate::switch::Upgrade;
 
 #[derive(Debug, Default)]
@@ -67,13 +68,14 @@ pub(crate) struct Partial {
 }
 
 impl Partial {
-    pub(crate) fn of(bytes: &[u8], stamp: Stamp) -> Self {
+    pub(crate) fn of(piece: StreamBytes<'_>) -> Self {
         let mut partial = Self::default();
-        partial.push(bytes, stamp);
+        partial.push(piece);
         partial
     }
 
-    pub(crate) fn push(&mut self, bytes: &[u8], stamp: Stamp) {
+    pub(crate) fn push(&mut self, piece: StreamBytes<'_>) {
+        let StreamBytes { bytes, stamp, .. } = piece;
         self.bytes.extend_from_slice(bytes);
         if self.frames.last() != Some(&stamp) {
             if !self.begun {

@@ -13,7 +13,7 @@ use super::half::Half;
 use super::overlap::evidence::Provenance;
 use super::position::HalfState;
 use crate::reassembly::NewChunk;
-use crate::stream::{Delivery, EndCause, GapCause, StreamSink};
+use crate::stream::{Delivery, EndCause, GapCause, StreamBytes, StreamSink};
 
 pub(super) const SIDES: [Side; 2] = [Side::Low, Side::High];
 
@@ -147,7 +147,7 @@ pub(super) fn deliver<S: StreamSink>(
     let NewChunk { bytes, cut, stamp, boundary, .. } = chunk;
     half.stream.advance(bytes.len() as u64);
     if !bytes.is_empty() {
-        cx.sink.deliver(side, Delivery::Bytes { bytes, stamp, boundary });
+        cx.sink.deliver(side, Delivery::Bytes(StreamBytes { bytes, stamp, boundary }));
         half.remember(bytes, cx.sink.retention(side), provenance, cx.pool);
     }
     if cut > 0 {

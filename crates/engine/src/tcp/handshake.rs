@@ -10,7 +10,7 @@ use super::position::HalfState;
 use crate::anomaly::Anomaly;
 use crate::config::Limits;
 use crate::ledger::Fate;
-use crate::stream::{Delivery, StreamSink};
+use crate::stream::{Delivery, StreamBytes, StreamSink};
 
 /// A SYN on a living connection, kept until its peer answers it (policy 4).
 #[derive(Debug)]
@@ -251,7 +251,8 @@ impl TcpConnection {
         cx.count(Fate::Ignored, left.len());
         if !taken.is_empty() {
             self.half_mut(side).stream.advance(taken.len() as u64);
-            cx.sink.deliver(side, Delivery::Bytes { bytes: taken, stamp: data.stamp, boundary: true });
+            let piece = StreamBytes { bytes: taken, stamp: data.stamp, boundary: true };
+            cx.sink.deliver(side, Delivery::Bytes(piece));
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::context::Context;
 use crate::event::{Completion, Event, Flow, Sink};
 use crate::http::{Direction, StartLine};
 use crate::ledger::{Fate, Ledger};
-use crate::stream::{Delivery, EndCause, GapCause, Retention};
+use crate::stream::{Delivery, EndCause, GapCause, Retention, StreamBytes};
 
 const CLIENT: Side = Side::Low;
 
@@ -193,8 +193,8 @@ fn run_into(sink: &mut dyn Sink, config: &Config, steps: &[Step<'_>], cut: Cut, 
             }
         };
         let stamp = Stamp { number, time: Timestamp::from_nanos(number * 1_000), ..Stamp::default() };
-        for (n, piece) in cut.of(bytes, received).into_iter().enumerate() {
-            connection.deliver(side, Delivery::Bytes { bytes: piece, stamp, boundary: n == 0 }, &mut cx);
+        for (n, bytes) in cut.of(bytes, received).into_iter().enumerate() {
+            connection.deliver(side, Delivery::Bytes(StreamBytes { bytes, stamp, boundary: n == 0 }), &mut cx);
         }
         received += bytes.len();
     }

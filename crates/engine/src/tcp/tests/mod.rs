@@ -22,7 +22,7 @@ use super::*;
 use crate::anomaly::Anomaly;
 use crate::config::Limits;
 use crate::ledger::{Account, Fate};
-use crate::stream::{Delivery, EndCause, GapCause, Retention, StreamSink};
+use crate::stream::{Delivery, EndCause, GapCause, Retention, StreamBytes, StreamSink};
 
 const CLIENT: Side = Side::Low;
 const SERVER: Side = Side::High;
@@ -49,7 +49,7 @@ impl Log {
 impl StreamSink for Log {
     fn deliver(&mut self, from: Side, delivery: Delivery<'_>) {
         match delivery {
-            Delivery::Bytes { bytes, boundary, .. } => {
+            Delivery::Bytes(StreamBytes { bytes, boundary, .. }) => {
                 self.starts.push(boundary);
                 self.ledger.count(Fate::Body, bytes.len());
                 self.entry(from, format_args!(":{}", bytes.escape_ascii()));

@@ -33,7 +33,7 @@ proptest! {
             impl StreamSink for Keep<'_> {
                 fn deliver(&mut self, _: Side, delivery: Delivery<'_>) {
                     match delivery {
-                        Delivery::Bytes { bytes, .. } => {
+                        Delivery::Bytes(StreamBytes { bytes, .. }) => {
                             self.1.count(Fate::Body, bytes.len());
                             self.0.extend(bytes.iter().map(|&b| Some(b)));
                         }

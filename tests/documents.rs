@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use sniffer_engine::anomaly::Anomaly;
 use sniffer_engine::ledger::Fate;
 use sniffer_packet::fate::FrameFate;
+use walkdir::{DirEntry, WalkDir};
 
 #[test]
 fn supported_names_every_anomaly_and_every_fate() {
@@ -241,9 +242,7 @@ fn leading_number(text: &str) -> Option<(u32, &str)> {
 /// Returns the files that may cite a policy.
 fn sources() -> Vec<PathBuf> {
     let folders = ["crates", "src", "tests", "benches", "xtask", "fuzz", "corpus"];
-    let mut found = Vec::new();
-    folders.iter().for_each(|folder| files(&common::top().join(folder), &["rs", "talk", "ts"], &mut found));
-    found
+    folders.iter().flat_map(|folder| files(&common::top().join(folder), &["rs", "talk", "ts"])).collect()
 }
 
 /// Returns the number in a heading "Policy 5: …".
@@ -272,24 +271,17 @@ fn inside(path: &Path) -> String {
     path.strip_prefix(common::top()).unwrap_or(path).display().to_string()
 }
 
-/// Finds the files under a folder with these extensions, sorted. Skips build output.
-fn files(folder: &Path, extensions: &[&str], found: &mut Vec<PathBuf>) {
-    let mut entries: Vec<_> = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
-    entries.sort();
-    for path in entries {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if path.is_dir() && !["target", "node_modules", "dist"].contains(&name.as_str()) {
-            files(&path, extensions, found);
-        } else if extensions.iter().any(|extension| path.extension().is_some_and(|e| e == *extension)) {
-            found.push(path);
-        }
-    }
+/// Returns the files under a folder with these extensions, sorted. Skips build output.
+fn files(folder: &Path, extensions: &[&str]) -> Vec<PathBuf> {
+    let is_output = |entry: &DirEntry| ["target", "node_modules", "dist"].iter().any(|name| entry.file_name() == *name);
+    let entries = WalkDir::new(folder).sort_by_file_name().into_iter().filter_entry(|entry| !is_output(entry));
+    let paths = entries.map(|entry| entry.unwrap().into_path());
+    paths.filter(|path| path.extension().is_some_and(|e| extensions.iter().any(|extension| e == *extension))).collect()
 }
 
 /// Returns the paths of the pages that are checked, relative to the top.
 fn pages() -> Vec<String> {
-    let mut found = Vec::new();
-    files(&common::top().join("docs"), &["md"], &mut found);
+    let found = files(&common::top().join("docs"), &["md"]);
     let top = ["README.md", "SUPPORTED.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "corpus/TALK.md"];
     top.into_iter().map(str::to_owned).chain(found.iter().map(|path| inside(path))).collect()
 }

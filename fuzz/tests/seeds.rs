@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sniffer_fuzz::{TARGETS, seeds};
 use sniffer_testkit::rng::Rng;
+use walkdir::WalkDir;
 
 /// Longest seed: this test must be quick in a debug build. Longer ones are for the fuzzer.
 const SEED_MAX: usize = 4 << 10;
@@ -56,17 +57,8 @@ fn changed(seed: &[u8], rng: &mut Rng) -> Vec<u8> {
 }
 
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else if path.extension().is_some_and(|e| ["talk", "pcap", "pcapng", "gz", "zst"].iter().any(|&end| e == end))
-        {
-            found.push(path);
-        }
-    }
-    found.sort();
-    found
+fn files(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let ends = ["talk", "pcap", "pcapng", "gz", "zst"];
+    let paths = WalkDir::new(folder).sort_by_file_name().into_iter().map(|entry| entry.unwrap().into_path());
+    paths.filter(move |path| path.extension().is_some_and(|e| ends.iter().any(|&end| e == end)))
 }

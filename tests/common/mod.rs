@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 use assert_cmd::Command;
 use jsonschema::Validator;
 use serde_json::{Map, Value};
+use walkdir::{DirEntry, WalkDir};
 
 /// Extensions of captures.
 const CAPTURES: [&str; 4] = [".pcap", ".pcapng", ".gz", ".zst"];
@@ -54,21 +55,13 @@ pub(crate) fn capture(name: &str) -> PathBuf {
 
 /// Returns the paths in the corpus of all captures, with `/`, sorted.
 pub(crate) fn captures() -> Vec<String> {
-    fn walk(folder: &Path, found: &mut Vec<String>) {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                walk(&path, found);
-            } else if CAPTURES.iter().any(|end| path.to_str().unwrap().ends_with(end)) {
-                let inside = path.strip_prefix(top().join("corpus")).unwrap();
-                found.push(
-                    inside.components().map(|part| part.as_os_str().to_str().unwrap()).collect::<Vec<_>>().join("/"),
-                );
-            }
-        }
-    }
-    let mut found = Vec::new();
-    walk(&top().join("corpus"), &mut found);
+    let corpus = top().join("corpus");
+    let files = WalkDir::new(&corpus).into_iter().map(Result::unwrap).filter(|entry| entry.file_type().is_file());
+    let inside = |entry: DirEntry| {
+        let parts = entry.path().strip_prefix(&corpus).unwrap().components();
+        parts.map(|part| part.as_os_str().to_str().unwrap()).collect::<Vec<_>>().join("/")
+    };
+    let mut found: Vec<_> = files.map(inside).filter(|name| CAPTURES.iter().any(|end| name.ends_with(end))).collect();
     found.sort();
     found
 }

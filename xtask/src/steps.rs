@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use walkdir::{DirEntry, WalkDir};
+
 /// An error message.
 pub(crate) struct Failed(pub(crate) String);
 
@@ -79,21 +81,12 @@ pub(crate) fn component(name: &str) -> Result<(), Failed> {
     run("rustup", &["component", "add", name])
 }
 
-/// Returns the files under a folder with a wanted name, sorted. Skips build output.
+/// Returns the files under a folder with a wanted name, sorted. Skips build output, and does not
+/// follow symbolic links.
 pub(crate) fn files(folder: &Path, wanted: &dyn Fn(&str) -> bool) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let (path, name) = (entry.path(), entry.file_name());
-        let name = name.to_string_lossy();
-        // Symbolic links are not followed: one could lead to a parent folder.
-        match entry.file_type() {
-            Ok(kind) if kind.is_dir() && name != "target" && name != ".git" && name != "node_modules" => {
-                found.extend(files(&path, wanted));
-            }
-            Ok(kind) if kind.is_file() && wanted(&name) => found.push(path),
-            _ => {}
-        }
-    }
-    found.sort();
-    found
+    let is_output = |entry: &DirEntry| ["target", ".git", "node_modules"].iter().any(|name| entry.file_name() == *name);
+    let entries =
+        WalkDir::new(folder).sort_by_file_name().into_iter().filter_entry(|entry| !is_output(entry)).flatten();
+    let files = entries.filter(|entry| entry.file_type().is_file() && wanted(&entry.file_name().to_string_lossy()));
+    files.map(DirEntry::into_path).collect()
 }

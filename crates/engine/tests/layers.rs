@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use walkdir::WalkDir;
+
 const PAGE: &str = include_str!("../../../ARCHITECTURE.md");
 
 /// The rows of the table whose head begins with `title`: a name, and the names it may use.
@@ -92,16 +94,7 @@ fn every_dependency_between_crates_is_in_the_table() {
 }
 
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-fn sources(dir: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(sources(&path));
-        } else if path.extension().is_some_and(|e| e == "rs") {
-            found.push(path);
-        }
-    }
-    found.sort();
-    found
+fn sources(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let paths = WalkDir::new(folder).sort_by_file_name().into_iter().map(|entry| entry.unwrap().into_path());
+    paths.filter(|path| path.extension().is_some_and(|end| end == "rs"))
 }

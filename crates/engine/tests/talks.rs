@@ -7,6 +7,7 @@ use sniffer_engine::config::Config;
 use sniffer_engine::fuzzing::check;
 use sniffer_packet::file::pcap;
 use sniffer_testkit::talk::{Expectation, Talk};
+use walkdir::WalkDir;
 
 #[test]
 fn every_conversation_gives_what_its_author_says() {
@@ -45,16 +46,7 @@ fn a_conversation_written_and_read_again_is_the_same() {
 }
 
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-fn talks(dir: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(talks(&path));
-        } else if path.extension().is_some_and(|e| e == "talk") {
-            found.push(path);
-        }
-    }
-    found.sort();
-    found
+fn talks(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let paths = WalkDir::new(folder).sort_by_file_name().into_iter().map(|entry| entry.unwrap().into_path());
+    paths.filter(|path| path.extension().is_some_and(|end| end == "talk"))
 }

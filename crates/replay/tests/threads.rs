@@ -26,6 +26,7 @@ use sniffer_testkit::flood;
 use sniffer_testkit::generate::{GenerateOptions, conversation};
 use sniffer_testkit::net::{Perturbation, perturb};
 use sniffer_testkit::talk::Talk;
+use walkdir::{DirEntry, WalkDir};
 
 /// The output: lines and accounts.
 #[derive(Debug, PartialEq, Eq)]
@@ -124,22 +125,15 @@ fn check_frames(name: &str, frames: &[OwnedFrame]) {
     check(name, &|| Source::from_reader(name, std::io::Cursor::new(file.clone())).unwrap());
 }
 
-fn captures(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_str().unwrap();
-        if path.is_dir() {
-            captures(&path, found);
-        } else if name.contains(".pcap") && !name.ends_with(".md") {
-            found.push(path);
-        }
-    }
+fn captures(folder: &Path) -> Vec<PathBuf> {
+    let files = WalkDir::new(folder).into_iter().map(Result::unwrap).filter(|entry| entry.file_type().is_file());
+    let is_capture = |name: &str| name.contains(".pcap") && !name.ends_with(".md");
+    files.filter(|entry| is_capture(entry.file_name().to_str().unwrap())).map(DirEntry::into_path).collect()
 }
 
 #[test]
 fn every_capture_of_the_corpus() {
-    let mut found = Vec::new();
-    captures(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpus"), &mut found);
+    let found = captures(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../corpus"));
     assert!(found.len() > 100, "{} captures", found.len());
     let mut checked = 0;
     for path in found {

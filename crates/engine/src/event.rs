@@ -26,8 +26,8 @@ pub struct Flow {
     pub server_by_syn: bool,
 }
 
-/// Which connection comes first in the output: by the frame it began with; one frame can begin
-/// several, in an 802.11 aggregate.
+/// The place of a connection in the output: the frame that opened it comes first. The identity
+/// decides where one frame opened several, as an 802.11 aggregate can.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(clippy::exhaustive_structs, reason = "an order; no invariant")]
 pub struct Began {
@@ -69,7 +69,7 @@ pub struct About<'a> {
     pub stamp: Stamp,
 }
 
-/// Which exchanges of a connection get no further message in one direction. The layer says it,
+/// The exchanges of a connection that get no further message in one direction. The layer says it,
 /// because it alone knows: HTTP/1 answers in order, HTTP/2 and HTTP/3 in any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[expect(clippy::exhaustive_structs, reason = "built by protocol layers and by tests; no invariant")]
@@ -140,7 +140,7 @@ pub enum Protocol {
 pub enum Event<'a> {
     /// A message starts.
     Head {
-        /// Which message.
+        /// Its message.
         about: About<'a>,
         /// Start line and fields.
         head: Head<'a>,
@@ -154,34 +154,34 @@ pub enum Event<'a> {
     },
     /// Content, after de-chunking; empty when the frame carried only framing.
     Body {
-        /// Which message.
+        /// Its message.
         about: About<'a>,
         /// The bytes, in order.
         bytes: &'a [u8],
     },
     /// Body bytes that are known to be missing at this place.
     Missing {
-        /// Which message.
+        /// Its message.
         about: About<'a>,
         /// Their number; at least 1.
         bytes: u64,
     },
     /// Trailer fields of a chunked body; never empty.
     Trailers {
-        /// Which message.
+        /// Its message.
         about: About<'a>,
         /// In wire order.
         fields: &'a [Field<'a>],
     },
     /// A message ends; every `Head` is followed by one of these.
     End {
-        /// Which message.
+        /// Its message.
         about: About<'a>,
         /// Whole or cut.
         completion: Completion,
         /// Its anomalies.
         anomalies: AnomalySet,
-        /// Which exchanges get no further message in its direction.
+        /// The exchanges that get no further message in its direction.
         over: Over,
     },
     /// Something odd that touched no message.

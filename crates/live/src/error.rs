@@ -24,7 +24,7 @@ pub enum StartError {
     /// An output cannot be opened.
     #[error("{message}")]
     OutputFailed {
-        /// Which output, and why.
+        /// The output, and the reason.
         message: String,
     },
 }

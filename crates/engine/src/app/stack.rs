@@ -49,7 +49,7 @@ struct OneSide {
     touched: bool,
 }
 
-/// Which protocol has the bytes of a direction.
+/// The protocol that has the bytes of a direction.
 #[derive(Debug, Clone, Copy, Default)]
 enum Layer {
     /// HTTP/1, which gives back what it does not recognise where a message may start.

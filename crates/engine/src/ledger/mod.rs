@@ -53,7 +53,7 @@ fates! {
     Tls = "tls",
     /// HTTP/2.
     Http2 = "http2",
-    /// Seen before with the same bytes, as far as can be told.
+    /// Seen before with the same bytes, as far as is known.
     Duplicate = "duplicate",
     /// Seen before with other bytes; the first copy was used.
     ConflictingOverlap = "conflicting-overlap",

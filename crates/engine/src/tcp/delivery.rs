@@ -129,7 +129,7 @@ impl TcpConnection {
         self.settle_start(side);
         let half = self.half_mut(side);
         let missing = end.since(half.stream.next);
-        half.declare_lost(missing);
+        half.skip_lost(missing);
         cx.sink.account().miss(missing);
         cx.sink.deliver(side, Delivery::Gap { missing, cause: GapCause::Lost });
     }

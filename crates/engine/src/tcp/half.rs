@@ -248,10 +248,10 @@ impl Half {
         self.holes.take_if(|holes| holes.end_stall());
     }
 
-    /// Declares the next bytes lost.
-    pub(super) fn declare_lost(&mut self, bytes: u64) {
+    /// Goes on after bytes that were declared lost.
+    pub(super) fn skip_lost(&mut self, bytes: u64) {
         let next = self.stream.next;
-        self.holes().declare_lost(next, next.add(bytes));
+        self.holes().remember_lost(next, next.add(bytes));
         self.stream.advance(bytes);
     }
 

@@ -58,7 +58,7 @@ impl Holes {
         matches!(self, Self { lost: None, outlying_data: None, outlying_ack: None, .. })
     }
 
-    pub(super) const fn declare_lost(&mut self, from: StreamOffset, until: StreamOffset) {
+    pub(super) const fn remember_lost(&mut self, from: StreamOffset, until: StreamOffset) {
         self.lost = Some((from, until));
     }
 

@@ -32,7 +32,7 @@ pub enum SourceError {
     Unreadable(#[from] Box<Damage>),
 }
 
-/// Where a capture broke off and why. Everything before that point was delivered.
+/// The place where a capture broke off, and the reason. Everything before it was delivered.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Damage {

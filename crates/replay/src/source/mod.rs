@@ -88,7 +88,7 @@ pub struct ReadProgress {
     pub total: Option<u64>,
 }
 
-/// What a source is about to do.
+/// The next step of a source, reported before it is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReadEvent {

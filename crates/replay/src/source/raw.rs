@@ -17,7 +17,7 @@ pub(super) struct Raw {
     pub(super) size: Option<u64>,
 }
 
-/// How a file in a timeline holds its handle.
+/// The way in which a file of a timeline holds its handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Handle {
     /// Open until the file is read.
